@@ -1,0 +1,1 @@
+//! Plan to simulation: the only file that names concrete engines, potentials and reporters together.

@@ -1,0 +1,3 @@
+//! The run file: read, checked, and resolved into a [`plan::Plan`] in internal units.
+
+pub mod plan;

@@ -1,0 +1,190 @@
+//! The resolved run: every default filled in, every quantity in internal units (eV, angstrom, u,
+//! kT in eV, time in angstrom sqrt(u / eV)), every path absolute or relative to the process.
+
+use std::path::PathBuf;
+
+use crate::core::{Cell, System, Vec3};
+use crate::potential::Precision;
+
+/// A run, ready to be assembled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The run file.
+    pub source: PathBuf,
+    /// The resolved run file as TOML, overrides applied: what `run.json` keeps.
+    pub resolved: toml::Table,
+    /// The atoms and where they start.
+    pub start: StartPlan,
+    /// What acts between them.
+    pub potential: PotentialPlan,
+    /// How they move.
+    pub dynamics: DynamicsPlan,
+    /// What is written.
+    pub output: OutputPlan,
+    /// What is watched.
+    pub monitor: MonitorPlan,
+    /// What it runs on.
+    pub device: DevicePlan,
+}
+
+/// Atoms, cell and starting point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartPlan {
+    /// The structure file.
+    pub structure: PathBuf,
+    /// Species and masses.
+    pub system: System,
+    /// Cell and periodic directions.
+    pub cell: Cell,
+    /// Positions (angstrom).
+    pub positions: Vec<Vec3>,
+    /// Where velocities come from.
+    pub velocities: VelocityPlan,
+}
+
+/// Where the starting velocities come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VelocityPlan {
+    /// The structure file (angstrom / time).
+    Given(Vec<Vec3>),
+    /// A Maxwell-Boltzmann distribution, scaled to the exact temperature.
+    Thermal {
+        /// Temperature kT (eV).
+        kt: f64,
+        /// Seed of the noise.
+        seed: u32,
+    },
+}
+
+/// What acts between the atoms.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PotentialPlan {
+    /// A trained PaiNN.
+    Painn {
+        /// The safetensors file.
+        model: PathBuf,
+        /// Numbers of the network.
+        precision: Precision,
+    },
+    /// Lennard-Jones, the same for all atoms.
+    LennardJones {
+        /// Depth of the well (eV).
+        epsilon: f64,
+        /// Distance of zero energy (angstrom).
+        sigma: f64,
+        /// Range (angstrom).
+        cutoff: f64,
+    },
+}
+
+/// How the atoms move.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DynamicsPlan {
+    /// Which ensemble.
+    pub ensemble: Ensemble,
+    /// Time step (angstrom sqrt(u / eV)).
+    pub timestep: f64,
+    /// Number of steps.
+    pub steps: u64,
+    /// Steps between removals of the centre-of-mass velocity; 0 for never.
+    pub remove_drift: u64,
+    /// Skin of the Verlet list (angstrom).
+    pub skin: f64,
+}
+
+/// Which ensemble is sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ensemble {
+    /// Constant energy: velocity Verlet.
+    Nve,
+    /// Constant temperature: BAOAB Langevin dynamics.
+    Langevin {
+        /// Temperature kT (eV).
+        kt: f64,
+        /// Friction (inverse time).
+        friction: f64,
+        /// Seed of the noise.
+        seed: u32,
+    },
+}
+
+/// What is written, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputPlan {
+    /// The run's own directory.
+    pub directory: PathBuf,
+    /// Trajectories.
+    pub trajectories: Vec<TrajectoryPlan>,
+    /// Steps between lines of the thermo table.
+    pub thermo_every: u64,
+}
+
+/// A trajectory's file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrajectoryFormat {
+    /// Extended XYZ, text, full precision.
+    Xyz,
+    /// CHARMM/NAMD DCD, binary, f32.
+    Dcd,
+    /// GROMACS XTC, compressed, three decimals of a nanometre.
+    Xtc,
+}
+
+/// One trajectory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrajectoryPlan {
+    /// Its format.
+    pub format: TrajectoryFormat,
+    /// Steps between frames.
+    pub every: u64,
+    /// Whether atoms are moved into the cell along periodic directions.
+    pub wrap: bool,
+    /// Whether velocities are written (XYZ only).
+    pub velocities: bool,
+    /// Whether forces are written (XYZ only).
+    pub forces: bool,
+}
+
+/// What to do when a limit is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Say so and go on.
+    Warn,
+    /// End the run as failed.
+    Stop,
+}
+
+/// Limits on a run. `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MonitorPlan {
+    /// Largest |slope| of the conserved quantity per atom (eV / time).
+    pub drift: Option<f64>,
+    /// Largest instantaneous temperature kT (eV).
+    pub temperature: Option<f64>,
+    /// Largest force on an atom (eV / angstrom).
+    pub force: Option<f64>,
+    /// Smallest distance between two atoms (angstrom).
+    pub contact: Option<f64>,
+    /// What to do.
+    pub action: Action,
+}
+
+/// Which device is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The fastest there is.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of this index.
+    Cuda(usize),
+}
+
+/// What a run runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DevicePlan {
+    /// Which device.
+    pub kind: DeviceKind,
+    /// CPU threads; `None` for as many as there are cores.
+    pub threads: Option<usize>,
+}

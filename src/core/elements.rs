@@ -1,0 +1,1 @@
+//! The periodic table: symbols and standard masses.

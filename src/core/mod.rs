@@ -1,0 +1,17 @@
+//! The physical state and what can be read off it. No files, no configuration, no devices.
+
+pub mod cell;
+pub mod elements;
+pub mod observe;
+pub mod rng;
+pub mod snapshot;
+pub mod system;
+
+pub use cell::Cell;
+pub use snapshot::{Fields, Observables, Snapshot};
+pub use system::System;
+
+/// A position, velocity, force or other Cartesian vector of one atom.
+pub type Vec3 = nalgebra::Vector3<f64>;
+/// A 3 x 3 matrix of Cartesian components (or lattice vectors, one per row).
+pub type Mat3 = nalgebra::Matrix3<f64>;

@@ -1,0 +1,85 @@
+//! One moment of a run, as it leaves the device.
+
+use super::{Cell, Mat3, Vec3};
+
+/// Which arrays a reader of snapshots wants. Observables always come along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fields {
+    /// Unwrapped positions.
+    pub positions: bool,
+    /// Velocities.
+    pub velocities: bool,
+    /// Forces.
+    pub forces: bool,
+}
+
+impl Fields {
+    /// Nothing but the observables.
+    pub const NONE: Self = Self {
+        positions: false,
+        velocities: false,
+        forces: false,
+    };
+    /// All arrays.
+    pub const ALL: Self = Self {
+        positions: true,
+        velocities: true,
+        forces: true,
+    };
+
+    /// What either of the two wants.
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            positions: self.positions || other.positions,
+            velocities: self.velocities || other.velocities,
+            forces: self.forces || other.forces,
+        }
+    }
+}
+
+/// The scalars (and small tensors) of one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observables {
+    /// Potential energy (eV).
+    pub potential: f64,
+    /// Kinetic energy (eV).
+    pub kinetic: f64,
+    /// Energy that thermostat and drift removal have put into the system since step 0 (eV).
+    pub heat: f64,
+    /// Total momentum (u angstrom / time).
+    pub momentum: Vec3,
+    /// Derivative of the potential energy with respect to a homogeneous strain (eV):
+    /// dE/d(strain)\[a\]\[b\] = sum over pairs of r_a dE/dr_b. Stress is this over the volume.
+    pub strain_derivative: Mat3,
+}
+
+impl Observables {
+    /// Total energy (eV).
+    pub fn total(&self) -> f64 {
+        self.potential + self.kinetic
+    }
+
+    /// The quantity (eV) that exact dynamics conserves: total energy, less the heat put in.
+    pub fn conserved(&self) -> f64 {
+        self.total() - self.heat
+    }
+}
+
+/// One moment of a run: observables, and the arrays that were asked for (the others are empty).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Steps taken since the run began.
+    pub step: u64,
+    /// Simulated time (angstrom sqrt(u / eV)).
+    pub time: f64,
+    /// The cell.
+    pub cell: Cell,
+    /// Scalars.
+    pub observables: Observables,
+    /// Unwrapped positions, one per atom (angstrom).
+    pub positions: Vec<Vec3>,
+    /// Velocities, one per atom (angstrom / time).
+    pub velocities: Vec<Vec3>,
+    /// Forces, one per atom (eV / angstrom).
+    pub forces: Vec<Vec3>,
+}

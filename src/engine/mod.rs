@@ -1,0 +1,144 @@
+//! Engines own phase space, forces and pairs, and run blocks of steps.
+
+pub mod host;
+
+use std::ops::Range;
+
+use crate::Result;
+use crate::core::{Fields, Snapshot};
+use crate::integrate::Integrator;
+
+pub use host::HostEngine;
+
+/// What happened in a block, one bit each; read back after every block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(pub u32);
+
+impl Flags {
+    /// Nothing: the block stands.
+    pub const OK: Self = Self(0);
+    /// An atom moved farther than half the skin from where the pairs were built: roll back, rebuild,
+    /// rerun.
+    pub const SKIN: Self = Self(1);
+    /// More pairs than there is room for: roll back, rebuild with more room, rerun.
+    pub const CAPACITY: Self = Self(2);
+    /// An energy, force or coordinate is not a finite number.
+    pub const NONFINITE: Self = Self(4);
+    /// A limit of [`Limits`] was broken.
+    pub const LIMIT: Self = Self(8);
+
+    /// Whether all bits of `other` are set.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets of bits.
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Limits that an engine checks after every step. `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Largest norm of the force on one atom (eV / angstrom).
+    pub force: Option<f64>,
+    /// Smallest distance between two atoms (angstrom).
+    pub contact: Option<f64>,
+    /// Largest kinetic energy (eV).
+    pub kinetic: Option<f64>,
+    /// Whether a block ends with the step that breaks a limit.
+    pub stop: bool,
+}
+
+/// Which limit was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// The force on an atom.
+    Force,
+    /// The distance between two atoms.
+    Contact,
+    /// The kinetic energy of all atoms.
+    Kinetic,
+    /// Something is not a finite number.
+    Finite,
+}
+
+/// A broken limit, or a number that is not finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Breach {
+    /// Steps taken when it was seen: the state after this many steps is at fault.
+    pub step: u64,
+    /// Which limit.
+    pub what: Watched,
+    /// The value found, in the unit of the limit.
+    pub value: f64,
+    /// The atoms at fault (indices from 0): one for a force, two for a contact, those with numbers
+    /// that are not finite (at most [`Breach::MOST_ATOMS`]), none for the kinetic energy.
+    pub atoms: Vec<usize>,
+}
+
+impl Breach {
+    /// Most atoms named in one breach.
+    pub const MOST_ATOMS: usize = 8;
+}
+
+/// How a block ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What happened.
+    pub flags: Flags,
+    /// Steps taken since the run began; less than the block's end only where a flag ended it.
+    pub step: u64,
+    /// The first breach of the block.
+    pub breach: Option<Breach>,
+}
+
+/// An engine owns positions, velocities, forces and pairs. A constructed engine holds valid forces.
+///
+/// The state after a block depends on the state before and the steps alone, not on how steps are cut
+/// into blocks, nor on when pairs were rebuilt.
+pub trait Engine {
+    /// Takes the steps `steps` (step s leads from state s to state s + 1; s counts the noise too).
+    /// An empty range takes none and checks the present state as after a step.
+    ///
+    /// # Errors
+    /// The device failed. What physics can do wrong is in the flags instead.
+    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome>;
+
+    /// Remembers the present state.
+    fn save(&mut self);
+
+    /// Goes back to the state last saved.
+    fn rollback(&mut self);
+
+    /// Builds the pairs anew from the present positions, with more room if there was too little.
+    ///
+    /// # Errors
+    /// The device failed, or has no room for the pairs.
+    fn rebuild(&mut self) -> Result<()>;
+
+    /// Sets what is checked after every step.
+    fn watch(&mut self, limits: Limits);
+
+    /// The present state: observables, and the arrays wanted. The only place arrays leave the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn snapshot(&mut self, want: Fields) -> Result<Snapshot>;
+
+    /// Counts of what was done so far.
+    fn statistics(&self) -> Statistics;
+
+    /// What runs, on what, for people.
+    fn describe(&self) -> String;
+}
+
+/// Counts for the closing summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Times the pairs were built.
+    pub rebuilds: u64,
+    /// Ordered pairs within the cutoff at the present moment.
+    pub pairs: u64,
+}

@@ -1,0 +1,44 @@
+//! mdrun: molecular dynamics of a trained PaiNN potential.
+//!
+//! The modules in reading order: [`units`] and [`error`] are used everywhere; [`core`] holds the
+//! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
+//! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
+//! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
+//! watches and writes; [`config`] reads the run file; [`assemble`] puts all of it together; [`cli`]
+//! is the command line.
+//!
+//! # Invariants
+//!
+//! * Architecture invariant: `core`, `integrate`, `engine`, `potential` and `neighbors` never import
+//!   `std::fs`, serde, chemfiles or `config`; files are read by `config` and written by `report`.
+//! * Architecture invariant: inside, quantities are in eV, angstrom and u, temperatures are kT in eV,
+//!   and time is in angstrom sqrt(u / eV) (10.18 fs). Only `config`, `report`, `assemble` and `cli`
+//!   import `units`.
+//! * Architecture invariant: phase space is f64 whatever the network's precision is; energies are
+//!   summed in f64 in a fixed order.
+//! * Architecture invariant: pairs are sorted by receiver, then by neighbour id, then by image, and
+//!   every sum over neighbours is a gather in that order. Same input, same bits, on one device.
+//! * Architecture invariant: noise is a pure function of (seed, replica, step, atom, stream).
+//! * Architecture invariant: positions are unwrapped inside; wrapping is a choice of a writer.
+//! * Architecture invariant: Burn's types stop at `Box<dyn Potential>` and `Box<dyn Engine>`.
+
+pub mod error;
+pub mod units;
+
+pub mod core;
+pub mod integrate;
+
+pub mod neighbors;
+pub mod potential;
+
+pub mod engine;
+pub mod simulation;
+
+pub mod report;
+
+pub mod config;
+
+pub mod assemble;
+pub mod cli;
+
+pub use error::{Error, Result};

@@ -1,0 +1,1 @@
+//! Lennard-Jones, the closed-form subject of physics tests.

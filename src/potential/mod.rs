@@ -1,0 +1,55 @@
+//! Potentials: energy, forces and strain derivative of a list of pairs.
+
+pub mod lennard_jones;
+pub mod painn;
+
+use crate::Result;
+use crate::core::{Mat3, Vec3};
+use crate::neighbors::Pairs;
+
+/// Numbers of a network; phase space is f64 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floating point.
+    F32,
+    /// 64-bit floating point.
+    F64,
+}
+
+/// What a potential says of one arrangement of atoms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Potential energy (eV), reference energies included.
+    pub energy: f64,
+    /// Force on each atom (eV / angstrom), minus the gradient of the energy.
+    pub forces: Vec<Vec3>,
+    /// dE/d(strain)\[a\]\[b\] = sum over ordered pairs of r_a dE/dr_b (eV).
+    pub strain_derivative: Mat3,
+}
+
+impl Evaluation {
+    /// Zeros for so many atoms.
+    pub fn zeros(atoms: usize) -> Self {
+        Self {
+            energy: 0.0,
+            forces: vec![Vec3::zeros(); atoms],
+            strain_derivative: Mat3::zeros(),
+        }
+    }
+}
+
+/// A potential, bound to the species of one system when it is made.
+pub trait Potential: Send {
+    /// Range (angstrom): atoms farther apart do not interact directly.
+    fn cutoff(&self) -> f64;
+
+    /// Evaluates the arrangement whose pairs within [`Potential::cutoff`] are given, writing all of
+    /// `out`. Depends on nothing but the pairs: the same pairs give the same bits.
+    ///
+    /// # Errors
+    /// The device failed. Numbers that are not finite are not an error here: the engine flags them.
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()>;
+
+    /// What computes it, on what, for people: `"PaiNN, 3 layers of 128, f32, Burn (flex) on the CPU"`.
+    fn describe(&self) -> String;
+}

@@ -1,0 +1,8 @@
+//! PaiNN, polarizable atom interaction neural network (Schuett, Unke, Gastegger, ICML 2021,
+//! arXiv:2102.03150), in SchNetPack's parametrisation.
+
+pub mod spec;
+pub mod weights;
+
+pub use spec::{RadialBasis, Spec};
+pub use weights::{Layer, Linear, Weights};

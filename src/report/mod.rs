@@ -1,0 +1,46 @@
+//! Reporters: what watches a run and writes it down. They say when they want to look and at what.
+
+use crate::Result;
+use crate::core::{Fields, Snapshot};
+
+/// What a reporter makes of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// Go on.
+    Continue,
+    /// Tell the user, then go on.
+    Warn(String),
+    /// End the run as failed, for this reason.
+    Stop(String),
+}
+
+/// Something that looks at a run now and then.
+pub trait Reporter {
+    /// The first step at or after `step` at which it wants to look; `u64::MAX` for never.
+    fn next(&self, step: u64) -> u64;
+
+    /// The arrays it wants then.
+    fn wants(&self) -> Fields;
+
+    /// Looks.
+    ///
+    /// # Errors
+    /// A file could not be written: the run ends, all other reporters are finished.
+    fn report(&mut self, snapshot: &Snapshot) -> Result<Signal>;
+
+    /// Completes what it writes. Called once, also when the run failed.
+    ///
+    /// # Errors
+    /// A file could not be completed.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The first multiple of `every` at or after `step`; never if `every` is 0.
+pub fn next_multiple(step: u64, every: u64) -> u64 {
+    if every == 0 {
+        return u64::MAX;
+    }
+    step.checked_next_multiple_of(every).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,210 @@
+//! The loop: plan a block, run it, commit it or roll it back, report.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::core::{Fields, Snapshot};
+use crate::engine::{Breach, Engine, Flags, Limits, Outcome};
+use crate::integrate::Integrator;
+use crate::report::{Reporter, Signal};
+use crate::{Error, Result};
+
+/// A block is cut so that it takes about this long: the latency of an interrupt.
+const BLOCK_TIME: Duration = Duration::from_millis(200);
+
+/// Runs of one block that an engine may ask for before its pairs are taken to grow without end.
+const MOST_RERUNS: u32 = 40;
+
+/// A simulation, ready to run.
+pub struct Simulation {
+    /// The engine, its state after `step` steps.
+    pub engine: Box<dyn Engine>,
+    /// One step.
+    pub program: Integrator,
+    /// What is checked after every step.
+    pub limits: Limits,
+    /// What watches.
+    pub reporters: Vec<Box<dyn Reporter>>,
+    /// Steps taken so far.
+    pub step: u64,
+    /// Steps to take in all.
+    pub end: u64,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finish {
+    /// All steps were taken.
+    Complete,
+    /// It was interrupted; all that was reached is written.
+    Interrupted,
+    /// A limit was broken or a number is not finite.
+    Breach {
+        /// The engine's finding.
+        breach: Breach,
+        /// All of the last state before it; `None` where the first state is at fault already.
+        last_good: Option<Box<Snapshot>>,
+    },
+    /// A reporter ended it, for this reason.
+    Stopped(String),
+}
+
+/// Something to tell the user while the run goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Warning {
+    /// A limit was broken that does not end the run.
+    Breach(Breach),
+    /// A reporter's remark.
+    Remark(String),
+}
+
+impl Simulation {
+    /// Runs to the end, an interrupt (`interrupt` becomes true) or a fault, and finishes the
+    /// reporters however it ends.
+    ///
+    /// # Errors
+    /// The device failed or an output could not be written.
+    pub fn run(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
+        let ended = self.advance(interrupt, warn);
+        let mut finished = Ok(());
+        for reporter in &mut self.reporters {
+            finished = finished.and(reporter.finish());
+        }
+        let finish = ended?;
+        finished?;
+        Ok(finish)
+    }
+
+    fn advance(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
+        self.engine.watch(self.limits);
+        let first = self.engine.run(&self.program, self.step..self.step)?;
+        if let Some(breach) = self.judge(first, warn) {
+            return Ok(Finish::Breach {
+                breach,
+                last_good: None,
+            });
+        }
+        if let Some(reason) = self.report(warn)? {
+            return Ok(Finish::Stopped(reason));
+        }
+        let mut pace = Pace::default();
+        while self.step < self.end {
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(Finish::Interrupted);
+            }
+            let began = Instant::now();
+            let until = self.next_stop().min(self.step + pace.steps());
+            let outcome = self.block(until)?;
+            let reached = outcome.step;
+            pace.record(reached - self.step, began.elapsed());
+            if let Some(breach) = self.judge(outcome, warn) {
+                let last_good = Some(Box::new(self.before(breach.step)?));
+                return Ok(Finish::Breach { breach, last_good });
+            }
+            self.step = reached;
+            if let Some(reason) = self.report(warn)? {
+                return Ok(Finish::Stopped(reason));
+            }
+        }
+        Ok(Finish::Complete)
+    }
+
+    /// The first step after the present one where someone wants to look, or the end.
+    fn next_stop(&self) -> u64 {
+        let wanted = self.reporters.iter().map(|r| r.next(self.step + 1));
+        wanted.min().unwrap_or(u64::MAX).min(self.end)
+    }
+
+    /// Runs the block that ends at `until`; reruns it, shorter if need be, where the engine's pairs
+    /// gave out. The state before the block stays saved.
+    fn block(&mut self, until: u64) -> Result<Outcome> {
+        self.engine.save();
+        let mut length = until - self.step;
+        for _ in 0..MOST_RERUNS {
+            let outcome = self
+                .engine
+                .run(&self.program, self.step..self.step + length)?;
+            if outcome.flags.contains(Flags::NONFINITE) {
+                return Ok(outcome);
+            }
+            let skin = outcome.flags.contains(Flags::SKIN);
+            if !skin && !outcome.flags.contains(Flags::CAPACITY) {
+                return Ok(outcome);
+            }
+            self.engine.rollback();
+            self.engine.rebuild()?;
+            if skin {
+                length = length.div_ceil(2);
+            }
+        }
+        Err(Error::run(format!(
+            "step {}: the pairs did not hold for a single step after {MOST_RERUNS} tries; \
+             atoms move farther than half the skin in one step: use a smaller timestep",
+            self.step
+        )))
+    }
+
+    /// The breach that ends the run, if there is one; others are told to the user.
+    fn judge(&self, outcome: Outcome, warn: &mut dyn FnMut(Warning)) -> Option<Breach> {
+        let breach = outcome.breach?;
+        if self.limits.stop || outcome.flags.contains(Flags::NONFINITE) {
+            return Some(breach);
+        }
+        warn(Warning::Breach(breach));
+        None
+    }
+
+    /// The state one step before `step`, by running the saved block again up to there.
+    fn before(&mut self, step: u64) -> Result<Snapshot> {
+        self.engine.rollback();
+        self.engine.watch(Limits::default());
+        let good = step.saturating_sub(1).max(self.step);
+        while self.step < good {
+            self.step = self.block(good)?.step;
+        }
+        self.engine.snapshot(Fields::ALL)
+    }
+
+    /// Hands one snapshot of the present state to everyone who wants it. Returns the reason to stop,
+    /// if someone has one.
+    fn report(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<String>> {
+        let step = self.step;
+        let due = |r: &dyn Reporter| r.next(step) == step;
+        let wants = (self.reporters.iter())
+            .filter(|r| due(r.as_ref()))
+            .map(|r| r.wants())
+            .reduce(Fields::union);
+        let Some(wants) = wants else {
+            return Ok(None);
+        };
+        let snapshot = self.engine.snapshot(wants)?;
+        let mut stop = None;
+        for reporter in self.reporters.iter_mut().filter(|r| due(r.as_ref())) {
+            match reporter.report(&snapshot)? {
+                Signal::Continue => {}
+                Signal::Warn(remark) => warn(Warning::Remark(remark)),
+                Signal::Stop(reason) => stop = stop.or(Some(reason)),
+            }
+        }
+        Ok(stop)
+    }
+}
+
+/// How many steps fit into a block of [`BLOCK_TIME`].
+#[derive(Default)]
+struct Pace {
+    seconds_per_step: Option<f64>,
+}
+
+impl Pace {
+    fn steps(&self) -> u64 {
+        self.seconds_per_step
+            .map_or(1, |s| (BLOCK_TIME.as_secs_f64() / s).max(1.0) as u64)
+    }
+
+    fn record(&mut self, steps: u64, elapsed: Duration) {
+        if steps > 0 {
+            self.seconds_per_step = Some((elapsed.as_secs_f64() / steps as f64).max(1e-9));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The only conversion table, and quantities parsed from text with their unit.

@@ -1,0 +1,1 @@
+//! Run files, good and bad.

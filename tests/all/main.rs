@@ -1,0 +1,9 @@
+//! The integration tests, one binary: a second one would link Burn again.
+
+mod cli;
+mod config;
+mod neighbors;
+mod parity;
+mod physics;
+mod report;
+mod support;

@@ -1,0 +1,1 @@
+//! Energies and forces against the reference data.

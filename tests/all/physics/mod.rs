@@ -1,0 +1,1 @@
+//! What the dynamics must obey, whatever the engine.

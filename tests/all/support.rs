@@ -1,0 +1,21 @@
+//! What several tests need: where the project's files are.
+
+#![allow(dead_code, reason = "not every build of the tests uses every helper")]
+
+use std::path::{Path, PathBuf};
+
+/// The project's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file of the reference data, which lies beside the project; `None`, with the reason printed,
+/// where it is not there.
+pub fn reference(name: &str) -> Option<PathBuf> {
+    let path = root().join("../shared/reference").join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not there", path.display());
+    None
+}
