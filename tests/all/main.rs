@@ -7,3 +7,4 @@ mod parity;
 mod physics;
 mod report;
 mod support;
+mod tidy;

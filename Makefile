@@ -1,0 +1,51 @@
+# make demo: from a fresh clone to a finished simulation. make test: every test. Both get what they need.
+
+CARGO ?= cargo
+PYTHON ?= python3
+TOOLS := $(CURDIR)/.tools
+# chemfiles builds its C++ library with CMake; one that `make setup` fetched comes first.
+export PATH := $(TOOLS)/cmake/data/bin:$(PATH)
+# A build folder kept outside of the clone is used where there is one, so that a fresh clone need not
+# build every dependency again.
+SHARED_TARGET := $(HOME)/.cache/mdrun/target
+ifeq ($(origin CARGO_TARGET_DIR),undefined)
+ifneq ($(wildcard $(SHARED_TARGET)/.),)
+export CARGO_TARGET_DIR := $(SHARED_TARGET)
+endif
+endif
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
+MDRUN := $(TARGET)/release/mdrun
+
+.PHONY: demo build setup test validate test-gpu lint install clean
+
+demo: build
+	$(MDRUN) configs/ethanol_nve.toml --force
+
+build: setup
+	$(CARGO) build --release --locked
+
+setup:
+	@sh .ci/setup
+
+test: setup
+	$(CARGO) test --release --locked
+
+# The long checks: minutes to an hour each, of the same tests binary.
+validate: setup
+	MDRUN_VALIDATE=1 $(CARGO) test --release --locked -- --nocapture
+
+# On a machine with an NVIDIA GPU: a test that would be skipped elsewhere fails here instead.
+test-gpu: setup
+	MDRUN_REQUIRE_GPU=1 $(CARGO) test --release --locked -- --test-threads 1
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --document-private-items
+
+install: build
+	install -D $(MDRUN) $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/mdrun
+
+clean:
+	$(CARGO) clean
+	rm -rf .tools .venv
