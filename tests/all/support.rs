@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every build of the tests uses every helper")]
 
+pub mod brute;
+
 use std::path::{Path, PathBuf};
 
 /// The project's root.

@@ -1,8 +1,12 @@
 //! PaiNN, polarizable atom interaction neural network (Schuett, Unke, Gastegger, ICML 2021,
 //! arXiv:2102.03150), in SchNetPack's parametrisation.
 
+pub mod export;
+pub mod import;
 pub mod spec;
 pub mod weights;
 
+pub use export::export;
+pub use import::import;
 pub use spec::{RadialBasis, Spec};
 pub use weights::{Layer, Linear, Weights};

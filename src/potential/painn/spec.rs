@@ -1,4 +1,12 @@
-//! The hyper-parameters of one PaiNN, with its units already turned into eV and angstrom.
+//! The hyper-parameters of one PaiNN, with its units already turned into eV and angstrom, and the
+//! functions of a distance that they define.
+
+use std::f64::consts::PI;
+
+use crate::{Error, Result};
+
+/// Default of [`Spec::epsilon`], SchNetPack's.
+pub const EPSILON: f64 = 1e-8;
 
 /// Radial basis functions of the distance d (angstrom).
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +28,40 @@ pub enum RadialBasis {
 }
 
 impl RadialBasis {
+    /// Gaussians on a regular grid from 0 to `cutoff` (angstrom), as wide as the grid is fine.
+    /// Takes at least two functions.
+    pub fn gaussian(functions: usize, cutoff: f64) -> Self {
+        let spacing = cutoff / (functions.max(2) - 1) as f64;
+        Self::Gaussian {
+            centers: (0..functions.max(2)).map(|k| k as f64 * spacing).collect(),
+            widths: vec![spacing; functions.max(2)],
+        }
+    }
+
+    /// The first so many spherical Bessel functions that vanish at `cutoff` (angstrom).
+    pub fn bessel(functions: usize, cutoff: f64) -> Self {
+        Self::Bessel {
+            frequencies: (1..=functions).map(|k| k as f64 * PI / cutoff).collect(),
+            scale: 1.0,
+        }
+    }
+
+    /// Function `k` at distance `d` (angstrom, positive) and its derivative (1 / angstrom).
+    pub fn evaluate(&self, k: usize, d: f64) -> [f64; 2] {
+        match self {
+            Self::Gaussian { centers, widths } => {
+                let x = (d - centers[k]) / widths[k];
+                let value = (-0.5 * x * x).exp();
+                [value, -x / widths[k] * value]
+            }
+            Self::Bessel { frequencies, scale } => {
+                let (sin, cos) = (frequencies[k] * d).sin_cos();
+                let value = scale * sin / d;
+                [value, (scale * frequencies[k] * cos - value) / d]
+            }
+        }
+    }
+
     /// Number of functions.
     pub fn len(&self) -> usize {
         match self {
@@ -58,6 +100,61 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// A model in eV and angstrom that adds nothing to the network's energy. Change a field after it:
+    /// `Spec { mean_per_atom: -3.0, ..Spec::new(...) }`. `elements` are atomic numbers in any order.
+    pub fn new(
+        features: usize,
+        layers: usize,
+        basis: RadialBasis,
+        cutoff: f64,
+        elements: &[u8],
+    ) -> Self {
+        let mut elements = elements.to_vec();
+        elements.sort_unstable();
+        elements.dedup();
+        Self {
+            features,
+            layers,
+            basis,
+            cutoff,
+            epsilon: vec![EPSILON; layers],
+            reference_energies: vec![0.0; elements.len()],
+            elements,
+            energy_scale: 1.0,
+            mean_per_atom: 0.0,
+        }
+    }
+
+    /// The cutoff function (1 + cos(pi d / cutoff)) / 2 at distance `d` (angstrom) and its derivative
+    /// (1 / angstrom); zero from the cutoff on.
+    pub fn cutoff_function(&self, d: f64) -> [f64; 2] {
+        if d >= self.cutoff {
+            return [0.0, 0.0];
+        }
+        let frequency = PI / self.cutoff;
+        let (sin, cos) = (frequency * d).sin_cos();
+        [0.5 * (1.0 + cos), -0.5 * frequency * sin]
+    }
+
+    /// Whether the model was trained on all of these atomic numbers.
+    ///
+    /// # Errors
+    /// Names the first atom whose element the model does not know.
+    pub fn check_species(&self, species: &[u8]) -> Result<()> {
+        let unknown = |z: &u8| self.elements.binary_search(z).is_err();
+        let Some(atom) = species.iter().position(unknown) else {
+            return Ok(());
+        };
+        let known: Vec<String> = self.elements.iter().map(u8::to_string).collect();
+        Err(Error::input(format!(
+            "atom {} (counted from 1) is of the element with atomic number {}, which the model does \
+             not know: it was trained on atomic numbers {}",
+            atom + 1,
+            species[atom],
+            known.join(", ")
+        )))
+    }
+
     /// What the network leaves out (eV): mean and reference energies of these atoms, summed in f64 in
     /// their order.
     pub fn offset(&self, species: &[u8]) -> f64 {

@@ -1,5 +1,9 @@
 //! The trained numbers of one PaiNN, in f64 (exact for f32 files), one entry per layer also where
-//! the model shares its filters or interactions.
+//! the model shares its filters or interactions; and random ones for tests.
+
+use crate::core::rng::philox;
+
+use super::Spec;
 
 /// y = W x + b.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,4 +40,99 @@ pub struct Weights {
     pub layers: Vec<Layer>,
     /// Readout, F -> ... -> 1 with SiLU between.
     pub readout: Vec<Linear>,
+}
+
+impl Linear {
+    /// Number of weights and biases.
+    pub fn parameters(&self) -> usize {
+        self.weight.len() + self.bias.len()
+    }
+}
+
+impl Weights {
+    /// Random weights of a readout F -> F / 2 -> 1, for tests and benchmarks: a pure function of the
+    /// hyper-parameters and the seed, every number exact in f32.
+    pub fn random(spec: &Spec, seed: u32) -> Self {
+        Self::random_with_readout(spec, &[(spec.features / 2).max(1)], seed)
+    }
+
+    /// Random weights like [`Weights::random`], of a readout with the given hidden widths.
+    pub fn random_with_readout(spec: &Spec, hidden: &[usize], seed: u32) -> Self {
+        let f = spec.features;
+        let mut source = Source { seed, tensor: 0 };
+        let rows = spec.elements.iter().max().map_or(1, |&z| z as usize + 1);
+        let embedding = source.uniform(rows * f, 3f64.sqrt());
+        let layers = (0..spec.layers)
+            .map(|_| Layer {
+                filter: source.linear(spec.basis.len(), 3 * f),
+                context: [source.linear(f, f), source.linear(f, 3 * f)],
+                mix: source.without_bias(f, 2 * f),
+                update: [source.linear(2 * f, f), source.linear(f, 3 * f)],
+            })
+            .collect();
+        let mut widths = vec![f];
+        widths.extend_from_slice(hidden);
+        widths.push(1);
+        Self {
+            embedding,
+            layers,
+            readout: widths
+                .windows(2)
+                .map(|w| source.linear(w[0], w[1]))
+                .collect(),
+        }
+    }
+
+    /// Number of weights and biases, shared ones counted in every layer.
+    pub fn parameters(&self) -> usize {
+        let layer = |l: &Layer| {
+            let nets = l.context.iter().chain(&l.update);
+            nets.chain([&l.filter, &l.mix])
+                .map(Linear::parameters)
+                .sum::<usize>()
+        };
+        self.embedding.len()
+            + self.layers.iter().map(layer).sum::<usize>()
+            + self.readout.iter().map(Linear::parameters).sum::<usize>()
+    }
+}
+
+/// Random tensors, one after another.
+struct Source {
+    seed: u32,
+    tensor: u32,
+}
+
+impl Source {
+    /// Largest bias.
+    const BIAS: f64 = 0.3;
+
+    /// Numbers uniform between `-bound` and `bound`, rounded to f32.
+    fn uniform(&mut self, count: usize, bound: f64) -> Vec<f64> {
+        self.tensor += 1;
+        let word = |n: usize| {
+            let counter = [n as u32 / 4, self.tensor, 0, 0];
+            philox(counter, [self.seed, u32::from_le_bytes(*b"pain")])[n % 4]
+        };
+        (0..count)
+            .map(|n| f64::from(word(n)) / f64::from(u32::MAX) * 2.0 - 1.0)
+            .map(|x| f64::from((bound * x) as f32))
+            .collect()
+    }
+
+    /// A map that keeps the variance of its inputs.
+    fn without_bias(&mut self, inputs: usize, outputs: usize) -> Linear {
+        Linear {
+            inputs,
+            outputs,
+            weight: self.uniform(inputs * outputs, (3.0 / inputs as f64).sqrt()),
+            bias: Vec::new(),
+        }
+    }
+
+    fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
+        let mut linear = self.without_bias(inputs, outputs);
+        linear.bias = self.uniform(outputs, Self::BIAS);
+        linear
+    }
 }

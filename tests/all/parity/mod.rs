@@ -1,1 +1,4 @@
-//! Energies and forces against the reference data.
+//! The learned potential: the files it is read from, and its energies, forces and strain derivative
+//! against reference data, finite differences, automatic differentiation and symmetry.
+
+mod import;
