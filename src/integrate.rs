@@ -27,7 +27,8 @@ pub enum Op {
     },
 }
 
-/// One step, as operators from first to last.
+/// One step, as operators from first to last. The last drift is followed by an evaluation of the
+/// forces, so that a state after a step holds forces at its positions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Integrator(pub Vec<Op>);
 
@@ -59,6 +60,15 @@ pub fn langevin(timestep: f64, kt: f64, friction: f64) -> Integrator {
 }
 
 impl Integrator {
+    /// Time that one step takes: the sum of its drifts.
+    pub fn timestep(&self) -> f64 {
+        let drift = |op: &Op| match op {
+            Op::Drift(time) => *time,
+            _ => 0.0,
+        };
+        self.0.iter().map(drift).sum()
+    }
+
     /// The same step, with the centre-of-mass velocity removed every so many steps.
     pub fn remove_drift(mut self, every: u64) -> Self {
         self.0.push(Op::RemoveDrift { every });

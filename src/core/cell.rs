@@ -49,7 +49,10 @@ impl Cell {
         let vectors = complete(vectors, periodic)?;
         let edges: f64 = (0..3).map(|k| vectors.row(k).norm()).product();
         let determinant = vectors.determinant();
-        if determinant.abs() < SINGULAR * edges {
+        // Also false for vectors so long or short that the products leave the range of f64.
+        let spans =
+            determinant != 0.0 && edges.is_finite() && determinant.abs() >= SINGULAR * edges;
+        if !spans {
             return Err(Error::input(format!(
                 "the cell is singular: its volume is {:.3e} A^3, its edges multiply to {edges:.3e} A^3; \
                  give three lattice vectors that do not lie in one plane",
@@ -121,13 +124,13 @@ impl Cell {
     /// The position (angstrom) moved into the cell along its periodic directions.
     pub fn wrap(&self, position: &Vec3) -> Vec3 {
         let fractional = self.fractional(position);
-        let mut image = [0; 3];
+        let mut image = Vec3::zeros();
         for k in 0..3 {
             if self.periodic[k] {
-                image[k] = -(fractional[k].floor() as i32);
+                image[k] = -fractional[k].floor();
             }
         }
-        position + self.shift(image)
+        position + self.cartesian(&image)
     }
 }
 

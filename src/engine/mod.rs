@@ -4,11 +4,80 @@ pub mod host;
 
 use std::ops::Range;
 
-use crate::Result;
-use crate::core::{Fields, Snapshot};
+use crate::core::{Cell, Fields, Snapshot, System, Vec3};
 use crate::integrate::Integrator;
+use crate::{Error, Result};
 
 pub use host::HostEngine;
+
+/// The point in phase space that an engine starts from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Species and masses.
+    pub system: System,
+    /// Cell and periodic directions.
+    pub cell: Cell,
+    /// Unwrapped positions, one per atom (angstrom).
+    pub positions: Vec<Vec3>,
+    /// Velocities, one per atom (angstrom / time).
+    pub velocities: Vec<Vec3>,
+    /// Steps taken already: 0, or those of the checkpoint that this is.
+    pub step: u64,
+    /// Energy that thermostat and drift removal have put in already (eV).
+    pub heat: f64,
+}
+
+impl Start {
+    /// A start at step 0.
+    pub fn new(system: System, cell: Cell, positions: Vec<Vec3>, velocities: Vec<Vec3>) -> Self {
+        Self {
+            system,
+            cell,
+            positions,
+            velocities,
+            step: 0,
+            heat: 0.0,
+        }
+    }
+
+    /// That there is a mass, a position and a velocity for each atom, and that they are numbers.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and for which atom (counted from 0).
+    pub fn check(&self) -> Result<()> {
+        let atoms = self.system.len();
+        let lengths = [
+            ("masses", self.system.masses.len()),
+            ("positions", self.positions.len()),
+            ("velocities", self.velocities.len()),
+        ];
+        for (name, length) in lengths {
+            if length != atoms {
+                return Err(Error::input(format!("{length} {name} for {atoms} atoms")));
+            }
+        }
+        if let Some(i) = (self.system.masses.iter()).position(|m| !(*m > 0.0 && m.is_finite())) {
+            let mass = self.system.masses[i];
+            return Err(Error::input(format!(
+                "atom {i} has a mass of {mass} u: masses must be positive"
+            )));
+        }
+        for (name, vectors) in [
+            ("position", &self.positions),
+            ("velocity", &self.velocities),
+        ] {
+            if let Some(i) = vectors
+                .iter()
+                .position(|v| v.iter().any(|x| !x.is_finite()))
+            {
+                return Err(Error::input(format!(
+                    "atom {i} has a {name} that is not a finite number"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// What happened in a block, one bit each; read back after every block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,7 +159,7 @@ pub struct Outcome {
     pub flags: Flags,
     /// Steps taken since the run began; less than the block's end only where a flag ended it.
     pub step: u64,
-    /// The first breach of the block.
+    /// What ended the block, or else the first broken limit.
     pub breach: Option<Breach>,
 }
 

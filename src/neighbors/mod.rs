@@ -1,10 +1,33 @@
 //! Which atoms are near which: a cell list, the Verlet list made from it, and the pairs of one moment.
+//!
+//! [`VerletList::build`] finds, in O(N), everything within the cutoff and a skin; for as long as no
+//! atom has moved by more than half the skin, [`VerletList::pairs`] makes the exact list of
+//! pairs within the cutoff from it. The pairs of one moment depend on the positions alone, bit for
+//! bit: not on the skin, not on when the list was built, not on the number of threads.
 
-use crate::core::Vec3;
+mod grid;
+mod verlet;
+
+pub use verlet::VerletList;
+
+use crate::Result;
+use crate::core::{Cell, Vec3};
+
+/// Most atoms, and most pairs, that can be numbered.
+const MOST_PAIRS: u64 = u32::MAX as u64;
+
+/// A neighbour found by a search, at r_j - r_i + shift(image) from the unwrapped positions.
+///
+/// The order is the canonical one: by neighbour, then by image, first index first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    neighbor: u32,
+    image: [i32; 3],
+}
 
 /// The ordered pairs (i <- j) within the cutoff at one moment, sorted by receiver i, then by
 /// neighbour j, then by image: the canonical order, which does not depend on how or when they were
-/// found. Every pair is there in both directions.
+/// found. Every pair is there in both directions, with exactly opposite vectors.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pairs {
     /// Rows: pairs `rows[i]..rows[i + 1]` belong to receiver i. Length: atoms + 1.
@@ -22,6 +45,17 @@ pub struct Pairs {
 }
 
 impl Pairs {
+    /// The pairs of atoms at unwrapped `positions` (angstrom) in `cell`, closer than `cutoff`
+    /// (angstrom). For one moment; a run uses a [`VerletList`].
+    ///
+    /// # Errors
+    /// As [`VerletList::build`].
+    pub fn within(cell: &Cell, positions: &[Vec3], cutoff: f64) -> Result<Self> {
+        let mut pairs = Self::default();
+        VerletList::build(cell, positions, cutoff, 0.0)?.pairs(positions, &mut pairs);
+        Ok(pairs)
+    }
+
     /// Number of ordered pairs.
     pub fn len(&self) -> usize {
         self.neighbors.len()

@@ -1,0 +1,402 @@
+//! The Verlet list (Verlet, Phys. Rev. 159, 98 (1967)): neighbours within cutoff and skin, searched
+//! once, from which the pairs of many moments are made.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+
+use super::grid::{self, Grid};
+use super::{Candidate, MOST_PAIRS, Pairs};
+use crate::core::{Cell, Vec3};
+use crate::{Error, Result};
+
+/// Atoms searched by one task.
+const CHUNK: usize = 64;
+
+/// Candidates that one task goes through; below twice as many, threads cost more than they save.
+const TASK: usize = 16_384;
+
+/// In place of a slot: farther than the cutoff at present.
+const OUTSIDE: u32 = u32::MAX;
+
+/// Neighbours within the cutoff and a skin of positions at the time of the build, images included.
+#[derive(Debug, Clone)]
+pub struct VerletList {
+    cell: Cell,
+    cutoff: f64,
+    skin: f64,
+    /// Unwrapped positions at the build (angstrom).
+    origin: Vec<Vec3>,
+    /// Candidates `rows[i]..rows[i + 1]` belong to receiver i.
+    rows: Vec<u32>,
+    /// In canonical order within each row.
+    candidates: Vec<Candidate>,
+    /// Index of the candidate in the opposite direction.
+    reverse: Vec<u32>,
+    /// Place of each candidate among the present pairs of its row, or [`OUTSIDE`].
+    slots: Vec<u32>,
+}
+
+impl VerletList {
+    /// Searches the neighbours of atoms at unwrapped `positions` (angstrom) in `cell`, within
+    /// `cutoff + skin` (angstrom both).
+    ///
+    /// # Errors
+    /// A cutoff that is not positive or a skin that is negative; a position that is not finite or is
+    /// too far out; a cell far smaller than the cutoff; more than 2^32 - 1 pairs.
+    pub fn build(cell: &Cell, positions: &[Vec3], cutoff: f64, skin: f64) -> Result<Self> {
+        if !(cutoff > 0.0 && skin >= 0.0 && (cutoff + skin).is_finite()) {
+            return Err(Error::input(format!(
+                "a cutoff of {cutoff} A with a skin of {skin} A: the cutoff must be positive, and \
+                 the skin not negative"
+            )));
+        }
+        let mut list = Self {
+            cell: cell.clone(),
+            cutoff,
+            skin,
+            origin: Vec::new(),
+            rows: Vec::new(),
+            candidates: Vec::new(),
+            reverse: Vec::new(),
+            slots: Vec::new(),
+        };
+        list.rebuild(positions)?;
+        Ok(list)
+    }
+
+    /// Searches anew, at other positions; the memory is used again.
+    ///
+    /// # Errors
+    /// As [`VerletList::build`]. The list is then of no use until a rebuild succeeds.
+    pub fn rebuild(&mut self, positions: &[Vec3]) -> Result<()> {
+        self.rebuild_within(positions, MOST_PAIRS)
+    }
+
+    fn rebuild_within(&mut self, positions: &[Vec3], most: u64) -> Result<()> {
+        let range = self.cutoff + self.skin;
+        let found = search(
+            &Grid::new(&self.cell, positions, range)?,
+            positions.len(),
+            most,
+        );
+        let total: u64 = found
+            .iter()
+            .map(|chunk| chunk.candidates.len() as u64)
+            .sum();
+        if total > most {
+            return Err(Error::input(format!(
+                "more than {most} pairs within {range} A (cutoff and skin): use a smaller system, \
+                 cutoff or skin, and see whether atoms lie on top of each other"
+            )));
+        }
+        self.gather(&found, total as usize);
+        self.reverse.resize(total as usize, 0);
+        self.slots.resize(total as usize, OUTSIDE);
+        self.link();
+        self.origin.clear();
+        self.origin.extend_from_slice(positions);
+        Ok(())
+    }
+
+    /// Puts what the tasks found one after the other.
+    fn gather(&mut self, found: &[Chunk], total: usize) {
+        self.rows.clear();
+        self.rows.push(0);
+        self.candidates.clear();
+        self.candidates.reserve_exact(total);
+        let mut end = 0;
+        for chunk in found {
+            self.candidates.extend_from_slice(&chunk.candidates);
+            self.rows.extend(chunk.lengths.iter().map(|length| {
+                end += length;
+                end
+            }));
+        }
+    }
+
+    /// Finds the opposite direction of every candidate.
+    ///
+    /// In the order of receivers i, the candidates (j <- i) come up in the order of row j: a cursor
+    /// for each row finds them without a search. Images of one and the same pair come in opposite
+    /// order in the opposite direction.
+    fn link(&mut self) {
+        let mut cursors: Vec<u32> = self.rows[..self.rows.len() - 1].to_vec();
+        for i in 0..cursors.len() {
+            let mut first = self.rows[i] as usize;
+            let end = self.rows[i + 1] as usize;
+            while first < end {
+                let j = self.candidates[first].neighbor;
+                let same = (self.candidates[first..end].iter())
+                    .take_while(|c| c.neighbor == j)
+                    .count();
+                let cursor = &mut cursors[j as usize];
+                *cursor += same as u32;
+                for (k, reverse) in self.reverse[first..first + same].iter_mut().enumerate() {
+                    *reverse = *cursor - 1 - k as u32;
+                }
+                first += same;
+            }
+        }
+    }
+
+    /// Whether an atom is farther than half the skin from where it was at the build, so that pairs
+    /// could be missing. Also if a position is not a number.
+    pub fn needs_rebuild(&self, positions: &[Vec3]) -> bool {
+        let limit = 0.25 * self.skin * self.skin;
+        let near = |(r, origin): (&Vec3, &Vec3)| (r - origin).norm_squared() <= limit;
+        positions.len() != self.origin.len() || !positions.iter().zip(&self.origin).all(near)
+    }
+
+    /// Writes the pairs within the cutoff at the present unwrapped `positions` (angstrom), none of
+    /// which may be farther than half the skin from where it was at the build
+    /// ([`VerletList::needs_rebuild`]). Nothing is allocated once `pairs` has seen as many pairs.
+    ///
+    /// # Panics
+    /// If the number of positions is not that of the build.
+    pub fn pairs(&mut self, positions: &[Vec3], pairs: &mut Pairs) {
+        assert_eq!(positions.len(), self.origin.len(), "one position per atom");
+        let atoms = positions.len();
+        let mut slots = std::mem::take(&mut self.slots);
+        pairs.rows.resize(atoms + 1, 0);
+        pairs.rows[0] = 0;
+        self.mark(positions, 0..atoms, &mut pairs.rows[1..], &mut slots);
+        for i in 0..atoms {
+            pairs.rows[i + 1] += pairs.rows[i];
+        }
+        resize(pairs);
+        let rows = std::mem::take(&mut pairs.rows);
+        let writer = Writer {
+            list: self,
+            positions,
+            rows: &rows,
+            slots: &slots,
+        };
+        writer.write(0..atoms, Out::of(pairs));
+        pairs.rows = rows;
+        self.slots = slots;
+    }
+
+    /// The cutoff (angstrom).
+    pub fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    /// The skin (angstrom).
+    pub fn skin(&self) -> f64 {
+        self.skin
+    }
+
+    /// Number of ordered pairs within cutoff and skin at the build.
+    pub fn candidates(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// Farthest from the origin (angstrom) that an atom may be.
+    pub fn farthest(&self) -> f64 {
+        grid::farthest(&self.cell)
+    }
+
+    fn row(&self, receiver: usize) -> Range<usize> {
+        self.rows[receiver] as usize..self.rows[receiver + 1] as usize
+    }
+
+    fn range(&self, rows: &Range<usize>) -> Range<usize> {
+        self.rows[rows.start] as usize..self.rows[rows.end] as usize
+    }
+
+    /// r_ij, a function of the two positions and the image alone, odd under exchange.
+    fn vector(&self, positions: &[Vec3], receiver: usize, candidate: &Candidate) -> Vec3 {
+        let vector = positions[candidate.neighbor as usize] - positions[receiver];
+        if candidate.image == [0; 3] {
+            vector
+        } else {
+            vector + self.cell.shift(candidate.image)
+        }
+    }
+
+    /// Counts the pairs of each row and numbers them within it.
+    fn mark(&self, positions: &[Vec3], rows: Range<usize>, lengths: &mut [u32], slots: &mut [u32]) {
+        if let Some(middle) = self.split(&rows) {
+            let (lengths_a, lengths_b) = lengths.split_at_mut(middle - rows.start);
+            let (slots_a, slots_b) = slots.split_at_mut(self.range(&(rows.start..middle)).len());
+            rayon::join(
+                || self.mark(positions, rows.start..middle, lengths_a, slots_a),
+                || self.mark(positions, middle..rows.end, lengths_b, slots_b),
+            );
+            return;
+        }
+        let first = self.range(&rows).start;
+        for (receiver, length) in rows.zip(lengths) {
+            *length = 0;
+            for c in self.row(receiver) {
+                let inside =
+                    self.vector(positions, receiver, &self.candidates[c]).norm() < self.cutoff;
+                slots[c - first] = if inside { *length } else { OUTSIDE };
+                *length += u32::from(inside);
+            }
+        }
+    }
+
+    /// Where to cut rows in two for two threads, if that is worth it.
+    fn split(&self, rows: &Range<usize>) -> Option<usize> {
+        let work = self.range(rows).len();
+        (rows.len() > 1 && work >= 2 * TASK).then(|| rows.start + rows.len() / 2)
+    }
+}
+
+/// What one task found for its atoms.
+struct Chunk {
+    /// Candidates of each atom.
+    lengths: Vec<u32>,
+    candidates: Vec<Candidate>,
+}
+
+/// All atoms' neighbours, in canonical order, chunk by chunk; cut short once there are more than
+/// `most` in all.
+fn search(grid: &Grid, atoms: usize, most: u64) -> Vec<Chunk> {
+    let total = AtomicU64::new(0);
+    let task = |chunk: usize| {
+        let mut lengths = Vec::with_capacity(CHUNK);
+        let mut candidates = Vec::new();
+        for atom in chunk * CHUNK..atoms.min((chunk + 1) * CHUNK) {
+            if total.load(Ordering::Relaxed) > most {
+                break;
+            }
+            let first = candidates.len();
+            grid.search(atom, &mut candidates);
+            candidates[first..].sort_unstable();
+            let length = candidates.len() - first;
+            lengths.push(length as u32);
+            total.fetch_add(length as u64, Ordering::Relaxed);
+        }
+        Chunk {
+            lengths,
+            candidates,
+        }
+    };
+    let chunks = atoms.div_ceil(CHUNK);
+    if chunks < 2 {
+        return (0..chunks).map(task).collect();
+    }
+    (0..chunks).into_par_iter().map(task).collect()
+}
+
+/// Makes room for the pairs that the rows count; some more where there is too little, since the
+/// number goes up and down.
+fn resize(pairs: &mut Pairs) {
+    let total = pairs.rows.last().map_or(0, |&n| n as usize);
+    fn fit<T: Clone>(values: &mut Vec<T>, total: usize, fill: T) {
+        if total > values.capacity() {
+            values.reserve_exact(total + total / 16 - values.len());
+        }
+        values.resize(total, fill);
+    }
+    fit(&mut pairs.receivers, total, 0);
+    fit(&mut pairs.neighbors, total, 0);
+    fit(&mut pairs.reverse, total, 0);
+    fit(&mut pairs.vectors, total, Vec3::zeros());
+    fit(&mut pairs.distances, total, 0.0);
+}
+
+/// The arrays of some rows of [`Pairs`].
+struct Out<'a> {
+    receivers: &'a mut [u32],
+    neighbors: &'a mut [u32],
+    reverse: &'a mut [u32],
+    vectors: &'a mut [Vec3],
+    distances: &'a mut [f64],
+}
+
+impl<'a> Out<'a> {
+    fn of(pairs: &'a mut Pairs) -> Self {
+        Self {
+            receivers: &mut pairs.receivers,
+            neighbors: &mut pairs.neighbors,
+            reverse: &mut pairs.reverse,
+            vectors: &mut pairs.vectors,
+            distances: &mut pairs.distances,
+        }
+    }
+
+    fn split_at(self, k: usize) -> (Self, Self) {
+        let (receivers_a, receivers_b) = self.receivers.split_at_mut(k);
+        let (neighbors_a, neighbors_b) = self.neighbors.split_at_mut(k);
+        let (reverse_a, reverse_b) = self.reverse.split_at_mut(k);
+        let (vectors_a, vectors_b) = self.vectors.split_at_mut(k);
+        let (distances_a, distances_b) = self.distances.split_at_mut(k);
+        let a = Self {
+            receivers: receivers_a,
+            neighbors: neighbors_a,
+            reverse: reverse_a,
+            vectors: vectors_a,
+            distances: distances_a,
+        };
+        let b = Self {
+            receivers: receivers_b,
+            neighbors: neighbors_b,
+            reverse: reverse_b,
+            vectors: vectors_b,
+            distances: distances_b,
+        };
+        (a, b)
+    }
+}
+
+/// Writes marked candidates as pairs.
+struct Writer<'a> {
+    list: &'a VerletList,
+    positions: &'a [Vec3],
+    /// Rows of the pairs.
+    rows: &'a [u32],
+    slots: &'a [u32],
+}
+
+impl Writer<'_> {
+    fn write(&self, rows: Range<usize>, out: Out) {
+        if let Some(middle) = self.list.split(&rows) {
+            let (a, b) = out.split_at((self.rows[middle] - self.rows[rows.start]) as usize);
+            rayon::join(
+                || self.write(rows.start..middle, a),
+                || self.write(middle..rows.end, b),
+            );
+            return;
+        }
+        let mut p = 0;
+        for receiver in rows {
+            for c in self.list.row(receiver) {
+                if self.slots[c] == OUTSIDE {
+                    continue;
+                }
+                let candidate = &self.list.candidates[c];
+                let vector = self.list.vector(self.positions, receiver, candidate);
+                out.receivers[p] = receiver as u32;
+                out.neighbors[p] = candidate.neighbor;
+                out.reverse[p] = self.rows[candidate.neighbor as usize]
+                    + self.slots[self.list.reverse[c] as usize];
+                out.vectors[p] = vector;
+                out.distances[p] = vector.norm();
+                p += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_pairs_are_an_error_that_says_so() {
+        let positions = vec![Vec3::zeros(); 200];
+        let mut list = VerletList::build(&Cell::open(), &positions, 1.0, 0.0).unwrap();
+        assert_eq!(list.candidates(), 200 * 199);
+        let error = list.rebuild_within(&positions, 200 * 199 - 1).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 39799 pairs"),
+            "{error}"
+        );
+        list.rebuild_within(&positions, 200 * 199).unwrap();
+    }
+}
