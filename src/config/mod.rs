@@ -1,3 +1,128 @@
 //! The run file: read, checked, and resolved into a [`plan::Plan`] in internal units.
+//!
+//! The run file is TOML. Every quantity is text with its unit (`"0.5 fs"`, `"300 K"`; see
+//! [`crate::units::parse`]); paths are relative to the run file; unknown keys are errors. README.md
+//! has the table of all keys; `configs/` has commented examples.
 
 pub mod plan;
+pub mod structure;
+
+mod foreign;
+mod overlap;
+mod paths;
+mod raw;
+mod resolve;
+mod section;
+mod source;
+mod start;
+mod xyz;
+
+use std::path::Path;
+
+use toml::{Spanned, Table};
+
+use crate::Result;
+use plan::{Places, Plan};
+use raw::Raw;
+use resolve::OutputContext;
+use section::Section;
+use source::Source;
+
+pub use foreign::{collect_warnings, take_warnings};
+pub use overlap::check_overlaps;
+pub use structure::{Structure, check_elements};
+
+/// Reads a run file, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
+/// by their index, `output.trajectory.0.every=10`), reads the structure, and resolves all of it. The
+/// model is only seen to be there. `out` takes the place of the output directory (relative to the
+/// process).
+///
+/// # Errors
+/// All of them are the input's: each names file, line and column (or the override), the key, and what
+/// to do.
+pub fn load(path: &Path, overrides: &[String], out: Option<&Path>) -> Result<Plan> {
+    let source = Source::read(path, overrides)?;
+    let raw: Raw = source.parse()?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    let mut done = Done::default();
+
+    let (mut section, table) = required(&source, "system", &raw.system)?;
+    let start = start::system(&mut section, table, base)?;
+    done.take(section);
+
+    let (mut section, table) = required(&source, "potential", &raw.potential)?;
+    let potential = resolve::potential(&mut section, table, base)?;
+    done.take(section);
+
+    let (mut section, table) = required(&source, "dynamics", &raw.dynamics)?;
+    let dynamics = resolve::dynamics(&mut section, table)?;
+    done.take(section);
+
+    let (mut section, table) = optional(&source, "output", raw.output);
+    let context = OutputContext {
+        source: path,
+        base,
+        out,
+        dynamics: &dynamics,
+        periodic: start.cell.is_periodic(),
+    };
+    let output = resolve::output(&mut section, &table, &context)?;
+    done.take(section);
+
+    let (mut section, table) = optional(&source, "monitor", raw.monitor);
+    let monitor = resolve::monitor(&mut section, &table)?;
+    done.take(section);
+
+    let (mut section, table) = optional(&source, "device", raw.device);
+    let device = resolve::device(&mut section, &table, &potential)?;
+    done.take(section);
+
+    Ok(Plan {
+        source: path.to_path_buf(),
+        resolved: done.resolved,
+        start,
+        potential,
+        dynamics,
+        output,
+        monitor,
+        device,
+        notes: done.notes,
+        places: done.places,
+    })
+}
+
+/// What the tables resolved so far have left.
+#[derive(Default)]
+struct Done {
+    resolved: Table,
+    places: Places,
+    notes: Vec<String>,
+}
+
+impl Done {
+    fn take(&mut self, section: Section<'_>) {
+        section.finish(&mut self.resolved, &mut self.places, &mut self.notes);
+    }
+}
+
+/// A table that has to be there.
+fn required<'s, 't, T>(
+    source: &'s Source,
+    name: &str,
+    table: &'t Option<Spanned<T>>,
+) -> Result<(Section<'s>, &'t T)> {
+    let Some(table) = table else {
+        return Err(source.fault(&(0..0), format!("the table [{name}] is missing")));
+    };
+    Ok((Section::new(source, name, table.span()), table.get_ref()))
+}
+
+/// A table that need not be there; then all of it is at its defaults.
+fn optional<'s, T: Default>(
+    source: &'s Source,
+    name: &str,
+    table: Option<Spanned<T>>,
+) -> (Section<'s>, T) {
+    let table = table.unwrap_or_else(|| Spanned::new(0..0, T::default()));
+    (Section::new(source, name, table.span()), table.into_inner())
+}

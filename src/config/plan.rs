@@ -1,6 +1,7 @@
 //! The resolved run: every default filled in, every quantity in internal units (eV, angstrom, u,
 //! kT in eV, time in angstrom sqrt(u / eV)), every path absolute or relative to the process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::core::{Cell, System, Vec3};
@@ -25,6 +26,29 @@ pub struct Plan {
     pub monitor: MonitorPlan,
     /// What it runs on.
     pub device: DevicePlan,
+    /// Remarks for the user: what was rounded, chosen or looks odd.
+    pub notes: Vec<String>,
+    /// Where each key is written, for errors that show later, when models are loaded or files made.
+    pub places: Places,
+}
+
+/// Where the keys of a run file are: dotted key to `run.toml:12:5`, or to the override that set it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Places(pub BTreeMap<String, String>);
+
+impl Places {
+    /// `run.toml:12:5: potential.model`: what to put before a message about a key. A key that is left
+    /// to its default is at the place of its table.
+    pub fn of(&self, key: &str) -> String {
+        let mut near = Some(key);
+        while let Some(name) = near {
+            if let Some(place) = self.0.get(name) {
+                return format!("{place}: {key}");
+            }
+            near = name.rsplit_once('.').map(|(table, _)| table);
+        }
+        key.to_owned()
+    }
 }
 
 /// Atoms, cell and starting point.
@@ -187,4 +211,17 @@ pub struct DevicePlan {
     pub kind: DeviceKind,
     /// CPU threads; `None` for as many as there are cores.
     pub threads: Option<usize>,
+    /// Which implementation of a network.
+    pub engine: EngineChoice,
+}
+
+/// Which implementation of a network is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The fused one where there is one for the device and the precision, else Burn.
+    Auto,
+    /// Burn's tensor operations: the reference.
+    Burn,
+    /// Fused kernels.
+    Fused,
 }

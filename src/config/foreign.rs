@@ -1,0 +1,283 @@
+//! Structures in formats that chemfiles reads.
+//!
+//! chemfiles 0.10 trusts what it reads: some malformed files make it read beyond its arrays. So each
+//! format has a look-over here first ([`look_over`]), which refuses what it would stumble on, and the
+//! bytes are handed over from memory, with everything that is not ASCII taken out (its errors quote
+//! the file by bytes, cut in the middle of characters).
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::Once;
+
+use chemfiles::{CellShape, Frame, MemoryTrajectoryReader};
+
+use super::structure::{Structure, pick};
+use crate::core::{Mat3, Vec3, elements};
+use crate::units::ANGSTROM_PER_PS;
+use crate::{Error, Result};
+
+thread_local! {
+    static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps chemfiles from writing its warnings to stderr: they are collected for [`take_warnings`].
+pub fn collect_warnings() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        chemfiles::set_warning_callback(|warning: &str| {
+            WARNINGS.with_borrow_mut(|list| list.push(warning.to_owned()));
+        });
+    });
+}
+
+/// What chemfiles has warned of on this thread since the last call.
+pub fn take_warnings() -> Vec<String> {
+    WARNINGS.take()
+}
+
+/// Reads one frame (negative: from the end) in a format of chemfiles' name.
+///
+/// # Errors
+/// The text is not of the format, lacks the frame, or an element cannot be told.
+pub(super) fn read(text: &str, format: &str, wanted: i64) -> Result<Structure> {
+    let ascii: String = text
+        .chars()
+        .map(|c| if c.is_ascii() { c } else { '?' })
+        .collect();
+    let format = if format == "CIF" && ascii.contains("_atom_site.") {
+        "mmCIF"
+    } else {
+        format
+    };
+    look_over(&ascii, format)?;
+    collect_warnings();
+    take_warnings();
+    let fault = |e: chemfiles::Error| {
+        Error::input(format!(
+            "not a {format} file, or damaged: {}",
+            e.message.trim().replace('\n', " ")
+        ))
+    };
+    let mut reader = MemoryTrajectoryReader::new(ascii.as_bytes(), format).map_err(fault)?;
+    let frames = reader.nsteps();
+    let mut frame = Frame::new();
+    reader
+        .read_step(pick(wanted, frames)?, &mut frame)
+        .map_err(fault)?;
+    let mut structure = convert(&frame, Labels::of(&ascii, format))?;
+    structure.frames = frames;
+    structure.notes = take_warnings();
+    Ok(structure)
+}
+
+/// Refuses what chemfiles would stumble on.
+fn look_over(_text: &str, _format: &str) -> Result<()> {
+    Ok(())
+}
+
+/// Turns a frame into a structure.
+fn convert(frame: &Frame, labels: Labels) -> Result<Structure> {
+    let vector = |v: &[f64; 3]| Vec3::from(*v);
+    let species = (0..frame.size())
+        .map(|k| element(frame, k, labels))
+        .collect::<Result<Vec<u8>>>()?;
+    let masses = species.iter().filter_map(|z| elements::mass(*z)).collect();
+    let velocities = frame.velocities().map(|list| list.iter().map(vector));
+    // A .gro file without velocities is given zeros.
+    let velocities = velocities
+        .map(|v| v.map(|v| v * ANGSTROM_PER_PS).collect::<Vec<_>>())
+        .filter(|v| v.iter().any(|v| *v != Vec3::zeros()));
+    let vectors = vectors(frame);
+    Ok(Structure {
+        path: PathBuf::new(),
+        species,
+        masses,
+        positions: frame.positions().iter().map(vector).collect(),
+        velocities,
+        vectors,
+        periodic: [vectors.is_some(); 3],
+        frames: 1,
+        notes: Vec::new(),
+    })
+}
+
+/// Lattice vectors as rows (angstrom); chemfiles has them as columns.
+fn vectors(frame: &Frame) -> Option<Mat3> {
+    let cell = frame.cell();
+    if cell.shape() == CellShape::Infinite {
+        return None;
+    }
+    let m = cell.matrix();
+    let rows = Mat3::from_fn(|k, c| m[c][k]);
+    // Edges of 1 A at right angles stand for "no cell" in PDB and CIF files of molecules.
+    (rows != Mat3::identity()).then_some(rows)
+}
+
+/// What tells the elements of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labels {
+    /// Types are elements.
+    Types,
+    /// There are names alone, such as OW or HA2.
+    Names,
+}
+
+impl Labels {
+    fn of(text: &str, format: &str) -> Self {
+        let has_element = |line: &str| line.get(76..78).is_some_and(|e| !e.trim().is_empty());
+        let is_atom = |line: &&str| line.starts_with("ATOM  ") || line.starts_with("HETATM");
+        match format {
+            "GRO" => Self::Names,
+            "PDB" if !text.lines().filter(is_atom).all(has_element) => Self::Names,
+            _ => Self::Types,
+        }
+    }
+}
+
+/// The atomic number of one atom.
+fn element(frame: &Frame, k: usize, labels: Labels) -> Result<u8> {
+    let atom = frame.atom(k);
+    if labels == Labels::Types {
+        let label = atom.atomic_type();
+        return element_of_type(&label).ok_or_else(|| {
+            Error::input(format!(
+                "atom {k} ({}), counted from 0: {label:?} is not an element's symbol",
+                atom.name()
+            ))
+        });
+    }
+    let name = atom.name();
+    let topology = frame.topology();
+    let residue = topology.residue_for_atom(k);
+    let residue = residue.map_or_else(String::new, |r| r.name());
+    element_of_name(&name, &residue).map_err(|why| {
+        Error::input(format!(
+            "atom {k}, counted from 0: its element cannot be told from its name {name:?} in residue \
+             {residue:?}: {why}; use a format with elements, such as XYZ, or PDB with columns 77 and 78"
+        ))
+    })
+}
+
+/// The letters at the start of a label, which stand before its number or charge: "C" of "C12".
+fn letters(label: &str) -> &str {
+    let end = label.find(|c: char| !c.is_ascii_alphabetic());
+    &label[..end.unwrap_or(label.len())]
+}
+
+/// An element's symbol in whatever case: "CL" is chlorine.
+fn element_of_type(label: &str) -> Option<u8> {
+    let letters = letters(label.trim());
+    let mut symbol = letters.to_ascii_lowercase();
+    symbol.get_mut(..1)?.make_ascii_uppercase();
+    elements::number(&symbol)
+}
+
+/// The element of a label in XYZ: a symbol in its proper case, perhaps with a number ("C12"), or an
+/// atomic number. "CA" is refused: it may be calcium or a carbon.
+pub(super) fn element_of_label(label: &str) -> Option<u8> {
+    if let Ok(z) = label.parse::<u8>() {
+        return elements::mass(z).map(|_| z);
+    }
+    let letters = letters(label);
+    let rest = &label[letters.len()..];
+    let numbered = rest.chars().all(|c| c.is_ascii_digit());
+    numbered.then(|| elements::number(letters)).flatten()
+}
+
+/// Residues whose atoms' names begin with a one-letter element: amino acids, nucleotides, water.
+#[rustfmt::skip]
+const ORGANIC: [&str; 53] = [
+    "ALA", "ARG", "ASN", "ASP", "ASH", "CYS", "CYX", "CYM", "GLN", "GLU", "GLH", "GLY", "HIS",
+    "HID", "HIE", "HIP", "HSD", "HSE", "HSP", "ILE", "LEU", "LYS", "LYN", "MET", "PHE", "PRO",
+    "SER", "THR", "TRP", "TYR", "VAL", "ACE", "NME", "NMA", "NH2", "A", "C", "G", "U", "T",
+    "DA", "DC", "DG", "DT", "DU", "HOH", "SOL", "WAT", "TIP", "TIP3", "TIP4", "SPC", "H2O",
+];
+
+/// The element of an atom's name, where there is nothing else. Says why it cannot be told.
+fn element_of_name(name: &str, residue: &str) -> Result<u8, String> {
+    // Hydrogens of old PDB files have their number first: 1HB2.
+    let name = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    let letters = letters(name);
+    let first = letters.get(..1).and_then(element_of_type);
+    let pair = letters.get(..2);
+    if letters.len() == 1 {
+        return first.ok_or_else(|| format!("{letters:?} is no element"));
+    }
+    // An ion bears its element's name.
+    if letters.eq_ignore_ascii_case(self::letters(residue))
+        && let Some(z) = element_of_type(letters)
+    {
+        return Ok(z);
+    }
+    let two = pair.and_then(element_of_type);
+    match (first, two) {
+        (Some(one), _) if ORGANIC.contains(&residue) => Ok(one),
+        (Some(one), None) => Ok(one),
+        (None, Some(two)) => Ok(two),
+        (Some(one), Some(two)) if pair == Some(elements::symbol(two)) => {
+            let _ = one;
+            Ok(two)
+        }
+        (Some(one), Some(two)) => Err(format!(
+            "{} or {}",
+            elements::symbol(one),
+            elements::symbol(two)
+        )),
+        (None, None) => Err("it begins with no element's symbol".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_in_xyz_are_symbols_in_their_case() {
+        for (label, z) in [
+            ("C", 6),
+            ("Cl", 17),
+            ("C12", 6),
+            ("Na1", 11),
+            ("8", 8),
+            ("118", 118),
+        ] {
+            assert_eq!(element_of_label(label), Some(z), "{label}");
+        }
+        for label in ["CA", "cl", "X", "", "0", "119", "C_a", "Cx", "-1", "Å"] {
+            assert_eq!(element_of_label(label), None, "{label}");
+        }
+    }
+
+    #[test]
+    fn names_tell_elements_where_they_can() {
+        for (name, residue, z) in [
+            ("OW", "SOL", 8),
+            ("HW1", "SOL", 1),
+            ("CA", "ALA", 6),
+            ("CA", "CA", 20),
+            ("CL", "CL", 17),
+            ("NA", "NA+", 11),
+            ("1HB2", "SER", 1),
+            ("C12", "LIG", 6),
+            ("CX1", "LIG", 6),
+            ("Cl1", "LIG", 17),
+            ("HG", "SER", 1),
+            ("ZN", "LIG", 30),
+        ] {
+            assert_eq!(element_of_name(name, residue), Ok(z), "{name} {residue}");
+        }
+        for (name, residue, why) in [
+            ("CA", "LIG", "C or Ca"),
+            ("FE", "HEM", "F or Fe"),
+            ("Q1", "LIG", "\"Q\" is no element"),
+            ("QQ", "LIG", "begins with no element"),
+            ("12", "LIG", "begins with no element"),
+        ] {
+            let error = element_of_name(name, residue);
+            assert!(
+                error.as_ref().is_err_and(|e| e.contains(why)),
+                "{name}: {error:?}"
+            );
+        }
+    }
+}

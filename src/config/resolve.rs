@@ -1,0 +1,408 @@
+//! `[potential]`, `[dynamics]`, `[output]`, `[monitor]` and `[device]`: from what is written to what
+//! is meant.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Spanned, Value};
+
+use super::paths::{absolute, join};
+use super::plan::{
+    Action, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble, MonitorPlan, OutputPlan,
+    PotentialPlan, TrajectoryFormat, TrajectoryPlan,
+};
+use super::raw;
+use super::section::{MOST_STEPS, Section, Sign};
+use super::structure::unreadable;
+use crate::Result;
+use crate::potential::Precision;
+use crate::units::{Dimension, FEMTOSECOND};
+
+/// A step longer than this (fs) is a slip more often than not: bonds to hydrogen vibrate within 10 fs.
+const LONG_STEP: f64 = 5.0;
+
+/// Steps between thermo lines at most, and lines a run has at least, where nothing is said.
+const THERMO_EVERY: u64 = 100;
+
+/// `[potential]`.
+pub(super) fn potential(
+    section: &mut Section<'_>,
+    raw: &raw::Potential,
+    base: &Path,
+) -> Result<PotentialPlan> {
+    let Some(lj) = &raw.lennard_jones else {
+        let model = model(section, raw, base)?;
+        let words = [("f32", Precision::F32), ("f64", Precision::F64)];
+        let precision = section.choice("precision", &raw.precision, &words, Some("f32"))?;
+        return Ok(PotentialPlan::Painn { model, precision });
+    };
+    section.refuse(
+        "model",
+        &raw.model,
+        "a run has one potential; remove this, or [potential.lennard_jones]",
+    )?;
+    section.refuse(
+        "precision",
+        &raw.precision,
+        "is that of a network; Lennard-Jones is computed in f64: remove it",
+    )?;
+    lennard_jones(section, lj)
+}
+
+fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result<PathBuf> {
+    if raw.model.is_none() {
+        return Err(section.fault(
+            "model",
+            &None,
+            "is missing; give a trained PaiNN, such as model = \"../models/painn.safetensors\", \
+             or a table [potential.lennard_jones]",
+        ));
+    }
+    let text = section.text("model", &raw.model, "\"painn.safetensors\"")?;
+    let path = join(base, Path::new(text));
+    let fault =
+        |what: &str| section.fault("model", &raw.model, format!("{}: {what}", path.display()));
+    let metadata = std::fs::metadata(&path).map_err(|e| fault(&unreadable(&e)))?;
+    if !metadata.is_file() {
+        return Err(fault("is not a file; name a .safetensors file"));
+    }
+    section.keep("model", &raw.model, absolute(&path));
+    Ok(path)
+}
+
+fn lennard_jones(
+    section: &mut Section<'_>,
+    raw: &Spanned<raw::LennardJones>,
+) -> Result<PotentialPlan> {
+    let mut inner = section.inner("lennard_jones", raw.span());
+    let raw = raw.get_ref();
+    let length = (Dimension::Length, Sign::Positive);
+    let epsilon = inner.quantity(
+        "epsilon",
+        &raw.epsilon,
+        (Dimension::Energy, Sign::Positive),
+        None,
+    )?;
+    let sigma = inner.quantity("sigma", &raw.sigma, length, None)?;
+    let cutoff = inner.quantity("cutoff", &raw.cutoff, length, None)?;
+    if cutoff <= sigma {
+        return Err(inner.fault(
+            "cutoff",
+            &raw.cutoff,
+            "is not beyond sigma, where the attraction begins; 2.5 sigma is usual",
+        ));
+    }
+    section.adopt("lennard_jones", inner);
+    Ok(PotentialPlan::LennardJones {
+        epsilon,
+        sigma,
+        cutoff,
+    })
+}
+
+/// `[dynamics]`.
+pub(super) fn dynamics(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<DynamicsPlan> {
+    let ensemble = ensemble(section, raw)?;
+    let time = (Dimension::Time, Sign::Positive);
+    let timestep = section.quantity("timestep", &raw.timestep, time, None)?;
+    if timestep > LONG_STEP * FEMTOSECOND {
+        let fs = timestep / FEMTOSECOND;
+        section.note(
+            "timestep",
+            &format!("{fs} fs is long; 0.5 fs is usual with hydrogen"),
+        );
+    }
+    let steps = match (&raw.steps, &raw.duration) {
+        (Some(_), Some(_)) => {
+            let why = "a run has steps or a duration, not both; remove one";
+            return Err(section.fault("duration", &raw.duration, why));
+        }
+        (None, None) => {
+            return Err(section.fault(
+                "steps",
+                &None,
+                "is missing; give steps = 20000, or a duration = \"10 ps\"",
+            ));
+        }
+        (Some(_), None) => section.whole("steps", &raw.steps, 1, MOST_STEPS)?,
+        (None, Some(_)) => duration(section, raw, timestep)?,
+    };
+    let remove_drift = section.steps("remove_drift", &raw.remove_drift, timestep, 0)?;
+    if remove_drift.is_none() {
+        section.keep("remove_drift", &None, 0);
+    }
+    let skin = (Dimension::Length, Sign::Positive);
+    let skin = section.quantity("skin", &raw.skin, skin, Some("0.5 A"))?;
+    Ok(DynamicsPlan {
+        ensemble,
+        timestep,
+        steps: steps.unwrap_or(0),
+        remove_drift: remove_drift.unwrap_or(0),
+        skin,
+    })
+}
+
+/// The steps of a duration; what is kept is the number of steps.
+fn duration(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Result<Option<u64>> {
+    if let Some(leaf) = &raw.duration
+        && !leaf.get_ref().is_str()
+    {
+        return Err(section.fault(
+            "duration",
+            &raw.duration,
+            format!(
+                "{} needs a unit, as text: \"10 ps\"; for a number of steps write steps = ...",
+                leaf.get_ref()
+            ),
+        ));
+    }
+    let steps = section.steps("duration", &raw.duration, timestep, 1)?;
+    if let Some(value) = section.resolved.remove("duration") {
+        section.resolved.insert("steps".to_owned(), value);
+    }
+    Ok(steps)
+}
+
+fn ensemble(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Ensemble> {
+    let words = [("nve", false), ("langevin", true)];
+    let langevin = section.choice("ensemble", &raw.ensemble, &words, None)?;
+    if !langevin {
+        section.refuse(
+            "temperature",
+            &raw.temperature,
+            "\"nve\" keeps the energy, not the temperature; remove it (the starting one is \
+             system.velocities), or use ensemble = \"langevin\"",
+        )?;
+        let why = "belongs to ensemble = \"langevin\", not to \"nve\"; remove it";
+        section.refuse("friction", &raw.friction, why)?;
+        section.refuse("seed", &raw.seed, why)?;
+        return Ok(Ensemble::Nve);
+    }
+    let temperature = (Dimension::Temperature, Sign::NotNegative);
+    let kt = section.quantity("temperature", &raw.temperature, temperature, None)?;
+    let rate = (Dimension::Rate, Sign::Positive);
+    let friction = section.quantity("friction", &raw.friction, rate, None)?;
+    let seed = section.seed("seed", &raw.seed)?;
+    Ok(Ensemble::Langevin { kt, friction, seed })
+}
+
+/// `[output]`. `out` takes the place of the directory; `periodic` tells whether wrapping means
+/// anything.
+pub(super) fn output(
+    section: &mut Section<'_>,
+    raw: &raw::Output,
+    context: &OutputContext<'_>,
+) -> Result<OutputPlan> {
+    let dynamics = context.dynamics;
+    let directory = directory(section, raw, context)?;
+    let usual = (dynamics.steps / THERMO_EVERY).clamp(1, THERMO_EVERY);
+    let thermo_every = section.steps("thermo_every", &raw.thermo_every, dynamics.timestep, 1)?;
+    if thermo_every.is_none() {
+        section.keep("thermo_every", &None, i64::try_from(usual).unwrap_or(1));
+    }
+    let mut trajectories: Vec<TrajectoryPlan> = Vec::new();
+    let mut tables = Vec::new();
+    for (k, one) in raw.trajectory.iter().enumerate() {
+        let mut inner = section.inner(&format!("trajectory.{k}"), one.span());
+        let plan = trajectory(&mut inner, one.get_ref(), context)?;
+        if trajectories.iter().any(|t| t.format == plan.format) {
+            return Err(inner.fault(
+                "format",
+                &one.get_ref().format,
+                "there is a trajectory of this format already, and the two would share a file; \
+                 remove one",
+            ));
+        }
+        trajectories.push(plan);
+        tables.push(Value::Table(section.absorb(inner)));
+    }
+    section.keep("trajectory", &None, tables);
+    Ok(OutputPlan {
+        directory,
+        trajectories,
+        thermo_every: thermo_every.unwrap_or(usual),
+    })
+}
+
+/// What the output depends on.
+pub(super) struct OutputContext<'p> {
+    /// The run file.
+    pub source: &'p Path,
+    /// Its directory.
+    pub base: &'p Path,
+    /// What `--out` says.
+    pub out: Option<&'p Path>,
+    /// How long the run is.
+    pub dynamics: &'p DynamicsPlan,
+    /// Whether any direction is periodic.
+    pub periodic: bool,
+}
+
+fn directory(
+    section: &mut Section<'_>,
+    raw: &raw::Output,
+    context: &OutputContext<'_>,
+) -> Result<PathBuf> {
+    let path = match (context.out, &raw.directory) {
+        (Some(out), _) => out.to_path_buf(),
+        (None, Some(_)) => {
+            let text = section.text("directory", &raw.directory, "\"trajectories/my_run\"")?;
+            join(context.base, Path::new(text))
+        }
+        (None, None) => {
+            let stem = context.source.file_stem().unwrap_or_default();
+            join(context.base, &Path::new("trajectories").join(stem))
+        }
+    };
+    section.keep("directory", &raw.directory, absolute(&path));
+    Ok(path)
+}
+
+fn trajectory(
+    section: &mut Section<'_>,
+    raw: &raw::Trajectory,
+    context: &OutputContext<'_>,
+) -> Result<TrajectoryPlan> {
+    let words = [
+        ("xyz", TrajectoryFormat::Xyz),
+        ("dcd", TrajectoryFormat::Dcd),
+        ("xtc", TrajectoryFormat::Xtc),
+    ];
+    let format = section.choice("format", &raw.format, &words, None)?;
+    let Some(every) = section.steps("every", &raw.every, context.dynamics.timestep, 1)? else {
+        return Err(section.missing("every", "100 (steps), or \"10 fs\""));
+    };
+    if every > context.dynamics.steps {
+        section.note(
+            "every",
+            "is more than the run's steps: only the first frame is written",
+        );
+    }
+    let wrap = section.flag("wrap", &raw.wrap, false)?;
+    if wrap && !context.periodic {
+        return Err(section.fault(
+            "wrap",
+            &raw.wrap,
+            "there is no periodic direction along which to wrap; remove it",
+        ));
+    }
+    let [velocities, forces] = fields(section, &raw.fields)?;
+    if (velocities || forces) && format != TrajectoryFormat::Xyz {
+        return Err(section.fault(
+            "fields",
+            &raw.fields,
+            "only format = \"xyz\" holds velocities and forces; remove it, or write xyz",
+        ));
+    }
+    Ok(TrajectoryPlan {
+        format,
+        every,
+        wrap,
+        velocities,
+        forces,
+    })
+}
+
+/// Whether velocities and forces are asked for.
+fn fields(section: &mut Section<'_>, leaf: &raw::Leaf) -> Result<[bool; 2]> {
+    const NAMES: [&str; 2] = ["velocities", "forces"];
+    let mut wanted = [false; 2];
+    let example = "a list is wanted, such as fields = [\"velocities\", \"forces\"]";
+    let list = match leaf.as_ref().map(Spanned::get_ref) {
+        None => &Vec::new(),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(section.fault("fields", leaf, format!("{other}: {example}"))),
+    };
+    for item in list {
+        let place = item
+            .as_str()
+            .and_then(|w| NAMES.iter().position(|n| *n == w));
+        let Some(place) = place else {
+            let why = format!(
+                "{item} is not a field; known are \"velocities\" and \"forces\" (positions are always written)"
+            );
+            return Err(section.fault("fields", leaf, why));
+        };
+        wanted[place] = true;
+    }
+    let kept: Vec<Value> = (NAMES.iter().zip(wanted))
+        .filter(|(_, w)| *w)
+        .map(|(n, _)| Value::from(*n))
+        .collect();
+    section.keep("fields", leaf, kept);
+    Ok(wanted)
+}
+
+/// `[monitor]`. Left out, it stops runs that have blown up: a force of 200 eV/A, 10000 K or a contact
+/// of 0.4 A is far outside of what any chemistry reaches. Numbers that are not finite always stop it.
+pub(super) fn monitor(section: &mut Section<'_>, raw: &raw::Monitor) -> Result<MonitorPlan> {
+    let words = [("warn", Action::Warn), ("stop", Action::Stop)];
+    Ok(MonitorPlan {
+        drift: section.limit("drift", &raw.drift, Dimension::DriftPerAtom, "off")?,
+        temperature: section.limit(
+            "temperature",
+            &raw.temperature,
+            Dimension::Temperature,
+            "10000 K",
+        )?,
+        force: section.limit("force", &raw.force, Dimension::Force, "200 eV/A")?,
+        contact: section.limit("contact", &raw.contact, Dimension::Length, "0.4 A")?,
+        action: section.choice("action", &raw.action, &words, Some("stop"))?,
+    })
+}
+
+/// `[device]`.
+pub(super) fn device(
+    section: &mut Section<'_>,
+    raw: &raw::Device,
+    potential: &PotentialPlan,
+) -> Result<DevicePlan> {
+    let kind = kind(section, &raw.kind)?;
+    let threads = section.whole("threads", &raw.threads, 1, MOST_THREADS)?;
+    if let (Some(_), DeviceKind::Cuda(_)) = (threads, kind) {
+        section.note("threads", "has little to do on a GPU");
+    }
+    let words = [
+        ("auto", EngineChoice::Auto),
+        ("burn", EngineChoice::Burn),
+        ("fused", EngineChoice::Fused),
+    ];
+    if let PotentialPlan::LennardJones { .. } = potential {
+        let why = "chooses how a network is evaluated; Lennard-Jones has none: remove it";
+        if raw
+            .engine
+            .as_ref()
+            .is_some_and(|l| l.get_ref().as_str() != Some("auto"))
+        {
+            return Err(section.fault("engine", &raw.engine, why));
+        }
+    }
+    let engine = section.choice("engine", &raw.engine, &words, Some("auto"))?;
+    Ok(DevicePlan {
+        kind,
+        threads: threads.and_then(|n| usize::try_from(n).ok()),
+        engine,
+    })
+}
+
+/// More threads than any machine has.
+const MOST_THREADS: u64 = 4096;
+
+fn kind(section: &mut Section<'_>, leaf: &raw::Leaf) -> Result<DeviceKind> {
+    let word = leaf.as_ref().and_then(|l| l.get_ref().as_str());
+    if let Some(index) = word.and_then(|w| w.strip_prefix("cuda:")) {
+        let Ok(index) = index.parse() else {
+            let why =
+                format!("{index:?} is not the number of a GPU; write \"cuda:0\" for the first");
+            return Err(section.fault("kind", leaf, why));
+        };
+        section.keep("kind", leaf, word.unwrap_or_default());
+        return Ok(DeviceKind::Cuda(index));
+    }
+    let words = [
+        ("auto", DeviceKind::Auto),
+        ("cpu", DeviceKind::Cpu),
+        ("cuda:0", DeviceKind::Cuda(0)),
+        ("cuda", DeviceKind::Cuda(0)),
+    ];
+    section.choice("kind", leaf, &words, Some("auto"))
+}

@@ -1,0 +1,373 @@
+//! One table of the run file being resolved: values read by kind, defaults filled in, faults named.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::{Table, Value};
+
+use super::plan::Places;
+use super::raw::Leaf;
+use super::source::{Source, nearest};
+use crate::units::{self, Dimension};
+use crate::{Error, Result};
+
+/// A table of the run file, what it resolves to, and where its keys are.
+pub(super) struct Section<'s> {
+    source: &'s Source,
+    /// Its dotted name.
+    name: String,
+    /// Where it is.
+    span: Range<usize>,
+    /// Every key with its value, defaults filled in.
+    pub resolved: Table,
+    /// Where its keys are.
+    pub places: BTreeMap<String, String>,
+    /// Remarks for the user.
+    pub notes: Vec<String>,
+}
+
+/// What values a quantity may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    Positive,
+    NotNegative,
+    Any,
+}
+
+impl<'s> Section<'s> {
+    pub fn new(source: &'s Source, name: &str, span: Range<usize>) -> Self {
+        let places = BTreeMap::from([(name.to_owned(), source.place(&span))]);
+        Self {
+            source,
+            name: name.to_owned(),
+            span,
+            resolved: Table::new(),
+            places,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The dotted name of a key.
+    fn path(&self, key: &str) -> String {
+        format!("{}.{key}", self.name)
+    }
+
+    /// An error about a key, at its place or that of the table.
+    pub fn fault(&self, key: &str, leaf: &Leaf, message: impl Into<String>) -> Error {
+        let span = leaf
+            .as_ref()
+            .map_or_else(|| self.span.clone(), |l| l.span());
+        self.fault_at(key, &span, message)
+    }
+
+    /// An error about a key at a place of its own.
+    pub fn fault_at(&self, key: &str, span: &Range<usize>, message: impl Into<String>) -> Error {
+        let message = format!("{}: {}", self.path(key), message.into());
+        self.source.fault(span, message)
+    }
+
+    /// That a key has to be there.
+    pub fn missing(&self, key: &str, example: &str) -> Error {
+        self.fault(
+            key,
+            &None,
+            format!("is missing; give it, such as {key} = {example}"),
+        )
+    }
+
+    /// A remark about a key.
+    pub fn note(&mut self, key: &str, message: &str) {
+        let note = format!("{}: {message}", self.path(key));
+        self.notes.push(note);
+    }
+
+    /// Keeps what a key resolves to, and where it is.
+    pub fn keep(&mut self, key: &str, leaf: &Leaf, value: impl Into<Value>) {
+        self.resolved.insert(key.to_owned(), value.into());
+        if let Some(leaf) = leaf {
+            self.place(key, &leaf.span());
+        }
+    }
+
+    /// Keeps where a key is.
+    pub fn place(&mut self, key: &str, span: &Range<usize>) {
+        let place = self.source.place(span);
+        self.places.insert(self.path(key), place);
+    }
+
+    /// Refuses a key that means nothing here, and says why.
+    pub fn refuse(&self, key: &str, leaf: &Leaf, why: &str) -> Result<()> {
+        match leaf {
+            Some(_) => Err(self.fault(key, leaf, why)),
+            None => Ok(()),
+        }
+    }
+
+    /// A quantity in internal units; the default is text of the same form.
+    pub fn quantity(
+        &mut self,
+        key: &str,
+        leaf: &Leaf,
+        (dimension, sign): (Dimension, Sign),
+        default: Option<&str>,
+    ) -> Result<f64> {
+        let Some(spanned) = leaf else {
+            let Some(default) = default else {
+                return Err(self.missing(key, &format!("{:?}", example(dimension))));
+            };
+            self.keep(key, leaf, default);
+            return units::parse(default, dimension);
+        };
+        let value = quantity(spanned.get_ref(), dimension, sign)
+            .map_err(|e| self.fault(key, leaf, e.to_string()))?;
+        self.keep(key, leaf, spanned.get_ref().clone());
+        Ok(value)
+    }
+
+    /// A limit: a positive quantity, or `"off"`.
+    pub fn limit(
+        &mut self,
+        key: &str,
+        leaf: &Leaf,
+        dimension: Dimension,
+        default: &str,
+    ) -> Result<Option<f64>> {
+        let word = leaf
+            .as_ref()
+            .map_or(Some(default), |l| l.get_ref().as_str());
+        if word == Some("off") {
+            self.keep(key, leaf, "off");
+            return Ok(None);
+        }
+        self.quantity(key, leaf, (dimension, Sign::Positive), Some(default))
+            .map(Some)
+    }
+
+    /// A whole number of at least `least` and at most `most`.
+    pub fn whole(&mut self, key: &str, leaf: &Leaf, least: u64, most: u64) -> Result<Option<u64>> {
+        let Some(spanned) = leaf else {
+            return Ok(None);
+        };
+        let fault = |what: &str| {
+            let written = spanned.get_ref();
+            self.fault(
+                key,
+                leaf,
+                format!("{written} is {what}; a whole number from {least} is wanted"),
+            )
+        };
+        let number = match spanned.get_ref() {
+            Value::Integer(n) => u64::try_from(*n).map_err(|_| fault("negative"))?,
+            _ => return Err(fault("not a whole number")),
+        };
+        if number < least {
+            return Err(fault("too small"));
+        }
+        if number > most {
+            return Err(self.fault(key, leaf, format!("{number} is too large; at most {most}")));
+        }
+        self.keep(key, leaf, spanned.get_ref().clone());
+        Ok(Some(number))
+    }
+
+    /// A number of steps, given as such or as a duration, which is rounded up to whole steps.
+    pub fn steps(
+        &mut self,
+        key: &str,
+        leaf: &Leaf,
+        timestep: f64,
+        least: u64,
+    ) -> Result<Option<u64>> {
+        let Some(Value::String(text)) = leaf.as_ref().map(|l| l.get_ref()) else {
+            return self.whole(key, leaf, least, MOST_STEPS).map_err(|e| match leaf.as_ref().map(|l| l.get_ref()) {
+                Some(Value::Float(_)) => self.fault(key, leaf, "a number of steps is a whole number; a duration is text with its unit, such as \"10 fs\""),
+                _ => e,
+            });
+        };
+        let time = quantity(
+            &Value::String(text.clone()),
+            Dimension::Time,
+            Sign::NotNegative,
+        )
+        .map_err(|e| self.fault(key, leaf, e.to_string()))?;
+        let exact = time / timestep;
+        if exact > MOST_STEPS as f64 {
+            return Err(self.fault(
+                key,
+                leaf,
+                format!("{text:?} is more than {MOST_STEPS:e} steps"),
+            ));
+        }
+        let steps = match (exact - exact.round()).abs() <= WHOLE * exact.max(1.0) {
+            true => exact.round(),
+            false => exact.ceil(),
+        } as u64;
+        if steps < least {
+            return Err(self.fault(
+                key,
+                leaf,
+                format!("{text:?} is {steps} steps; at least {least} is wanted"),
+            ));
+        }
+        if (exact - steps as f64).abs() > WHOLE * exact.max(1.0) {
+            self.note(
+                key,
+                &format!("{text:?} is {exact:.6} timesteps, rounded up to {steps}"),
+            );
+        }
+        self.keep(key, leaf, i64::try_from(steps).unwrap_or(i64::MAX));
+        Ok(Some(steps))
+    }
+
+    /// One of some words.
+    pub fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        leaf: &Leaf,
+        words: &[(&str, T)],
+        default: Option<&str>,
+    ) -> Result<T> {
+        let all = || {
+            words
+                .iter()
+                .map(|w| format!("{:?}", w.0))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let word = match (leaf.as_ref().map(|l| l.get_ref()), default) {
+            (Some(Value::String(word)), _) => word.as_str(),
+            (None, Some(word)) => word,
+            (Some(other), _) => {
+                return Err(self.fault(key, leaf, format!("{other} is not one of {}", all())));
+            }
+            (None, None) => return Err(self.missing(key, &format!("{:?}", words[0].0))),
+        };
+        let Some((_, meaning)) = words.iter().find(|w| w.0 == word) else {
+            let near = nearest(word, words.iter().map(|w| w.0));
+            let near = near.map_or_else(String::new, |n| format!("; did you mean {n:?}?"));
+            return Err(self.fault(key, leaf, format!("{word:?} is not one of {}{near}", all())));
+        };
+        self.keep(key, leaf, word);
+        Ok(*meaning)
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &str, leaf: &Leaf, default: bool) -> Result<bool> {
+        let flag = match leaf.as_ref().map(|l| l.get_ref()) {
+            None => default,
+            Some(Value::Boolean(flag)) => *flag,
+            Some(other) => {
+                return Err(self.fault(key, leaf, format!("{other} is neither true nor false")));
+            }
+        };
+        self.keep(key, leaf, flag);
+        Ok(flag)
+    }
+
+    /// Text that is not empty.
+    pub fn text<'l>(&self, key: &str, leaf: &'l Leaf, example: &str) -> Result<&'l str> {
+        match leaf.as_ref().map(|l| l.get_ref()) {
+            None => Err(self.missing(key, example)),
+            Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
+            Some(other) => Err(self.fault(
+                key,
+                leaf,
+                format!("{other} is not text; give it, such as {key} = {example}"),
+            )),
+        }
+    }
+
+    /// A seed, which has to be there.
+    pub fn seed(&mut self, key: &str, leaf: &Leaf) -> Result<u32> {
+        let seed = self.whole(key, leaf, 0, u64::from(u32::MAX))?;
+        let seed = seed.and_then(|s| u32::try_from(s).ok());
+        seed.ok_or_else(|| self.missing(key, "1 (equal seeds give equal runs)"))
+    }
+
+    /// Where the table is.
+    pub fn here(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// A table within this one.
+    pub fn inner(&self, key: &str, span: Range<usize>) -> Section<'s> {
+        Section::new(self.source, &self.path(key), span)
+    }
+
+    /// Takes over places and notes of a table within this one; returns what it resolves to.
+    pub fn absorb(&mut self, inner: Section<'s>) -> Table {
+        self.places.extend(inner.places);
+        self.notes.extend(inner.notes);
+        inner.resolved
+    }
+
+    /// Keeps a table within this one.
+    pub fn adopt(&mut self, key: &str, inner: Section<'s>) {
+        let table = self.absorb(inner);
+        self.keep(key, &None, table);
+    }
+
+    /// Hands over what was kept.
+    pub fn finish(self, resolved: &mut Table, places: &mut Places, notes: &mut Vec<String>) {
+        resolved.insert(self.name, Value::Table(self.resolved));
+        places.0.extend(self.places);
+        notes.extend(self.notes);
+    }
+}
+
+/// More steps than any run has, and few enough for exact arithmetic in f64.
+pub(super) const MOST_STEPS: u64 = 1_000_000_000_000_000;
+
+/// A duration is a whole number of steps if it is one to this relative accuracy: the rounding of a
+/// product and a quotient of f64, with room.
+const WHOLE: f64 = 1e-9;
+
+/// Text for a quantity, as one would write it.
+fn example(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Time => "0.5 fs",
+        Dimension::Length => "5 A",
+        Dimension::Mass => "2.014 u",
+        Dimension::Energy => "0.01 eV",
+        Dimension::Temperature => "300 K",
+        Dimension::Rate => "1 1/ps",
+        Dimension::Force => "50 eV/A",
+        Dimension::DriftPerAtom => "1 meV/atom/ps",
+        Dimension::Velocity => "0.01 A/fs",
+        Dimension::Pressure => "1 bar",
+    }
+}
+
+/// A quantity of a TOML value, which has to be text.
+pub(super) fn quantity(value: &Value, dimension: Dimension, sign: Sign) -> Result<f64> {
+    let text = match value {
+        Value::String(text) => text,
+        Value::Integer(_) | Value::Float(_) => {
+            return Err(Error::input(format!(
+                "{value} needs a unit, as text: {} such as {:?}",
+                dimension.name(),
+                example(dimension)
+            )));
+        }
+        _ => {
+            return Err(Error::input(format!(
+                "{} is wanted, as text with its unit, such as {:?}",
+                dimension.name(),
+                example(dimension)
+            )));
+        }
+    };
+    let number = units::parse(text, dimension)?;
+    match sign {
+        Sign::Positive if number <= 0.0 => Err(Error::input(format!(
+            "{text:?} is {}; {} greater than zero is wanted",
+            if number < 0.0 { "negative" } else { "zero" },
+            dimension.name()
+        ))),
+        Sign::NotNegative if number < 0.0 => Err(Error::input(format!(
+            "{text:?} is negative; {} of zero or more is wanted",
+            dimension.name()
+        ))),
+        _ => Ok(number),
+    }
+}

@@ -1,0 +1,323 @@
+//! The text of a run file and its overrides, parsed as one document that knows where everything in
+//! it came from.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::raw::SCHEMA;
+use super::structure::unreadable;
+use crate::{Error, Result};
+
+/// Keys that stand in each other's way: an override of the first drops the second of the file, so
+/// that `--set dynamics.steps=100` works whichever of the two the file has.
+const EXCLUSIVE: [(&str, &[&str]); 4] = [
+    ("dynamics.steps", &["duration"]),
+    ("dynamics.duration", &["steps"]),
+    ("potential.model", &["lennard_jones"]),
+    ("potential.lennard_jones", &["model", "precision"]),
+];
+
+/// A run file with overrides. Positions in it (spans) count bytes of the file, then of the overrides
+/// one after another.
+pub(super) struct Source {
+    /// The run file.
+    pub path: PathBuf,
+    text: String,
+    overrides: Vec<Override>,
+}
+
+/// One `--set`.
+struct Override {
+    /// Where its positions start.
+    start: usize,
+    /// Its text, after so many blanks that its positions come out of the parser as they should.
+    padded: String,
+}
+
+impl Override {
+    fn text(&self) -> &str {
+        self.padded.trim_start()
+    }
+}
+
+impl Source {
+    /// Reads the run file; nothing is parsed yet.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not text.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
+        let fault = |message: &str| Error::input(message).within(path.display());
+        if path.is_dir() {
+            return Err(fault("is a directory; name a run file in it"));
+        }
+        let bytes = fs::read(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => fault("no such run file"),
+            _ => fault(&unreadable(&e)),
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| fault("is not text (UTF-8); a run file in TOML is wanted"))?;
+        let mut start = text.len() + 1;
+        let overrides = (overrides.iter())
+            .map(|setting| {
+                let padded = format!("{}{setting}", " ".repeat(start));
+                let whole = Override { start, padded };
+                start = whole.padded.len() + 1;
+                whole
+            })
+            .collect();
+        Ok(Self {
+            path: path.to_path_buf(),
+            text,
+            overrides,
+        })
+    }
+
+    /// Whether a span is in the file, not in an override.
+    fn in_file(&self, span: &Range<usize>) -> bool {
+        span.start <= self.text.len()
+    }
+
+    /// Where a span is: `run.toml:12:5`, or `--set dynamics.steps=-1`.
+    pub fn place(&self, span: &Range<usize>) -> String {
+        let setting = self.overrides.iter().rfind(|s| s.start <= span.start);
+        if let Some(setting) = setting {
+            return format!("--set {}", setting.text());
+        }
+        let before = self.text.get(..span.start).unwrap_or(&self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        format!("{}:{line}:{column}", self.path.display())
+    }
+
+    /// An error at a place of the document.
+    pub fn fault(&self, span: &Range<usize>, message: impl Into<String>) -> Error {
+        Error::input(message).within(self.place(span))
+    }
+
+    /// Parses file and overrides into one value.
+    ///
+    /// # Errors
+    /// Not TOML, an unknown key (with the nearest known one), or an override that fits nowhere.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        let mut document = DeTable::parse(&self.text).map_err(|e| self.toml_fault(&e, None))?;
+        for setting in &self.overrides {
+            self.apply(document.get_mut(), setting)?;
+        }
+        let known = document.clone();
+        T::deserialize(Deserializer::from(document))
+            .map_err(|e| self.toml_fault(&e, Some(known.get_ref())))
+    }
+
+    /// Puts one override into the document.
+    fn apply<'s>(&self, document: &mut DeTable<'s>, setting: &'s Override) -> Result<()> {
+        let fault = |m: String| Error::input(m).within(format!("--set {}", setting.text()));
+        let (key, text) = split_setting(&setting.padded).ok_or_else(|| {
+            fault("KEY=VALUE is wanted, such as --set dynamics.steps=1000".into())
+        })?;
+        let parsed = DeTable::parse(&setting.padded)
+            .map_err(|e| fault(bad_setting(key.trim(), text.trim(), &e)))?;
+        let (path, value) = unfold(parsed.into_inner(), segments(key));
+        self.drop_rivals(document, &path);
+        insert(document, &path, value).map_err(fault)
+    }
+
+    /// Drops the keys of the file that exclude the one that is overridden.
+    fn drop_rivals(&self, document: &mut DeTable<'_>, path: &[Key<'_>]) {
+        let [table, key, ..] = path else {
+            return;
+        };
+        let dotted = format!("{}.{}", table.get_ref(), key.get_ref());
+        let rivals = EXCLUSIVE.iter().find(|(k, _)| *k == dotted);
+        let table = document.get_mut(table.get_ref().as_ref());
+        if let (Some((_, rivals)), Some(DeValue::Table(table))) =
+            (rivals, table.map(Spanned::get_mut))
+        {
+            for rival in *rivals {
+                if table.get(*rival).is_some_and(|v| self.in_file(&v.span())) {
+                    table.remove(*rival);
+                }
+            }
+        }
+    }
+
+    /// A message of the TOML reader, made ours.
+    fn toml_fault(&self, error: &toml::de::Error, known: Option<&DeTable<'_>>) -> Error {
+        let span = error.span().unwrap_or(0..0);
+        let message = error.message().trim().replace('\n', ", ");
+        let path = known.and_then(|table| path_of(table, &span));
+        let path = path.map_or_else(String::new, |p| format!("{p}: "));
+        if let Some(rest) = message.strip_prefix("unknown field ") {
+            let names = names_in(rest);
+            if let Some((wrong, right)) = names.split_first() {
+                return self.fault(&span, format!("{path}{}", unknown_key(wrong, right)));
+            }
+        }
+        if let Some(name) = message.strip_prefix("missing field ") {
+            return self.fault(
+                &span,
+                format!("{path}{} is missing", name.trim_matches('`')),
+            );
+        }
+        let message = message.replace("expected a map", "expected a table");
+        self.fault(&span, format!("{path}{message}"))
+    }
+}
+
+/// The words in backticks of a message.
+fn names_in(message: &str) -> Vec<String> {
+    let quoted = message.split('`').skip(1).step_by(2);
+    quoted.map(str::to_owned).collect()
+}
+
+/// What to say of an override that is not TOML.
+fn bad_setting(key: &str, text: &str, error: &toml::de::Error) -> String {
+    if DeTable::parse(&format!("{key} = 0")).is_ok() {
+        return format!(
+            "{text:?} is not a TOML value; text is written in quotes: --set '{key}=\"{text}\"'"
+        );
+    }
+    format!(
+        "{key:?} is not a dotted key: {}",
+        error.message().replace('\n', ", ")
+    )
+}
+
+/// What to say of a key that is not known where the `right` ones are.
+pub(super) fn unknown_key(wrong: &str, right: &[String]) -> String {
+    let keys = right.join(", ");
+    if let Some(near) = nearest(wrong, right.iter().map(String::as_str)) {
+        return format!("unknown key; did you mean {near:?}? (keys here: {keys})");
+    }
+    let elsewhere = (SCHEMA.iter()).find(|(_, keys)| keys.contains(&wrong));
+    let elsewhere = elsewhere.map_or_else(String::new, |(t, _)| format!("; it belongs in [{t}]"));
+    format!("unknown key{elsewhere} (keys here: {keys})")
+}
+
+/// The known word most like a misspelt one.
+pub(super) fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    /// One slip in three letters is still the same word.
+    const LETTERS_PER_SLIP: usize = 3;
+    let wrong = wrong.to_lowercase();
+    known
+        .map(|word| (strsim::osa_distance(&wrong, &word.to_lowercase()), word))
+        .filter(|(slips, word)| *slips * LETTERS_PER_SLIP <= word.len().max(wrong.len()))
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, word)| word)
+}
+
+/// Splits `KEY=VALUE` at the first equals sign outside of quotes.
+fn split_setting(setting: &str) -> Option<(&str, &str)> {
+    let mut quote = None;
+    for (at, c) in setting.char_indices() {
+        match (quote, c) {
+            (None, '=') => {
+                let (key, value) = (&setting[..at], &setting[at + 1..]);
+                return (!key.trim().is_empty()).then_some((key, value));
+            }
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Number of parts of a dotted key.
+fn segments(key: &str) -> usize {
+    let mut quote = None;
+    let mut dots = 0;
+    for c in key.chars() {
+        match (quote, c) {
+            (None, '.') => dots += 1,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    dots + 1
+}
+
+type Key<'s> = Spanned<std::borrow::Cow<'s, str>>;
+
+/// Takes the nested tables of a dotted key apart: its parts, and the value.
+fn unfold(table: DeTable<'_>, parts: usize) -> (Vec<Key<'_>>, Option<Spanned<DeValue<'_>>>) {
+    let mut path = Vec::new();
+    let mut next = Some(table);
+    let mut value = None;
+    while let Some((k, v)) = next.take().and_then(|t| t.into_iter().next()) {
+        path.push(k);
+        if path.len() == parts {
+            value = Some(v);
+        } else if let DeValue::Table(inner) = v.into_inner() {
+            next = Some(inner);
+        }
+    }
+    (path, value)
+}
+
+/// Puts a value at a path, making tables that are not there.
+fn insert<'s>(
+    table: &mut DeTable<'s>,
+    path: &[Key<'s>],
+    value: Option<Spanned<DeValue<'s>>>,
+) -> Result<(), String> {
+    let (Some((first, rest)), Some(value)) = (path.split_first(), value) else {
+        return Err("a value is wanted, such as --set dynamics.steps=1000".into());
+    };
+    let Some((second, deeper)) = rest.split_first() else {
+        table.insert(first.clone(), value);
+        return Ok(());
+    };
+    let slot = table
+        .entry(first.clone())
+        .or_insert_with(|| Spanned::new(first.span(), DeValue::Table(DeTable::new())));
+    match slot.get_mut() {
+        DeValue::Table(inner) => insert(inner, rest, Some(value)),
+        DeValue::Array(list) => {
+            let count = list.len();
+            let index: Option<usize> = second.get_ref().parse().ok();
+            let item = index.and_then(|k| list.get_mut(k)).ok_or_else(|| {
+                format!(
+                    "{} has {count} entries, counted from 0; {} is none of them",
+                    first.get_ref(),
+                    second.get_ref()
+                )
+            })?;
+            match (item.get_mut(), deeper.is_empty()) {
+                (DeValue::Table(inner), false) => insert(inner, deeper, Some(value)),
+                _ => {
+                    *item = value;
+                    Ok(())
+                }
+            }
+        }
+        _ => Err(format!("{} is a value, not a table", first.get_ref())),
+    }
+}
+
+/// The dotted key whose name or value is at a span.
+fn path_of(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
+    for (key, value) in table {
+        let name = key.get_ref();
+        if key.span() == *span || (value.span() == *span && !value.get_ref().is_table()) {
+            return Some(name.to_string());
+        }
+        let inner = match value.get_ref() {
+            DeValue::Table(inner) => path_of(inner, span),
+            DeValue::Array(list) => (list.iter().enumerate()).find_map(|(k, item)| {
+                let inner = item.get_ref().as_table()?;
+                path_of(inner, span).map(|p| format!("{k}.{p}"))
+            }),
+            _ => None,
+        };
+        if let Some(path) = inner {
+            return Some(format!("{name}.{path}"));
+        }
+    }
+    None
+}

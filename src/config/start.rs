@@ -1,0 +1,296 @@
+//! `[system]`: atoms, cell, masses and velocities.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::{Spanned, Table, Value};
+
+use super::overlap::check_overlaps;
+use super::paths::{absolute, join};
+use super::plan::{StartPlan, VelocityPlan};
+use super::raw::{self, Leaf};
+use super::section::{Section, Sign, quantity};
+use super::source::nearest;
+use super::structure::{Structure, read_frame};
+use crate::core::{Cell, Mat3, System, Vec3, elements};
+use crate::units::Dimension;
+use crate::{Error, Result};
+
+/// What a value says that is taken from the structure file.
+const FROM_FILE: &str = "from the file";
+
+/// `[system]`; reads the structure.
+pub(super) fn system(
+    section: &mut Section<'_>,
+    raw: &raw::System,
+    base: &Path,
+) -> Result<StartPlan> {
+    let structure = structure(section, raw, base)?;
+    let masses = masses(section, raw)?;
+    let mut system = structure.system();
+    apply_masses(section, &masses, &mut system)?;
+    let cell = cell(section, raw, &structure)?;
+    check_overlaps(&system, &structure.positions, &cell)
+        .map_err(|e| in_structure(section, raw, &structure, &e))?;
+    let velocities = velocities(section, raw, &structure)?;
+    Ok(StartPlan {
+        structure: structure.path,
+        system,
+        cell,
+        positions: structure.positions,
+        velocities,
+    })
+}
+
+fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Result<Structure> {
+    let text = section.text("structure", &raw.structure, "\"structures/ethanol.xyz\"")?;
+    let path = join(base, Path::new(text));
+    let frame = match raw.frame.as_ref().map(Spanned::get_ref) {
+        None => 0,
+        Some(Value::Integer(frame)) => *frame,
+        Some(other) => {
+            let why =
+                format!("{other} is not the number of a frame; the first is 0, the last is -1");
+            return Err(section.fault("frame", &raw.frame, why));
+        }
+    };
+    let structure = read_frame(&path, frame)
+        .map_err(|e| section.fault("structure", &raw.structure, e.to_string()))?;
+    section.keep("structure", &raw.structure, absolute(&path));
+    section.keep("frame", &raw.frame, frame);
+    for note in &structure.notes {
+        section.note("structure", note);
+    }
+    if structure.frames > 1 && raw.frame.is_none() {
+        let note = format!(
+            "has {} frames; the first is taken (frame = -1 would be the last)",
+            structure.frames
+        );
+        section.note("structure", &note);
+    }
+    Ok(structure)
+}
+
+/// An error about what is in the structure file.
+fn in_structure(
+    section: &Section<'_>,
+    raw: &raw::System,
+    structure: &Structure,
+    e: &Error,
+) -> Error {
+    let message = format!("{}: {e}", structure.path.display());
+    section.fault("structure", &raw.structure, message)
+}
+
+/// Masses (u) by atomic number.
+fn masses(section: &mut Section<'_>, raw: &raw::System) -> Result<BTreeMap<u8, f64>> {
+    let mut masses = BTreeMap::new();
+    let mut kept = Table::new();
+    for (symbol, value) in raw.masses.iter().flatten() {
+        let key = format!("masses.{}", symbol.get_ref());
+        let Some(z) = elements::number(symbol.get_ref()) else {
+            let all = (1..=elements::LAST).map(elements::symbol);
+            let near = nearest(
+                symbol.get_ref(),
+                all.filter(|s| s.eq_ignore_ascii_case(symbol.get_ref())),
+            );
+            let near = near.map_or_else(String::new, |n| format!("; did you mean {n}?"));
+            let why = format!("is not an element's symbol{near}");
+            return Err(section.fault_at(&key, &symbol.span(), why));
+        };
+        let mass = quantity(value.get_ref(), Dimension::Mass, Sign::Positive)
+            .map_err(|e| section.fault_at(&key, &value.span(), e.to_string()))?;
+        section.place(&key, &value.span());
+        masses.insert(z, mass);
+        kept.insert(symbol.get_ref().clone(), value.get_ref().clone());
+    }
+    if !kept.is_empty() {
+        section.keep("masses", &None, kept);
+    }
+    Ok(masses)
+}
+
+fn apply_masses(
+    section: &mut Section<'_>,
+    masses: &BTreeMap<u8, f64>,
+    system: &mut System,
+) -> Result<()> {
+    for (&z, &mass) in masses {
+        let mut met = false;
+        for (species, m) in system.species.iter().zip(&mut system.masses) {
+            if *species == z {
+                *m = mass;
+                met = true;
+            }
+        }
+        if !met {
+            let key = format!("masses.{}", elements::symbol(z));
+            section.note(&key, "there is no such atom in the structure");
+        }
+    }
+    Ok(())
+}
+
+/// The cell: from the structure file, from here, or none.
+fn cell(section: &mut Section<'_>, raw: &raw::System, structure: &Structure) -> Result<Cell> {
+    let (vectors, usual) = match raw.cell.as_ref().map(Spanned::get_ref) {
+        Some(Value::Array(rows)) => {
+            let vectors =
+                vectors(rows).map_err(|e| section.fault("cell", &raw.cell, e.to_string()))?;
+            section.keep("cell", &raw.cell, rows.clone());
+            (vectors, [true; 3])
+        }
+        None | Some(Value::String(_)) => {
+            let words = [(FROM_FILE, true), ("none", false)];
+            match section.choice("cell", &raw.cell, &words, Some(FROM_FILE))? {
+                true => (
+                    structure.vectors.unwrap_or_else(Mat3::zeros),
+                    structure.periodic,
+                ),
+                false => (Mat3::zeros(), [false; 3]),
+            }
+        }
+        Some(other) => {
+            let why = format!("{other}: {CELL_FORMS}");
+            return Err(section.fault("cell", &raw.cell, why));
+        }
+    };
+    let periodic = periodic(section, &raw.periodic, usual)?;
+    let key = if raw.cell.is_none() && raw.periodic.is_some() {
+        "periodic"
+    } else {
+        "cell"
+    };
+    let leaf = if key == "periodic" {
+        &raw.periodic
+    } else {
+        &raw.cell
+    };
+    let none = vectors == Mat3::zeros();
+    if none && periodic != [false; 3] {
+        return Err(section.fault(
+            key,
+            leaf,
+            "the system is periodic, but the structure file has no cell; give one here, such as \
+             cell = [\"12.4 A\", \"12.4 A\", \"12.4 A\"], or periodic = false",
+        ));
+    }
+    Cell::new(vectors, periodic).map_err(|e| match &raw.cell {
+        Some(_) => section.fault("cell", &raw.cell, e.to_string()),
+        None => in_structure(section, raw, structure, &e),
+    })
+}
+
+/// What a cell may be.
+const CELL_FORMS: &str = "a cell is \"from the file\", \"none\", three edges such as \
+    [\"12.4 A\", \"12.4 A\", \"12.4 A\"], or three vectors such as \
+    [[\"10 A\", \"0 A\", \"0 A\"], [\"2 A\", \"9 A\", \"0 A\"], [\"0 A\", \"0 A\", \"8 A\"]]";
+
+/// Lattice vectors as rows (angstrom), from three edges or three vectors.
+fn vectors(rows: &[Value]) -> Result<Mat3> {
+    if rows.len() != 3 {
+        return Err(Error::input(format!(
+            "{} entries; {CELL_FORMS}",
+            rows.len()
+        )));
+    }
+    let length = |value: &Value, sign: Sign| quantity(value, Dimension::Length, sign);
+    let mut vectors = Mat3::zeros();
+    for (k, row) in rows.iter().enumerate() {
+        let Value::Array(parts) = row else {
+            vectors[(k, k)] = length(row, Sign::Positive)?;
+            continue;
+        };
+        if parts.len() != 3 || !rows.iter().all(Value::is_array) {
+            return Err(Error::input(format!(
+                "vector {k} is not of three lengths; {CELL_FORMS}"
+            )));
+        }
+        for (c, part) in parts.iter().enumerate() {
+            vectors[(k, c)] = length(part, Sign::Any)?;
+        }
+    }
+    Ok(vectors)
+}
+
+/// The periodic directions.
+fn periodic(section: &mut Section<'_>, leaf: &Leaf, usual: [bool; 3]) -> Result<[bool; 3]> {
+    let flags = match leaf.as_ref().map(Spanned::get_ref) {
+        None => usual,
+        Some(Value::Boolean(all)) => [*all; 3],
+        Some(Value::Array(list)) => {
+            let flags: Option<Vec<bool>> = list.iter().map(Value::as_bool).collect();
+            let Some(Ok(flags)) = flags.map(<[bool; 3]>::try_from) else {
+                return Err(section.fault("periodic", leaf, PERIODIC_FORMS));
+            };
+            flags
+        }
+        Some(_) => return Err(section.fault("periodic", leaf, PERIODIC_FORMS)),
+    };
+    section.keep("periodic", leaf, flags.map(Value::from).to_vec());
+    Ok(flags)
+}
+
+/// What `periodic` may be.
+const PERIODIC_FORMS: &str =
+    "true, false, or one of these per direction is wanted, such as [true, true, false]";
+
+fn velocities(
+    section: &mut Section<'_>,
+    raw: &raw::System,
+    structure: &Structure,
+) -> Result<VelocityPlan> {
+    let zeros = || VelocityPlan::Given(vec![Vec3::zeros(); structure.species.len()]);
+    let Some(spanned) = &raw.velocities else {
+        return from_file(section, structure, &section.here());
+    };
+    let span = spanned.span();
+    section.place("velocities", &span);
+    let thermal = match spanned.get_ref() {
+        raw::Velocities::Word(word) if word == FROM_FILE => {
+            return from_file(section, structure, &span);
+        }
+        raw::Velocities::Word(word) if word == "zero" => {
+            section.keep("velocities", &None, "zero");
+            return Ok(zeros());
+        }
+        raw::Velocities::Word(word) => {
+            return Err(section.fault_at(
+                "velocities",
+                &span,
+                format!("{word:?}: {VELOCITY_FORMS}"),
+            ));
+        }
+        raw::Velocities::Thermal(thermal) => thermal,
+    };
+    let mut inner = section.inner("velocities", span);
+    let temperature = (Dimension::Temperature, Sign::NotNegative);
+    let kt = inner.quantity("temperature", &thermal.temperature, temperature, None)?;
+    let seed = inner.seed("seed", &thermal.seed)?;
+    section.adopt("velocities", inner);
+    // At 0 K there is no distribution to scale.
+    if kt == 0.0 {
+        return Ok(zeros());
+    }
+    Ok(VelocityPlan::Thermal { kt, seed })
+}
+
+/// What `velocities` may be.
+const VELOCITY_FORMS: &str =
+    "velocities are \"from the file\", \"zero\" or { temperature = \"300 K\", seed = 1 }";
+
+fn from_file(
+    section: &mut Section<'_>,
+    structure: &Structure,
+    span: &std::ops::Range<usize>,
+) -> Result<VelocityPlan> {
+    let Some(velocities) = &structure.velocities else {
+        let why = format!(
+            "{} has no velocities; {VELOCITY_FORMS}",
+            structure.path.display()
+        );
+        return Err(section.fault_at("velocities", span, why));
+    };
+    section.keep("velocities", &None, FROM_FILE);
+    Ok(VelocityPlan::Given(velocities.clone()))
+}

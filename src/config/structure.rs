@@ -1,0 +1,280 @@
+//! Structures: atoms, cell, velocities, from any supported file format, through one function that
+//! answers bad files with errors.
+//!
+//! Extended XYZ is read here ([`super::xyz`]), all other formats through chemfiles
+//! ([`super::foreign`]).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{foreign, xyz};
+use crate::core::{Cell, Mat3, System, Vec3, elements};
+use crate::{Error, Result};
+
+/// Farthest coordinate (angstrom) taken for one: a millimetre. Beyond it f64 no longer resolves the
+/// forces' differences, and the file is broken.
+const FARTHEST: f64 = 1e7;
+
+/// One structure, as its file gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Structure {
+    /// The file.
+    pub path: PathBuf,
+    /// Atomic number of each atom.
+    pub species: Vec<u8>,
+    /// Mass of each atom (u): standard ones, unless the file has its own.
+    pub masses: Vec<f64>,
+    /// Positions (angstrom).
+    pub positions: Vec<Vec3>,
+    /// Velocities (angstrom / time), if the file has any.
+    pub velocities: Option<Vec<Vec3>>,
+    /// Lattice vectors as rows (angstrom), if the file has any; a row of zeros is no vector.
+    pub vectors: Option<Mat3>,
+    /// Which directions the file says are periodic.
+    pub periodic: [bool; 3],
+    /// How many frames the file has; the one read is the first unless another was asked for.
+    pub frames: usize,
+    /// Remarks for the user: what was read in an unusual way.
+    pub notes: Vec<String>,
+}
+
+impl Structure {
+    /// Species and masses.
+    pub fn system(&self) -> System {
+        System {
+            species: self.species.clone(),
+            masses: self.masses.clone(),
+        }
+    }
+
+    /// The cell.
+    ///
+    /// # Errors
+    /// A periodic direction without a vector, or a singular cell.
+    pub fn cell(&self) -> Result<Cell> {
+        Cell::new(self.vectors.unwrap_or_else(Mat3::zeros), self.periodic)
+            .map_err(|e| e.within(self.path.display()))
+    }
+}
+
+/// Reads the first frame of a structure file.
+///
+/// Formats, by extension: extended XYZ (`.xyz`, `.extxyz`), PDB (`.pdb`, `.ent`), GROMACS `.gro`,
+/// CIF and mmCIF (`.cif`, `.mmcif`), Tripos `.mol2`, MDL `.sdf` and `.mol`, CML (`.cml`).
+/// A cell makes all directions periodic, unless extended XYZ says otherwise (`pbc`).
+///
+/// Velocities come from `.gro` (nm/ps) and extended XYZ: columns `velocities` or `velo` in
+/// angstrom / fs, or ASE's `momenta` in sqrt(u eV).
+///
+/// # Errors
+/// The file cannot be read, is not of its format, or holds no usable atoms: the message names file,
+/// line or atom (counted from 0), and what to do.
+pub fn read(path: &Path) -> Result<Structure> {
+    read_frame(path, 0)
+}
+
+/// Reads frame `frame` of a structure file, counted from 0; -1 is the last, -2 the one before it.
+///
+/// # Errors
+/// As [`read`]; or there is no such frame.
+pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
+    let read = || {
+        let format = format_of(path)?;
+        let text = read_text(path)?;
+        let mut structure = match format {
+            Format::Xyz => xyz::read(&text, frame)?,
+            Format::Foreign(name) => foreign::read(&text, name, frame)?,
+        };
+        structure.path = path.to_path_buf();
+        check(&structure)?;
+        Ok(structure)
+    };
+    read().map_err(|e: Error| e.within(path.display()))
+}
+
+/// Which reader a file is for.
+enum Format {
+    Xyz,
+    /// chemfiles, under this name.
+    Foreign(&'static str),
+}
+
+/// Formats that hold elements and positions, by their extension.
+const FORMATS: [(&str, &str); 11] = [
+    ("xyz", ""),
+    ("extxyz", ""),
+    ("pdb", "PDB"),
+    ("ent", "PDB"),
+    ("gro", "GRO"),
+    ("cif", "CIF"),
+    ("mmcif", "mmCIF"),
+    ("mol2", "MOL2"),
+    ("sdf", "SDF"),
+    ("mol", "SDF"),
+    ("cml", "CML"),
+];
+
+/// Formats of trajectories, which hold positions without elements.
+const WITHOUT_ELEMENTS: [&str; 9] = [
+    "dcd",
+    "xtc",
+    "trr",
+    "nc",
+    "ncdf",
+    "trj",
+    "crd",
+    "lammpstrj",
+    "tng",
+];
+
+fn format_of(path: &Path) -> Result<Format> {
+    let extension = path
+        .extension()
+        .map(|e| e.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default();
+    match FORMATS.iter().find(|f| f.0 == extension) {
+        Some(("xyz" | "extxyz", _)) => return Ok(Format::Xyz),
+        Some((_, name)) => return Ok(Format::Foreign(name)),
+        None => {}
+    }
+    let known: Vec<String> = FORMATS.iter().map(|f| format!(".{}", f.0)).collect();
+    let known = known.join(", ");
+    Err(Error::input(match extension.as_str() {
+        "" => format!("no extension tells the format of this structure; one of {known} is wanted"),
+        "gz" | "bz2" | "xz" | "zip" => {
+            "a compressed structure; decompress it first, then name the plain file".to_owned()
+        }
+        e if WITHOUT_ELEMENTS.contains(&e) => format!(
+            "a trajectory (.{e}) does not hold elements; convert the frame to start from into one of {known}"
+        ),
+        e => format!("unknown structure format .{e}; one of {known} is wanted"),
+    }))
+}
+
+/// The text of a file that exists, is a plain file, is not empty, and is text.
+fn read_text(path: &Path) -> Result<String> {
+    let metadata = fs::metadata(path).map_err(|e| Error::input(unreadable(&e)))?;
+    if metadata.is_dir() {
+        return Err(Error::input("is a directory; name a structure file in it"));
+    }
+    if !metadata.is_file() {
+        return Err(Error::input("is not a plain file"));
+    }
+    let bytes = fs::read(path).map_err(|e| Error::input(unreadable(&e)))?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::input("the file is empty; a structure is wanted"));
+    }
+    let binary = |at: usize| {
+        Error::input(format!(
+            "not text: byte {at} is {:#04x}; the file is binary or damaged",
+            bytes[at]
+        ))
+    };
+    let control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace();
+    if let Some(at) = bytes.iter().position(control) {
+        return Err(binary(at));
+    }
+    match std::str::from_utf8(&bytes) {
+        // Latin-1 is met in old files' comments; numbers and symbols are ASCII in every format.
+        Err(fault) if !mostly_ascii(&bytes) => Err(binary(fault.valid_up_to())),
+        _ => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// Whether few bytes are not ASCII, as in text with some accents.
+fn mostly_ascii(bytes: &[u8]) -> bool {
+    let foreign = bytes.iter().filter(|b| !b.is_ascii()).count();
+    foreign * 50 < bytes.len()
+}
+
+/// Why a file cannot be read, for people.
+pub(super) fn unreadable(fault: &std::io::Error) -> String {
+    match fault.kind() {
+        std::io::ErrorKind::NotFound => {
+            "no such file; paths are relative to the run file".to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
+        _ => format!("cannot be read: {fault}"),
+    }
+}
+
+/// What must hold whatever the format is.
+fn check(structure: &Structure) -> Result<()> {
+    if structure.species.is_empty() {
+        return Err(Error::input("there are no atoms in it"));
+    }
+    let name = |k: usize| format!("atom {k} ({})", elements::symbol(structure.species[k]));
+    for (k, r) in structure.positions.iter().enumerate() {
+        if !r.iter().all(|x| x.is_finite()) {
+            return Err(Error::input(format!(
+                "the position of {} is not finite (atoms count from 0)",
+                name(k)
+            )));
+        }
+        if r.amax() > FARTHEST {
+            return Err(Error::input(format!(
+                "{} is at {:e} A, more than a millimetre away; the file is damaged or in another unit",
+                name(k),
+                r.amax()
+            )));
+        }
+    }
+    for (k, v) in structure.velocities.iter().flatten().enumerate() {
+        if !v.iter().all(|x| x.is_finite()) {
+            return Err(Error::input(format!(
+                "the velocity of {} is not finite (atoms count from 0)",
+                name(k)
+            )));
+        }
+    }
+    for (k, m) in structure.masses.iter().enumerate() {
+        if !(m.is_finite() && *m > 0.0) {
+            return Err(Error::input(format!(
+                "the mass of {} is {m} u (atoms count from 0)",
+                name(k)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Picks frame `wanted` (negative: from the end) out of so many.
+pub(super) fn pick(wanted: i64, frames: usize) -> Result<usize> {
+    let count = i64::try_from(frames).unwrap_or(i64::MAX);
+    let index = if wanted < 0 { count + wanted } else { wanted };
+    if (0..count).contains(&index) {
+        return Ok(usize::try_from(index).unwrap_or(0));
+    }
+    Err(Error::input(format!(
+        "there is no frame {wanted}: it has {frames} (the first is 0, the last is -1)"
+    )))
+}
+
+/// Checks that a model knows every element of a system.
+///
+/// # Errors
+/// Names the first atom (counted from 0) of each element that the model does not know.
+pub fn check_elements(known: &[u8], system: &System) -> Result<()> {
+    let mut unknown: Vec<u8> = Vec::new();
+    for &z in &system.species {
+        if !known.contains(&z) && !unknown.contains(&z) {
+            unknown.push(z);
+        }
+    }
+    let Some(&first) = unknown.first() else {
+        return Ok(());
+    };
+    let names = |list: &[u8]| {
+        list.iter()
+            .map(|&z| elements::symbol(z))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let at = system.species.iter().position(|&z| z == first).unwrap_or(0);
+    Err(Error::input(format!(
+        "the model does not know {} (first met as atom {at}, counted from 0); it knows {}: \
+         use a model trained on these elements",
+        names(&unknown),
+        names(known)
+    )))
+}
