@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::core::{Fields, Snapshot};
-use crate::engine::{Breach, Engine, Flags, Limits, Outcome};
+use crate::engine::{Breach, Engine, Flags, Limits, Outcome, Watched};
 use crate::integrate::Integrator;
 use crate::report::{Reporter, Signal};
 use crate::{Error, Result};
@@ -52,7 +52,7 @@ pub enum Finish {
 /// Something to tell the user while the run goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Warning {
-    /// A limit was broken that does not end the run.
+    /// A limit was broken that does not end the run; told the first time for each limit.
     Breach(Breach),
     /// A reporter's remark.
     Remark(String),
@@ -77,8 +77,9 @@ impl Simulation {
 
     fn advance(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
         self.engine.watch(self.limits);
-        let first = self.engine.run(&self.program, self.step..self.step)?;
-        if let Some(breach) = self.judge(first, warn) {
+        let mut judge = Judge::new(self.limits);
+        let first = self.block(self.step)?;
+        if let Some(breach) = judge.verdict(first, warn)? {
             return Ok(Finish::Breach {
                 breach,
                 last_good: None,
@@ -93,15 +94,15 @@ impl Simulation {
                 return Ok(Finish::Interrupted);
             }
             let began = Instant::now();
-            let until = self.next_stop().min(self.step + pace.steps());
+            let until = self.next_stop().min(self.step.saturating_add(pace.steps()));
             let outcome = self.block(until)?;
             let reached = outcome.step;
-            pace.record(reached - self.step, began.elapsed());
-            if let Some(breach) = self.judge(outcome, warn) {
+            pace.record(reached.saturating_sub(self.step), began.elapsed());
+            if let Some(breach) = judge.verdict(outcome, warn)? {
                 let last_good = Some(Box::new(self.before(breach.step)?));
                 return Ok(Finish::Breach { breach, last_good });
             }
-            self.step = reached;
+            self.commit(reached)?;
             if let Some(reason) = self.report(warn)? {
                 return Ok(Finish::Stopped(reason));
             }
@@ -109,10 +110,24 @@ impl Simulation {
         Ok(Finish::Complete)
     }
 
+    /// Takes the block that ended at `reached` as done.
+    fn commit(&mut self, reached: u64) -> Result<()> {
+        if reached <= self.step {
+            return Err(Error::run(format!(
+                "step {}: the engine took no step and does not say why ({})",
+                self.step,
+                self.engine.describe()
+            )));
+        }
+        self.step = reached;
+        Ok(())
+    }
+
     /// The first step after the present one where someone wants to look, or the end.
     fn next_stop(&self) -> u64 {
         let wanted = self.reporters.iter().map(|r| r.next(self.step + 1));
-        wanted.min().unwrap_or(u64::MAX).min(self.end)
+        let wanted = wanted.min().unwrap_or(u64::MAX);
+        wanted.max(self.step + 1).min(self.end)
     }
 
     /// Runs the block that ends at `until`; reruns it, shorter if need be, where the engine's pairs
@@ -120,15 +135,16 @@ impl Simulation {
     fn block(&mut self, until: u64) -> Result<Outcome> {
         self.engine.save();
         let mut length = until - self.step;
-        for _ in 0..MOST_RERUNS {
-            let outcome = self
-                .engine
-                .run(&self.program, self.step..self.step + length)?;
-            if outcome.flags.contains(Flags::NONFINITE) {
-                return Ok(outcome);
-            }
+        for tried in 0..MOST_RERUNS {
+            let steps = self.step..self.step + length;
+            let outcome = self.engine.run(&self.program, steps)?;
             let skin = outcome.flags.contains(Flags::SKIN);
-            if !skin && !outcome.flags.contains(Flags::CAPACITY) {
+            // Numbers that are not finite may come of pairs that were missing: only of a single step
+            // from new pairs are they believed at once.
+            let room = !outcome.flags.contains(Flags::CAPACITY);
+            let new = tried > 0 && length <= 1;
+            let broken = new && outcome.flags.contains(Flags::NONFINITE);
+            if room && (broken || !skin) {
                 return Ok(outcome);
             }
             self.engine.rollback();
@@ -144,23 +160,18 @@ impl Simulation {
         )))
     }
 
-    /// The breach that ends the run, if there is one; others are told to the user.
-    fn judge(&self, outcome: Outcome, warn: &mut dyn FnMut(Warning)) -> Option<Breach> {
-        let breach = outcome.breach?;
-        if self.limits.stop || outcome.flags.contains(Flags::NONFINITE) {
-            return Some(breach);
-        }
-        warn(Warning::Breach(breach));
-        None
-    }
-
     /// The state one step before `step`, by running the saved block again up to there.
     fn before(&mut self, step: u64) -> Result<Snapshot> {
         self.engine.rollback();
         self.engine.watch(Limits::default());
-        let good = step.saturating_sub(1).max(self.step);
+        let good = step.saturating_sub(1);
         while self.step < good {
-            self.step = self.block(good)?.step;
+            let outcome = self.block(good)?;
+            if outcome.flags.contains(Flags::NONFINITE) {
+                self.engine.rollback();
+                break;
+            }
+            self.commit(outcome.step)?;
         }
         self.engine.snapshot(Fields::ALL)
     }
@@ -187,6 +198,47 @@ impl Simulation {
             }
         }
         Ok(stop)
+    }
+}
+
+/// Decides which breaches end a run; tells the user of the others.
+struct Judge {
+    stop: bool,
+    told: Vec<Watched>,
+}
+
+impl Judge {
+    fn new(limits: Limits) -> Self {
+        Self {
+            stop: limits.stop,
+            told: Vec::new(),
+        }
+    }
+
+    /// The breach that ends the run, if there is one.
+    fn verdict(
+        &mut self,
+        outcome: Outcome,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Option<Breach>> {
+        let fatal = outcome.flags.contains(Flags::NONFINITE);
+        let Some(breach) = outcome.breach else {
+            if fatal {
+                return Err(Error::run(format!(
+                    "step {}: an energy, force or position is not a finite number",
+                    outcome.step
+                )));
+            }
+            return Ok(None);
+        };
+        if fatal || self.stop {
+            return Ok(Some(breach));
+        }
+        if !self.told.contains(&breach.what) {
+            self.told.push(breach.what);
+            warn(Warning::Breach(breach));
+        }
+        Ok(None)
     }
 }
 

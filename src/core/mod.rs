@@ -6,6 +6,7 @@ pub mod observe;
 pub mod rng;
 pub mod snapshot;
 pub mod system;
+pub mod velocities;
 
 pub use cell::Cell;
 pub use snapshot::{Fields, Observables, Snapshot};

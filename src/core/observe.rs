@@ -46,15 +46,55 @@ pub fn inertia(system: &System, positions: &[Vec3]) -> Mat3 {
         .sum()
 }
 
+/// A principal moment below this part of the largest belongs to the axis of a linear molecule.
+pub(super) const LINEAR: f64 = 1e-6;
+
 /// Number of independent rotations of the arrangement: 3, or 2 of a linear one, or 0 of one atom.
 pub fn rotations(system: &System, positions: &[Vec3]) -> usize {
-    /// A principal moment below this part of the largest belongs to the axis of a linear molecule.
-    const LINEAR: f64 = 1e-6;
     let moments = inertia(system, positions).symmetric_eigenvalues();
-    moments
-        .iter()
-        .filter(|&&m| m > LINEAR * moments.max())
-        .count()
+    let most = moments.max();
+    moments.iter().filter(|&&m| m > LINEAR * most).count()
+}
+
+/// What becomes of the motion of the system as a whole, which decides how many degrees of freedom
+/// share the temperature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WholeMotion {
+    /// Constant energy: momentum is conserved, and angular momentum too where nothing is periodic.
+    /// Both are taken to be zero, as [`super::velocities::thermal`] makes them.
+    Conserved,
+    /// A Langevin thermostat acts on every atom: the whole moves thermally too.
+    Thermal,
+    /// A Langevin thermostat acts, and the velocity of the centre of mass is removed.
+    Held,
+}
+
+/// Degrees of freedom that the kinetic energy is shared by, of N atoms:
+///
+/// | | periodic anywhere | open | open, linear |
+/// |---|---|---|---|
+/// | conserved | 3N - 3 | 3N - 6 | 3N - 5 |
+/// | thermal | 3N | 3N | 3N |
+/// | held | 3N - 3 | 3N - 3 | 3N - 3 |
+///
+/// One atom whose momentum is conserved has 3: its flight is the only motion that there is, and no
+/// one takes it away.
+///
+/// `positions` (angstrom) tell a linear arrangement of atoms, the two of a dimer for one.
+pub fn degrees_of_freedom(
+    system: &System,
+    cell: &Cell,
+    positions: &[Vec3],
+    whole: WholeMotion,
+) -> usize {
+    let all = 3 * system.len();
+    match whole {
+        WholeMotion::Thermal => all,
+        WholeMotion::Held => all.saturating_sub(3),
+        WholeMotion::Conserved if system.len() == 1 => all,
+        WholeMotion::Conserved if cell.is_periodic() => all.saturating_sub(3),
+        WholeMotion::Conserved => all.saturating_sub(3 + rotations(system, positions)),
+    }
 }
 
 /// Temperature as kT (eV) of a kinetic energy (eV) in so many degrees of freedom.

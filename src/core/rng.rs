@@ -3,6 +3,11 @@
 //! A number is a pure function of (seed, replica) and (step, atom, stream), so that a block of steps
 //! that is run again, a restart, another device or another number of threads draws the same noise.
 
+use std::convert::Infallible;
+
+use rand::TryRng;
+use rand::rand_core::utils;
+
 use super::Vec3;
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -51,6 +56,18 @@ impl Noise {
         }
     }
 
+    /// An unlimited stream of random words of one atom, for the distributions of `rand_distr`.
+    pub fn words(&self, atom: u32, stream: Stream) -> Words {
+        Words {
+            key: self.key,
+            block: 0,
+            atom,
+            stream,
+            left: 0,
+            words: [0; 4],
+        }
+    }
+
     /// Three independent standard normal numbers for one atom at one step (Box and Muller 1958).
     pub fn normal3(&self, step: u64, atom: u32, stream: Stream) -> Vec3 {
         let bits = philox(
@@ -60,6 +77,41 @@ impl Noise {
         let [a, b] = box_muller(bits[0], bits[1]);
         let [c, _] = box_muller(bits[2], bits[3]);
         Vec3::new(a, b, c)
+    }
+}
+
+/// Random words of one atom: the blocks of the counters (0, atom, stream), (1, atom, stream), ...
+#[derive(Debug, Clone)]
+pub struct Words {
+    key: [u32; 2],
+    block: u64,
+    atom: u32,
+    stream: Stream,
+    /// Words of the present block that were not handed out.
+    left: usize,
+    words: [u32; 4],
+}
+
+impl TryRng for Words {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        if self.left == 0 {
+            let [low, high] = [self.block as u32, (self.block >> 32) as u32];
+            self.words = philox([low, high, self.atom, self.stream as u32], self.key);
+            self.block += 1;
+            self.left = self.words.len();
+        }
+        self.left -= 1;
+        Ok(self.words[self.words.len() - 1 - self.left])
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        utils::next_u64_via_u32(self)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        utils::fill_bytes_via_next_word(bytes, || self.try_next_u32())
     }
 }
 

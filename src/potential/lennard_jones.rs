@@ -1,1 +1,134 @@
 //! Lennard-Jones, the closed-form subject of physics tests.
+
+use rayon::prelude::*;
+
+use super::{Evaluation, Potential};
+use crate::core::{Mat3, Vec3};
+use crate::neighbors::Pairs;
+use crate::{Error, Result};
+
+/// The switch begins at this part of the cutoff.
+const SWITCH_ON: f64 = 0.8;
+
+/// Rows that one task goes through.
+const CHUNK: usize = 128;
+
+/// Pairs below which threads cost more than they save.
+const PARALLEL: usize = 20_000;
+
+/// The 12-6 potential (Jones, Proc. R. Soc. A 106, 463 (1924)), the same for all atoms, switched off
+/// before the cutoff r_c so that energy, force and the force's slope are continuous everywhere:
+///
+/// u(r) = 4 epsilon ((sigma / r)^12 - (sigma / r)^6) S(x),  x = (r - 0.8 r_c) / (0.2 r_c),
+///
+/// S(x) = 1 for x < 0,  1 - 10 x^3 + 15 x^4 - 6 x^5 for 0 <= x < 1,  0 beyond.
+///
+/// Up to 0.8 r_c it is the 12-6 potential itself, so the well keeps its depth and place. With a jump
+/// in the force, energy would not be conserved to second order in the step.
+#[derive(Debug, Clone)]
+pub struct LennardJones {
+    epsilon: f64,
+    sigma: f64,
+    cutoff: f64,
+    /// What each receiver adds: energy, strain derivative.
+    shares: Vec<(f64, Mat3)>,
+}
+
+impl LennardJones {
+    /// Depth of the well `epsilon` (eV), distance of zero energy `sigma` (angstrom), range `cutoff`
+    /// (angstrom).
+    ///
+    /// # Errors
+    /// A parameter that is not a positive number.
+    pub fn new(epsilon: f64, sigma: f64, cutoff: f64) -> Result<Self> {
+        let parameters = [("epsilon", epsilon), ("sigma", sigma), ("cutoff", cutoff)];
+        for (name, value) in parameters {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(Error::input(format!(
+                    "Lennard-Jones: {name} is {value}, but must be a positive number"
+                )));
+            }
+        }
+        Ok(Self {
+            epsilon,
+            sigma,
+            cutoff,
+            shares: Vec::new(),
+        })
+    }
+
+    /// Energy (eV) and slope du/dr (eV / angstrom) of two atoms at a distance (angstrom).
+    pub fn pair(&self, distance: f64) -> (f64, f64) {
+        let sixth = (self.sigma / distance).powi(6);
+        let energy = 4.0 * self.epsilon * sixth * (sixth - 1.0);
+        let slope = -24.0 * self.epsilon * sixth * (2.0 * sixth - 1.0) / distance;
+        let (switch, switch_slope) = self.switch(distance);
+        (energy * switch, slope * switch + energy * switch_slope)
+    }
+
+    /// S and dS/dr.
+    fn switch(&self, distance: f64) -> (f64, f64) {
+        let on = SWITCH_ON * self.cutoff;
+        let width = self.cutoff - on;
+        let x = (distance - on) / width;
+        if x <= 0.0 {
+            return (1.0, 0.0);
+        }
+        if x >= 1.0 {
+            return (0.0, 0.0);
+        }
+        let value = 1.0 - x * x * x * (10.0 + x * (6.0 * x - 15.0));
+        let slope = -30.0 * (x * (1.0 - x)).powi(2) / width;
+        (value, slope)
+    }
+
+    /// Force on one receiver, and its half of the energy and strain derivative of its pairs.
+    fn receiver(&self, pairs: &Pairs, receiver: usize) -> (Vec3, (f64, Mat3)) {
+        let (mut force, mut energy, mut strain) = (Vec3::zeros(), 0.0, Mat3::zeros());
+        for p in pairs.row(receiver) {
+            let (u, slope) = self.pair(pairs.distances[p]);
+            let vector = pairs.vectors[p];
+            let pull = vector * (slope / pairs.distances[p]);
+            force += pull;
+            energy += 0.5 * u;
+            strain += 0.5 * vector * pull.transpose();
+        }
+        (force, (energy, strain))
+    }
+}
+
+impl Potential for LennardJones {
+    fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        let atoms = pairs.atoms();
+        let mut shares = std::mem::take(&mut self.shares);
+        shares.resize(atoms, (0.0, Mat3::zeros()));
+        out.forces.resize(atoms, Vec3::zeros());
+        let rows = |(chunk, (forces, shares)): (usize, (&mut [Vec3], &mut [(f64, Mat3)]))| {
+            for (k, (force, share)) in forces.iter_mut().zip(shares).enumerate() {
+                (*force, *share) = self.receiver(pairs, chunk * CHUNK + k);
+            }
+        };
+        if pairs.len() < PARALLEL {
+            rows((0, (&mut out.forces, &mut shares)));
+        } else {
+            let chunks = out.forces.par_chunks_mut(CHUNK);
+            let chunks = chunks.zip(shares.par_chunks_mut(CHUNK));
+            chunks.enumerate().for_each(rows);
+        }
+        out.energy = shares.iter().map(|s| s.0).sum();
+        out.strain_derivative = shares.iter().map(|s| s.1).sum();
+        self.shares = shares;
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "Lennard-Jones, epsilon {} eV, sigma {} A, cutoff {} A, f64 on the CPU",
+            self.epsilon, self.sigma, self.cutoff
+        )
+    }
+}
