@@ -40,8 +40,9 @@ struct Override {
 }
 
 impl Override {
-    fn text(&self) -> &str {
-        self.padded.trim_start()
+    /// The flag as it was given, on one line.
+    fn flag(&self) -> String {
+        format!("--set {}", self.padded.trim().replace('\n', " "))
     }
 }
 
@@ -86,7 +87,7 @@ impl Source {
     pub fn place(&self, span: &Range<usize>) -> String {
         let setting = self.overrides.iter().rfind(|s| s.start <= span.start);
         if let Some(setting) = setting {
-            return format!("--set {}", setting.text());
+            return setting.flag();
         }
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
@@ -104,7 +105,7 @@ impl Source {
     /// # Errors
     /// Not TOML, an unknown key (with the nearest known one), or an override that fits nowhere.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        let mut document = DeTable::parse(&self.text).map_err(|e| self.toml_fault(&e, None))?;
+        let mut document = DeTable::parse(&self.text).map_err(|e| self.syntax_fault(&e))?;
         for setting in &self.overrides {
             self.apply(document.get_mut(), setting)?;
         }
@@ -115,7 +116,12 @@ impl Source {
 
     /// Puts one override into the document.
     fn apply<'s>(&self, document: &mut DeTable<'s>, setting: &'s Override) -> Result<()> {
-        let fault = |m: String| Error::input(m).within(format!("--set {}", setting.text()));
+        let fault = |m: String| Error::input(m).within(setting.flag());
+        if setting.padded.trim().contains('\n') {
+            return Err(fault(
+                "more than one line; give each key a --set of its own".into(),
+            ));
+        }
         let (key, text) = split_setting(&setting.padded).ok_or_else(|| {
             fault("KEY=VALUE is wanted, such as --set dynamics.steps=1000".into())
         })?;
@@ -143,6 +149,27 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// What is said of a file that is not TOML: most often, quotes were left out.
+    fn syntax_fault(&self, error: &toml::de::Error) -> Error {
+        let span = error.span().unwrap_or(0..0);
+        let start = self.text.get(..span.start).and_then(|t| t.rfind('\n'));
+        let line = self.text.get(start.map_or(0, |n| n + 1)..);
+        let line = line.and_then(|l| l.lines().next()).unwrap_or_default();
+        if let Some((key, value)) = split_setting(line)
+            && DeTable::parse(line).is_err()
+        {
+            let value = value.split('#').next().unwrap_or_default().trim();
+            let (key, open) = (key.trim(), value.starts_with(['"', '\'', '[', '{']));
+            let quoted = format!("{key} = \"{value}\"");
+            if !open && !value.is_empty() && DeTable::parse(&quoted).is_ok() {
+                let why =
+                    format!("{value} is not a TOML value; text is written in quotes: {quoted}");
+                return self.fault(&span, why);
+            }
+        }
+        self.toml_fault(error, None)
     }
 
     /// A message of the TOML reader, made ours.

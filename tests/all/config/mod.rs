@@ -1,1 +1,5 @@
 //! Run files, good and bad.
+
+mod bad;
+mod good;
+mod structures;
