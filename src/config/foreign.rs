@@ -9,8 +9,9 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Once;
 
-use chemfiles::{CellShape, Frame, MemoryTrajectoryReader};
+use chemfiles::{Atom, CellShape, Frame, MemoryTrajectoryReader, Property};
 
+use super::mmcif::alternate_location;
 use super::structure::{Structure, pick};
 use crate::core::{Mat3, Vec3, elements};
 use crate::units::ANGSTROM_PER_PS;
@@ -44,11 +45,6 @@ pub(super) fn read(text: &str, format: &str, wanted: i64) -> Result<Structure> {
         .chars()
         .map(|c| if c.is_ascii() { c } else { '?' })
         .collect();
-    let format = if format == "CIF" && ascii.contains("_atom_site.") {
-        "mmCIF"
-    } else {
-        format
-    };
     look_over(&ascii, format)?;
     collect_warnings();
     take_warnings();
@@ -70,8 +66,68 @@ pub(super) fn read(text: &str, format: &str, wanted: i64) -> Result<Structure> {
     Ok(structure)
 }
 
-/// Refuses what chemfiles would stumble on.
-fn look_over(_text: &str, _format: &str) -> Result<()> {
+/// Refuses what chemfiles would stumble on, or misread.
+fn look_over(text: &str, format: &str) -> Result<()> {
+    match format {
+        "GRO" => gro_columns(text),
+        "MOL2" => mol2_counts(text),
+        "SDF" => sdf_counts(text),
+        _ => Ok(()),
+    }
+}
+
+/// GROMACS writes more decimals on demand, in wider columns, which chemfiles cuts up wrongly.
+fn gro_columns(text: &str) -> Result<()> {
+    let Some(atom) = text.lines().nth(2) else {
+        return Ok(());
+    };
+    let points: Vec<usize> = atom
+        .match_indices('.')
+        .map(|m| m.0)
+        .filter(|at| *at > 20)
+        .collect();
+    match points[..] {
+        [x, y, ..] if y - x != 8 => Err(Error::input(
+            "line 3: coordinates have other than three decimals, which are not understood; \
+             write the file with three, or use another format",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The line of counts in each molecule of a MOL2 file.
+fn mol2_counts(text: &str) -> Result<()> {
+    let lines: Vec<&str> = text.lines().collect();
+    for (k, line) in lines.iter().enumerate() {
+        if !line.starts_with("@<TRIPOS>MOLECULE") {
+            continue;
+        }
+        let counts = lines.get(k + 2).and_then(|l| l.split_whitespace().next());
+        if !counts.is_some_and(|n| n.parse::<usize>().is_ok_and(|n| n < lines.len())) {
+            let line = k + 3;
+            return Err(Error::input(format!(
+                "line {line}: a number of atoms is wanted, no larger than the file"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The line of counts in the first molecule of an SDF file.
+fn sdf_counts(text: &str) -> Result<()> {
+    let counts = text.lines().nth(3).unwrap_or_default();
+    if counts.contains("V3000") {
+        return Err(Error::input(
+            "line 4: V3000 is not understood; write the file as V2000",
+        ));
+    }
+    let number =
+        |at: std::ops::Range<usize>| counts.get(at).and_then(|n| n.trim().parse::<usize>().ok());
+    if number(0..3).is_none() || number(3..6).is_none() {
+        return Err(Error::input(
+            "line 4: numbers of atoms and bonds are wanted, in three columns each",
+        ));
+    }
     Ok(())
 }
 
@@ -108,9 +164,13 @@ fn vectors(frame: &Frame) -> Option<Mat3> {
         return None;
     }
     let m = cell.matrix();
-    let rows = Mat3::from_fn(|k, c| m[c][k]);
-    // Edges of 1 A at right angles stand for "no cell" in PDB and CIF files of molecules.
-    (rows != Mat3::identity()).then_some(rows)
+    real_cell(Mat3::from_fn(|k, c| m[c][k]))
+}
+
+/// Edges of 1 A at right angles stand for "no cell" in PDB and CIF files of molecules.
+pub(super) fn real_cell(rows: Mat3) -> Option<Mat3> {
+    const PRINTED: f64 = 1e-6;
+    ((rows - Mat3::identity()).amax() > PRINTED).then_some(rows)
 }
 
 /// What tells the elements of a file.
@@ -137,6 +197,7 @@ impl Labels {
 /// The atomic number of one atom.
 fn element(frame: &Frame, k: usize, labels: Labels) -> Result<u8> {
     let atom = frame.atom(k);
+    once(&atom).map_err(|e| e.within(format!("atom {k}, counted from 0")))?;
     if labels == Labels::Types {
         let label = atom.atomic_type();
         return element_of_type(&label).ok_or_else(|| {
@@ -158,6 +219,22 @@ fn element(frame: &Frame, k: usize, labels: Labels) -> Result<u8> {
     })
 }
 
+/// Refuses an atom that is there in several places, or only in part.
+fn once(atom: &Atom) -> Result<()> {
+    match (atom.get("altloc"), atom.get("occupancy")) {
+        (Some(Property::String(label)), _) if label != "A" => {
+            Err(Error::input(alternate_location(&label)))
+        }
+        (_, Some(Property::Double(part))) if part < WHOLE => Err(Error::input(format!(
+            "the site is occupied to {part}: a disordered structure; choose one arrangement of it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Occupancies are printed with at least two decimals.
+const WHOLE: f64 = 0.995;
+
 /// The letters at the start of a label, which stand before its number or charge: "C" of "C12".
 fn letters(label: &str) -> &str {
     let end = label.find(|c: char| !c.is_ascii_alphabetic());
@@ -165,7 +242,7 @@ fn letters(label: &str) -> &str {
 }
 
 /// An element's symbol in whatever case: "CL" is chlorine.
-fn element_of_type(label: &str) -> Option<u8> {
+pub(super) fn element_of_type(label: &str) -> Option<u8> {
     let letters = letters(label.trim());
     let mut symbol = letters.to_ascii_lowercase();
     symbol.get_mut(..1)?.make_ascii_uppercase();

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod structure;
 
 mod foreign;
+mod mmcif;
 mod overlap;
 mod paths;
 mod raw;

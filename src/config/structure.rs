@@ -1,13 +1,13 @@
 //! Structures: atoms, cell, velocities, from any supported file format, through one function that
 //! answers bad files with errors.
 //!
-//! Extended XYZ is read here ([`super::xyz`]), all other formats through chemfiles
-//! ([`super::foreign`]).
+//! Extended XYZ and mmCIF are read here ([`super::xyz`], [`super::mmcif`]), all other formats through
+//! chemfiles ([`super::foreign`]).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{foreign, xyz};
+use super::{foreign, mmcif, xyz};
 use crate::core::{Cell, Mat3, System, Vec3, elements};
 use crate::{Error, Result};
 
@@ -83,6 +83,8 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
         let text = read_text(path)?;
         let mut structure = match format {
             Format::Xyz => xyz::read(&text, frame)?,
+            // Both kinds of CIF bear either extension; only mmCIF has dots in its names.
+            Format::Foreign("CIF") if text.contains("_atom_site.") => mmcif::read(&text, frame)?,
             Format::Foreign(name) => foreign::read(&text, name, frame)?,
         };
         structure.path = path.to_path_buf();
@@ -107,7 +109,7 @@ const FORMATS: [(&str, &str); 11] = [
     ("ent", "PDB"),
     ("gro", "GRO"),
     ("cif", "CIF"),
-    ("mmcif", "mmCIF"),
+    ("mmcif", "CIF"),
     ("mol2", "MOL2"),
     ("sdf", "SDF"),
     ("mol", "SDF"),
