@@ -1,5 +1,6 @@
 //! Engines own phase space, forces and pairs, and run blocks of steps.
 
+pub mod cpu;
 pub mod host;
 
 use std::ops::Range;

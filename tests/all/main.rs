@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod fused;
 mod neighbors;
 mod parity;
 mod physics;

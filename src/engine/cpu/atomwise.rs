@@ -1,0 +1,513 @@
+//! The atom-wise layers: context, mixing, update and readout, forward and backward.
+//!
+//! Each function computes one slice of channels of one block of atoms: a product or two (see `gemm`)
+//! into a tile on the stack, then what follows element by element. Names follow the PaiNN paper:
+//! after the message, (v, w) = Wmix mu; n = sqrt(|v|^2 + eps); (a, b, c) = V2 silu(V1 \[q, n\] + c1) + c2;
+//! q += a + c (v.w); mu += b w.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::gemm::{Panels, Product};
+use super::lane::{Lane, Real, silu, silu_slope};
+use super::network::Affine;
+use super::stages::{ATOMS_PER_BLOCK, Kernels, Saved, View};
+
+/// Most numbers of a tile: three rows an atom, and the widest slice (two lanes of AVX-512 in f32).
+const TILE: usize = 3 * ATOMS_PER_BLOCK * 32;
+
+/// A product on the stack.
+#[repr(align(64))]
+struct Tile<T>([MaybeUninit<T>; TILE]);
+
+impl<T> Tile<T> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; TILE])
+    }
+
+    #[inline(always)]
+    fn start(&mut self) -> *mut T {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// The left factor of a product: rows `stride` apart.
+#[derive(Clone, Copy)]
+struct Rows<T> {
+    start: *const T,
+    stride: usize,
+    count: usize,
+}
+
+impl<T: Real> Rows<T> {
+    /// Into `tile`: these rows times a panel, plus a bias.
+    #[inline(always)]
+    unsafe fn times<V: Kernels<T = T>>(
+        self,
+        panels: &Panels<T>,
+        slice: usize,
+        bias: *const T,
+        tile: &mut Tile<T>,
+    ) {
+        let product = Product {
+            rows: self.count,
+            k: panels.k,
+            a: self.start,
+            stride: self.stride,
+            panel: panels.slice(slice),
+            bias,
+            c: tile.start(),
+        };
+        debug_assert!(self.count * 2 * V::N <= TILE);
+        // SAFETY: the caller's rows hold k numbers each, and the tile has room.
+        unsafe { V::product(&product) }
+    }
+
+    #[inline(always)]
+    unsafe fn forward<V: Kernels<T = T>>(self, map: &Affine<T>, slice: usize, tile: &mut Tile<T>) {
+        unsafe { self.times::<V>(&map.forward, slice, map.bias(slice, 2 * V::N), tile) }
+    }
+
+    #[inline(always)]
+    unsafe fn backward<V: Kernels<T = T>>(self, map: &Affine<T>, slice: usize, tile: &mut Tile<T>) {
+        unsafe { self.times::<V>(&map.backward, slice, std::ptr::null(), tile) }
+    }
+}
+
+/// A slice of a block: what every function here works on.
+pub(super) struct Part<'a, V: Lane> {
+    pub(super) view: &'a View<'a, V::T>,
+    pub(super) layer: usize,
+    pub(super) atoms: Range<usize>,
+    pub(super) slice: usize,
+}
+
+impl<V: Kernels> Part<'_, V> {
+    const WIDTH: usize = 2 * V::N;
+
+    fn last(&self) -> bool {
+        self.layer + 1 == self.view.network.layers.len()
+    }
+
+    /// `per_atom` rows of `stride` numbers for each atom, from the start of the atom's record.
+    #[inline(always)]
+    unsafe fn rows(
+        &self,
+        array: super::memory::Shared<V::T>,
+        per_atom: usize,
+        stride: usize,
+    ) -> Rows<V::T> {
+        Rows {
+            start: unsafe { array.at(self.atoms.start * per_atom * stride) },
+            stride,
+            count: self.atoms.len() * per_atom,
+        }
+    }
+
+    /// Calls `f(atom, number of the first channel's lane, tile offset)` for every atom and lane.
+    #[inline(always)]
+    fn each(&self, mut f: impl FnMut(usize, usize, usize)) {
+        for (row, atom) in self.atoms.clone().enumerate() {
+            for lane in 0..2 {
+                f(atom, lane * V::N, row);
+            }
+        }
+    }
+
+    /// (v, w) = Wmix mu, n, v.w.
+    #[inline(always)]
+    pub(super) unsafe fn mix(&self) {
+        let view = self.view;
+        let features = view.network.features;
+        let layer = &view.network.layers[self.layer];
+        let (mut v, mut w) = (Tile::new(), Tile::new());
+        unsafe {
+            let mu = self.rows(view.vectors, 3, features);
+            mu.forward::<V>(&layer.mix, self.slice, &mut v);
+            mu.forward::<V>(&layer.mix, view.network.slices + self.slice, &mut w);
+            let (v, w) = (v.start(), w.start());
+            let epsilon = V::splat(layer.epsilon);
+            self.each(|atom, lane, row| {
+                let saved = view.saved(self.layer, self.slice, atom);
+                let mut square = epsilon;
+                let mut dot = V::splat(V::T::default());
+                for a in 0..3 {
+                    let from = (row * 3 + a) * Self::WIDTH + lane;
+                    let (v, w) = (V::load(v.add(from)), V::load(w.add(from)));
+                    square = v.mul_add(v, square);
+                    dot = v.mul_add(w, dot);
+                    v.store(saved.add((Saved::V + a) * Self::WIDTH + lane));
+                    w.store(saved.add((Saved::W + a) * Self::WIDTH + lane));
+                }
+                let norm = square.sqrt();
+                norm.store(saved.add(Saved::NORM * Self::WIDTH + lane));
+                dot.store(saved.add(Saved::DOT * Self::WIDTH + lane));
+                norm.store(
+                    view.features
+                        .at((atom * 2 + 1) * features + self.slice * Self::WIDTH + lane),
+                );
+            });
+        }
+    }
+
+    /// k = V1 \[q, n\] + c1, silu(k).
+    #[inline(always)]
+    pub(super) unsafe fn update_hidden(&self) {
+        let view = self.view;
+        let features = view.network.features;
+        let map = &view.network.layers[self.layer].update[0];
+        let mut tile = Tile::new();
+        unsafe {
+            let input = self.rows(view.features, 1, 2 * features);
+            input.forward::<V>(map, self.slice, &mut tile);
+            self.activate(tile.start(), Saved::UPDATE);
+        }
+    }
+
+    /// Stores a tile as hidden numbers and their silu as the next product's input.
+    #[inline(always)]
+    unsafe fn activate(&self, tile: *const V::T, place: usize) {
+        let view = self.view;
+        unsafe {
+            self.each(|atom, lane, row| {
+                let h = V::load(tile.add(row * Self::WIDTH + lane));
+                h.store(
+                    view.saved(self.layer, self.slice, atom)
+                        .add(place * Self::WIDTH + lane),
+                );
+                let to = atom * view.network.features + self.slice * Self::WIDTH + lane;
+                silu(h).store(view.hidden.at(to));
+            });
+        }
+    }
+
+    /// Multiplies a tile by the slope of silu at the hidden numbers: the next product's input.
+    #[inline(always)]
+    unsafe fn activate_back(&self, tile: *const V::T, place: usize) {
+        let view = self.view;
+        unsafe {
+            self.each(|atom, lane, row| {
+                let g = V::load(tile.add(row * Self::WIDTH + lane));
+                let h = V::load(
+                    view.saved(self.layer, self.slice, atom)
+                        .add(place * Self::WIDTH + lane),
+                );
+                let to = atom * view.network.features + self.slice * Self::WIDTH + lane;
+                g.mul(silu_slope(h)).store(view.hidden.at(to));
+            });
+        }
+    }
+
+    /// (a, b, c) = V2 silu(k) + c2; q += a + c (v.w); mu += b w, to the next layer's senders.
+    #[inline(always)]
+    pub(super) unsafe fn update(&self) {
+        let view = self.view;
+        let (features, slices) = (view.network.features, view.network.slices);
+        let map = &view.network.layers[self.layer].update[1];
+        let (mut a, mut b, mut c) = (Tile::new(), Tile::new(), Tile::new());
+        unsafe {
+            let input = self.rows(view.hidden, 1, features);
+            input.forward::<V>(map, self.slice, &mut a);
+            if self.last() {
+                input.forward::<V>(map, slices + self.slice, &mut c);
+            } else {
+                input.forward::<V>(map, slices + self.slice, &mut b);
+                input.forward::<V>(map, 2 * slices + self.slice, &mut c);
+            }
+            let (a, b, c) = (a.start(), b.start(), c.start());
+            self.each(|atom, lane, row| {
+                let saved = view.saved(self.layer, self.slice, atom).add(lane);
+                let from = row * Self::WIDTH + lane;
+                let c = V::load(c.add(from));
+                c.store(saved.add(Saved::C * Self::WIDTH));
+                let q = view
+                    .features
+                    .at(atom * 2 * features + self.slice * Self::WIDTH + lane);
+                let dot = V::load(saved.add(Saved::DOT * Self::WIDTH));
+                let sum = V::load(q).add(V::load(a.add(from)));
+                c.mul_add(dot, sum).store(q);
+                if self.last() {
+                    return;
+                }
+                let b = V::load(b.add(from));
+                b.store(saved.add(Saved::B * Self::WIDTH));
+                let next = view.sender(self.layer + 1, self.slice, atom).add(lane);
+                for axis in 0..3 {
+                    let mu = (atom * 3 + axis) * features + self.slice * Self::WIDTH + lane;
+                    let w = V::load(saved.add((Saved::W + axis) * Self::WIDTH));
+                    let mu = b.mul_add(w, V::load(view.vectors.at(mu)));
+                    mu.store(next.add((3 + axis) * Self::WIDTH));
+                }
+            });
+        }
+    }
+
+    /// h = W1 q + b1, silu(h), of a layer after the first.
+    #[inline(always)]
+    pub(super) unsafe fn context_hidden(&self) {
+        let view = self.view;
+        let Some([map, _]) = &view.network.layers[self.layer].context else {
+            return;
+        };
+        let mut tile = Tile::new();
+        unsafe {
+            let input = self.rows(view.features, 1, 2 * view.network.features);
+            input.forward::<V>(map, self.slice, &mut tile);
+            self.activate(tile.start(), Saved::CONTEXT);
+        }
+    }
+
+    /// x = W2 silu(h) + b2, to the senders.
+    #[inline(always)]
+    pub(super) unsafe fn context(&self) {
+        let view = self.view;
+        let Some([_, map]) = &view.network.layers[self.layer].context else {
+            return;
+        };
+        let mut tile = Tile::new();
+        unsafe {
+            let input = self.rows(view.hidden, 1, view.network.features);
+            for kind in 0..3 {
+                input.forward::<V>(map, kind * view.network.slices + self.slice, &mut tile);
+                let tile = tile.start();
+                self.each(|atom, lane, row| {
+                    let x = V::load(tile.add(row * Self::WIDTH + lane));
+                    let to = view.sender(self.layer, self.slice, atom);
+                    x.store(to.add(kind * Self::WIDTH + lane));
+                });
+            }
+        }
+    }
+
+    /// G_a = G_q, G_b = G_mu . w, G_c = G_q (v.w), side by side; the last layer has no b.
+    #[inline(always)]
+    pub(super) unsafe fn update_back_start(&self) {
+        let view = self.view;
+        let features = view.network.features;
+        unsafe {
+            self.each(|atom, lane, _| {
+                let saved = view.saved(self.layer, self.slice, atom).add(lane);
+                let g = view.gradient(self.layer, self.slice, atom).add(lane);
+                let to = view
+                    .wide
+                    .at(atom * 3 * features + self.slice * Self::WIDTH + lane);
+                let gq = V::load(g);
+                let gc = gq.mul(V::load(saved.add(Saved::DOT * Self::WIDTH)));
+                gq.store(to);
+                if self.last() {
+                    gc.store(to.add(features));
+                    return;
+                }
+                let mut gb = V::splat(V::T::default());
+                for axis in 0..3 {
+                    let w = V::load(saved.add((Saved::W + axis) * Self::WIDTH));
+                    gb = w.mul_add(V::load(g.add((1 + axis) * Self::WIDTH)), gb);
+                }
+                gb.store(to.add(features));
+                gc.store(to.add(2 * features));
+            });
+        }
+    }
+
+    /// G_k = silu'(k) V2^T (G_a, G_b, G_c).
+    #[inline(always)]
+    pub(super) unsafe fn update_back_hidden(&self) {
+        let view = self.view;
+        let map = &view.network.layers[self.layer].update[1];
+        let mut tile = Tile::new();
+        unsafe {
+            let input = self.rows(view.wide, 1, 3 * view.network.features);
+            input.backward::<V>(map, self.slice, &mut tile);
+            self.activate_back(tile.start(), Saved::UPDATE);
+        }
+    }
+
+    /// (G_q', G_n) = V1^T G_k; G_v = G_q c w + G_n v / n; G_w = G_q c v + G_mu b; G_q += G_q'.
+    #[inline(always)]
+    pub(super) unsafe fn update_back(&self) {
+        let view = self.view;
+        let (features, slices) = (view.network.features, view.network.slices);
+        let map = &view.network.layers[self.layer].update[0];
+        let (mut tile_q, mut tile_n) = (Tile::new(), Tile::new());
+        unsafe {
+            let input = self.rows(view.hidden, 1, features);
+            input.backward::<V>(map, self.slice, &mut tile_q);
+            input.backward::<V>(map, slices + self.slice, &mut tile_n);
+            let (tile_q, tile_n) = (tile_q.start(), tile_n.start());
+            // Keeps 0 / 0 out of padded channels when epsilon is zero.
+            let tiny = V::splat(V::T::of(f64::from(f32::MIN_POSITIVE)));
+            self.each(|atom, lane, row| {
+                let from = row * Self::WIDTH + lane;
+                let saved = view.saved(self.layer, self.slice, atom).add(lane);
+                let g = view.gradient(self.layer, self.slice, atom).add(lane);
+                let part = |k: usize| V::load(saved.add(k * Self::WIDTH));
+                let gq = V::load(g);
+                let gqc = gq.mul(part(Saved::C));
+                let ratio = V::load(tile_n.add(from)).div(part(Saved::NORM).max(tiny));
+                for axis in 0..3 {
+                    let (v, w) = (part(Saved::V + axis), part(Saved::W + axis));
+                    let gv = gqc.mul_add(w, ratio.mul(v));
+                    let mut gw = gqc.mul(v);
+                    if !self.last() {
+                        gw = part(Saved::B).mul_add(V::load(g.add((1 + axis) * Self::WIDTH)), gw);
+                    }
+                    let to = (atom * 3 + axis) * 2 * features + self.slice * Self::WIDTH + lane;
+                    gv.store(view.mixed.at(to));
+                    gw.store(view.mixed.at(to + features));
+                }
+                gq.add(V::load(tile_q.add(from))).store(g);
+            });
+        }
+    }
+
+    /// G_mu += Wmix^T (G_v, G_w); nothing comes before it in the last layer.
+    #[inline(always)]
+    pub(super) unsafe fn mix_back(&self) {
+        let view = self.view;
+        let map = &view.network.layers[self.layer].mix;
+        let mut tile = Tile::new();
+        unsafe {
+            let input = self.rows(view.mixed, 3, 2 * view.network.features);
+            input.backward::<V>(map, self.slice, &mut tile);
+            let tile = tile.start();
+            self.each(|atom, lane, row| {
+                let g = view.gradient(self.layer, self.slice, atom).add(lane);
+                for axis in 0..3 {
+                    let to = g.add((1 + axis) * Self::WIDTH);
+                    let mut sum = V::load(tile.add((row * 3 + axis) * Self::WIDTH + lane));
+                    if !self.last() {
+                        sum = sum.add(V::load(to));
+                    }
+                    sum.store(to);
+                }
+            });
+        }
+    }
+
+    /// G_h = silu'(h) W2^T G_x.
+    #[inline(always)]
+    pub(super) unsafe fn context_back_hidden(&self) {
+        let view = self.view;
+        let Some([_, map]) = &view.network.layers[self.layer].context else {
+            return;
+        };
+        let mut tile = Tile::new();
+        unsafe {
+            let input = self.rows(view.wide, 1, 3 * view.network.features);
+            input.backward::<V>(map, self.slice, &mut tile);
+            self.activate_back(tile.start(), Saved::CONTEXT);
+        }
+    }
+
+    /// G_q += W1^T G_h, which is the gradient at the end of the layer before.
+    #[inline(always)]
+    pub(super) unsafe fn context_back(&self) {
+        let view = self.view;
+        let Some([map, _]) = &view.network.layers[self.layer].context else {
+            return;
+        };
+        let mut tile = Tile::new();
+        unsafe {
+            let input = self.rows(view.hidden, 1, view.network.features);
+            input.backward::<V>(map, self.slice, &mut tile);
+            let tile = tile.start();
+            self.each(|atom, lane, row| {
+                let before = V::load(view.gradient(self.layer, self.slice, atom).add(lane));
+                let sum = before.add(V::load(tile.add(row * Self::WIDTH + lane)));
+                sum.store(view.gradient(self.layer - 1, self.slice, atom).add(lane));
+            });
+        }
+    }
+
+    /// Energies of the block's atoms and G_q of the last layer; all slices at once.
+    #[inline(always)]
+    pub(super) unsafe fn readout(&self) {
+        let view = self.view;
+        let readout = &view.network.readout;
+        let atoms = self.atoms.clone();
+        let mut tile = Tile::new();
+        unsafe {
+            let record = |atom: usize, offset: usize| view.readout.at(atom * readout.size + offset);
+            let gradient =
+                |atom: usize, offset: usize| view.readout_back.at(atom * readout.size + offset);
+            let mut input = self.rows(view.features, 1, 2 * view.network.features);
+            for hidden in &readout.hidden {
+                for slice in 0..hidden.width / Self::WIDTH {
+                    input.forward::<V>(&hidden.map, slice, &mut tile);
+                    let tile = tile.start();
+                    self.each(|atom, lane, row| {
+                        let h = V::load(tile.add(row * Self::WIDTH + lane));
+                        let place = hidden.offset + slice * Self::WIDTH + lane;
+                        silu(h).store(record(atom, place));
+                        silu_slope(h).store(gradient(atom, place));
+                    });
+                }
+                input = Rows {
+                    start: record(atoms.start, hidden.offset),
+                    stride: readout.size,
+                    count: atoms.len(),
+                };
+            }
+            let last = readout.last.as_slice();
+            for (row, atom) in atoms.clone().enumerate() {
+                let mut sum = V::splat(V::T::default());
+                for k in (0..last.len()).step_by(V::N) {
+                    let x = V::load(input.start.add(row * input.stride + k));
+                    sum = x.mul_add(V::load(last.as_ptr().add(k)), sum);
+                }
+                let [sum, ..] = V::sums([sum; 4]);
+                *view.energies.at(view.order[atom] as usize) = sum.to_f64() + readout.bias;
+            }
+            let start =
+                |slice: usize, lane: usize| V::load(last[slice * Self::WIDTH + lane..].as_ptr());
+            let Some((first, deeper)) = readout.hidden.split_first() else {
+                for slice in 0..view.network.slices {
+                    self.each(|atom, lane, _| {
+                        let to = view.gradient(self.layer, slice, atom).add(lane);
+                        start(slice, lane).store(to);
+                    });
+                }
+                return;
+            };
+            // `gradient` holds the slopes of silu; each becomes a gradient once what follows is known.
+            let end = deeper.last().unwrap_or(first);
+            for slice in 0..end.width / Self::WIDTH {
+                self.each(|atom, lane, _| {
+                    let place = gradient(atom, end.offset + slice * Self::WIDTH + lane);
+                    V::load(place).mul(start(slice, lane)).store(place);
+                });
+            }
+            for k in (0..deeper.len()).rev() {
+                let (hidden, before) = (&deeper[k], &readout.hidden[k]);
+                let input = Rows {
+                    start: gradient(atoms.start, hidden.offset).cast_const(),
+                    stride: readout.size,
+                    count: atoms.len(),
+                };
+                for slice in 0..before.width / Self::WIDTH {
+                    input.backward::<V>(&hidden.map, slice, &mut tile);
+                    let tile = tile.start();
+                    self.each(|atom, lane, row| {
+                        let place = gradient(atom, before.offset + slice * Self::WIDTH + lane);
+                        let g = V::load(tile.add(row * Self::WIDTH + lane));
+                        V::load(place).mul(g).store(place);
+                    });
+                }
+            }
+            let input = Rows {
+                start: gradient(atoms.start, first.offset).cast_const(),
+                stride: readout.size,
+                count: atoms.len(),
+            };
+            for slice in 0..view.network.slices {
+                input.backward::<V>(&first.map, slice, &mut tile);
+                let tile = tile.start();
+                self.each(|atom, lane, row| {
+                    let to = view.gradient(self.layer, slice, atom).add(lane);
+                    V::load(tile.add(row * Self::WIDTH + lane)).store(to);
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The kernels over pairs: geometry, messages forward and backward, forces.
+//!
+//! Messages are gathers over the rows of the pair list, slice by slice of the channels, with the
+//! receiver's sums in registers and its pairs in their canonical order. Backward, an atom gathers
+//! over the same row what it sent to each of its neighbours.
+
+use std::sync::atomic::Ordering;
+
+use crate::core::{Mat3, Vec3};
+
+use super::lane::{Lane, Real};
+use super::spline::{self, ORDER};
+use super::stages::View;
+
+/// What the forward pass reads of a pair (i <- j).
+#[derive(Clone, Copy, Default)]
+pub(super) struct Geometry<T> {
+    /// Weights of the six spline coefficients.
+    weights: [T; ORDER],
+    /// Unit vector from i to j.
+    unit: [T; 3],
+    /// First coefficient.
+    knot: u32,
+    /// j, in the engine's order of atoms.
+    neighbor: u32,
+}
+
+/// Weights of the six coefficients for the filters' slope (1 / angstrom).
+pub(super) type SlopeWeights<T> = [T; ORDER];
+
+/// What one atom sends a neighbour, as sums over channels and layers: the derivative of the energy
+/// along the pair (s), and that with respect to the unit vector (t).
+pub(super) type Sent<T> = [T; 4];
+
+/// Geometry of the pairs of a block of rows, in f64, then rounded.
+#[inline(always)]
+pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
+    let pairs = view.pairs;
+    let per_angstrom = view.network.layers[0].filter.intervals as f64 / view.network.cutoff;
+    let last = view.network.layers[0].filter.intervals - 1;
+    for p in view.row_block(block).flat_map(|i| view.row(i)) {
+        let d = pairs.distances[p];
+        let neighbor = pairs.neighbors[p] as usize;
+        if neighbor >= view.atoms || pairs.reverse[p] as usize >= pairs.len() {
+            view.faulty.store(true, Ordering::Relaxed);
+            return;
+        }
+        let x = d * per_angstrom;
+        let knot = (x as usize).min(last);
+        let t = x - knot as f64;
+        // A pair at the cutoff or beyond (there is none in a proper list) weighs nothing.
+        let inside = if d >= view.network.cutoff { 0.0 } else { 1.0 };
+        let unit = pairs.vectors[p] / d;
+        // SAFETY: p is a pair, and rows of other blocks have other pairs.
+        unsafe {
+            *view.geometry.at(p) = Geometry {
+                weights: spline::values(t).map(|w| V::T::of(w * inside)),
+                unit: [unit.x, unit.y, unit.z].map(V::T::of),
+                knot: knot as u32,
+                neighbor: view.rank[neighbor],
+            };
+            *view.slopes.at(p) = spline::slopes(t).map(|w| V::T::of(w * per_angstrom * inside));
+            *view.sent.at(p) = [V::T::default(); 4];
+        }
+    }
+}
+
+/// Two lanes: one slice of one row.
+type Slice<V> = [V; 2];
+
+#[inline(always)]
+unsafe fn load<V: Lane>(from: *const V::T) -> Slice<V> {
+    unsafe { [V::load(from), V::load(from.add(V::N))] }
+}
+
+#[inline(always)]
+unsafe fn zero<V: Lane>() -> Slice<V> {
+    unsafe { [V::splat(V::T::default()); 2] }
+}
+
+#[inline(always)]
+unsafe fn store<V: Lane>(x: Slice<V>, to: *mut V::T) {
+    unsafe {
+        x[0].store(to);
+        x[1].store(to.add(V::N));
+    }
+}
+
+#[inline(always)]
+unsafe fn mul<V: Lane>(a: Slice<V>, b: Slice<V>) -> Slice<V> {
+    unsafe { [a[0].mul(b[0]), a[1].mul(b[1])] }
+}
+
+#[inline(always)]
+unsafe fn mul_add<V: Lane>(a: Slice<V>, b: Slice<V>, c: Slice<V>) -> Slice<V> {
+    unsafe { [a[0].mul_add(b[0], c[0]), a[1].mul_add(b[1], c[1])] }
+}
+
+#[inline(always)]
+unsafe fn scale_add<V: Lane>(a: Slice<V>, b: V, c: Slice<V>) -> Slice<V> {
+    unsafe { [a[0].mul_add(b, c[0]), a[1].mul_add(b, c[1])] }
+}
+
+#[inline(always)]
+unsafe fn scale<V: Lane>(a: Slice<V>, b: V) -> Slice<V> {
+    unsafe { [a[0].mul(b), a[1].mul(b)] }
+}
+
+#[inline(always)]
+unsafe fn splats<V: Lane, const N: usize>(x: &[V::T; N]) -> [V; N] {
+    unsafe {
+        let mut out = [V::splat(x[0]); N];
+        for k in 1..N {
+            out[k] = V::splat(x[k]);
+        }
+        out
+    }
+}
+
+/// Messages of layer `layer` to the atoms of a block: q and mu after the sum, over all slices.
+///
+/// q_i += sum_j w_0 x0_j ;  mu_i += sum_j (w_1 x1_j) u + (w_2 x2_j) mu_j. In the first layer x is the
+/// species' and mu is zero.
+#[inline(always)]
+pub(super) unsafe fn gather<V: Lane, const FIRST: bool>(
+    view: &View<V::T>,
+    layer: usize,
+    block: usize,
+) {
+    let width = 2 * V::N;
+    let features = view.network.features;
+    let table = &view.network.layers[layer].filter;
+    for slice in 0..view.network.slices {
+        let table = table.slice(slice).as_ptr();
+        // SAFETY: indices below are within the arrays that `View` describes; a block's rows are
+        // written by this task alone, and what is read of neighbours was written in earlier stages.
+        unsafe {
+            let senders = view.senders(layer, slice);
+            for i in view.row_block(block) {
+                let q = view.features.at(i * 2 * features + slice * width);
+                let vectors = view.vectors.at(i * 3 * features + slice * width);
+                let (mut sum, mut mu) = if FIRST {
+                    let own = view.species[i] as usize * features + slice * width;
+                    let own = view.network.embedding.as_slice()[own..].as_ptr();
+                    (load::<V>(own), [zero::<V>(); 3])
+                } else {
+                    let own = senders.add((i * 6 + 3) * width);
+                    (
+                        load::<V>(q),
+                        [0, 1, 2].map(|a| load::<V>(own.add(a * width))),
+                    )
+                };
+                for p in view.row(i) {
+                    let pair = &*view.geometry.at(p);
+                    let w = filters::<V, FIRST>(
+                        table.add(pair.knot as usize * 3 * width),
+                        &pair.weights,
+                    );
+                    let unit = splats::<V, 3>(&pair.unit);
+                    let j = pair.neighbor as usize;
+                    let x = if FIRST {
+                        senders.add(view.species[j] as usize * 3 * width)
+                    } else {
+                        senders.add(j * 6 * width)
+                    };
+                    sum = mul_add(w[0], load::<V>(x), sum);
+                    let along = mul(w[1], load::<V>(x.add(width)));
+                    if FIRST {
+                        for a in 0..3 {
+                            mu[a] = scale_add(along, unit[a], mu[a]);
+                        }
+                    } else {
+                        let carried = mul(w[2], load::<V>(x.add(2 * width)));
+                        for a in 0..3 {
+                            mu[a] = scale_add(along, unit[a], mu[a]);
+                            mu[a] = mul_add(carried, load::<V>(x.add((3 + a) * width)), mu[a]);
+                        }
+                    }
+                }
+                store(sum, q);
+                for a in 0..3 {
+                    store(mu[a], vectors.add(a * features));
+                }
+            }
+        }
+    }
+}
+
+/// The three filters (the first layer has no use for the third).
+#[inline(always)]
+unsafe fn filters<V: Lane, const FIRST: bool>(
+    table: *const V::T,
+    weights: &[V::T; ORDER],
+) -> [Slice<V>; 3] {
+    let width = 2 * V::N;
+    let kinds = if FIRST { 2 } else { 3 };
+    unsafe {
+        let mut w = [zero::<V>(); 3];
+        for m in 0..ORDER {
+            let weight = V::splat(weights[m]);
+            for kind in 0..kinds {
+                let c = load::<V>(table.add((m * 3 + kind) * width));
+                w[kind] = if m == 0 {
+                    scale(c, weight)
+                } else {
+                    scale_add(c, weight, w[kind])
+                };
+            }
+        }
+        w
+    }
+}
+
+/// The three filters and their slopes.
+#[inline(always)]
+unsafe fn filters_and_slopes<V: Lane, const FIRST: bool>(
+    table: *const V::T,
+    weights: &[V::T; ORDER],
+    slope_weights: &[V::T; ORDER],
+) -> [[Slice<V>; 3]; 2] {
+    let width = 2 * V::N;
+    let kinds = if FIRST { 2 } else { 3 };
+    unsafe {
+        let mut w = [[zero::<V>(); 3]; 2];
+        for m in 0..ORDER {
+            let (value, slope) = (V::splat(weights[m]), V::splat(slope_weights[m]));
+            for kind in 0..kinds {
+                let c = load::<V>(table.add((m * 3 + kind) * width));
+                if m == 0 {
+                    w[0][kind] = scale(c, value);
+                    w[1][kind] = scale(c, slope);
+                } else {
+                    w[0][kind] = scale_add(c, value, w[0][kind]);
+                    w[1][kind] = scale_add(c, slope, w[1][kind]);
+                }
+            }
+        }
+        w
+    }
+}
+
+/// Backward of the messages that the atoms j of a block sent in layer `layer`, with G = dE/d:
+///
+/// G_x0 = sum_i w_0 G_q_i ;  G_x1 = sum_i w_1 (G_mu_i . u) ;  G_x2 = sum_i w_2 (G_mu_i . mu_j)
+/// G_mu_j += sum_i w_2 x2_j G_mu_i, u being that of (i <- j): minus the row's own.
+/// Per pair, to be added over slices and layers, s = sum_f w_0' x0_j G_q_i + w_1' x1_j (G_mu_i . u)
+/// + w_2' x2_j (G_mu_i . mu_j) and t = sum_f w_1 x1_j G_mu_i.
+///
+/// Nothing reads G_x and G_mu of the first layer.
+#[inline(always)]
+pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
+    view: &View<V::T>,
+    layer: usize,
+    block: usize,
+) {
+    let width = 2 * V::N;
+    let features = view.network.features;
+    let table = &view.network.layers[layer].filter;
+    for slice in 0..view.network.slices {
+        let table = table.slice(slice).as_ptr();
+        // SAFETY: as in `gather`.
+        unsafe {
+            let senders = view.senders(layer, slice);
+            let gradients = view.gradients(layer).at(slice * view.atoms * 4 * width);
+            for j in view.row_block(block) {
+                let own = if FIRST {
+                    senders.add(view.species[j] as usize * 3 * width)
+                } else {
+                    senders.add(j * 6 * width)
+                };
+                let x = |kind: usize| load::<V>(own.add(kind * width));
+                let mut gx = [zero::<V>(); 3];
+                let mut gmu = [zero::<V>(); 3];
+                for p in view.row(j) {
+                    let pair = &*view.geometry.at(p);
+                    let from = table.add(pair.knot as usize * 3 * width);
+                    let [w, slope] =
+                        filters_and_slopes::<V, FIRST>(from, &pair.weights, &*view.slopes.at(p));
+                    let g = gradients
+                        .add(pair.neighbor as usize * 4 * width)
+                        .cast_const();
+                    let gq = load::<V>(g);
+                    let gv = [1, 2, 3].map(|a| load::<V>(g.add(a * width)));
+                    let unit = splats::<V, 3>(&pair.unit);
+                    // G_mu_i . u, with the row's unit vector: the sign is put right where it is used.
+                    let mut along = scale(gv[0], unit[0]);
+                    along = scale_add(gv[1], unit[1], along);
+                    along = scale_add(gv[2], unit[2], along);
+                    let minus = V::splat(V::T::of(-1.0));
+                    let along = scale(along, minus);
+                    let y = mul(w[1], x(1));
+                    let t = [0, 1, 2].map(|a| mul(y, gv[a]));
+                    let mut s = mul(slope[0], mul(x(0), gq));
+                    s = mul_add(slope[1], mul(x(1), along), s);
+                    if !FIRST {
+                        let mut carried = mul(gv[0], x(3));
+                        carried = mul_add(gv[1], x(4), carried);
+                        carried = mul_add(gv[2], x(5), carried);
+                        s = mul_add(slope[2], mul(x(2), carried), s);
+                        gx[0] = mul_add(w[0], gq, gx[0]);
+                        gx[1] = mul_add(w[1], along, gx[1]);
+                        gx[2] = mul_add(w[2], carried, gx[2]);
+                        let y = mul(w[2], x(2));
+                        for a in 0..3 {
+                            gmu[a] = mul_add(y, gv[a], gmu[a]);
+                        }
+                    }
+                    let folded = [s, t[0], t[1], t[2]].map(|v| v[0].add(v[1]));
+                    let sums = V::sums(folded);
+                    let sent = view.sent.at(p);
+                    for k in 0..4 {
+                        (*sent)[k] = (*sent)[k] + sums[k];
+                    }
+                }
+                if !FIRST {
+                    let wide = view.wide.at(j * 3 * features + slice * width);
+                    let place = (slice * view.atoms + j) * 4 * width;
+                    let after = view.gradients(layer - 1).at(place);
+                    for a in 0..3 {
+                        store(gx[a], wide.add(a * features));
+                        let own = load::<V>(view.gradients(layer).at(place + (a + 1) * width));
+                        let total = [own[0].add(gmu[a][0]), own[1].add(gmu[a][1])];
+                        store(total, after.add((a + 1) * width));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Forces on the atoms of a block and their part of the strain derivative, in f64.
+///
+/// With D_p = dE/dr_p - dE/dr_rev(p), F_i = sum over the row of D_p, and the strain derivative is
+/// sum over all pairs of r_p (x) D_p / 2.
+#[inline(always)]
+pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
+    let pairs = view.pairs;
+    // SAFETY: as in `gather`; `reverse` was checked by `geometry`.
+    let sent = |p: usize| unsafe { (*view.sent.at(p)).map(V::T::to_f64) };
+    for i in view.row_block(block) {
+        let mut force = Vec3::zeros();
+        let mut strain = Mat3::zeros();
+        for p in view.row(i) {
+            let (own, back) = (sent(p), sent(pairs.reverse[p] as usize));
+            let d = pairs.distances[p];
+            let unit = pairs.vectors[p] / d;
+            let turn = Vec3::new(back[1] - own[1], back[2] - own[2], back[3] - own[3]);
+            let along = own[0] + back[0] - turn.dot(&unit) / d;
+            let pull = unit * along + turn / d;
+            force += pull;
+            strain += pairs.vectors[p] * pull.transpose();
+        }
+        // SAFETY: each atom has one row.
+        unsafe {
+            *view.forces.at(view.order[i] as usize) = force * view.scale;
+            *view.strain.at(i) = strain * (0.5 * view.scale);
+        }
+    }
+}

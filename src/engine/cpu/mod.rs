@@ -1,0 +1,266 @@
+//! The fused engine: PaiNN's energy and its analytic gradient on the processor, without a tensor
+//! library.
+//!
+//! What makes it fast:
+//! * Filters depend on the distance alone: each is a spline of it ([`Filters`]), six multiply-adds a
+//!   value, and forces are the exact gradient of the splined energy.
+//! * Messages are gathers over receiver-sorted rows, vectorised over channels, the receiver's sums in
+//!   registers; backward gathers over the same rows, since every pair is there in both directions.
+//! * Atom-wise layers are products over blocks of atoms with weights packed once, followed at once by
+//!   what is element by element.
+//! * The first layer's context is a function of the species, computed once when the engine is made;
+//!   what nothing reads (the last layer's vector update, the first layer's gradients) is left out.
+//! * Threads hand stages over within a microsecond, and nothing is allocated once sizes are known.
+//!
+//! Every number is a sum in a fixed order: over a row's pairs in the list's canonical order, over the
+//! inputs of a product in ascending order, over channels lane by lane, over atoms in the caller's
+//! order (energies, strain: f64). No order depends on the number of threads or on how work is cut into
+//! tasks, so bits do not either; they do depend on the width of the processor's registers.
+
+mod atomwise;
+mod gemm;
+mod lane;
+mod memory;
+mod message;
+mod network;
+mod pool;
+mod spline;
+mod stages;
+mod workspace;
+
+use crate::neighbors::Pairs;
+use crate::potential::painn::{Spec, Weights};
+use crate::potential::{Evaluation, Potential, Precision};
+use crate::{Error, Result};
+
+pub use spline::{Filters, SplineError};
+
+use lane::Wide;
+use network::Network;
+use pool::Pool;
+use stages::{Kernels, Stage};
+use workspace::Workspace;
+
+/// Largest error of the filters' splines, as part of the largest filter (or slope): at f32's rounding.
+const SPLINE_BOUND_F32: f64 = 1e-6;
+/// The same where the network is f64: a thousandth of what parity with the reference asks for.
+const SPLINE_BOUND_F64: f64 = 1e-11;
+
+/// Instructions to compute with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// 512-bit vectors.
+    Avx512,
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// Whatever the compiler makes of arrays (NEON, SSE2).
+    Portable,
+}
+
+impl Isa {
+    /// All that this processor has, the fastest first.
+    pub fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw");
+            let narrow = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if wide && narrow {
+                found.push(Self::Avx512);
+            }
+            if narrow {
+                found.push(Self::Avx2);
+            }
+        }
+        found.push(Self::Portable);
+        found
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "AVX-512",
+            Self::Avx2 => "AVX2",
+            Self::Portable if cfg!(target_arch = "aarch64") => "NEON",
+            Self::Portable => "portable SIMD",
+        }
+    }
+}
+
+/// PaiNN on the processor, bound to the species of one system.
+pub struct FusedPainn {
+    runner: Box<dyn Runner>,
+    cutoff: f64,
+    offset: f64,
+    energy_scale: f64,
+    error: SplineError,
+    description: String,
+}
+
+impl FusedPainn {
+    /// The fused engine for atoms of the given species (atomic numbers), on `threads` threads, the
+    /// caller's included.
+    ///
+    /// # Errors
+    /// Weights that do not fit the hyper-parameters, a species without embedding, or no threads.
+    pub fn new(
+        spec: &Spec,
+        weights: &Weights,
+        species: &[u8],
+        precision: Precision,
+        threads: usize,
+    ) -> Result<Self> {
+        // `Portable` is always there.
+        let isa = Isa::available().first().copied().unwrap_or(Isa::Portable);
+        Self::with_isa(spec, weights, species, precision, threads, isa)
+    }
+
+    /// The same with the instructions chosen by the caller.
+    ///
+    /// # Errors
+    /// As [`FusedPainn::new`], or where the processor lacks the instructions.
+    pub fn with_isa(
+        spec: &Spec,
+        weights: &Weights,
+        species: &[u8],
+        precision: Precision,
+        threads: usize,
+        isa: Isa,
+    ) -> Result<Self> {
+        if !Isa::available().contains(&isa) {
+            return Err(Error::input(format!(
+                "this processor has no {}",
+                isa.name()
+            )));
+        }
+        let (runner, error, name) = match precision {
+            Precision::F32 => {
+                let (runner, error) = match isa {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => {
+                        bind::<std::arch::x86_64::__m512>(spec, weights, species, threads)?
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => {
+                        bind::<std::arch::x86_64::__m256>(spec, weights, species, threads)?
+                    }
+                    _ => bind::<Wide<f32, 8>>(spec, weights, species, threads)?,
+                };
+                (runner, error, "f32")
+            }
+            Precision::F64 => {
+                let (runner, error) = match isa {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => {
+                        bind::<std::arch::x86_64::__m512d>(spec, weights, species, threads)?
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => {
+                        bind::<std::arch::x86_64::__m256d>(spec, weights, species, threads)?
+                    }
+                    _ => bind::<Wide<f64, 4>>(spec, weights, species, threads)?,
+                };
+                (runner, error, "f64")
+            }
+        };
+        let threads = threads.max(1);
+        let plural = if threads == 1 { "" } else { "s" };
+        let description = format!(
+            "PaiNN, {} layers of {}, {name}, fused on the CPU ({}, {threads} thread{plural}; filters as \
+             quintic splines, errors at most {:.0e} of a filter and {:.0e} of a slope)",
+            spec.layers,
+            spec.features,
+            isa.name(),
+            error.value,
+            error.slope
+        );
+        Ok(Self {
+            runner,
+            cutoff: spec.cutoff,
+            offset: spec.offset(species),
+            energy_scale: spec.energy_scale,
+            error,
+            description,
+        })
+    }
+
+    /// Largest errors of the filters' splines.
+    pub fn spline_error(&self) -> SplineError {
+        self.error
+    }
+}
+
+impl Potential for FusedPainn {
+    fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        let network = self.runner.evaluate(pairs, self.energy_scale, out)?;
+        out.energy = self.offset + self.energy_scale * network;
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+}
+
+/// A network of one lane type with its arrays and threads.
+trait Runner: Send {
+    /// Forces and strain derivative in eV; returns the network's energy in its own unit.
+    fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+}
+
+struct Bound<V: Kernels> {
+    network: Network<V::T>,
+    workspace: Workspace<V::T>,
+    pool: Pool,
+}
+
+fn bind<V: Kernels>(
+    spec: &Spec,
+    weights: &Weights,
+    species: &[u8],
+    threads: usize,
+) -> Result<(Box<dyn Runner>, SplineError)> {
+    let mut present = species.to_vec();
+    present.sort_unstable();
+    present.dedup();
+    let index = |z: &u8| present.binary_search(z).map_or(0, |k| k as u32);
+    let indices = species.iter().map(index).collect();
+    let bound = if size_of::<V::T>() == 4 {
+        SPLINE_BOUND_F32
+    } else {
+        SPLINE_BOUND_F64
+    };
+    let (network, error) = Network::new(spec, weights, &present, 2 * V::N, bound)?;
+    let workspace = Workspace::new(&network, indices);
+    let pool = Pool::new(threads)?;
+    let runner = Bound::<V> {
+        network,
+        workspace,
+        pool,
+    };
+    Ok((Box::new(runner), error))
+}
+
+impl<V: Kernels> Runner for Bound<V> {
+    fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64> {
+        let threads = self.pool.threads();
+        self.workspace.prepare(pairs, threads, out)?;
+        let (view, programs) = self.workspace.view(&self.network, pairs, scale, out);
+        for stage in programs[usize::from(view.chained(threads))].iter().copied() {
+            // SAFETY: `with_isa` has checked the processor, `prepare` the sizes; tasks of one stage
+            // write to different places, and the pool ends a stage before the next begins.
+            let work = |task: usize| unsafe { V::task(&view, stage, task) };
+            self.pool.run(stage.tasks(&view), &work);
+            if stage == Stage::Geometry && view.faulty() {
+                break;
+            }
+        }
+        self.workspace.finish(out)
+    }
+}

@@ -1,0 +1,350 @@
+//! The filters of one layer as splines of the distance.
+//!
+//! A filter w(d) = (Wf phi(d) + bf) fc(d) depends on the distance alone. It is replaced by the quintic
+//! spline that interpolates it on equal intervals from 0 to the cutoff, with its first and second
+//! derivative at both ends (de Boor, A Practical Guide to Splines, 2001): four times continuously
+//! differentiable, and with forces taken from the very same spline, so that they are the exact
+//! gradient of the energy. A value costs six multiply-adds whatever the number of basis functions.
+//! The intervals are halved until the largest error of value and slope is under a bound.
+
+use crate::potential::painn::{Linear, RadialBasis};
+
+use super::lane::Real;
+use super::memory::Aligned;
+
+/// Coefficients that a value depends on: order of the quintic spline.
+pub(super) const ORDER: usize = 6;
+
+/// Fewest and most intervals of a table.
+const INTERVALS: [usize; 2] = [32, 4096];
+
+/// Where within an interval the error is looked at. The slope's error is greatest at 0.24 and 0.76 of
+/// it (the extrema of the Bernoulli polynomial B5), the value's in the middle.
+const PROBES: [f64; 3] = [0.24, 0.5, 0.76];
+
+/// Largest errors of a spline, each as part of the largest value (or slope) of its layer's filters.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SplineError {
+    /// Of the filters.
+    pub value: f64,
+    /// Of their slopes.
+    pub slope: f64,
+}
+
+impl SplineError {
+    /// The larger of each.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            value: self.value.max(other.value),
+            slope: self.slope.max(other.slope),
+        }
+    }
+}
+
+/// Function value, first and second derivative.
+type Jet = [f64; 3];
+
+/// One layer's filters in f64, the definition.
+pub struct Filters<'a> {
+    basis: &'a RadialBasis,
+    cutoff: f64,
+    linear: &'a Linear,
+}
+
+impl<'a> Filters<'a> {
+    /// The filters of a layer.
+    pub fn new(basis: &'a RadialBasis, cutoff: f64, linear: &'a Linear) -> Self {
+        Self {
+            basis,
+            cutoff,
+            linear,
+        }
+    }
+
+    /// Value, first and second derivative of every filter at distance `d` (angstrom), \[outputs\].
+    pub fn jets(&self, d: f64) -> Vec<Jet> {
+        let phi = basis_jets(self.basis, d);
+        let k = std::f64::consts::PI / self.cutoff;
+        let (sin, cos) = (k * d).sin_cos();
+        let fc = [0.5 * (1.0 + cos), -0.5 * k * sin, -0.5 * k * k * cos];
+        (0..self.linear.outputs)
+            .map(|o| {
+                let row = &self.linear.weight[o * phi.len()..(o + 1) * phi.len()];
+                let mut w = [self.linear.bias.get(o).copied().unwrap_or(0.0), 0.0, 0.0];
+                for (weight, phi) in row.iter().zip(&phi) {
+                    for n in 0..3 {
+                        w[n] += weight * phi[n];
+                    }
+                }
+                [
+                    w[0] * fc[0],
+                    w[1] * fc[0] + w[0] * fc[1],
+                    w[2] * fc[0] + 2.0 * w[1] * fc[1] + w[0] * fc[2],
+                ]
+            })
+            .collect()
+    }
+}
+
+/// Every basis function with its derivatives.
+fn basis_jets(basis: &RadialBasis, d: f64) -> Vec<Jet> {
+    match basis {
+        RadialBasis::Gaussian { centers, widths } => (centers.iter().zip(widths))
+            .map(|(c, w)| {
+                let x = (d - c) / w;
+                let g = (-0.5 * x * x).exp();
+                [g, -x / w * g, (x * x - 1.0) / (w * w) * g]
+            })
+            .collect(),
+        RadialBasis::Bessel { frequencies, scale } => (frequencies.iter())
+            .map(|&f| {
+                let [s, s1, s2] = sinc(f * d);
+                [scale * f * s, scale * f * f * s1, scale * f * f * f * s2]
+            })
+            .collect(),
+    }
+}
+
+/// sin(x) / x with its derivatives.
+fn sinc(x: f64) -> Jet {
+    /// Below it the closed forms cancel, and the series are exact to rounding.
+    const SERIES: f64 = 0.05;
+    let (sin, cos) = x.sin_cos();
+    let y = x * x;
+    if x.abs() < SERIES {
+        [
+            1.0 - y / 6.0 * (1.0 - y / 20.0 * (1.0 - y / 42.0)),
+            -x / 3.0 * (1.0 - y / 10.0 * (1.0 - y / 28.0 * (1.0 - y / 54.0))),
+            -1.0 / 3.0 * (1.0 - 3.0 * y / 10.0 * (1.0 - 5.0 * y / 84.0 * (1.0 - 7.0 * y / 270.0))),
+        ]
+    } else {
+        [
+            sin / x,
+            cos / x - sin / y,
+            -sin / x - 2.0 * cos / y + 2.0 * sin / (y * x),
+        ]
+    }
+}
+
+/// Weights of the six coefficients at part t of an interval: uniform B-splines.
+pub(super) fn values(t: f64) -> [f64; ORDER] {
+    let inner = |t: f64| 26.0 + t * (50.0 + t * (20.0 + t * (-20.0 + t * (-20.0 + t * 10.0))));
+    let outer = |t: f64| 1.0 + t * (5.0 + t * (10.0 + t * (10.0 + t * (5.0 - 5.0 * t))));
+    let tail = |t: f64| t * t * t * t * t;
+    let s = 1.0 - t;
+    [tail(s), outer(s), inner(s), inner(t), outer(t), tail(t)].map(|x| x * (1.0 / 120.0))
+}
+
+/// Derivatives of [`values`] with respect to t.
+pub(super) fn slopes(t: f64) -> [f64; ORDER] {
+    let inner = |t: f64| 10.0 + t * (8.0 + t * (-12.0 + t * (-16.0 + t * 10.0)));
+    let outer = |t: f64| 1.0 + t * (4.0 + t * (6.0 + t * (4.0 - 5.0 * t)));
+    let tail = |t: f64| t * t * t * t;
+    let s = 1.0 - t;
+    [-tail(s), -outer(s), -inner(s), inner(t), outer(t), tail(t)].map(|x| x * (1.0 / 24.0))
+}
+
+/// Coefficients of the interpolating splines, in f64.
+struct Coefficients {
+    intervals: usize,
+    channels: usize,
+    /// \[intervals + 5\]\[channels\].
+    numbers: Vec<f64>,
+}
+
+impl Coefficients {
+    /// Interpolates the filters on so many intervals.
+    fn interpolate(filters: &Filters, intervals: usize) -> Self {
+        let channels = filters.linear.outputs;
+        let h = filters.cutoff / intervals as f64;
+        let size = intervals + ORDER - 1;
+        let mut system = Banded::new(size);
+        let mut numbers = vec![0.0; size * channels];
+        let [value, first, second] = [
+            [1.0, 26.0, 66.0, 26.0, 1.0].map(|x| x / 120.0),
+            [-1.0, -10.0, 0.0, 10.0, 1.0].map(|x| x / 24.0),
+            [1.0, 2.0, -6.0, 2.0, 1.0].map(|x| x / 6.0),
+        ];
+        let mut put =
+            |row: usize, column: usize, weights: [f64; 5], numbers: Vec<f64>, rhs: &mut [f64]| {
+                system.set(row, column, weights);
+                rhs[row * channels..(row + 1) * channels].copy_from_slice(&numbers);
+            };
+        for knot in 0..=intervals {
+            let jets = filters.jets(h * knot as f64);
+            let part = |n: usize| jets.iter().map(|j| j[n] * h.powi(n as i32)).collect();
+            put(knot + 2, knot, value, part(0), &mut numbers);
+            if knot == 0 {
+                put(0, 0, second, part(2), &mut numbers);
+                put(1, 0, first, part(1), &mut numbers);
+            } else if knot == intervals {
+                put(knot + 3, knot, first, part(1), &mut numbers);
+                put(knot + 4, knot, second, part(2), &mut numbers);
+            }
+        }
+        system.solve(&mut numbers, channels);
+        Self {
+            intervals,
+            channels,
+            numbers,
+        }
+    }
+
+    /// Value and slope (per interval) of a channel.
+    fn at(&self, interval: usize, t: f64, channel: usize) -> [f64; 2] {
+        let sum = |weights: [f64; ORDER]| {
+            let coefficient = |m| self.numbers[(interval + m) * self.channels + channel];
+            (0..ORDER).map(|m| weights[m] * coefficient(m)).sum()
+        };
+        [sum(values(t)), sum(slopes(t))]
+    }
+
+    /// The largest error found.
+    fn error(&self, filters: &Filters) -> SplineError {
+        let h = filters.cutoff / self.intervals as f64;
+        let mut error = [0.0_f64; 2];
+        let mut largest = [f64::MIN_POSITIVE; 2];
+        for interval in 0..self.intervals {
+            for t in PROBES {
+                let jets = filters.jets(h * (interval as f64 + t));
+                for (channel, exact) in jets.iter().enumerate() {
+                    let [value, slope] = self.at(interval, t, channel);
+                    for (n, found) in [value, slope / h].into_iter().enumerate() {
+                        error[n] = error[n].max((found - exact[n]).abs());
+                        largest[n] = largest[n].max(exact[n].abs());
+                    }
+                }
+            }
+        }
+        SplineError {
+            value: error[0] / largest[0],
+            slope: error[1] / largest[1],
+        }
+    }
+}
+
+/// Equations whose row r has its numbers in columns r - 4 to r + 4.
+struct Banded {
+    rows: Vec<[f64; 9]>,
+}
+
+impl Banded {
+    fn new(size: usize) -> Self {
+        Self {
+            rows: vec![[0.0; 9]; size],
+        }
+    }
+
+    /// Sets five neighbouring numbers of a row, the first in the given column.
+    fn set(&mut self, row: usize, column: usize, weights: [f64; 5]) {
+        let first = column + 4 - row;
+        self.rows[row][first..first + 5].copy_from_slice(&weights);
+    }
+
+    /// Solves for `channels` right-hand sides at once, in place, by elimination without pivoting,
+    /// which these equations do not need: away from the ends they dominate on the diagonal, and the
+    /// ends' pivots are 1/6, -1/3 and 9/20.
+    fn solve(mut self, rhs: &mut [f64], channels: usize) {
+        let size = self.rows.len();
+        for pivot in 0..size {
+            let (above, below) = rhs.split_at_mut((pivot + 1) * channels);
+            let source = &above[pivot * channels..];
+            for row in pivot + 1..(pivot + 5).min(size) {
+                let offset = pivot + 4 - row;
+                let factor = self.rows[row][offset] / self.rows[pivot][4];
+                if factor == 0.0 {
+                    continue;
+                }
+                for k in 0..5 {
+                    self.rows[row][offset + k] -= factor * self.rows[pivot][4 + k];
+                }
+                let target = &mut below[(row - pivot - 1) * channels..][..channels];
+                for (t, s) in target.iter_mut().zip(source) {
+                    *t -= factor * s;
+                }
+            }
+        }
+        for row in (0..size).rev() {
+            let (above, below) = rhs.split_at_mut((row + 1) * channels);
+            let target = &mut above[row * channels..];
+            for k in 1..5.min(size - row) {
+                let factor = self.rows[row][4 + k];
+                for (t, s) in target.iter_mut().zip(&below[(k - 1) * channels..]) {
+                    *t -= factor * s;
+                }
+            }
+            for t in target {
+                *t /= self.rows[row][4];
+            }
+        }
+    }
+}
+
+/// The splines of one layer, laid out for the kernels: \[slice\]\[coefficient\]\[3\]\[width\], where a
+/// slice is `width` neighbouring channels of each of the three filters.
+pub(super) struct Table<T> {
+    coefficients: Aligned<T>,
+    /// Number of intervals between 0 and the cutoff.
+    pub(super) intervals: usize,
+    /// Numbers per slice.
+    pub(super) stride: usize,
+}
+
+impl<T: Real> Table<T> {
+    /// Start of a slice.
+    pub(super) fn slice(&self, slice: usize) -> &[T] {
+        &self.coefficients.as_slice()[slice * self.stride..(slice + 1) * self.stride]
+    }
+}
+
+/// The tables of all layers on one set of intervals, as many as the `bound` on their error asks for,
+/// and the error that they have.
+pub(super) fn tables<T: Real>(
+    basis: &RadialBasis,
+    cutoff: f64,
+    linears: &[&Linear],
+    width: usize,
+    bound: f64,
+) -> (Vec<Table<T>>, SplineError) {
+    let filters: Vec<_> = (linears.iter())
+        .map(|linear| Filters::new(basis, cutoff, linear))
+        .collect();
+    let [mut intervals, most] = INTERVALS;
+    loop {
+        let splines: Vec<_> = (filters.iter())
+            .map(|f| Coefficients::interpolate(f, intervals))
+            .collect();
+        let error = (splines.iter().zip(&filters))
+            .map(|(s, f)| s.error(f))
+            .fold(SplineError::default(), SplineError::max);
+        let good = error.value <= bound && error.slope <= bound;
+        if good || intervals >= most {
+            let tables = splines.iter().map(|s| lay_out(s, width)).collect();
+            return (tables, error);
+        }
+        intervals *= 2;
+    }
+}
+
+fn lay_out<T: Real>(splines: &Coefficients, width: usize) -> Table<T> {
+    let features = splines.channels / 3;
+    let slices = features.div_ceil(width);
+    let rows = splines.intervals + ORDER - 1;
+    let stride = rows * 3 * width;
+    let mut coefficients = Aligned::zeros(slices * stride);
+    let numbers = coefficients.as_mut_slice();
+    for row in 0..rows {
+        for kind in 0..3 {
+            for f in 0..features {
+                let to = (f / width) * stride + (row * 3 + kind) * width + f % width;
+                let from = row * splines.channels + kind * features + f;
+                numbers[to] = T::of(splines.numbers[from]);
+            }
+        }
+    }
+    Table {
+        coefficients,
+        intervals: splines.intervals,
+        stride,
+    }
+}

@@ -1,0 +1,180 @@
+//! The arrays of one system, made when sizes are first known and kept from call to call.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::core::{Mat3, Vec3};
+use crate::neighbors::Pairs;
+use crate::potential::Evaluation;
+use crate::{Error, Result};
+
+use super::lane::Real;
+use super::memory::{Aligned, Shared};
+use super::message::{Geometry, Sent, SlopeWeights};
+use super::network::Network;
+use super::stages::{self, Saved, Stage, View};
+
+/// Blocks of rows per thread, so that threads end a stage together.
+const BLOCKS_PER_THREAD: usize = 8;
+
+/// Fewest and most pairs of a block of rows: enough to be worth a hand-over, few enough that what its
+/// atoms share stays in cache.
+const PAIRS_PER_BLOCK: [usize; 2] = [8, 4096];
+
+/// Room for pairs beyond those of the moment, so that their number may change without allocation.
+const PAIR_ROOM: f64 = 1.1;
+
+/// See [`View`] for the shapes.
+pub(super) struct Workspace<T> {
+    /// Index of each atom's species among those present, in the engine's order.
+    species: Vec<u32>,
+    order: Vec<u32>,
+    rank: Vec<u32>,
+    blocks: Vec<u32>,
+    faulty: AtomicBool,
+    programs: [Vec<Stage>; 2],
+    geometry: Vec<Geometry<T>>,
+    slopes: Vec<SlopeWeights<T>>,
+    sent: Vec<Sent<T>>,
+    features: Aligned<T>,
+    vectors: Aligned<T>,
+    hidden: Aligned<T>,
+    senders: Aligned<T>,
+    saved: Aligned<T>,
+    gradients: [Aligned<T>; 2],
+    wide: Aligned<T>,
+    mixed: Aligned<T>,
+    readout: Aligned<T>,
+    readout_back: Aligned<T>,
+    energies: Vec<f64>,
+    strain: Vec<Mat3>,
+}
+
+impl<T: Real> Workspace<T> {
+    /// For atoms with these species indices.
+    pub(super) fn new(network: &Network<T>, species: Vec<u32>) -> Self {
+        let atoms = species.len();
+        let per_atom = atoms * network.features;
+        let layers = network.layers.len();
+        Self {
+            order: (0..atoms as u32).collect(),
+            rank: (0..atoms as u32).collect(),
+            blocks: Vec::with_capacity(atoms + 1),
+            faulty: AtomicBool::new(false),
+            programs: [false, true].map(|chained| stages::program(layers, chained)),
+            geometry: Vec::new(),
+            slopes: Vec::new(),
+            sent: Vec::new(),
+            features: Aligned::zeros(2 * per_atom),
+            vectors: Aligned::zeros(3 * per_atom),
+            hidden: Aligned::zeros(per_atom),
+            senders: Aligned::zeros((layers - 1) * 6 * per_atom),
+            saved: Aligned::zeros(layers * Saved::COUNT * per_atom),
+            gradients: [(); 2].map(|()| Aligned::zeros(4 * per_atom)),
+            wide: Aligned::zeros(3 * per_atom),
+            mixed: Aligned::zeros(6 * per_atom),
+            readout: Aligned::zeros(atoms * network.readout.size),
+            readout_back: Aligned::zeros(atoms * network.readout.size),
+            energies: vec![0.0; atoms],
+            strain: vec![Mat3::zeros(); atoms],
+            species,
+        }
+    }
+
+    /// Makes room for the pairs, checks what kernels rely on, and cuts rows into blocks.
+    pub(super) fn prepare(
+        &mut self,
+        pairs: &Pairs,
+        threads: usize,
+        out: &mut Evaluation,
+    ) -> Result<()> {
+        let atoms = self.species.len();
+        let count = pairs.len();
+        let whole = pairs.rows.len() == atoms + 1
+            && pairs.rows[0] == 0
+            && pairs.rows[atoms] as usize == count
+            && pairs.rows.is_sorted()
+            && [
+                pairs.vectors.len(),
+                pairs.distances.len(),
+                pairs.reverse.len(),
+            ] == [count; 3];
+        if !whole {
+            return Err(Error::run(format!(
+                "the pair list is not one of {atoms} atoms"
+            )));
+        }
+        out.forces.resize(atoms, Vec3::zeros());
+        if self.geometry.len() < count {
+            let room = (count as f64 * PAIR_ROOM) as usize;
+            self.geometry.resize(room, Geometry::default());
+            self.slopes.resize(room, Default::default());
+            self.sent.resize(room, Default::default());
+        }
+        let [fewest, most] = PAIRS_PER_BLOCK;
+        let target = (count / (threads * BLOCKS_PER_THREAD)).clamp(fewest, most);
+        self.blocks.clear();
+        self.blocks.push(0);
+        let mut inside = 0;
+        for (atom, &id) in self.order.iter().enumerate() {
+            inside += pairs.row(id as usize).len();
+            if inside >= target || atom + 1 == atoms {
+                self.blocks.push(atom as u32 + 1);
+                inside = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// What tasks see, and the stages to run, apart and chained.
+    pub(super) fn view<'a>(
+        &'a mut self,
+        network: &'a Network<T>,
+        pairs: &'a Pairs,
+        scale: f64,
+        out: &'a mut Evaluation,
+    ) -> (View<'a, T>, &'a [Vec<Stage>; 2]) {
+        let [even, odd] = &mut self.gradients;
+        let view = View {
+            network,
+            pairs,
+            atoms: self.species.len(),
+            order: &self.order,
+            rank: &self.rank,
+            species: &self.species,
+            blocks: &self.blocks,
+            faulty: &self.faulty,
+            scale,
+            geometry: Shared::new(&mut self.geometry),
+            slopes: Shared::new(&mut self.slopes),
+            sent: Shared::new(&mut self.sent),
+            features: self.features.shared(),
+            vectors: self.vectors.shared(),
+            hidden: self.hidden.shared(),
+            senders: self.senders.shared(),
+            saved: self.saved.shared(),
+            gradients: [even.shared(), odd.shared()],
+            wide: self.wide.shared(),
+            mixed: self.mixed.shared(),
+            readout: self.readout.shared(),
+            readout_back: self.readout_back.shared(),
+            energies: Shared::new(&mut self.energies),
+            forces: Shared::new(&mut out.forces),
+            strain: Shared::new(&mut self.strain),
+        };
+        (view, &self.programs)
+    }
+
+    /// Sums up, in f64 and in the caller's order of atoms: the strain derivative into `out`, and the
+    /// network's energy.
+    pub(super) fn finish(&self, out: &mut Evaluation) -> Result<f64> {
+        if self.faulty.swap(false, Ordering::Relaxed) {
+            return Err(Error::run(
+                "the pair list names atoms or pairs that do not exist",
+            ));
+        }
+        out.strain_derivative = (self.rank.iter())
+            .map(|&atom| self.strain[atom as usize])
+            .sum();
+        Ok(self.energies.iter().sum())
+    }
+}

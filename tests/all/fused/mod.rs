@@ -1,0 +1,354 @@
+//! The fused CPU engine against the equations of the paper written out, and against itself on other
+//! threads and instructions.
+
+mod naive;
+
+use mdrun::core::rng::philox;
+use mdrun::core::{Cell, Mat3, Vec3};
+use mdrun::engine::cpu::{Filters, FusedPainn, Isa};
+use mdrun::neighbors::Pairs;
+use mdrun::potential::painn::{RadialBasis, Spec, Weights};
+use mdrun::potential::{Evaluation, Potential, Precision};
+
+use crate::support::brute;
+
+/// A model and some atoms in a cell.
+struct Case {
+    spec: Spec,
+    weights: Weights,
+    species: Vec<u8>,
+    cell: Cell,
+    positions: Vec<Vec3>,
+}
+
+impl Case {
+    fn pairs(&self, positions: &[Vec3]) -> Pairs {
+        brute::pairs(&self.cell, positions, self.spec.cutoff)
+    }
+
+    fn engine(&self, precision: Precision, threads: usize) -> FusedPainn {
+        FusedPainn::new(&self.spec, &self.weights, &self.species, precision, threads).unwrap()
+    }
+
+    fn evaluate(&self, engine: &mut FusedPainn) -> Evaluation {
+        let mut out = Evaluation::zeros(0);
+        engine
+            .evaluate(&self.pairs(&self.positions), &mut out)
+            .unwrap();
+        out
+    }
+
+    fn naive_energy(&self, positions: &[Vec3]) -> f64 {
+        naive::energy(
+            &self.spec,
+            &self.weights,
+            &self.species,
+            &self.pairs(positions),
+        )
+    }
+}
+
+fn gaussian(count: usize, cutoff: f64) -> RadialBasis {
+    let step = cutoff / (count - 1) as f64;
+    RadialBasis::Gaussian {
+        centers: (0..count).map(|k| k as f64 * step).collect(),
+        widths: vec![step; count],
+    }
+}
+
+fn bessel(count: usize, cutoff: f64) -> RadialBasis {
+    RadialBasis::Bessel {
+        frequencies: (1..=count)
+            .map(|k| k as f64 * std::f64::consts::PI / cutoff)
+            .collect(),
+        scale: 1.0,
+    }
+}
+
+/// Numbers in \[-0.5, 0.5\), the same every time.
+fn noise(counter: u32) -> Vec3 {
+    let bits = philox([counter, 0, 0, 0], [7, 11]);
+    Vec3::new(bits[0].into(), bits[1].into(), bits[2].into()) / 4_294_967_296.0 - Vec3::repeat(0.5)
+}
+
+/// Atoms near the points of a lattice of spacing 1.7 A, so that none are on top of each other, in a
+/// skew cell that is periodic along two directions, and smaller than the cutoff along one.
+fn case(features: usize, layers: usize, basis: RadialBasis, cutoff: f64, atoms: usize) -> Case {
+    const SPACING: f64 = 1.7;
+    let columns = atoms.div_ceil(4);
+    let spec = Spec::new(features, layers, basis, cutoff, &[1, 6, 8]);
+    let point = |k: usize| Vec3::new((k % 2) as f64, (k / 2 % 2) as f64, (k / 4) as f64) * SPACING;
+    Case {
+        weights: Weights::random(&spec, features as u32 * 31 + layers as u32),
+        spec: Spec {
+            mean_per_atom: -1.25,
+            energy_scale: 0.7,
+            ..spec
+        },
+        species: (0..atoms).map(|k| [1, 8, 6, 1, 1][k % 5]).collect(),
+        cell: Cell::new(
+            Mat3::new(2.0, 0.3, 0.0, -0.2, 2.1, 0.4, 0.1, 0.2, columns as f64) * SPACING,
+            [true, false, true],
+        )
+        .unwrap(),
+        positions: (0..atoms)
+            .map(|k| point(k) + noise(k as u32) * 0.5)
+            .collect(),
+    }
+}
+
+/// Largest |force| of an evaluation: the scale of its errors.
+fn scale(e: &Evaluation) -> f64 {
+    e.forces.iter().map(Vec3::amax).fold(1.0, f64::max)
+}
+
+/// Checks energy against the equations and the gradient against their central differences.
+fn check_against_equations(case: &Case) {
+    /// Splines leave 1e-11 of a filter, and sums of a few thousand terms 1e-13 of theirs.
+    const ENERGY: f64 = 1e-9;
+    /// Step of the differences (angstrom), and what they leave of a force: step^2 F''' / 6 with
+    /// F''' up to some 1e3 F per cubic angstrom (a Gaussian basis is 0.26 A wide).
+    const STEP: f64 = 1e-4;
+    const FORCE: f64 = 1e-5;
+    let found = case.evaluate(&mut case.engine(Precision::F64, 2));
+    let exact = case.naive_energy(&case.positions);
+    let name = format!("{} x {}", case.spec.layers, case.spec.features);
+    assert!(
+        (found.energy - exact).abs() < ENERGY * exact.abs().max(1.0),
+        "{name}: energy {} against {exact}",
+        found.energy
+    );
+    for (atom, axis) in [(0, 0), (1, 1), (case.species.len() - 1, 2)] {
+        let displaced = |step: f64| {
+            let mut positions = case.positions.clone();
+            positions[atom][axis] += step;
+            case.naive_energy(&positions)
+        };
+        let force = (displaced(-STEP) - displaced(STEP)) / (2.0 * STEP);
+        let error = (found.forces[atom][axis] - force).abs();
+        assert!(
+            error < FORCE * scale(&found),
+            "{name}: force {} against {force}, largest {}",
+            found.forces[atom][axis],
+            scale(&found)
+        );
+    }
+    let (a, b) = (2, 0);
+    let strained = |step: f64| {
+        let mut strain = Mat3::identity();
+        strain[(a, b)] += step;
+        let moved = Case {
+            cell: Cell::new(case.cell.vectors() * strain, case.cell.periodic()).unwrap(),
+            positions: case
+                .positions
+                .iter()
+                .map(|r| strain.transpose() * r)
+                .collect(),
+            spec: case.spec.clone(),
+            weights: case.weights.clone(),
+            species: case.species.clone(),
+        };
+        moved.naive_energy(&moved.positions)
+    };
+    // r -> (1 + strain)^T r: r_b changes by r_a strain_ab.
+    let derivative = (strained(STEP) - strained(-STEP)) / (2.0 * STEP);
+    let error = (found.strain_derivative[(a, b)] - derivative).abs();
+    let size = scale(&found) * case.spec.cutoff * case.species.len() as f64;
+    assert!(
+        error < FORCE * size,
+        "{name}: strain derivative {} against {derivative}",
+        found.strain_derivative[(a, b)]
+    );
+}
+
+#[test]
+fn equals_the_equations_at_any_width_depth_and_basis() {
+    for (features, layers) in [
+        (8, 1),
+        (24, 2),
+        (33, 3),
+        (64, 4),
+        (128, 3),
+        (256, 1),
+        (1, 2),
+    ] {
+        check_against_equations(&case(features, layers, gaussian(20, 5.0), 5.0, 9));
+        check_against_equations(&case(features, layers, bessel(8, 4.0), 4.0, 7));
+    }
+}
+
+#[test]
+fn equals_the_equations_with_any_readout() {
+    for hidden in [&[][..], &[5], &[40, 17], &[33, 8, 3]] {
+        let mut case = case(24, 2, gaussian(12, 4.0), 4.0, 8);
+        case.weights = Weights::random_with_readout(&case.spec, hidden, 5);
+        check_against_equations(&case);
+    }
+}
+
+#[test]
+fn equals_the_equations_without_neighbors() {
+    let mut case = case(16, 2, gaussian(12, 4.0), 4.0, 3);
+    case.cell = Cell::open();
+    case.positions = (0..3)
+        .map(|k| Vec3::new(10.0 * f64::from(k), 0.0, 0.0))
+        .collect();
+    let found = case.evaluate(&mut case.engine(Precision::F64, 2));
+    assert!((found.energy - case.naive_energy(&case.positions)).abs() < 1e-12);
+    assert_eq!(found.forces, vec![Vec3::zeros(); 3]);
+    assert_eq!(found.strain_derivative, Mat3::zeros());
+}
+
+/// Everything that an evaluation says, as bits.
+fn bits(e: &Evaluation) -> Vec<u64> {
+    let forces = e.forces.iter().flat_map(|f| f.iter().copied());
+    let all = forces
+        .chain(e.strain_derivative.iter().copied())
+        .chain([e.energy]);
+    all.map(f64::to_bits).collect()
+}
+
+#[test]
+fn bits_depend_neither_on_threads_nor_on_the_run() {
+    // From one block of atoms up to where blocks are taken through chains of stages by every number
+    // of threads but the largest.
+    for atoms in [3, 9, 60, 700] {
+        let case = case(32, 3, gaussian(20, 5.0), 5.0, atoms);
+        let pairs = case.pairs(&case.positions);
+        for precision in [Precision::F32, Precision::F64] {
+            let mut first = None;
+            for threads in [1, 2, 3, 8] {
+                let mut engine = case.engine(precision, threads);
+                for _ in 0..3 {
+                    let mut out = Evaluation::zeros(atoms);
+                    engine.evaluate(&pairs, &mut out).unwrap();
+                    let bits = bits(&out);
+                    assert_eq!(
+                        *first.get_or_insert(bits.clone()),
+                        bits,
+                        "{threads} threads"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_instruction_set_says_the_same() {
+    /// Rounding of sums of some hundred terms that partly cancel.
+    const ROUNDING_F32: f64 = 2e-5;
+    const ROUNDING_F64: f64 = 1e-12;
+    let case = case(40, 3, gaussian(20, 5.0), 5.0, 30);
+    for (precision, rounding) in [
+        (Precision::F32, ROUNDING_F32),
+        (Precision::F64, ROUNDING_F64),
+    ] {
+        let with = |isa| {
+            let (spec, weights) = (&case.spec, &case.weights);
+            let engine = FusedPainn::with_isa(spec, weights, &case.species, precision, 1, isa);
+            case.evaluate(&mut engine.unwrap())
+        };
+        let portable = with(Isa::Portable);
+        for isa in Isa::available() {
+            let found = with(isa);
+            let size = scale(&found);
+            for (a, b) in found.forces.iter().zip(&portable.forces) {
+                assert!(
+                    (a - b).amax() < rounding * size,
+                    "{isa:?}: {a} against {b} of {size}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn f32_is_f64_rounded() {
+    /// f32 rounding (6e-8) through some hundred operations in a row.
+    const ROUNDING: f64 = 2e-5;
+    let case = case(128, 3, gaussian(20, 5.0), 5.0, 40);
+    let exact = case.evaluate(&mut case.engine(Precision::F64, 2));
+    let found = case.evaluate(&mut case.engine(Precision::F32, 2));
+    let size = scale(&exact);
+    for (a, b) in found.forces.iter().zip(&exact.forces) {
+        assert!(
+            (a - b).amax() < ROUNDING * size,
+            "{a} against {b} of {size}"
+        );
+    }
+    assert!((found.energy - exact.energy).abs() < ROUNDING * exact.energy.abs());
+}
+
+#[test]
+fn splines_keep_their_bound_between_probes() {
+    /// As the engine's bounds, and for the points between those that the engine looked at.
+    const BOUNDS: [(Precision, f64); 2] = [(Precision::F32, 1e-6), (Precision::F64, 1e-11)];
+    for basis in [gaussian(20, 5.0), bessel(20, 5.0)] {
+        let case = case(16, 2, basis, 5.0, 4);
+        for (precision, bound) in BOUNDS {
+            let error = case.engine(precision, 1).spline_error();
+            assert!(error.value <= bound && error.slope <= bound, "{error:?}");
+            assert!(error.value > 0.0, "a spline cannot be exact");
+        }
+    }
+}
+
+#[test]
+fn filters_are_those_of_the_equations() {
+    /// Step of central differences (angstrom) and what they leave of derivatives of order ten.
+    const STEP: f64 = 1e-4;
+    const LEFT: f64 = 1e-4;
+    for basis in [gaussian(20, 5.0), bessel(6, 5.0)] {
+        let case = case(8, 1, basis, 5.0, 4);
+        let linear = &case.weights.layers[0].filter;
+        let filters = Filters::new(&case.spec.basis, case.spec.cutoff, linear);
+        for d in [0.7, 1.9, 3.3, 4.99] {
+            let at = |d: f64| naive::filter(&case.spec, linear, d);
+            let (low, middle, high) = (at(d - STEP), at(d), at(d + STEP));
+            for (k, jet) in filters.jets(d).into_iter().enumerate() {
+                let slope = (high[k] - low[k]) / (2.0 * STEP);
+                let curvature = (high[k] - 2.0 * middle[k] + low[k]) / (STEP * STEP);
+                assert!((jet[0] - middle[k]).abs() < 1e-12);
+                assert!((jet[1] - slope).abs() < LEFT);
+                assert!(
+                    (jet[2] - curvature).abs() < 100.0 * LEFT,
+                    "{} {curvature}",
+                    jet[2]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn refuses_what_is_not_a_pair_list() {
+    let case = case(8, 1, gaussian(8, 4.0), 4.0, 6);
+    let mut engine = case.engine(Precision::F32, 2);
+    let good = case.pairs(&case.positions);
+    let mut out = Evaluation::zeros(6);
+    let mut refused = |spoil: fn(&mut Pairs)| {
+        let mut pairs = good.clone();
+        spoil(&mut pairs);
+        assert!(engine.evaluate(&pairs, &mut out).is_err());
+    };
+    refused(|p| p.neighbors[1] = 6);
+    refused(|p| p.reverse[2] = u32::MAX);
+    refused(|p| p.rows[3] = 0);
+    refused(|p| p.rows.truncate(3));
+    refused(|p| p.distances.truncate(3));
+    engine.evaluate(&good, &mut out).unwrap();
+    assert!(out.energy.is_finite());
+}
+
+#[test]
+fn passes_on_what_is_not_finite() {
+    let case = case(8, 2, gaussian(8, 4.0), 4.0, 6);
+    let mut pairs = case.pairs(&case.positions);
+    pairs.distances[0] = f64::NAN;
+    let mut out = Evaluation::zeros(6);
+    case.engine(Precision::F32, 2)
+        .evaluate(&pairs, &mut out)
+        .unwrap();
+    assert!(!out.energy.is_finite() || out.forces.iter().any(|f| !f.x.is_finite()));
+}
