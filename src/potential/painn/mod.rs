@@ -1,10 +1,16 @@
 //! PaiNN, polarizable atom interaction neural network (Schuett, Unke, Gastegger, ICML 2021,
 //! arXiv:2102.03150), in SchNetPack's parametrisation.
 
+pub mod burn;
 pub mod export;
 pub mod import;
 pub mod spec;
 pub mod weights;
+
+mod adjoint;
+mod layout;
+mod model;
+mod passes;
 
 pub use export::export;
 pub use import::import;

@@ -3,6 +3,7 @@
 
 use std::f64::consts::PI;
 
+use crate::core::elements::symbol;
 use crate::{Error, Result};
 
 /// Default of [`Spec::epsilon`], SchNetPack's.
@@ -145,12 +146,13 @@ impl Spec {
         let Some(atom) = species.iter().position(unknown) else {
             return Ok(());
         };
-        let known: Vec<String> = self.elements.iter().map(u8::to_string).collect();
+        let known: Vec<&str> = self.elements.iter().map(|&z| symbol(z)).collect();
         Err(Error::input(format!(
-            "atom {} (counted from 1) is of the element with atomic number {}, which the model does \
-             not know: it was trained on atomic numbers {}",
-            atom + 1,
+            "the model does not know the element {} (atomic number {}) of atom {}, counted from 1; it \
+             knows {}",
+            symbol(species[atom]),
             species[atom],
+            atom + 1,
             known.join(", ")
         )))
     }

@@ -2,6 +2,7 @@
 //! the model shares its filters or interactions; and random ones for tests.
 
 use crate::core::rng::philox;
+use crate::{Error, Result};
 
 use super::Spec;
 
@@ -43,6 +44,13 @@ pub struct Weights {
 }
 
 impl Linear {
+    /// Whether there are as many numbers as there should be.
+    fn is_sound(&self, inputs: usize, outputs: usize, biases: usize) -> bool {
+        (self.inputs, self.outputs) == (inputs, outputs)
+            && self.weight.len() == inputs * outputs
+            && self.bias.len() == biases
+    }
+
     /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.weight.len() + self.bias.len()
@@ -81,6 +89,55 @@ impl Weights {
                 .map(|w| source.linear(w[0], w[1]))
                 .collect(),
         }
+    }
+
+    /// Whether the shapes are those of the hyper-parameters, and there is a row of the embedding for
+    /// every element.
+    ///
+    /// # Errors
+    /// Names the part that does not fit.
+    pub fn check(&self, spec: &Spec) -> Result<()> {
+        let f = spec.features;
+        let unfit = |part: &str| {
+            let message = format!("the weights do not fit the hyper-parameters: {part}");
+            Err(Error::input(message))
+        };
+        let rows = spec
+            .elements
+            .iter()
+            .max()
+            .map_or(1, |&z| usize::from(z) + 1);
+        if f == 0 || !self.embedding.len().is_multiple_of(f) || self.embedding.len() / f < rows {
+            return unfit("embedding");
+        }
+        if self.layers.is_empty()
+            || self.layers.len() != spec.layers
+            || spec.epsilon.len() != spec.layers
+        {
+            return unfit("number of layers");
+        }
+        for (l, layer) in self.layers.iter().enumerate() {
+            let sound = layer.filter.is_sound(spec.basis.len(), 3 * f, 3 * f)
+                && layer.context[0].is_sound(f, f, f)
+                && layer.context[1].is_sound(f, 3 * f, 3 * f)
+                && layer.mix.is_sound(f, 2 * f, 0)
+                && layer.update[0].is_sound(2 * f, f, f)
+                && layer.update[1].is_sound(f, 3 * f, 3 * f);
+            if !sound {
+                return unfit(&format!("layer {l}"));
+            }
+        }
+        let mut inputs = f;
+        for linear in &self.readout {
+            if !linear.is_sound(inputs, linear.outputs, linear.outputs) {
+                return unfit("readout");
+            }
+            inputs = linear.outputs;
+        }
+        if self.readout.is_empty() || inputs != 1 {
+            return unfit("readout");
+        }
+        Ok(())
     }
 
     /// Number of weights and biases, shared ones counted in every layer.

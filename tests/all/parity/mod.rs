@@ -1,4 +1,6 @@
 //! The learned potential: the files it is read from, and its energies, forces and strain derivative
 //! against reference data, finite differences, automatic differentiation and symmetry.
 
+mod bad_models;
 mod import;
+mod model_file;
