@@ -2,4 +2,5 @@
 
 mod bad;
 mod good;
+mod models;
 mod structures;
