@@ -3,4 +3,5 @@
 mod bad;
 mod good;
 mod models;
+mod mutations;
 mod structures;
