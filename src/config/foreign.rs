@@ -36,6 +36,24 @@ pub fn take_warnings() -> Vec<String> {
     WARNINGS.take()
 }
 
+/// The first of many remarks, each once.
+fn few(mut remarks: Vec<String>) -> Vec<String> {
+    const MOST: usize = 3;
+    let mut seen = Vec::new();
+    remarks.retain(|r| {
+        !seen.contains(r) && {
+            seen.push(r.clone());
+            true
+        }
+    });
+    let more = remarks.len().saturating_sub(MOST);
+    remarks.truncate(MOST);
+    if more > 0 {
+        remarks.push(format!("and {more} remarks more of this kind"));
+    }
+    remarks
+}
+
 /// Reads one frame (negative: from the end) in a format of chemfiles' name.
 ///
 /// # Errors
@@ -62,7 +80,7 @@ pub(super) fn read(text: &str, format: &str, wanted: i64) -> Result<Structure> {
         .map_err(fault)?;
     let mut structure = convert(&frame, Labels::of(&ascii, format))?;
     structure.frames = frames;
-    structure.notes = take_warnings();
+    structure.notes = few(take_warnings());
     Ok(structure)
 }
 

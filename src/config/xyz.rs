@@ -260,7 +260,7 @@ impl Columns {
             });
         };
         let parts: Vec<&str> = text.split(':').collect();
-        if parts.len() % 3 != 0 {
+        if !parts.len().is_multiple_of(3) {
             return Err(Error::input(format!(
                 "Properties={text:?} is not a list of name:type:count"
             )));

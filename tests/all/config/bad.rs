@@ -37,7 +37,7 @@ fn bad_files_are_refused_with_the_message_they_hold() {
     let scratch = tempfile::tempdir().unwrap();
     let models = scratch.path().join("models");
     fs::create_dir(&models).unwrap();
-    fs::write(models.join("tiny.safetensors"), "").unwrap();
+    super::models::write(&models);
     let mut seen = 0;
     let mut wrong = Vec::new();
     let mut files: Vec<PathBuf> = fs::read_dir(folder())
@@ -77,7 +77,16 @@ fn bad_files_are_refused_with_the_message_they_hold() {
 
 /// What the run file is refused with.
 fn refusal(run_file: &Path) -> Option<String> {
-    config::load(run_file, &[], None)
-        .err()
-        .map(|e| e.to_string())
+    let check = || {
+        let plan = config::load(run_file, &[], None)?;
+        if let config::plan::PotentialPlan::Painn { model, .. } = &plan.potential {
+            let bytes = fs::read(model).unwrap();
+            let (spec, _) = mdrun::potential::painn::import(&bytes, &model.display().to_string())
+                .map_err(|e| e.within(plan.places.of("potential.model")))?;
+            config::check_elements(&spec.elements, &plan.start.system)
+                .map_err(|e| e.within(plan.places.of("system.structure")))?;
+        }
+        Ok::<(), mdrun::Error>(())
+    };
+    check().err().map(|e| e.to_string())
 }

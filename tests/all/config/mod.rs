@@ -2,4 +2,6 @@
 
 mod bad;
 mod good;
+mod models;
+mod mutations;
 mod structures;
