@@ -1,1 +1,342 @@
 //! Plan to simulation: the only file that names concrete engines, potentials and reporters together.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::plan::{
+    Action, DeviceKind, DevicePlan, EngineChoice, Ensemble, Plan, PotentialPlan, VelocityPlan,
+};
+use crate::core::rng::Noise;
+use crate::core::observe::{self, WholeMotion};
+use crate::core::velocities::{self, Temperature};
+use crate::core::{System, Vec3};
+use crate::engine::cpu::FusedPainn;
+use crate::engine::{Engine, HostEngine, Limits, Start};
+use crate::integrate::{self, Integrator};
+use crate::report::{
+    Console, DriftMonitor, Energies, EnergyRecord, Progress, Reporter, Thermo, Trajectory, drift,
+    topology, trajectory,
+};
+use crate::potential::lennard_jones::LennardJones;
+use crate::potential::painn::{self, Spec, Weights, burn};
+use crate::potential::{Potential, Precision};
+use crate::{Error, Result, config};
+
+/// The thermo table, in the run's directory.
+const THERMO: &str = "thermo.csv";
+/// Names, elements and bonds for viewers, in the run's directory.
+const TOPOLOGY: &str = "topology.pdb";
+/// A run is alone: the first and only member of its batch.
+const REPLICA: u32 = 0;
+
+/// A potential that has been read and checked, to be bound to atoms.
+#[derive(Debug)]
+pub enum Model {
+    /// A trained PaiNN.
+    Painn {
+        /// Its file.
+        path: PathBuf,
+        /// Hyper-parameters.
+        spec: Spec,
+        /// Weights.
+        weights: Weights,
+    },
+    /// Lennard-Jones.
+    LennardJones {
+        /// Depth of the well (eV).
+        epsilon: f64,
+        /// Distance of zero energy (angstrom).
+        sigma: f64,
+        /// Range (angstrom).
+        cutoff: f64,
+    },
+}
+
+/// Reads the potential that a plan asks for.
+///
+/// # Errors
+/// The model file cannot be read or is not a PaiNN.
+pub fn load(plan: &Plan) -> Result<Model> {
+    match &plan.potential {
+        PotentialPlan::Painn { model, .. } => {
+            load_painn(model).map_err(|e| e.within(plan.places.of("potential.model")))
+        }
+        &PotentialPlan::LennardJones {
+            epsilon,
+            sigma,
+            cutoff,
+        } => Ok(Model::LennardJones {
+            epsilon,
+            sigma,
+            cutoff,
+        }),
+    }
+}
+
+/// Reads a trained PaiNN.
+///
+/// # Errors
+/// The file cannot be read or is not a PaiNN.
+pub fn load_painn(path: &Path) -> Result<Model> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|e| Error::input(format!("{name}: the model cannot be read: {e}")))?;
+    let (spec, weights) = painn::import(&bytes, &name)?;
+    Ok(Model::Painn {
+        path: path.to_owned(),
+        spec,
+        weights,
+    })
+}
+
+impl Model {
+    /// Range (angstrom).
+    pub fn cutoff(&self) -> f64 {
+        match self {
+            Self::Painn { spec, .. } => spec.cutoff,
+            Self::LennardJones { cutoff, .. } => *cutoff,
+        }
+    }
+
+    /// What it is, for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Painn { path, spec, .. } => format!(
+                "PaiNN {}, {} layers of {} features, cutoff {} A",
+                path.display(),
+                spec.layers,
+                spec.features,
+                spec.cutoff
+            ),
+            Self::LennardJones {
+                epsilon,
+                sigma,
+                cutoff,
+            } => format!(
+                "Lennard-Jones, epsilon {epsilon:.6} eV, sigma {sigma} A, cutoff {cutoff} A"
+            ),
+        }
+    }
+
+    /// The model file; `None` where there is none.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Painn { path, .. } => Some(path),
+            Self::LennardJones { .. } => None,
+        }
+    }
+
+    /// The potential of atoms of these species, on a device.
+    ///
+    /// # Errors
+    /// The model does not know an element, or the device is not there.
+    pub fn bind(
+        &self,
+        system: &System,
+        precision: Precision,
+        device: &DevicePlan,
+    ) -> Result<Box<dyn Potential>> {
+        match self {
+            Self::Painn {
+                path,
+                spec,
+                weights,
+                ..
+            } => {
+                config::check_elements(&spec.elements, system)
+                    .map_err(|e| e.within(path.display()))?;
+                bind_painn(spec, weights, &system.species, precision, device)
+            }
+            &Self::LennardJones {
+                epsilon,
+                sigma,
+                cutoff,
+            } => Ok(Box::new(LennardJones::new(epsilon, sigma, cutoff)?)),
+        }
+    }
+}
+
+/// A PaiNN on the device and by the implementation asked for. Left to itself it is the fused engine on
+/// the CPU: Burn on CUDA takes milliseconds for the launches of one evaluation alone.
+fn bind_painn(
+    spec: &Spec,
+    weights: &Weights,
+    species: &[u8],
+    precision: Precision,
+    device: &DevicePlan,
+) -> Result<Box<dyn Potential>> {
+    match (device.kind, device.engine) {
+        (DeviceKind::Cuda(_), EngineChoice::Fused) => Err(Error::input(
+            "[device] engine = \"fused\" runs on the CPU; on CUDA use engine = \"burn\"",
+        )),
+        (DeviceKind::Cuda(index), _) => {
+            burn::potential(spec, weights, species, precision, burn::Device::Cuda(index))
+        }
+        (_, EngineChoice::Burn) => {
+            burn::potential(spec, weights, species, precision, burn::Device::Cpu)
+        }
+        _ => {
+            let threads = thread_count(device);
+            let fused = FusedPainn::new(spec, weights, species, precision, threads)?;
+            Ok(Box::new(fused))
+        }
+    }
+}
+
+/// The operators of one step.
+pub fn program(plan: &Plan) -> Integrator {
+    let dynamics = &plan.dynamics;
+    let program = match dynamics.ensemble {
+        Ensemble::Nve => integrate::nve(dynamics.timestep),
+        Ensemble::Langevin { kt, friction, .. } => {
+            integrate::langevin(dynamics.timestep, kt, friction)
+        }
+    };
+    match dynamics.remove_drift {
+        0 => program,
+        every => program.remove_drift(every),
+    }
+}
+
+/// Numbers of the network; f64 where there is none.
+pub fn precision(plan: &PotentialPlan) -> Precision {
+    match plan {
+        PotentialPlan::Painn { precision, .. } => *precision,
+        PotentialPlan::LennardJones { .. } => Precision::F64,
+    }
+}
+
+/// Degrees of freedom that share the kinetic energy.
+pub fn degrees_of_freedom(plan: &Plan) -> usize {
+    let whole = match (plan.dynamics.ensemble, plan.dynamics.remove_drift) {
+        (Ensemble::Nve, _) => WholeMotion::Conserved,
+        (Ensemble::Langevin { .. }, 0) => WholeMotion::Thermal,
+        (Ensemble::Langevin { .. }, _) => WholeMotion::Held,
+    };
+    let start = &plan.start;
+    observe::degrees_of_freedom(&start.system, &start.cell, &start.positions, whole)
+}
+
+/// The starting velocities (angstrom / time).
+fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
+    let start = &plan.start;
+    match &start.velocities {
+        VelocityPlan::Given(velocities) => velocities.clone(),
+        &VelocityPlan::Thermal { kt, seed } => {
+            let temperature = Temperature {
+                kt,
+                degrees_of_freedom: degrees_of_freedom(plan),
+            };
+            let noise = Noise::new(seed, REPLICA);
+            velocities::thermal(&start.system, &start.cell, &start.positions, temperature, noise)
+        }
+    }
+}
+
+/// The engine of a plan, ready to run.
+///
+/// # Errors
+/// The model does not know an element, or the device is not there or has no room.
+pub fn engine(plan: &Plan, model: &Model) -> Result<Box<dyn Engine>> {
+    let seed = match plan.dynamics.ensemble {
+        Ensemble::Nve => 0,
+        Ensemble::Langevin { seed, .. } => seed,
+    };
+    let start = Start::new(
+        plan.start.system.clone(),
+        plan.start.cell.clone(),
+        plan.start.positions.clone(),
+        starting_velocities(plan),
+    );
+    let precision = precision(&plan.potential);
+    let potential = model.bind(&plan.start.system, precision, &plan.device)?;
+    let noise = Noise::new(seed, REPLICA);
+    let engine = HostEngine::new(start, noise, plan.dynamics.skin, potential)?;
+    Ok(Box::new(engine))
+}
+
+/// What is checked after every step.
+pub fn limits(plan: &Plan) -> Limits {
+    let monitor = &plan.monitor;
+    let freedom = degrees_of_freedom(plan) as f64;
+    Limits {
+        force: monitor.force,
+        contact: monitor.contact,
+        kinetic: monitor.temperature.map(|kt| 0.5 * kt * freedom),
+        stop: monitor.action == Action::Stop,
+    }
+}
+
+/// The record of energies that drift, thermo table and summary share.
+pub fn energies(plan: &Plan) -> Energies {
+    let atoms = plan.start.system.len();
+    Energies::new(EnergyRecord::new(atoms, degrees_of_freedom(plan)))
+}
+
+/// Names of the files that a run writes into its directory, beside its record.
+pub fn files(plan: &Plan) -> Vec<String> {
+    let mut names = vec![THERMO.to_owned(), TOPOLOGY.to_owned()];
+    names.extend(trajectory::names(&plan.output.trajectories));
+    names
+}
+
+/// What watches a run, in the order in which it looks; creates the files in `directory`.
+///
+/// # Errors
+/// A file cannot be created.
+pub fn reporters(
+    plan: &Plan,
+    directory: &Path,
+    energies: &Energies,
+    console: &Console,
+) -> Result<Vec<Box<dyn Reporter>>> {
+    let (start, dynamics) = (&plan.start, &plan.dynamics);
+    let stretch = drift::stretch(dynamics.timestep, dynamics.steps);
+    topology::save(
+        &directory.join(TOPOLOGY),
+        &start.system,
+        &start.cell,
+        &start.positions,
+    )?;
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![
+        Box::new(DriftMonitor::new(energies.clone(), stretch, &plan.monitor)),
+        Box::new(Thermo::create(
+            &directory.join(THERMO),
+            (plan.output.thermo_every, dynamics.steps),
+            &start.cell,
+            energies,
+            console,
+        )?),
+    ];
+    let names = trajectory::names(&plan.output.trajectories);
+    for (name, plan) in names.iter().zip(&plan.output.trajectories) {
+        let path = directory.join(name);
+        reporters.push(Box::new(Trajectory::create(
+            &path,
+            plan,
+            &start.system,
+            dynamics.timestep,
+        )?));
+    }
+    reporters.push(Box::new(Progress::new(console, energies, dynamics.timestep)));
+    Ok(reporters)
+}
+
+/// CPU threads of a plan: those asked for, or one for each core.
+pub fn thread_count(plan: &DevicePlan) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    plan.threads.unwrap_or_else(cores)
+}
+
+/// Sets the number of CPU threads, once, before anything uses them.
+///
+/// # Errors
+/// The threads cannot be started.
+pub fn threads(plan: &DevicePlan) -> Result<()> {
+    let Some(threads) = plan.threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|e| Error::input(format!("[device] threads = {threads}: {e}")))
+}

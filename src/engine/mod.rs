@@ -2,6 +2,7 @@
 
 pub mod cpu;
 pub mod host;
+pub mod single;
 
 use std::ops::Range;
 
@@ -10,6 +11,7 @@ use crate::integrate::Integrator;
 use crate::{Error, Result};
 
 pub use host::HostEngine;
+pub use single::single_point;
 
 /// The point in phase space that an engine starts from.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,111 @@
+//! The command line.
+
+mod check;
+mod energy;
+mod run;
+mod words;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::potential::Precision;
+use crate::{Error, Result, bench};
+
+/// Molecular dynamics of a trained PaiNN potential, from one TOML file.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Option<RunArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do everything but the run: read it all, test the model's physics, estimate memory and speed
+    Check(CheckArgs),
+    /// Print energy, forces and, for a cell, stress of one structure
+    Energy(EnergyArgs),
+    /// Time the engines on boxes of water, small to large
+    Bench(bench::BenchArgs),
+}
+
+/// `mdrun CONFIG`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The run file (TOML)
+    #[arg(required = true)]
+    pub config: PathBuf,
+    /// Override a key of the run file, as in --set dynamics.timestep='"1 fs"'
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Write into this directory instead of the run file's
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+    /// Replace an earlier run in the output directory
+    #[arg(long)]
+    pub force: bool,
+    /// Print nothing but errors and warnings
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print a machine-readable summary on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mdrun check CONFIG`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The run file (TOML)
+    pub config: PathBuf,
+    /// Override a key of the run file
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mdrun energy`.
+#[derive(Debug, Args)]
+pub struct EnergyArgs {
+    /// The model (safetensors)
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The structure: extended XYZ with Lattice and pbc, PDB, or any other format that chemfiles reads
+    #[arg(long)]
+    pub structure: PathBuf,
+    /// Numbers of the network
+    #[arg(long, default_value = "f64", value_parser = parse_precision)]
+    pub precision: Precision,
+    /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "f64" => Ok(Precision::F64),
+        _ => Err("f32 or f64".to_owned()),
+    }
+}
+
+/// Runs the command that the process was started with, and returns its exit code: 0 done, 1 a run
+/// that a broken limit ended.
+///
+/// # Errors
+/// The input is wrong or the run failed.
+pub fn run() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    match (cli.command, cli.run) {
+        (Some(Command::Check(args)), _) => check::run(&args),
+        (Some(Command::Energy(args)), _) => energy::run(&args),
+        (Some(Command::Bench(args)), _) => bench::run(&args),
+        (None, Some(args)) => run::run(&args),
+        (None, None) => Err(Error::input("give a run file: mdrun CONFIG.toml (mdrun --help)")),
+    }
+}

@@ -1,0 +1,212 @@
+//! `mdrun CONFIG`: a run from its file to its closing summary.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use super::RunArgs;
+use super::words;
+use crate::assemble::{self, Model};
+use crate::config;
+use crate::config::plan::{DeviceKind, Ensemble, Plan, VelocityPlan};
+use crate::core::elements;
+use crate::report::{
+    Console, Course, Description, Energies, RunDirectory, RunRecord, Source, Status, Summary,
+    Verbosity, trajectory, xyz,
+};
+use crate::simulation::{Finish, Simulation, Warning};
+use crate::{Error, Result};
+
+/// The last state before a fault, in the run's directory.
+const LAST_GOOD: &str = "last_good.xyz";
+
+/// A run that has begun: what its end needs.
+struct Run<'a> {
+    plan: &'a Plan,
+    console: Console,
+    energies: Energies,
+    record: RunRecord,
+    setup: Duration,
+}
+
+/// Runs the command; exit code 1 where a fault ended the run.
+///
+/// # Errors
+/// The input is wrong (nothing is left behind then), or the run failed.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let began = Instant::now();
+    let plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
+    assemble::threads(&plan.device)?;
+    let model = assemble::load(&plan)?;
+    let engine = assemble::engine(&plan, &model)?;
+    let console = Console::new(
+        Verbosity {
+            quiet: args.quiet,
+            json: args.json,
+        },
+        plan.dynamics.steps,
+    );
+    let energies = assemble::energies(&plan);
+
+    let directory = RunDirectory::create(&plan.output.directory, args.force)?;
+    directory.check_room(least_bytes(&plan))?;
+    let reporters = assemble::reporters(&plan, directory.path(), &energies, &console)?;
+    let description = describe(&plan, &model, engine.describe())?;
+    introduce(&console, &plan, &model, &description);
+    let record = RunRecord::begin(directory.path(), description)?;
+    directory.keep()?;
+
+    let mut simulation = Simulation {
+        engine,
+        program: assemble::program(&plan),
+        limits: assemble::limits(&plan),
+        reporters,
+        step: 0,
+        end: plan.dynamics.steps,
+    };
+    let run = Run {
+        plan: &plan,
+        console,
+        energies,
+        record,
+        setup: began.elapsed(),
+    };
+    run.to_the_end(&mut simulation, args.json)
+}
+
+impl Run<'_> {
+    fn to_the_end(&self, simulation: &mut Simulation, json: bool) -> Result<ExitCode> {
+        let interrupt = interrupts()?;
+        let began = Instant::now();
+        let ended = simulation.run(&interrupt, &mut |warning| {
+            let text = match &warning {
+                Warning::Breach(breach) => words::breach(breach, self.plan),
+                Warning::Remark(remark) => remark.clone(),
+            };
+            self.console.remark(&format!("warning: {text}"));
+        });
+        let elapsed = began.elapsed();
+        self.console.clear();
+
+        let (status, stopped_by) = match &ended {
+            Ok(finish) => self.judge(finish)?,
+            Err(error) => (Status::Failed, Some(error.to_string())),
+        };
+        let course = Course {
+            steps: simulation.step,
+            timestep: self.plan.dynamics.timestep,
+            elapsed,
+            directory: self.plan.output.directory.clone(),
+            stopped_by: stopped_by.clone(),
+            thermostat: matches!(self.plan.dynamics.ensemble, Ensemble::Langevin { .. }),
+        };
+        let summary = Summary::new(&course, &self.energies);
+        let timings = [
+            ("setup", self.setup.as_secs_f64()),
+            ("steps", elapsed.as_secs_f64()),
+        ];
+        let recorded = self.record.end(status, &summary, &timings);
+        if json {
+            println!("{}", summary.to_json());
+        }
+        self.console.line(&summary.to_text());
+        ended?;
+        recorded?;
+        if status != Status::Failed {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(reason) = stopped_by {
+            self.console.remark(&format!("error: {reason}"));
+        }
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// How the run ended, and why if before its last step. Writes the last good frame of a breach.
+    fn judge(&self, finish: &Finish) -> Result<(Status, Option<String>)> {
+        Ok(match finish {
+            Finish::Complete => (Status::Complete, None),
+            Finish::Interrupted => (Status::Interrupted, Some("interrupt".to_owned())),
+            Finish::Stopped(reason) => (Status::Failed, Some(reason.clone())),
+            Finish::Breach { breach, last_good } => {
+                let mut reason = words::breach(breach, self.plan);
+                if let Some(frame) = last_good {
+                    let path = self.plan.output.directory.join(LAST_GOOD);
+                    xyz::save(&path, &self.plan.start.system, frame)?;
+                    reason += &format!(
+                        "; the state before it, step {}, is in {}",
+                        frame.step,
+                        path.display()
+                    );
+                }
+                (Status::Failed, Some(reason))
+            }
+        })
+    }
+}
+
+/// Becomes true at Ctrl-C or a request to terminate; the second one ends the process at once.
+fn interrupts() -> Result<Arc<AtomicBool>> {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // In this order: the first signal finds the flag unset.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupt))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupt)))
+            .map_err(|e| Error::run(format!("cannot watch for Ctrl-C: {e}")))?;
+    }
+    Ok(interrupt)
+}
+
+/// Bytes that the trajectories will take at the least.
+pub fn least_bytes(plan: &Plan) -> u64 {
+    let atoms = plan.start.system.len();
+    (plan.output.trajectories.iter())
+        .map(|t| trajectory::least_bytes(t, atoms, plan.dynamics.steps))
+        .sum()
+}
+
+fn describe(plan: &Plan, model: &Model, engine: String) -> Result<Description> {
+    let mut seeds = Vec::new();
+    if let VelocityPlan::Thermal { seed, .. } = plan.start.velocities {
+        seeds.push(("velocities".to_owned(), seed));
+    }
+    if let Ensemble::Langevin { seed, .. } = plan.dynamics.ensemble {
+        seeds.push(("thermostat".to_owned(), seed));
+    }
+    let source = |path: &Path| Source::read(path);
+    Ok(Description {
+        config: plan.resolved.clone(),
+        config_file: plan.source.clone(),
+        model: model.path().map(source).transpose()?,
+        structure: Some(source(&plan.start.structure)?),
+        formula: elements::formula(&plan.start.system.species),
+        atoms: plan.start.system.len(),
+        degrees_of_freedom: assemble::degrees_of_freedom(plan),
+        device: device(plan),
+        engine,
+        threads: assemble::thread_count(&plan.device),
+        seeds,
+        versions: Vec::new(),
+        files: assemble::files(plan),
+    })
+}
+
+fn device(plan: &Plan) -> String {
+    match plan.device.kind {
+        DeviceKind::Cuda(index) => format!("cuda:{index}"),
+        DeviceKind::Auto | DeviceKind::Cpu => "cpu".to_owned(),
+    }
+}
+
+/// Says what is about to run.
+fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description) {
+    for note in &plan.notes {
+        console.remark(&format!("note: {note}"));
+    }
+    console.line(&format!("system     {}: {} atoms, {}", about.formula, about.atoms, words::cell(&plan.start.cell)));
+    console.line(&format!("potential  {}", model.describe()));
+    console.line(&format!("engine     {}", about.engine));
+    console.line(&format!("dynamics   {}", words::dynamics(plan)));
+    console.line(&format!("output     {}", plan.output.directory.display()));
+}

@@ -1,0 +1,86 @@
+//! What the command line says of a plan and of a fault.
+
+use crate::assemble;
+use crate::config::plan::{Ensemble, Plan};
+use crate::core::{Cell, elements, observe};
+use crate::engine::{Breach, Watched};
+use crate::units;
+
+/// A cell in a line.
+pub fn cell(cell: &Cell) -> String {
+    if !cell.is_periodic() {
+        return "open boundaries".to_owned();
+    }
+    let edges = [0, 1, 2].map(|k| cell.vector(k).norm());
+    let axes: String = ["a", "b", "c"]
+        .into_iter()
+        .zip(cell.periodic())
+        .filter_map(|(name, periodic)| periodic.then_some(name))
+        .collect();
+    format!(
+        "cell {:.4} x {:.4} x {:.4} A, periodic along {axes}",
+        edges[0], edges[1], edges[2]
+    )
+}
+
+/// The dynamics in a line.
+pub fn dynamics(plan: &Plan) -> String {
+    let dynamics = &plan.dynamics;
+    let ensemble = match dynamics.ensemble {
+        Ensemble::Nve => "constant energy (velocity Verlet)".to_owned(),
+        Ensemble::Langevin { kt, friction, .. } => format!(
+            "Langevin (BAOAB) at {:.2} K, friction {:.4} 1/ps",
+            kt / units::KELVIN,
+            friction * units::PICOSECOND
+        ),
+    };
+    format!(
+        "{ensemble}, {} steps of {} fs: {} ps; {} degrees of freedom",
+        dynamics.steps,
+        rounded(dynamics.timestep / units::FEMTOSECOND),
+        rounded(dynamics.steps as f64 * dynamics.timestep / units::PICOSECOND),
+        assemble::degrees_of_freedom(plan)
+    )
+}
+
+/// To nine decimals, without the rounding noise of a conversion.
+fn rounded(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
+
+/// A broken limit: step, atoms, values, key.
+pub fn breach(breach: &Breach, plan: &Plan) -> String {
+    let named: Vec<String> = (breach.atoms.iter())
+        .map(|&i| format!("{i} ({})", elements::symbol(plan.start.system.species[i])))
+        .collect();
+    let atoms = named.join(", ");
+    let step = breach.step;
+    let limit = |value: Option<f64>| value.unwrap_or(f64::NAN);
+    let monitor = &plan.monitor;
+    match breach.what {
+        Watched::Finite if atoms.is_empty() => {
+            format!("step {step}: the energy is not a finite number")
+        }
+        Watched::Finite => format!(
+            "step {step}: position, velocity or force of atoms {atoms} is not a finite number"
+        ),
+        Watched::Force => format!(
+            "step {step}: the force on atom {atoms} is {:.4} eV/A, over the limit of {:.4} eV/A \
+             ([monitor] force)",
+            breach.value,
+            limit(monitor.force)
+        ),
+        Watched::Contact => format!(
+            "step {step}: atoms {atoms} are {:.4} A apart, under the limit of {:.4} A \
+             ([monitor] contact)",
+            breach.value,
+            limit(monitor.contact)
+        ),
+        Watched::Kinetic => format!(
+            "step {step}: the temperature is {:.1} K, over the limit of {:.1} K \
+             ([monitor] temperature)",
+            observe::kt(breach.value, assemble::degrees_of_freedom(plan)) / units::KELVIN,
+            limit(monitor.temperature) / units::KELVIN
+        ),
+    }
+}
