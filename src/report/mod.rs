@@ -1,7 +1,34 @@
 //! Reporters: what watches a run and writes it down. They say when they want to look and at what.
 
+pub mod bonds;
+pub mod console;
+pub mod dcd;
+pub mod directory;
+pub mod drift;
+mod file;
+pub mod orient;
+pub mod progress;
+pub mod record;
+pub mod series;
+pub mod summary;
+mod text;
+pub mod thermo;
+pub mod topology;
+pub mod trajectory;
+pub mod xtc;
+pub mod xyz;
+
 use crate::Result;
 use crate::core::{Fields, Snapshot};
+
+pub use console::{Console, Verbosity};
+pub use directory::RunDirectory;
+pub use drift::{DriftMonitor, Energies, EnergyRecord};
+pub use progress::Progress;
+pub use record::{Description, RunRecord, Source, Status};
+pub use summary::{Course, Summary};
+pub use thermo::Thermo;
+pub use trajectory::Trajectory;
 
 /// What a reporter makes of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]

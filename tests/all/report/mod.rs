@@ -1,1 +1,12 @@
 //! What is written, read back.
+
+mod directory;
+mod drift;
+mod faults;
+mod formats;
+mod frames;
+mod python;
+mod series;
+mod summary;
+mod thermo;
+mod topology;

@@ -1,0 +1,80 @@
+//! The terminal: table and closing summary on stdout, progress bar and remarks on stderr, without one
+//! tearing the other.
+
+use std::io::Write as _;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// What the user wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verbosity {
+    /// Nothing but remarks and errors.
+    pub quiet: bool,
+    /// stdout is for a machine: no table, no summary for people.
+    pub json: bool,
+}
+
+/// The terminal, shared by those who write to it.
+#[derive(Debug, Clone)]
+pub struct Console {
+    bar: ProgressBar,
+    table: bool,
+}
+
+impl Console {
+    /// A terminal for a run to step `end`. The bar is there only where stderr is a terminal.
+    pub fn new(verbosity: Verbosity, end: u64) -> Self {
+        let target = match verbosity.quiet {
+            true => ProgressDrawTarget::hidden(),
+            false => ProgressDrawTarget::stderr_with_hz(5),
+        };
+        let bar = ProgressBar::with_draw_target(Some(end), target);
+        if let Ok(style) = ProgressStyle::with_template(
+            "{bar:24} {percent:>3}% step {pos}/{len}, {eta} left | {msg}",
+        ) {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            table: !verbosity.quiet && !verbosity.json,
+        }
+    }
+
+    /// A terminal that shows nothing.
+    pub fn silent() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            table: false,
+        }
+    }
+
+    /// The progress bar.
+    pub fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// Whether lines for people are shown.
+    pub fn is_table(&self) -> bool {
+        self.table
+    }
+
+    /// Prints text for people on stdout; nothing where stdout is for a machine or to be quiet.
+    pub fn line(&self, text: &str) {
+        if self.table {
+            // A reader that has gone away (`mdrun run.toml | head`) does not end the run.
+            let print = || writeln!(std::io::stdout(), "{text}");
+            let _ = self.bar.suspend(print);
+        }
+    }
+
+    /// Prints a remark on stderr, always.
+    pub fn remark(&self, text: &str) {
+        let print = || writeln!(std::io::stderr(), "{text}");
+        let _ = self.bar.suspend(print);
+    }
+
+    /// Takes the progress bar away: the run has ended.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

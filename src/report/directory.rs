@@ -1,0 +1,247 @@
+//! The run's own directory: made with its parents, never shared by two runs, and gone again if the
+//! run does not come to begin.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::record;
+use super::text::bytes;
+use crate::{Error, Result};
+
+/// Names of files that a run writes; a trajectory's number comes before its extension.
+const OWN: [&str; 5] = [record::NAME, THERMO, TOPOLOGY, LAST_GOOD, "run.json.part"];
+/// The thermo table.
+pub const THERMO: &str = "thermo.csv";
+/// The topology for viewers.
+pub const TOPOLOGY: &str = "topology.pdb";
+/// The last good frame of a run that broke.
+pub const LAST_GOOD: &str = "last_good.xyz";
+/// Where the files of the run before wait until the new one has begun.
+const ASIDE: &str = ".replaced";
+
+/// The directory of a run that is about to begin. Dropped before [`RunDirectory::keep`], it removes
+/// what the run has written into it and puts back what was there before.
+#[derive(Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+    /// Directories made for it, outermost first.
+    made: Vec<PathBuf>,
+    /// Files of the run before, moved aside.
+    replaced: Vec<String>,
+    kept: bool,
+}
+
+impl RunDirectory {
+    /// Makes the directory, or takes one that is there and holds no run. With `force` a run that it
+    /// holds is replaced: its own files go when the new run begins, others stay.
+    ///
+    /// # Errors
+    /// It holds a run (and `force` is not given), is no directory, or cannot be made or written to.
+    pub fn create(path: &Path, force: bool) -> Result<Self> {
+        let made = make(path)?;
+        let mut directory = Self {
+            path: path.to_owned(),
+            made,
+            replaced: Vec::new(),
+            kept: false,
+        };
+        let old = directory.own_files()?;
+        if let (Some(first), false) = (old.first(), force) {
+            // What is there belongs to the other run.
+            directory.kept = true;
+            return Err(Error::input(format!(
+                "{} holds a run already ({first}); choose another directory ([output] directory, \
+                 or --out), or replace that run with --force",
+                path.display()
+            )));
+        }
+        directory.set_aside(old)?;
+        directory.claim()?;
+        Ok(directory)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fails if the disk has less room than the run will need at least.
+    ///
+    /// # Errors
+    /// It has less.
+    pub fn check_room(&self, least: u64) -> Result<()> {
+        let aside = self.path.join(ASIDE);
+        let freed: u64 = (self.replaced.iter())
+            .filter_map(|name| fs::metadata(aside.join(name)).ok())
+            .map(|file| file.len())
+            .sum();
+        match free_space(&self.path).map(|free| free.saturating_add(freed)) {
+            Some(free) if free < least => Err(Error::input(format!(
+                "{}: the run will write at least {}, the disk has {} free; write fewer frames \
+                 ([[output.trajectory]] every), choose XTC, or another directory",
+                self.path.display(),
+                bytes(least),
+                bytes(free)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The run has begun: its files stay, those of the run before go.
+    ///
+    /// # Errors
+    /// A file of the run before cannot be removed.
+    pub fn keep(mut self) -> Result<PathBuf> {
+        self.kept = true;
+        if !self.replaced.is_empty() {
+            let aside = self.path.join(ASIDE);
+            (self.replaced.iter())
+                .try_for_each(|name| fs::remove_file(aside.join(name)))
+                .and_then(|()| fs::remove_dir(&aside))
+                .map_err(|e| {
+                    Error::run(format!(
+                        "cannot remove the run before, {}: {e}",
+                        aside.display()
+                    ))
+                })?;
+        }
+        Ok(self.path.clone())
+    }
+
+    /// Files of a run in the directory, sorted.
+    fn own_files(&self) -> Result<Vec<String>> {
+        let fault = |e| Error::input(format!("cannot list {}: {e}", self.path.display()));
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            if let Ok(name) = entry.file_name().into_string()
+                && is_own(&name)
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Moves the files of the run before aside.
+    fn set_aside(&mut self, names: Vec<String>) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let aside = self.path.join(ASIDE);
+        let fault = |e| {
+            let place = self.path.display();
+            Error::input(format!("cannot replace the run in {place}: {e}"))
+        };
+        match fs::create_dir(&aside) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => clear(&aside).map_err(fault)?,
+            made => made.map_err(fault)?,
+        }
+        for name in names {
+            fs::rename(self.path.join(&name), aside.join(&name)).map_err(fault)?;
+            self.replaced.push(name);
+        }
+        Ok(())
+    }
+
+    /// Puts down the record's file, which no one else can have put down: of two runs started at once
+    /// one gets the directory. Shows too whether it can be written to.
+    fn claim(&self) -> Result<()> {
+        let path = self.path.join(record::NAME);
+        let made = fs::File::create_new(&path).map(drop);
+        made.map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => Error::input(format!(
+                "{}: another run has just begun here; choose another directory",
+                self.path.display()
+            )),
+            _ => Error::input(format!("cannot write to {}: {e}", self.path.display())),
+        })
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        // The error that brought us here is the one to tell; what cannot be undone stays.
+        for name in self.own_files().unwrap_or_default() {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        let aside = self.path.join(ASIDE);
+        for name in &self.replaced {
+            let _ = fs::rename(aside.join(name), self.path.join(name));
+        }
+        if !self.replaced.is_empty() {
+            let _ = fs::remove_dir(&aside);
+        }
+        // Only directories made here, and only empty ones.
+        for made in self.made.iter().rev() {
+            let _ = fs::remove_dir(made);
+        }
+    }
+}
+
+/// Removes what a run that was replaced by another one left aside, when that one was killed before it
+/// had begun.
+fn clear(aside: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(aside)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_own) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of this name is one that runs write.
+fn is_own(name: &str) -> bool {
+    let trajectory = || {
+        let (stem, extension) = name.split_once('.')?;
+        let number = stem.strip_prefix("traj")?;
+        let counted = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+        let numbered = number.is_empty() || number.strip_prefix('_').is_some_and(counted);
+        (numbered && ["xyz", "dcd", "xtc"].contains(&extension)).then_some(())
+    };
+    OWN.contains(&name) || trajectory().is_some()
+}
+
+/// Makes a directory and the parents that are missing; returns those made, outermost first. Removes
+/// them again if it fails.
+fn make(path: &Path) -> Result<Vec<PathBuf>> {
+    let missing = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
+    let mut wanted: Vec<&Path> = path.ancestors().take_while(missing).collect();
+    wanted.reverse();
+    let mut made: Vec<PathBuf> = Vec::new();
+    for folder in wanted {
+        match fs::create_dir(folder) {
+            Ok(()) => made.push(folder.to_owned()),
+            // Someone else was faster: it is there.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => {
+                for folder in made.iter().rev() {
+                    let _ = fs::remove_dir(folder);
+                }
+                return Err(Error::input(format!(
+                    "cannot make the output directory {}: {e}",
+                    path.display()
+                )));
+            }
+        }
+    }
+    if !path.is_dir() {
+        return Err(Error::input(format!(
+            "the output directory {} is a file; choose another one",
+            path.display()
+        )));
+    }
+    Ok(made)
+}
+
+/// Bytes that a file in `path` may still grow by; `None` where the system does not say.
+fn free_space(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}

@@ -1,0 +1,215 @@
+//! Energy drift, watched while the run goes on.
+//!
+//! What should be conserved (total energy, less the heat that a thermostat put in) is sampled, and a
+//! straight line fitted to it: its slope per atom is the drift, the deviation about it the fluctuation
+//! that any finite time step brings. See [`super::series`] for the error bars.
+//!
+//! # When samples are taken
+//!
+//! One in every stretch of about [`STRETCH_FS`], at a step chosen by a hash of the stretch's number.
+//! Sampling at a fixed interval of 10 fs would alias: the energy error follows the bonds, whose
+//! stretches repeat every 9 fs (O-H, 3700 / cm) to 20 fs, and a vibration near a multiple of the
+//! interval shows up as a slow wave that looks like drift. Irregular steps turn it into noise, which
+//! averages out (Bilinskis and Mikelsons, Randomized Signal Processing, 1992). The steps depend on
+//! nothing but their numbers, so that an interrupted run samples the same ones.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use super::series::{Estimate, Series};
+use super::text::round;
+use super::{Reporter, Signal};
+use crate::Result;
+use crate::config::plan::{Action, MonitorPlan};
+use crate::core::rng::philox;
+use crate::core::{Fields, Snapshot, observe};
+use crate::units::{FEMTOSECOND, MEV_PER_PS, PICOSECOND};
+
+/// Time (fs) in which one sample is taken.
+const STRETCH_FS: f64 = 10.0;
+/// A short run is sampled more often, so that there are about so many samples.
+const SAMPLES: u64 = 400;
+/// A drift is beyond its limit only if it is by so many standard errors: looked at thousands of times
+/// in a run, a smaller number would be crossed by chance.
+const CERTAIN: f64 = 4.0;
+/// Nor is it before so much time (ps): slow vibrations (30 / cm, 1 ps) have not yet averaged out.
+const FIRST_VERDICT_PS: f64 = 1.0;
+/// Nor from fewer samples.
+const FEWEST_SAMPLES: u64 = 64;
+
+/// What is known of the energies of a run so far. Plain data: a checkpoint can hold it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnergyRecord {
+    /// Number of atoms.
+    pub atoms: usize,
+    /// Degrees of freedom of the kinetic energy.
+    pub degrees_of_freedom: usize,
+    /// What should be conserved (eV).
+    pub conserved: Series,
+    /// Kinetic energy (eV).
+    pub kinetic: Series,
+    /// Total momentum at the last sample (u angstrom / internal time).
+    pub momentum: [f64; 3],
+}
+
+impl EnergyRecord {
+    /// Nothing known yet of so many atoms with so many degrees of freedom.
+    pub fn new(atoms: usize, degrees_of_freedom: usize) -> Self {
+        Self {
+            atoms,
+            degrees_of_freedom,
+            conserved: Series::default(),
+            kinetic: Series::default(),
+            momentum: [0.0; 3],
+        }
+    }
+
+    /// Takes in one moment.
+    pub fn add(&mut self, snapshot: &Snapshot) {
+        let o = &snapshot.observables;
+        self.conserved.add(snapshot.time, o.conserved());
+        self.kinetic.add(snapshot.time, o.kinetic);
+        self.momentum = o.momentum.into();
+    }
+
+    /// Slope of the conserved quantity per atom (eV / internal time).
+    pub fn drift(&self) -> Option<Estimate> {
+        Some(self.conserved.slope()?.scaled(1.0 / self.atoms as f64))
+    }
+
+    /// Root mean square deviation per atom (eV) of the conserved quantity from its line.
+    pub fn fluctuation(&self) -> Option<f64> {
+        Some(self.conserved.fluctuation()? / self.atoms as f64)
+    }
+
+    /// Change of the conserved quantity along its line over the time sampled, in standard deviations
+    /// of the kinetic energy: how the drift compares with what thermal motion does anyway.
+    pub fn drift_over_deviation(&self) -> Option<f64> {
+        let deviation = self.kinetic.deviation().filter(|d| *d > 0.0)?;
+        Some(self.conserved.slope()?.value * self.conserved.span() / deviation)
+    }
+
+    /// Fluctuation of the conserved quantity over that of the kinetic energy.
+    pub fn fluctuation_ratio(&self) -> Option<f64> {
+        let deviation = self.kinetic.deviation().filter(|d| *d > 0.0)?;
+        Some(self.conserved.fluctuation()? / deviation)
+    }
+
+    /// Mean temperature as kT (eV).
+    pub fn mean_kt(&self) -> Option<Estimate> {
+        let per_kinetic = observe::kt(1.0, self.degrees_of_freedom);
+        Some(self.kinetic.mean()?.scaled(per_kinetic))
+    }
+}
+
+/// The record of a run, shared between the one who keeps it and those who show it.
+#[derive(Debug, Clone)]
+pub struct Energies(Rc<RefCell<EnergyRecord>>);
+
+impl Energies {
+    /// Shares a record: a fresh one, or one from a checkpoint.
+    pub fn new(record: EnergyRecord) -> Self {
+        Self(Rc::new(RefCell::new(record)))
+    }
+
+    /// The record as it is now.
+    pub fn read<T>(&self, look: impl FnOnce(&EnergyRecord) -> T) -> T {
+        look(&self.0.borrow())
+    }
+
+    fn add(&self, snapshot: &Snapshot) {
+        self.0.borrow_mut().add(snapshot);
+    }
+}
+
+/// Keeps the record of energies and compares the drift with its limit.
+#[derive(Debug)]
+pub struct DriftMonitor {
+    energies: Energies,
+    stretch: u64,
+    limit: Option<f64>,
+    action: Action,
+    told: bool,
+}
+
+impl DriftMonitor {
+    /// Samples into `energies`, one in every `stretch` steps (see [`stretch`]).
+    pub fn new(energies: Energies, stretch: u64, monitor: &MonitorPlan) -> Self {
+        Self {
+            energies,
+            stretch: stretch.max(1),
+            limit: monitor.drift,
+            action: monitor.action,
+            told: false,
+        }
+    }
+
+    /// The step at which the stretch of this number is sampled.
+    fn sample(&self, number: u64) -> u64 {
+        /// Sets these bits apart from the noise of the dynamics.
+        const KEY: [u32; 2] = [0x6472_6966, 0x7400_0000];
+        let word = philox([number as u32, (number >> 32) as u32, 0, 0], KEY)[0];
+        (number.saturating_mul(self.stretch)).saturating_add(u64::from(word) % self.stretch)
+    }
+
+    /// What is wrong with the drift, if something is.
+    fn judge(&self) -> Option<String> {
+        let limit = self.limit?;
+        self.energies.read(|record| {
+            let span = record.conserved.span();
+            if record.conserved.count() < FEWEST_SAMPLES || span < FIRST_VERDICT_PS * PICOSECOND {
+                return None;
+            }
+            let drift = record.drift()?;
+            (drift.value.abs() - CERTAIN * drift.error > limit).then(|| {
+                format!(
+                    "the energy drifts by {:+.4} +- {:.4} meV/atom/ps, beyond the limit of {} \
+                     ([monitor] drift), seen over {:.3} ps: use a smaller timestep",
+                    drift.value / MEV_PER_PS,
+                    drift.error / MEV_PER_PS,
+                    round(limit / MEV_PER_PS),
+                    span / PICOSECOND
+                )
+            })
+        })
+    }
+}
+
+impl Reporter for DriftMonitor {
+    fn next(&self, step: u64) -> u64 {
+        let number = step / self.stretch;
+        let here = self.sample(number);
+        match here >= step {
+            true => here,
+            false => self.sample(number.saturating_add(1)),
+        }
+    }
+
+    fn wants(&self) -> Fields {
+        Fields::NONE
+    }
+
+    fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
+        self.energies.add(snapshot);
+        if self.told {
+            return Ok(Signal::Continue);
+        }
+        let Some(fault) = self.judge() else {
+            return Ok(Signal::Continue);
+        };
+        self.told = true;
+        let fault = format!("step {}: {fault}", snapshot.step);
+        Ok(match self.action {
+            Action::Warn => Signal::Warn(fault),
+            Action::Stop => Signal::Stop(fault),
+        })
+    }
+}
+
+/// Steps in which one sample is taken, for a run of so many steps of `timestep` (internal time).
+pub fn stretch(timestep: f64, steps: u64) -> u64 {
+    let natural = (STRETCH_FS * FEMTOSECOND / timestep).round() as u64;
+    natural.min(steps / SAMPLES).max(1)
+}

@@ -1,0 +1,116 @@
+//! The progress bar: steps done and left, speed, temperature and drift, where stderr is a terminal.
+
+use std::time::{Duration, Instant};
+
+use super::console::Console;
+use super::drift::Energies;
+use super::text::significant;
+use super::{Reporter, Signal};
+use crate::Result;
+use crate::core::{Fields, Snapshot, observe};
+use crate::units::{KELVIN, MEV_PER_PS, NANOSECOND};
+
+/// Time between two looks: seldom enough to cost nothing, often enough to look alive.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Moves the progress bar.
+pub struct Progress {
+    console: Console,
+    energies: Energies,
+    timestep: f64,
+    /// The step at which to look next; found from the speed so far.
+    due: u64,
+    /// Step and moment of the first look.
+    began: Option<(u64, Instant)>,
+    /// Step and moment of the last look.
+    last: Option<(u64, Instant)>,
+}
+
+impl Progress {
+    /// Moves the bar of `console` for a run in steps of `timestep` (internal time).
+    pub fn new(console: &Console, energies: &Energies, timestep: f64) -> Self {
+        Self {
+            console: console.clone(),
+            energies: energies.clone(),
+            timestep,
+            due: 0,
+            began: None,
+            last: None,
+        }
+    }
+
+    /// The step that is reached about [`INTERVAL`] after `step`.
+    fn after(&self, step: u64, now: Instant) -> u64 {
+        let Some((before, moment)) = self.last else {
+            return step + 1;
+        };
+        let (steps, elapsed) = (step - before, (now - moment).as_secs_f64());
+        let fit = steps as f64 * INTERVAL.as_secs_f64() / elapsed.max(1e-9);
+        // The first steps are slow (warming up): approach the speed in powers of two.
+        step + (fit as u64).clamp(1, 2 * steps.max(1))
+    }
+
+    fn message(&self, snapshot: &Snapshot, now: Instant) -> String {
+        let mut parts = Vec::new();
+        if let Some((step, moment)) = self.began
+            && snapshot.step > step
+        {
+            let rate = (snapshot.step - step) as f64 / (now - moment).as_secs_f64().max(1e-9);
+            parts.push(format!("{} steps/s", significant(rate, 3)));
+            parts.push(format!(
+                "{} ns/day",
+                significant(ns_per_day(rate, self.timestep), 3)
+            ));
+        }
+        self.energies.read(|record| {
+            let kt = observe::kt(snapshot.observables.kinetic, record.degrees_of_freedom);
+            parts.push(format!("{:.0} K", kt / KELVIN));
+            if let Some(drift) = record.drift() {
+                parts.push(format!(
+                    "drift {:+.4} meV/atom/ps",
+                    drift.value / MEV_PER_PS
+                ));
+            }
+        });
+        parts.join(", ")
+    }
+}
+
+/// Nanoseconds a day at so many steps a second of `timestep` (internal time).
+pub fn ns_per_day(steps_per_second: f64, timestep: f64) -> f64 {
+    const SECONDS: f64 = 86_400.0;
+    steps_per_second * SECONDS * timestep / NANOSECOND
+}
+
+impl Reporter for Progress {
+    fn next(&self, step: u64) -> u64 {
+        match self.console.bar().is_hidden() {
+            true => u64::MAX,
+            false => self.due.max(step),
+        }
+    }
+
+    fn wants(&self) -> Fields {
+        Fields::NONE
+    }
+
+    fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
+        let now = Instant::now();
+        let bar = self.console.bar();
+        if self.began.is_none() {
+            self.began = Some((snapshot.step, now));
+            bar.set_position(snapshot.step);
+            bar.reset_eta();
+        }
+        bar.set_message(self.message(snapshot, now));
+        bar.set_position(snapshot.step);
+        self.due = self.after(snapshot.step, now);
+        self.last = Some((snapshot.step, now));
+        Ok(Signal::Continue)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.console.clear();
+        Ok(())
+    }
+}

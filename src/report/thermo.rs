@@ -1,0 +1,174 @@
+//! Energies, temperature and pressure over time: a CSV file, and a few of its lines as a live table.
+//!
+//! | column | what |
+//! |---|---|
+//! | `step` | steps taken |
+//! | `time_fs` | simulated time |
+//! | `potential_energy_ev`, `kinetic_energy_ev`, `total_energy_ev` | energies |
+//! | `conserved_energy_ev` | total energy less the heat that the thermostat put in |
+//! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
+//! | `pressure_bar` | instantaneous pressure; only for cells periodic in all directions |
+//! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here and its standard error; empty before there are enough samples |
+//!
+//! Energies are at full precision; every line is complete once it is there.
+
+use std::path::Path;
+
+use super::console::Console;
+use super::drift::Energies;
+use super::file::OutputFile;
+use super::text::{number, round};
+use super::{Reporter, Signal, next_multiple};
+use crate::Result;
+use crate::core::{Cell, Fields, Snapshot, observe};
+use crate::units::{BAR, FEMTOSECOND, KELVIN, MEV_PER_PS, PICOSECOND};
+
+/// Most lines of the live table.
+const MOST_LINES: u64 = 40;
+
+/// The thermo table.
+pub struct Thermo {
+    file: OutputFile,
+    every: u64,
+    shown_every: u64,
+    end: u64,
+    pressure: bool,
+    energies: Energies,
+    console: Console,
+    headed: bool,
+}
+
+/// One line of the table, in the units of its columns.
+struct Line {
+    step: u64,
+    time_fs: f64,
+    energies: [f64; 4],
+    temperature: f64,
+    pressure: Option<f64>,
+    drift: Option<[f64; 2]>,
+}
+
+impl Thermo {
+    /// Creates the file at `path`, for a line `every` so many steps of a run to step `end`.
+    ///
+    /// # Errors
+    /// The file cannot be created, or its first line not be written.
+    pub fn create(
+        path: &Path,
+        (every, end): (u64, u64),
+        cell: &Cell,
+        energies: &Energies,
+        console: &Console,
+    ) -> Result<Self> {
+        let pressure = cell.volume().is_some();
+        let mut file = OutputFile::create(path)?;
+        let header = format!(
+            "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
+             temperature_k,{}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n",
+            if pressure { "pressure_bar," } else { "" }
+        );
+        file.append(header.as_bytes())?;
+        let lines = end.checked_div(every).unwrap_or(0) + 1;
+        Ok(Self {
+            file,
+            every,
+            shown_every: every.saturating_mul(lines.div_ceil(MOST_LINES)),
+            end,
+            pressure,
+            energies: energies.clone(),
+            console: console.clone(),
+            headed: false,
+        })
+    }
+
+    fn line(&self, snapshot: &Snapshot) -> Line {
+        let o = &snapshot.observables;
+        let (atoms_kt, drift) = self.energies.read(|record| {
+            (
+                observe::kt(o.kinetic, record.degrees_of_freedom),
+                record.drift(),
+            )
+        });
+        let pressure = observe::pressure(snapshot, &snapshot.cell).map(|p| p / BAR);
+        Line {
+            step: snapshot.step,
+            time_fs: round(snapshot.time / FEMTOSECOND),
+            energies: [o.potential, o.kinetic, o.total(), o.conserved()],
+            temperature: atoms_kt / KELVIN,
+            pressure: pressure.filter(|_| self.pressure),
+            drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
+        }
+    }
+
+    fn show(&mut self, line: &Line) {
+        if !self.console.is_table() {
+            return;
+        }
+        if !self.headed {
+            self.headed = true;
+            let pressure = if self.pressure { "      P/bar" } else { "" };
+            self.console.line(&format!(
+                "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure} {:>16}",
+                "step", "t/ps", "E_pot/eV", "E_kin/eV", "E_conserved/eV", "T/K", "meV/atom/ps"
+            ));
+        }
+        let pressure = (line.pressure).map_or_else(String::new, |p| format!(" {p:>10.1}"));
+        let drift = (line.drift).map_or_else(String::new, |[d, _]| format!("{d:+.5}"));
+        self.console.line(&format!(
+            "{:>12} {:>12.4} {:>16.6} {:>12.6} {:>16.6} {:>9.2}{pressure} {drift:>16}",
+            line.step,
+            line.time_fs * FEMTOSECOND / PICOSECOND,
+            line.energies[0],
+            line.energies[1],
+            line.energies[3],
+            line.temperature,
+        ));
+    }
+}
+
+impl Line {
+    fn csv(&self) -> Vec<u8> {
+        let mut text = self.step.to_string().into_bytes();
+        let mut put = |value: Option<f64>| {
+            text.push(b',');
+            if let Some(value) = value {
+                number(&mut text, value);
+            }
+        };
+        put(Some(self.time_fs));
+        for energy in self.energies {
+            put(Some(energy));
+        }
+        put(Some(self.temperature));
+        if self.pressure.is_some() {
+            put(self.pressure);
+        }
+        put(self.drift.map(|d| d[0]));
+        put(self.drift.map(|d| d[1]));
+        text.push(b'\n');
+        text
+    }
+}
+
+impl Reporter for Thermo {
+    fn next(&self, step: u64) -> u64 {
+        next_multiple(step, self.every)
+    }
+
+    fn wants(&self) -> Fields {
+        Fields::NONE
+    }
+
+    fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
+        let line = self.line(snapshot);
+        self.file.append(&line.csv())?;
+        if snapshot.step.is_multiple_of(self.shown_every) || snapshot.step == self.end {
+            self.show(&line);
+        }
+        Ok(Signal::Continue)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.file.finish()
+    }
+}

@@ -1,0 +1,231 @@
+//! Trajectories: a reporter that hands frames to a thread, which encodes and writes them while the
+//! run goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use super::dcd::Dcd;
+use super::file::OutputFile;
+use super::xtc::Xtc;
+use super::xyz::{Content, Xyz};
+use super::{Reporter, Signal, next_multiple};
+use crate::config::plan::{TrajectoryFormat, TrajectoryPlan};
+use crate::core::{Cell, Fields, Observables, Snapshot, System};
+use crate::{Error, Result};
+
+/// Frames on their way to the file: one being written, one waiting. The run waits when there are more.
+const FRAMES_IN_FLIGHT: usize = 2;
+
+/// Turns frames into the bytes of a file format.
+pub trait Encoder: Send {
+    /// Appends the bytes of one frame, for the first one with the file's header before it.
+    ///
+    /// # Errors
+    /// The format cannot hold the frame.
+    fn encode(&mut self, frame: &Snapshot, out: &mut Vec<u8>) -> Result<()>;
+
+    /// What a new frame changes in the header: offsets in the file and the bytes there.
+    fn amendments(&self) -> Vec<(u64, [u8; 4])> {
+        Vec::new()
+    }
+}
+
+/// A trajectory file, written by a thread of its own. The file is complete after every frame.
+pub struct Trajectory {
+    path: PathBuf,
+    every: u64,
+    wants: Fields,
+    frames: Option<SyncSender<Snapshot>>,
+    used: Receiver<Snapshot>,
+    writer: Option<JoinHandle<Result<()>>>,
+}
+
+impl Trajectory {
+    /// Creates the file at `path`, for frames of `system` in steps of `timestep` (internal time).
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub fn create(
+        path: &Path,
+        plan: &TrajectoryPlan,
+        system: &System,
+        timestep: f64,
+    ) -> Result<Self> {
+        let content = Content {
+            velocities: plan.velocities,
+            forces: plan.forces,
+            wrap: plan.wrap,
+        };
+        let (encoder, wants): (Box<dyn Encoder>, Fields) = match plan.format {
+            TrajectoryFormat::Xyz => (Box::new(Xyz::new(system, content)), content.fields()),
+            TrajectoryFormat::Dcd => (
+                Box::new(Dcd::new(plan.every, timestep, plan.wrap)),
+                POSITIONS,
+            ),
+            TrajectoryFormat::Xtc => (Box::new(Xtc::new(plan.wrap)), POSITIONS),
+        };
+        let file = OutputFile::create(path)?;
+        let (frames, inbox) = sync_channel(FRAMES_IN_FLIGHT - 1);
+        let (recycle, used) = sync_channel(FRAMES_IN_FLIGHT + 1);
+        let writer = std::thread::Builder::new()
+            .name("trajectory".to_owned())
+            .spawn(move || write_all(file, encoder, &inbox, &recycle))
+            .map_err(|e| Error::run(format!("cannot start a thread: {e}")))?;
+        Ok(Self {
+            path: path.to_owned(),
+            every: plan.every,
+            wants,
+            frames: Some(frames),
+            used,
+            writer: Some(writer),
+        })
+    }
+
+    /// Closes the channel and waits for the thread; its error is told once.
+    fn close(&mut self) -> Result<()> {
+        self.frames = None;
+        match self.writer.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(Error::run(format!(
+                "writing {} failed unexpectedly",
+                self.path.display()
+            ))),
+        }
+    }
+}
+
+const POSITIONS: Fields = Fields {
+    positions: true,
+    velocities: false,
+    forces: false,
+};
+
+impl Reporter for Trajectory {
+    fn next(&self, step: u64) -> u64 {
+        next_multiple(step, self.every)
+    }
+
+    fn wants(&self) -> Fields {
+        self.wants
+    }
+
+    fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
+        let mut frame = self.used.try_recv().unwrap_or_else(|_| blank());
+        copy(snapshot, self.wants, &mut frame);
+        let sent = self.frames.as_ref().map(|frames| frames.send(frame));
+        match sent {
+            Some(Ok(())) => Ok(Signal::Continue),
+            // The thread ended early: it has an error to tell.
+            _ => self.close().map(|()| Signal::Continue),
+        }
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.close()
+    }
+}
+
+impl Drop for Trajectory {
+    /// A run that failed before it began: the file must be closed before anyone removes it.
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
+/// The thread: encodes and writes every frame, then completes the file.
+fn write_all(
+    mut file: OutputFile,
+    mut encoder: Box<dyn Encoder>,
+    inbox: &Receiver<Snapshot>,
+    recycle: &SyncSender<Snapshot>,
+) -> Result<()> {
+    let mut bytes = Vec::new();
+    for frame in inbox {
+        bytes.clear();
+        (encoder.encode(&frame, &mut bytes)).map_err(|e| e.within(file.path().display()))?;
+        file.append(&bytes)?;
+        for (offset, bytes) in encoder.amendments() {
+            file.amend(offset, &bytes)?;
+        }
+        // Nobody takes it back where the run is over.
+        let _ = recycle.try_send(frame);
+    }
+    file.finish()
+}
+
+/// A frame without anything in it.
+fn blank() -> Snapshot {
+    Snapshot {
+        step: 0,
+        time: 0.0,
+        cell: Cell::open(),
+        observables: Observables {
+            potential: 0.0,
+            kinetic: 0.0,
+            heat: 0.0,
+            momentum: Default::default(),
+            strain_derivative: Default::default(),
+        },
+        positions: Vec::new(),
+        velocities: Vec::new(),
+        forces: Vec::new(),
+    }
+}
+
+/// Copies the wanted part of a snapshot, into the memory that `to` has already.
+fn copy(from: &Snapshot, wants: Fields, to: &mut Snapshot) {
+    to.step = from.step;
+    to.time = from.time;
+    to.cell.clone_from(&from.cell);
+    to.observables = from.observables;
+    for (wanted, source, target) in [
+        (wants.positions, &from.positions, &mut to.positions),
+        (wants.velocities, &from.velocities, &mut to.velocities),
+        (wants.forces, &from.forces, &mut to.forces),
+    ] {
+        target.clear();
+        if wanted {
+            target.extend_from_slice(source);
+        }
+    }
+}
+
+/// File names for trajectories, in their order: `traj.dcd`, and `traj_2.dcd` for a second one of the
+/// same format.
+pub fn names(plans: &[TrajectoryPlan]) -> Vec<String> {
+    let of = |k: usize| {
+        let extension = extension(plans[k].format);
+        let same = |plan: &&TrajectoryPlan| plan.format == plans[k].format;
+        match plans[..k].iter().filter(same).count() {
+            0 => format!("traj.{extension}"),
+            before => format!("traj_{}.{extension}", before + 1),
+        }
+    };
+    (0..plans.len()).map(of).collect()
+}
+
+/// The usual ending of a format's files.
+pub fn extension(format: TrajectoryFormat) -> &'static str {
+    match format {
+        TrajectoryFormat::Xyz => "xyz",
+        TrajectoryFormat::Dcd => "dcd",
+        TrajectoryFormat::Xtc => "xtc",
+    }
+}
+
+/// Bytes that a trajectory of `atoms` atoms over `steps` steps takes at least. Text is taken at 17
+/// characters a number, XTC at 3.5 bytes an atom, which dense liquids come down to.
+pub fn least_bytes(plan: &TrajectoryPlan, atoms: usize, steps: u64) -> u64 {
+    let columns = match plan.format {
+        TrajectoryFormat::Xyz => {
+            51 + 102 * u64::from(plan.velocities) + 51 * u64::from(plan.forces)
+        }
+        TrajectoryFormat::Dcd => 12,
+        TrajectoryFormat::Xtc if atoms <= 9 => 12,
+        TrajectoryFormat::Xtc => 4,
+    };
+    let frames = steps.checked_div(plan.every).unwrap_or(0).saturating_add(1);
+    frames.saturating_mul(columns.saturating_mul(atoms as u64))
+}

@@ -1,0 +1,186 @@
+//! Extended XYZ: text with everything in it, at full precision.
+//!
+//! The comment line holds `Lattice` (vectors one after the other, angstrom) where there is a cell,
+//! `Properties`, `pbc`, `energy` (eV), `step` and `time` (fs). Columns:
+//!
+//! | column | what | unit | read as |
+//! |---|---|---|---|
+//! | `species` | element symbol | | by all |
+//! | `pos` | position | angstrom | by all |
+//! | `velo` | velocity | angstrom / fs | OVITO's Velocity; an array of ASE |
+//! | `momenta` | momentum | sqrt(u eV) | what ASE's `get_velocities` and `get_temperature` use |
+//! | `forces` | force | eV / angstrom | ASE's `get_forces`, OVITO's Force |
+//! | `masses` | mass, where one is not the standard one | u | ASE's `get_masses` |
+//!
+//! Velocities come twice because ASE gives zeros, without a word, where there are no `momenta`.
+//! With forces in a cell that is periodic in all directions comes `stress` (eV / angstrom^3, positive
+//! for a stretched cell, as ASE has it). Numbers are the shortest that read back as the same f64.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::file;
+use super::text::{number, round};
+use super::trajectory::Encoder;
+use crate::Result;
+use crate::core::{Fields, Mat3, Snapshot, System, Vec3, elements};
+use crate::units::{ANGSTROM_PER_FS, FEMTOSECOND};
+
+/// What of a frame is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// Velocities and momenta.
+    pub velocities: bool,
+    /// Forces and stress.
+    pub forces: bool,
+    /// Whether atoms are moved into the cell along its periodic directions.
+    pub wrap: bool,
+}
+
+impl Content {
+    /// All there is, positions unwrapped: enough to start again from.
+    pub const ALL: Self = Self {
+        velocities: true,
+        forces: true,
+        wrap: false,
+    };
+
+    /// The arrays that this needs.
+    pub fn fields(self) -> Fields {
+        Fields {
+            positions: true,
+            velocities: self.velocities,
+            forces: self.forces,
+        }
+    }
+}
+
+/// Writes frames of one system.
+#[derive(Debug, Clone)]
+pub struct Xyz {
+    system: System,
+    content: Content,
+    masses: bool,
+}
+
+impl Xyz {
+    /// A writer of frames of `system`.
+    pub fn new(system: &System, content: Content) -> Self {
+        let standard = |(z, m): (&u8, &f64)| elements::mass(*z) == Some(*m);
+        Self {
+            masses: !system.species.iter().zip(&system.masses).all(standard),
+            system: system.clone(),
+            content,
+        }
+    }
+
+    /// Appends one frame, which must hold the arrays of [`Content::fields`].
+    pub fn write_frame(&self, frame: &Snapshot, out: &mut Vec<u8>) {
+        let atoms = self.system.len();
+        // Room for 18 digits, sign, point and blank, so that it is allocated once.
+        out.reserve(256 + atoms * (3 + 21 * 3 * (1 + 2 * usize::from(self.content.velocities))));
+        out.extend_from_slice(atoms.to_string().as_bytes());
+        out.push(b'\n');
+        self.write_comment(frame, out);
+        for i in 0..atoms {
+            let position = match self.content.wrap {
+                true => frame.cell.wrap(&frame.positions[i]),
+                false => frame.positions[i],
+            };
+            out.extend_from_slice(elements::symbol(self.system.species[i]).as_bytes());
+            vector(out, &position);
+            if self.content.velocities {
+                let velocity = &frame.velocities[i];
+                vector(out, &(velocity / ANGSTROM_PER_FS));
+                vector(out, &(self.system.masses[i] * velocity));
+            }
+            if self.content.forces {
+                vector(out, &frame.forces[i]);
+            }
+            if self.masses {
+                out.push(b' ');
+                number(out, self.system.masses[i]);
+            }
+            out.push(b'\n');
+        }
+    }
+
+    fn write_comment(&self, frame: &Snapshot, out: &mut Vec<u8>) {
+        if frame.cell.is_given() {
+            matrix(out, "Lattice", frame.cell.vectors());
+        }
+        out.extend_from_slice(b"Properties=species:S:1:pos:R:3");
+        if self.content.velocities {
+            out.extend_from_slice(b":velo:R:3:momenta:R:3");
+        }
+        if self.content.forces {
+            out.extend_from_slice(b":forces:R:3");
+        }
+        if self.masses {
+            out.extend_from_slice(b":masses:R:1");
+        }
+        let pbc = frame.cell.periodic().map(|p| if p { 'T' } else { 'F' });
+        let _ = write!(out, " pbc=\"{} {} {}\" energy=", pbc[0], pbc[1], pbc[2]);
+        number(out, frame.observables.potential);
+        if let (true, Some(volume)) = (self.content.forces, frame.cell.volume()) {
+            out.push(b' ');
+            matrix(
+                out,
+                "stress",
+                &(frame.observables.strain_derivative / volume),
+            );
+        } else {
+            out.push(b' ');
+        }
+        let _ = write!(out, "step={} time=", frame.step);
+        number(out, round(frame.time / FEMTOSECOND));
+        out.extend_from_slice(b" time_unit=fs");
+        if self.content.velocities {
+            out.extend_from_slice(b" velo_unit=A/fs");
+        }
+        out.push(b'\n');
+    }
+}
+
+impl Encoder for Xyz {
+    fn encode(&mut self, frame: &Snapshot, out: &mut Vec<u8>) -> Result<()> {
+        self.write_frame(frame, out);
+        Ok(())
+    }
+}
+
+/// Writes one frame, with all that it holds, as a file of its own, such as the last good frame of a
+/// broken run.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save(path: &Path, system: &System, frame: &Snapshot) -> Result<()> {
+    let content = Content {
+        velocities: !frame.velocities.is_empty(),
+        forces: !frame.forces.is_empty(),
+        wrap: false,
+    };
+    let mut text = Vec::new();
+    Xyz::new(system, content).write_frame(frame, &mut text);
+    file::replace(path, &text)
+}
+
+fn matrix(out: &mut Vec<u8>, key: &str, matrix: &Mat3) {
+    let _ = write!(out, "{key}=\"");
+    for row in 0..3 {
+        for column in 0..3 {
+            if (row, column) != (0, 0) {
+                out.push(b' ');
+            }
+            number(out, matrix[(row, column)]);
+        }
+    }
+    out.extend_from_slice(b"\" ");
+}
+
+fn vector(out: &mut Vec<u8>, vector: &Vec3) {
+    for component in vector.iter() {
+        out.push(b' ');
+        number(out, *component);
+    }
+}

@@ -1,0 +1,172 @@
+//! The run's own directory: whose files go, whose stay.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use mdrun::Error;
+use mdrun::report::RunDirectory;
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    (fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+fn refused(path: &Path, force: bool) -> String {
+    match RunDirectory::create(path, force) {
+        Err(Error::Input(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A finished run with a stranger's file beside it.
+fn run_in(path: &Path) {
+    RunDirectory::create(path, false).unwrap().keep().unwrap();
+    for name in [
+        "run.json",
+        "thermo.csv",
+        "traj.dcd",
+        "traj_12.xyz",
+        "topology.pdb",
+    ] {
+        fs::write(path.join(name), "old").unwrap();
+    }
+    for name in ["analysis.py", "traj_best.xyz", "trajectory.xyz", "notes"] {
+        fs::write(path.join(name), "mine").unwrap();
+    }
+}
+
+#[test]
+fn a_run_that_never_begins_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("a/b/run");
+    {
+        let directory = RunDirectory::create(&path, false).unwrap();
+        fs::write(directory.path().join("traj.xtc"), "begun").unwrap();
+    }
+    assert!(names(root.path()).is_empty());
+    let path = RunDirectory::create(&path, false).unwrap().keep().unwrap();
+    assert!(path.join("run.json").exists());
+}
+
+#[test]
+fn a_run_is_not_overwritten_unless_forced() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    run_in(&path);
+    let before = names(&path);
+    let message = refused(&path, false);
+    assert!(
+        message.contains("holds a run already (run.json)"),
+        "{message}"
+    );
+    assert!(message.contains("--force"), "{message}");
+    assert_eq!(names(&path), before);
+
+    let directory = RunDirectory::create(&path, true).unwrap();
+    fs::write(path.join("thermo.csv"), "new").unwrap();
+    directory.keep().unwrap();
+    let strangers = ["analysis.py", "traj_best.xyz", "trajectory.xyz", "notes"];
+    let own = ["run.json", "thermo.csv"];
+    assert_eq!(names(&path), set(&[&strangers[..], &own[..]].concat()));
+    assert_eq!(fs::read_to_string(path.join("thermo.csv")).unwrap(), "new");
+}
+
+/// Replaced is only what a run that has begun replaces.
+#[test]
+fn a_forced_run_that_never_begins_gives_the_old_one_back() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    run_in(&path);
+    let before = names(&path);
+    {
+        let _directory = RunDirectory::create(&path, true).unwrap();
+        assert!(!path.join("thermo.csv").exists());
+        fs::write(path.join("thermo.csv"), "new").unwrap();
+        fs::write(path.join("traj.xyz"), "new").unwrap();
+    }
+    assert_eq!(names(&path), before);
+    for name in ["run.json", "thermo.csv", "traj.dcd"] {
+        assert_eq!(fs::read_to_string(path.join(name)).unwrap(), "old");
+    }
+}
+
+/// A replacement that was killed while it started does not bar the way for ever.
+#[test]
+fn what_a_killed_start_left_aside_is_cleared() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    run_in(&path);
+    std::mem::forget(RunDirectory::create(&path, true).unwrap());
+    assert!(path.join(".replaced/traj.dcd").exists());
+    RunDirectory::create(&path, true).unwrap().keep().unwrap();
+    assert!(!path.join(".replaced").exists());
+}
+
+#[test]
+fn a_directory_with_strangers_only_is_taken_and_left_to_them() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("notes"), "mine").unwrap();
+    drop(RunDirectory::create(root.path(), false).unwrap());
+    assert_eq!(names(root.path()), set(&["notes"]));
+    RunDirectory::create(root.path(), false)
+        .unwrap()
+        .keep()
+        .unwrap();
+    assert_eq!(names(root.path()), set(&["notes", "run.json"]));
+}
+
+#[test]
+fn two_runs_do_not_share_a_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    let _first = RunDirectory::create(&path, false).unwrap();
+    assert!(refused(&path, false).contains("holds a run already"));
+}
+
+#[test]
+fn places_that_cannot_be_written_to_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(refused(&file, false).contains("is a file; choose another one"));
+    let below = file.join("run");
+    let message = refused(&below, true);
+    assert!(
+        message.contains("cannot make the output directory"),
+        "{message}"
+    );
+    assert!(message.contains(below.to_str().unwrap()), "{message}");
+    assert_eq!(names(root.path()), set(&["file"]));
+    // Nobody can make files in the kernel's own file system, not even the superuser.
+    if Path::new("/proc/sys").is_dir() {
+        let message = refused(Path::new("/proc/sys/run"), false);
+        assert!(
+            message.contains("cannot make the output directory"),
+            "{message}"
+        );
+        let message = refused(Path::new("/proc/sys"), false);
+        assert!(message.contains("cannot write to /proc/sys"), "{message}");
+    }
+}
+
+#[test]
+fn a_disk_without_room_is_noticed_before_the_run() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = RunDirectory::create(&root.path().join("run"), false).unwrap();
+    directory.check_room(1).unwrap();
+    match directory.check_room(1 << 60) {
+        Err(Error::Input(message)) => {
+            assert!(
+                message.contains("at least 1153 PB, the disk has"),
+                "{message}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
