@@ -2,8 +2,8 @@
 
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::neighbors::Pairs;
-use mdrun::potential::lennard_jones::LennardJones;
 use mdrun::potential::Evaluation;
+use mdrun::potential::lennard_jones::LennardJones;
 
 use super::subjects::{CUTOFF, EPSILON, SIGMA, argon_potential};
 

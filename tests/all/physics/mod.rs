@@ -1,14 +1,15 @@
 //! Physics: what must hold of any engine is one body of tests (`bodies`), run for every subject.
 
 mod allocations;
-mod bodies;
+pub mod bodies;
 mod doubles;
 mod host_engine;
 mod langevin;
 mod lennard_jones;
+mod molecules;
 mod noise;
 mod nve;
 mod simulation;
-mod statistics;
-mod subjects;
+pub mod statistics;
+pub mod subjects;
 mod velocities;
