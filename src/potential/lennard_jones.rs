@@ -30,8 +30,17 @@ pub struct LennardJones {
     epsilon: f64,
     sigma: f64,
     cutoff: f64,
-    /// What each receiver adds: energy, strain derivative.
-    shares: Vec<(f64, Mat3)>,
+    /// What each receiver adds.
+    shares: Vec<Share>,
+}
+
+/// What the pairs of one receiver add to the whole.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    /// Half of their energy (eV).
+    energy: f64,
+    /// Half of their strain derivative (eV).
+    strain: Mat3,
 }
 
 impl LennardJones {
@@ -83,7 +92,7 @@ impl LennardJones {
     }
 
     /// Force on one receiver, and its half of the energy and strain derivative of its pairs.
-    fn receiver(&self, pairs: &Pairs, receiver: usize) -> (Vec3, (f64, Mat3)) {
+    fn receiver(&self, pairs: &Pairs, receiver: usize) -> (Vec3, Share) {
         let (mut force, mut energy, mut strain) = (Vec3::zeros(), 0.0, Mat3::zeros());
         for p in pairs.row(receiver) {
             let (u, slope) = self.pair(pairs.distances[p]);
@@ -93,7 +102,14 @@ impl LennardJones {
             energy += 0.5 * u;
             strain += 0.5 * vector * pull.transpose();
         }
-        (force, (energy, strain))
+        (force, Share { energy, strain })
+    }
+
+    /// Receivers from `first` on.
+    fn receivers(&self, pairs: &Pairs, first: usize, forces: &mut [Vec3], shares: &mut [Share]) {
+        for (k, (force, share)) in forces.iter_mut().zip(shares).enumerate() {
+            (*force, *share) = self.receiver(pairs, first + k);
+        }
     }
 }
 
@@ -103,24 +119,24 @@ impl Potential for LennardJones {
     }
 
     fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
-        let atoms = pairs.atoms();
-        let mut shares = std::mem::take(&mut self.shares);
-        shares.resize(atoms, (0.0, Mat3::zeros()));
-        out.forces.resize(atoms, Vec3::zeros());
-        let rows = |(chunk, (forces, shares)): (usize, (&mut [Vec3], &mut [(f64, Mat3)]))| {
-            for (k, (force, share)) in forces.iter_mut().zip(shares).enumerate() {
-                (*force, *share) = self.receiver(pairs, chunk * CHUNK + k);
-            }
+        let nothing = Share {
+            energy: 0.0,
+            strain: Mat3::zeros(),
         };
+        let mut shares = std::mem::take(&mut self.shares);
+        shares.resize(pairs.atoms(), nothing);
+        out.forces.resize(pairs.atoms(), Vec3::zeros());
         if pairs.len() < PARALLEL {
-            rows((0, (&mut out.forces, &mut shares)));
+            self.receivers(pairs, 0, &mut out.forces, &mut shares);
         } else {
-            let chunks = out.forces.par_chunks_mut(CHUNK);
-            let chunks = chunks.zip(shares.par_chunks_mut(CHUNK));
-            chunks.enumerate().for_each(rows);
+            let forces = out.forces.par_chunks_mut(CHUNK);
+            let chunks = forces.zip(shares.par_chunks_mut(CHUNK)).enumerate();
+            chunks.for_each(|(k, (forces, shares))| {
+                self.receivers(pairs, k * CHUNK, forces, shares);
+            });
         }
-        out.energy = shares.iter().map(|s| s.0).sum();
-        out.strain_derivative = shares.iter().map(|s| s.1).sum();
+        out.energy = shares.iter().map(|s| s.energy).sum();
+        out.strain_derivative = shares.iter().map(|s| s.strain).sum();
         self.shares = shares;
         Ok(())
     }

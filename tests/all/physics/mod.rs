@@ -1,1 +1,15 @@
-//! What the dynamics must obey, whatever the engine.
+//! Physics: what must hold of any engine is one body of tests (`bodies`), run for every subject.
+
+mod allocations;
+pub mod bodies;
+mod doubles;
+mod host_engine;
+mod langevin;
+mod lennard_jones;
+mod molecules;
+mod noise;
+mod nve;
+mod simulation;
+pub mod statistics;
+pub mod subjects;
+mod velocities;

@@ -1,0 +1,237 @@
+//! Potentials, an engine and a reporter made for tests.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+
+use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
+use mdrun::engine::{Engine, Flags, Limits, Outcome, Statistics};
+use mdrun::integrate::{Integrator, Op};
+use mdrun::neighbors::Pairs;
+use mdrun::potential::{Evaluation, Potential};
+use mdrun::report::{Reporter, Signal, next_multiple};
+use mdrun::{Error, Result};
+
+/// No interaction.
+pub struct Free;
+
+impl Potential for Free {
+    fn cutoff(&self) -> f64 {
+        1.0
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        *out = Evaluation::zeros(pairs.atoms());
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "nothing".into()
+    }
+}
+
+/// Springs without length between all atoms within 1000 A: u = k r^2 / 2.
+pub struct Springs {
+    /// k (eV / angstrom^2).
+    pub stiffness: f64,
+}
+
+impl Potential for Springs {
+    fn cutoff(&self) -> f64 {
+        1000.0
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        *out = Evaluation::zeros(pairs.atoms());
+        for (p, r) in pairs.vectors.iter().enumerate() {
+            out.energy += 0.25 * self.stiffness * r.norm_squared();
+            out.forces[pairs.receivers[p] as usize] += self.stiffness * r;
+            out.strain_derivative += 0.5 * self.stiffness * r * r.transpose();
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "springs".into()
+    }
+}
+
+/// Free atoms, except that something is not a number as soon as two are closer than a distance.
+pub struct Hole {
+    /// That distance (angstrom).
+    pub distance: f64,
+    /// Whether it is the energy alone, or the forces on the two atoms too.
+    pub energy_only: bool,
+}
+
+impl Potential for Hole {
+    fn cutoff(&self) -> f64 {
+        2.0 * self.distance
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        *out = Evaluation::zeros(pairs.atoms());
+        for (p, distance) in pairs.distances.iter().enumerate() {
+            if *distance < self.distance {
+                out.energy = f64::NAN;
+                if !self.energy_only {
+                    out.forces[pairs.receivers[p] as usize].y = f64::INFINITY;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "a hole".into()
+    }
+}
+
+/// An engine whose pairs give out now and then: blocks end early, in a state that is wrong.
+pub struct Flaky {
+    pub inner: Box<dyn Engine>,
+    pub flag: Flags,
+    /// Failures of the present block still to come.
+    pub failures: u32,
+    pub blocks: u32,
+    /// Failures of each of four blocks in turn.
+    pub pattern: [u32; 4],
+    /// Whether it was rolled back since the last failure, and rebuilt since that.
+    pub ready: bool,
+}
+
+impl Flaky {
+    pub fn new(inner: Box<dyn Engine>, flag: Flags) -> Self {
+        Self {
+            inner,
+            flag,
+            failures: 0,
+            blocks: 0,
+            pattern: [2, 0, 1, 3],
+            ready: true,
+        }
+    }
+}
+
+impl Engine for Flaky {
+    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
+        assert!(self.ready, "run again without rollback and rebuild");
+        if self.failures == 0 {
+            return self.inner.run(program, steps);
+        }
+        self.failures -= 1;
+        self.ready = false;
+        let wrong = Integrator(vec![
+            Op::Noise { c: 0.5, kt: 0.01 },
+            Op::Drift(0.1),
+            Op::Forces,
+        ]);
+        let steps = steps.start..steps.start + (steps.end - steps.start).div_ceil(2);
+        let mut outcome = self.inner.run(&wrong, steps)?;
+        outcome.flags = outcome.flags.union(self.flag);
+        Ok(outcome)
+    }
+
+    fn save(&mut self) {
+        self.failures = self.pattern[self.blocks as usize % 4];
+        self.blocks += 1;
+        self.inner.save();
+    }
+
+    fn rollback(&mut self) {
+        self.inner.rollback();
+    }
+
+    fn rebuild(&mut self) -> Result<()> {
+        self.ready = true;
+        self.inner.rebuild()
+    }
+
+    fn watch(&mut self, limits: Limits) {
+        self.inner.watch(limits);
+    }
+
+    fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
+        self.inner.snapshot(want)
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.inner.statistics()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+/// What a [`Recorder`] saw.
+#[derive(Default)]
+pub struct Seen {
+    pub snapshots: Vec<Snapshot>,
+    pub finished: u32,
+}
+
+/// A reporter that keeps what it sees.
+pub struct Recorder {
+    pub every: u64,
+    pub wants: Fields,
+    /// What it answers at a step.
+    pub answer: fn(u64) -> Result<Signal>,
+    pub seen: Rc<RefCell<Seen>>,
+}
+
+impl Recorder {
+    /// Looks at everything every so many steps.
+    pub fn new(every: u64) -> (Self, Rc<RefCell<Seen>>) {
+        let seen = Rc::new(RefCell::new(Seen::default()));
+        let recorder = Self {
+            every,
+            wants: Fields::ALL,
+            answer: |_| Ok(Signal::Continue),
+            seen: Rc::clone(&seen),
+        };
+        (recorder, seen)
+    }
+}
+
+impl Reporter for Recorder {
+    fn next(&self, step: u64) -> u64 {
+        next_multiple(step, self.every)
+    }
+
+    fn wants(&self) -> Fields {
+        self.wants
+    }
+
+    fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
+        self.seen.borrow_mut().snapshots.push(snapshot.clone());
+        (self.answer)(snapshot.step)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.seen.borrow_mut().finished += 1;
+        Ok(())
+    }
+}
+
+/// A full disk.
+pub fn full(_: u64) -> Result<Signal> {
+    Err(Error::run("no space left"))
+}
+
+/// Every bit of a snapshot.
+pub fn bits(snapshot: &Snapshot) -> Vec<u64> {
+    let o = &snapshot.observables;
+    let mut bits = vec![
+        snapshot.step,
+        snapshot.time.to_bits(),
+        o.potential.to_bits(),
+        o.kinetic.to_bits(),
+        o.heat.to_bits(),
+    ];
+    let vectors = [&snapshot.positions, &snapshot.velocities, &snapshot.forces];
+    let vectors = vectors.into_iter().flatten().chain([&o.momentum]);
+    bits.extend(vectors.flat_map(Vec3::iter).map(|x| x.to_bits()));
+    bits.extend(Mat3::iter(&o.strain_derivative).map(|x| x.to_bits()));
+    bits
+}

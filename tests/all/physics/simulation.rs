@@ -1,0 +1,409 @@
+//! The loop: blocks, reruns, reports and ends.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mdrun::Error;
+use mdrun::core::rng::Noise;
+use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
+use mdrun::engine::{Engine, Flags, HostEngine, Limits, Start, Watched};
+use mdrun::integrate;
+use mdrun::report::{Reporter, Signal};
+use mdrun::simulation::{Finish, Simulation, Warning};
+
+use super::doubles::{Flaky, Hole, Recorder, Seen, bits, full};
+use super::subjects::{FS, argon};
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// A Langevin run of argon to step `end`.
+fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
+    let subject = argon();
+    Simulation {
+        engine,
+        program: integrate::langevin(subject.timestep, subject.kt, 1.0 / (200.0 * FS))
+            .remove_drift(5),
+        limits: Limits::default(),
+        reporters: Vec::new(),
+        step: 0,
+        end,
+    }
+}
+
+fn argon_engine() -> Box<dyn Engine> {
+    let subject = argon();
+    subject.engine(subject.start(1))
+}
+
+fn record(simulation: &mut Simulation, every: u64) -> Rc<RefCell<Seen>> {
+    let (recorder, seen) = Recorder::new(every);
+    simulation.reporters.push(Box::new(recorder));
+    seen
+}
+
+fn run(simulation: &mut Simulation) -> (Finish, Vec<Warning>) {
+    let mut warnings = Vec::new();
+    let finish = simulation.run(&NEVER, &mut |w| warnings.push(w)).unwrap();
+    (finish, warnings)
+}
+
+fn steps(seen: &RefCell<Seen>) -> Vec<u64> {
+    seen.borrow().snapshots.iter().map(|s| s.step).collect()
+}
+
+#[test]
+fn every_step_due_is_reported_once_start_and_end_included() {
+    let mut simulation = simulation(argon_engine(), 60);
+    let seen = [7, 20, 1, 0, 500].map(|every| record(&mut simulation, every));
+    let (finish, warnings) = run(&mut simulation);
+    assert_eq!(
+        (finish, warnings.len(), simulation.step),
+        (Finish::Complete, 0, 60)
+    );
+    let multiples = |every: usize| (0..=60).step_by(every).collect::<Vec<u64>>();
+    assert_eq!(steps(&seen[0]), multiples(7));
+    assert_eq!(steps(&seen[1]), multiples(20));
+    assert_eq!(steps(&seen[2]), multiples(1));
+    assert!(steps(&seen[3]).is_empty());
+    assert_eq!(steps(&seen[4]), [0]);
+    assert!(seen.iter().all(|s| s.borrow().finished == 1));
+}
+
+#[test]
+fn reporters_get_the_arrays_they_want() {
+    let mut simulation = simulation(argon_engine(), 4);
+    let (mut recorder, seen) = Recorder::new(2);
+    recorder.wants = Fields {
+        velocities: true,
+        ..Fields::NONE
+    };
+    simulation.reporters.push(Box::new(recorder));
+    let all = record(&mut simulation, 4);
+    run(&mut simulation);
+    let lengths = |s: &Snapshot| [s.positions.len(), s.velocities.len(), s.forces.len()];
+    let seen = seen.borrow();
+    // Where someone else wants more, all get the union.
+    let found: Vec<_> = seen.snapshots.iter().map(lengths).collect();
+    assert_eq!(found, [[108; 3], [0, 108, 0], [108; 3]]);
+    assert_eq!(all.borrow().snapshots.len(), 2);
+}
+
+/// Blocks that fail and are run again leave no trace.
+#[test]
+fn reruns_give_the_same_trajectory() {
+    let trajectory = |engine: Box<dyn Engine>| {
+        let mut simulation = simulation(engine, 90);
+        let seen = record(&mut simulation, 9);
+        let (finish, _) = run(&mut simulation);
+        assert_eq!(finish, Finish::Complete);
+        let seen = seen.borrow();
+        seen.snapshots.iter().map(bits).collect::<Vec<_>>()
+    };
+    let smooth = trajectory(argon_engine());
+    assert_eq!(smooth.len(), 11);
+    let both = Flags::SKIN.union(Flags::CAPACITY);
+    for flag in [
+        Flags::SKIN,
+        Flags::CAPACITY,
+        both,
+        Flags::SKIN.union(Flags::NONFINITE),
+    ] {
+        let mut flaky = Flaky::new(argon_engine(), flag);
+        if flag.contains(Flags::NONFINITE) {
+            // Of a single step with new pairs, such numbers are believed.
+            flaky.pattern = [1, 0, 1, 1];
+        }
+        assert_eq!(trajectory(Box::new(flaky)), smooth, "{flag:?}");
+    }
+}
+
+#[test]
+fn pairs_that_never_hold_are_an_error() {
+    let mut flaky = Flaky::new(argon_engine(), Flags::SKIN);
+    flaky.blocks = 1;
+    let mut simulation = simulation(Box::new(Stubborn(flaky)), 10);
+    let seen = record(&mut simulation, 1);
+    let error = simulation.run(&NEVER, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Run(_)));
+    assert!(
+        error.to_string().contains("use a smaller timestep"),
+        "{error}"
+    );
+    assert_eq!(seen.borrow().finished, 1);
+}
+
+/// Fails every time.
+struct Stubborn(Flaky);
+
+impl Engine for Stubborn {
+    fn run(
+        &mut self,
+        program: &integrate::Integrator,
+        steps: std::ops::Range<u64>,
+    ) -> mdrun::Result<mdrun::engine::Outcome> {
+        self.0.failures = 1;
+        self.0.run(program, steps)
+    }
+    fn save(&mut self) {
+        self.0.save();
+    }
+    fn rollback(&mut self) {
+        self.0.rollback();
+    }
+    fn rebuild(&mut self) -> mdrun::Result<()> {
+        self.0.rebuild()
+    }
+    fn watch(&mut self, limits: Limits) {
+        self.0.watch(limits);
+    }
+    fn snapshot(&mut self, want: Fields) -> mdrun::Result<Snapshot> {
+        self.0.snapshot(want)
+    }
+    fn statistics(&self) -> mdrun::engine::Statistics {
+        self.0.statistics()
+    }
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+/// Two free atoms, 10 A apart and closer by 0.1 A in each step, that meet a hole at step 70.
+fn falling(start: f64) -> Simulation {
+    let system = System {
+        species: vec![1; 2],
+        masses: vec![1.0; 2],
+    };
+    let positions = vec![Vec3::zeros(), Vec3::new(start, 0.0, 0.0)];
+    let velocities = vec![Vec3::new(0.05, 0.0, 0.0), Vec3::new(-0.05, 0.0, 0.0)];
+    let start = Start::new(system, Cell::open(), positions, velocities);
+    let hole = Hole {
+        distance: 3.05,
+        energy_only: false,
+    };
+    let engine = HostEngine::new(start, Noise::new(1, 0), 0.5, Box::new(hole)).unwrap();
+    Simulation {
+        engine: Box::new(engine),
+        program: integrate::nve(1.0),
+        limits: Limits::default(),
+        reporters: Vec::new(),
+        step: 0,
+        end: 1000,
+    }
+}
+
+/// The state after `step` steps of [`falling`].
+fn falling_at(step: u64) -> Snapshot {
+    let mut simulation = falling(10.0);
+    simulation.end = step;
+    assert_eq!(run(&mut simulation).0, Finish::Complete);
+    simulation.engine.snapshot(Fields::ALL).unwrap()
+}
+
+#[test]
+fn what_is_not_a_number_ends_the_run_with_the_last_good_state() {
+    for every in [1, 64, 1000] {
+        let mut simulation = falling(10.0);
+        let seen = record(&mut simulation, every);
+        let Finish::Breach { breach, last_good } = run(&mut simulation).0 else {
+            panic!("the run must end");
+        };
+        assert_eq!((breach.step, breach.what), (70, Watched::Finite));
+        assert_eq!(breach.atoms, [0, 1]);
+        let last_good = last_good.expect("step 69 is good");
+        assert_eq!(bits(&last_good), bits(&falling_at(69)));
+        let seen = seen.borrow();
+        assert_eq!(seen.finished, 1);
+        assert!(seen.snapshots.iter().all(|s| s.step < 70));
+    }
+}
+
+#[test]
+fn a_start_that_is_not_a_number_has_no_good_state() {
+    let mut simulation = falling(2.0);
+    let seen = record(&mut simulation, 1);
+    let Finish::Breach { breach, last_good } = run(&mut simulation).0 else {
+        panic!("the run must end");
+    };
+    assert_eq!(
+        (breach.step, breach.what, last_good),
+        (0, Watched::Finite, None)
+    );
+    assert_eq!(
+        (seen.borrow().snapshots.len(), seen.borrow().finished),
+        (0, 1)
+    );
+}
+
+#[test]
+fn limits_stop_the_run_or_warn_once() {
+    let limits = |stop: bool| Limits {
+        contact: Some(5.05),
+        stop,
+        ..Limits::default()
+    };
+    let mut stopped = falling(10.0);
+    stopped.limits = limits(true);
+    let (finish, warnings) = run(&mut stopped);
+    let Finish::Breach { breach, last_good } = finish else {
+        panic!("the run must end");
+    };
+    assert_eq!(
+        (breach.step, breach.what, warnings.len()),
+        (50, Watched::Contact, 0)
+    );
+    assert_eq!(bits(&last_good.unwrap()), bits(&falling_at(49)));
+
+    let mut warned = falling(10.0);
+    warned.limits = limits(false);
+    warned.end = 65;
+    // Blocks of one step each: every one of them breaks the limit.
+    record(&mut warned, 1);
+    let (finish, warnings) = run(&mut warned);
+    assert_eq!((finish, warned.step), (Finish::Complete, 65));
+    let [Warning::Breach(breach)] = &warnings[..] else {
+        panic!("one warning: {warnings:?}");
+    };
+    assert_eq!((breach.step, breach.what), (50, Watched::Contact));
+
+    // A limit that only warns does not hide the step at which numbers end.
+    let mut broken = falling(10.0);
+    broken.limits = limits(false);
+    let Finish::Breach { breach, .. } = run(&mut broken).0 else {
+        panic!("the run must end");
+    };
+    assert_eq!((breach.step, breach.what), (70, Watched::Finite));
+}
+
+#[test]
+fn an_interrupt_ends_the_run_between_blocks() {
+    let mut simulation = simulation(argon_engine(), 1_000_000_000);
+    let interrupt = Rc::new(AtomicBool::new(false));
+    let seen = record(&mut simulation, 10);
+    simulation.reporters.push(Box::new(Interrupter {
+        at: 30,
+        flag: Rc::clone(&interrupt),
+    }));
+    let finish = simulation.run(&interrupt, &mut |_| {}).unwrap();
+    assert_eq!((finish, simulation.step), (Finish::Interrupted, 30));
+    assert_eq!(steps(&seen), [0, 10, 20, 30]);
+    assert_eq!(seen.borrow().finished, 1);
+}
+
+/// Raises the interrupt at a step.
+struct Interrupter {
+    at: u64,
+    flag: Rc<AtomicBool>,
+}
+
+impl Reporter for Interrupter {
+    fn next(&self, step: u64) -> u64 {
+        if step <= self.at { self.at } else { u64::MAX }
+    }
+
+    fn wants(&self) -> Fields {
+        Fields::NONE
+    }
+
+    fn report(&mut self, _: &Snapshot) -> mdrun::Result<Signal> {
+        self.flag.store(true, Ordering::Relaxed);
+        Ok(Signal::Continue)
+    }
+}
+
+#[test]
+fn reporters_can_warn_stop_and_fail() {
+    let answer = |answer: fn(u64) -> mdrun::Result<Signal>| {
+        let mut simulation = simulation(argon_engine(), 20);
+        let (mut recorder, _) = Recorder::new(5);
+        recorder.answer = answer;
+        simulation.reporters.push(Box::new(recorder));
+        let seen = record(&mut simulation, 5);
+        let mut warnings = Vec::new();
+        let finish = simulation.run(&NEVER, &mut |w| warnings.push(w));
+        let seen = seen.borrow();
+        assert_eq!(seen.finished, 1);
+        (finish, warnings, seen.snapshots.len())
+    };
+    let remark: fn(u64) -> _ = |step| {
+        Ok(if step == 10 {
+            Signal::Warn("hot".into())
+        } else {
+            Signal::Continue
+        })
+    };
+    let (finish, warnings, reports) = answer(remark);
+    assert_eq!((finish.unwrap(), reports), (Finish::Complete, 5));
+    assert_eq!(warnings, [Warning::Remark("hot".into())]);
+    let stop: fn(u64) -> _ = |step| {
+        Ok(if step == 10 {
+            Signal::Stop("drift".into())
+        } else {
+            Signal::Continue
+        })
+    };
+    // Others still see the step at which one of them stops the run.
+    let (finish, _, reports) = answer(stop);
+    assert_eq!(
+        (finish.unwrap(), reports),
+        (Finish::Stopped("drift".into()), 3)
+    );
+    let (finish, _, reports) = answer(full);
+    assert_eq!(
+        (finish.unwrap_err().to_string(), reports),
+        ("no space left".into(), 0)
+    );
+}
+
+/// An engine that does not move, and one that does not say what is not a number.
+#[test]
+fn an_engine_that_misbehaves_is_an_error() {
+    let message = |flags: Flags| {
+        let mut simulation = simulation(
+            Box::new(Idle {
+                flags,
+                started: false,
+            }),
+            20,
+        );
+        simulation.run(&NEVER, &mut |_| {}).unwrap_err().to_string()
+    };
+    assert!(message(Flags::OK).contains("took no step"));
+    assert!(message(Flags::NONFINITE).contains("not a finite number"));
+}
+
+struct Idle {
+    flags: Flags,
+    started: bool,
+}
+
+impl Engine for Idle {
+    fn run(
+        &mut self,
+        _: &integrate::Integrator,
+        steps: std::ops::Range<u64>,
+    ) -> mdrun::Result<mdrun::engine::Outcome> {
+        let flags = if self.started { self.flags } else { Flags::OK };
+        self.started = true;
+        Ok(mdrun::engine::Outcome {
+            flags,
+            step: steps.start,
+            breach: None,
+        })
+    }
+    fn save(&mut self) {}
+    fn rollback(&mut self) {}
+    fn rebuild(&mut self) -> mdrun::Result<()> {
+        Ok(())
+    }
+    fn watch(&mut self, _: Limits) {}
+    fn snapshot(&mut self, _: Fields) -> mdrun::Result<Snapshot> {
+        Err(Error::run("there is none"))
+    }
+    fn statistics(&self) -> mdrun::engine::Statistics {
+        mdrun::engine::Statistics::default()
+    }
+    fn describe(&self) -> String {
+        "idle".into()
+    }
+}
