@@ -3,7 +3,7 @@
 use burn::backend::{Autodiff, Flex};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Element, ElementConversion, Tensor, TensorData};
+use burn::tensor::{DType, Element, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::core::Vec3;
@@ -12,7 +12,7 @@ use crate::potential::{Evaluation, Potential, Precision};
 use crate::{Error, Result};
 
 use super::adjoint::PairGradient;
-use super::layout::{self, Slots};
+use super::layout::{self, Numbers, Slots};
 use super::model::{Matrix, Painn, Platform, Rows};
 use super::passes::{Forward, Start};
 use super::{RadialBasis, Spec, Weights};
@@ -92,6 +92,9 @@ pub fn by_autodiff(spec: &Spec, weights: &Weights, species: &[u8]) -> Result<Box
 
 /// Refuses what would otherwise break in the middle of a tensor operation.
 fn check(spec: &Spec, weights: &Weights, species: &[u8]) -> Result<()> {
+    if species.is_empty() {
+        return Err(Error::input("there are no atoms"));
+    }
     spec.check_species(species)?;
     weights.check(spec)
 }
@@ -138,19 +141,12 @@ struct Bound<B: Platform, E> {
     element: std::marker::PhantomData<E>,
 }
 
-/// A group of atoms ready for the network.
-struct Group<B: Backend> {
-    rows: Rows<B>,
-    slope: Matrix<B>,
-}
-
 impl<B: Platform, E: Element> Bound<B, E> {
     fn tensor<const D: usize>(&self, values: Vec<E>, shape: [usize; D]) -> Tensor<B, D> {
         Tensor::from_data(TensorData::new(values, shape), (&self.device, E::dtype()))
     }
 
-    fn group(&self, slots: &Slots, pairs: &Pairs) -> Group<B> {
-        let numbers = slots.numbers::<E>(pairs, &self.spec);
+    fn group(&self, slots: &Slots, numbers: Numbers<E>) -> (Rows<B>, Matrix<B>) {
         let (all, columns) = (slots.len(), self.spec.basis.len() + 1);
         let neighbors = TensorData::new(numbers.neighbors, [all]);
         let rows = Rows {
@@ -160,24 +156,16 @@ impl<B: Platform, E: Element> Bound<B, E> {
             basis: self.tensor(numbers.basis, [all, columns]),
             units: self.tensor(numbers.units, [slots.atoms.len(), 4, slots.width]),
         };
-        Group {
-            rows,
-            slope: self.tensor(numbers.slope, [all, columns]),
-        }
+        (rows, self.tensor(numbers.slope, [all, columns]))
     }
 
     fn compute(&self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
         let slots = layout::cut(pairs, self.most_slots);
-        let groups: Vec<Group<B>> = slots
-            .par_iter()
-            .map(|slots| self.group(slots, pairs))
+        let numbers: Vec<Numbers<E>> = (slots.par_iter())
+            .map(|slots| slots.numbers(pairs, &self.spec))
             .collect();
-        let mut rows = Vec::with_capacity(groups.len());
-        let mut slopes = Vec::with_capacity(groups.len());
-        for group in groups {
-            rows.push(group.rows);
-            slopes.push(group.slope);
-        }
+        let groups = slots.iter().zip(numbers).map(|(s, n)| self.group(s, n));
+        let (rows, slopes): (Vec<Rows<B>>, Vec<Matrix<B>>) = groups.unzip();
         let (energies, gradients) = Forward::new(&self.model, &self.start, &rows).backward(&slopes);
         out.energy = self.energy(energies)?;
         let gradients: Result<Vec<Vec<Vec3>>> = (slots.iter().zip(gradients))

@@ -274,7 +274,8 @@ pub fn directions<B: Platform>(all: Matrix<B>) -> Triple<B> {
 
 /// The same \[n\]\[F\] for each direction, \[3 n\]\[F\].
 pub fn every_direction<B: Platform>(one: Matrix<B>) -> Matrix<B> {
-    one.repeat_dim(0, 3)
+    // Not `repeat_dim`: its derivative in burn-autodiff 0.21 sums the wrong rows.
+    Tensor::cat(vec![one.clone(), one.clone(), one], 0)
 }
 
 /// The network.

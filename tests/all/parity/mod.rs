@@ -2,5 +2,10 @@
 //! against reference data, finite differences, automatic differentiation and symmetry.
 
 mod bad_models;
+mod derivatives;
+mod engines;
 mod import;
 mod model_file;
+mod reference;
+mod subjects;
+mod symmetry;

@@ -1,0 +1,151 @@
+//! Energies, forces and strain derivative that SchNetPack gives for its own models.
+
+use std::collections::HashMap;
+
+use mdrun::core::{Cell, Mat3, Vec3};
+use mdrun::neighbors::Pairs;
+use mdrun::potential::painn::{Spec, Weights, import};
+use mdrun::potential::{Evaluation, Precision};
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use super::engines::engines;
+use super::subjects::{Atoms, farthest};
+use crate::support::reference;
+
+/// eV per kcal/mol, from the definitions of the calorie, the mole and the electronvolt.
+const KCAL_PER_MOL: f64 = 4184.0 / 6.022_140_76e23 / 1.602_176_634e-19;
+
+/// In f64 (kcal/mol, kcal/mol/angstrom): two orders above the rounding of energies of 1e5 kcal/mol.
+const DOUBLE: f64 = 1e-6;
+/// In f32 (kcal/mol/angstrom): f32 against f64 in the reference itself differs by up to 1.1e-3.
+const SINGLE: f64 = 2e-3;
+
+/// Arrays of f64 by name.
+struct Table(HashMap<String, Vec<f64>>);
+
+impl Table {
+    fn open(name: &str) -> Option<Self> {
+        let bytes = std::fs::read(reference(name)?).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let number = |dtype: Dtype, b: &[u8]| match dtype {
+            Dtype::F64 => f64::from_le_bytes(b.try_into().unwrap()),
+            Dtype::I64 => i64::from_le_bytes(b.try_into().unwrap()) as f64,
+            other => panic!("{other:?}"),
+        };
+        let values = file.iter().map(|(name, view)| {
+            let words = view.data().chunks_exact(8);
+            let values = words.map(|b| number(view.dtype(), b)).collect();
+            (name.to_owned(), values)
+        });
+        Some(Self(values.collect()))
+    }
+
+    fn get(&self, name: &str) -> &[f64] {
+        &self.0[name]
+    }
+
+    fn vectors(&self, name: &str) -> Vec<Vec3> {
+        let rows = self.get(name).chunks_exact(3);
+        rows.map(Vec3::from_row_slice).collect()
+    }
+
+    fn species(&self) -> Vec<u8> {
+        self.get("Z").iter().map(|&z| z as u8).collect()
+    }
+}
+
+fn model(number: usize) -> (Spec, Weights) {
+    let name = format!("painn_ethanol_{number}.safetensors");
+    import(&std::fs::read(reference(&name).unwrap()).unwrap(), &name).unwrap()
+}
+
+fn in_kcal(forces: &[Vec3]) -> Vec<Vec3> {
+    forces.iter().map(|f| f / KCAL_PER_MOL).collect()
+}
+
+#[test]
+fn ethanol_of_three_models_in_twenty_geometries() {
+    let Some(table) = Table::open("ethanol.safetensors") else {
+        return;
+    };
+    let species = table.species();
+    let positions = table.vectors("R");
+    let arrangements: Vec<Atoms> = positions
+        .chunks_exact(species.len())
+        .map(|r| Atoms {
+            species: species.clone(),
+            cell: Cell::open(),
+            positions: r.to_vec(),
+        })
+        .collect();
+    assert_eq!(arrangements.len(), 20);
+    for engine in engines() {
+        for &precision in engine.precisions {
+            let mut most = [0f64; 2];
+            for number in 1..=3 {
+                let mut potential = engine.make(&model(number), &species, precision);
+                let energies = table.get(&format!("E_{number}"));
+                let forces = table.vectors(&format!("F_{number}"));
+                let forces = forces.chunks_exact(species.len());
+                for ((atoms, energy), forces) in arrangements.iter().zip(energies).zip(forces) {
+                    let out = atoms.evaluate(potential.as_mut());
+                    let error = (out.energy / KCAL_PER_MOL - energy).abs();
+                    most[0] = most[0].max(error);
+                    most[1] = most[1].max(farthest(&in_kcal(&out.forces), forces));
+                    assert!(out.energy.is_finite());
+                }
+            }
+            let [energy, force] = most;
+            println!(
+                "{}, {precision:?}: energy {energy:.2e} kcal/mol, force {force:.2e} kcal/mol/A",
+                engine.name
+            );
+            let bar = if precision == Precision::F64 {
+                DOUBLE
+            } else {
+                SINGLE
+            };
+            assert!(energy < bar && force < bar, "{}: {most:?}", engine.name);
+        }
+    }
+}
+
+#[test]
+fn triclinic_periodic_cell() {
+    let Some(table) = Table::open("ethanol_periodic_triclinic.safetensors") else {
+        return;
+    };
+    let cell = Mat3::from_row_slice(table.get("cell"));
+    let atoms = Atoms {
+        species: table.species(),
+        cell: Cell::new(cell, [true; 3]).unwrap(),
+        positions: table.vectors("R"),
+    };
+    let pairs = Pairs::within(&atoms.cell, &atoms.positions, 5.0).unwrap();
+    assert_eq!(table.get("npairs"), [1608.0]);
+    assert_eq!(pairs.len(), 1608);
+    let strain = Mat3::from_row_slice(table.get("dEdstrain"));
+    for engine in engines() {
+        for &precision in engine.precisions {
+            let mut potential = engine.make(&model(1), &atoms.species, precision);
+            let mut out = Evaluation::zeros(0);
+            potential.evaluate(&pairs, &mut out).unwrap();
+            let energy = (out.energy / KCAL_PER_MOL - table.get("E")[0]).abs();
+            let force = farthest(&in_kcal(&out.forces), &table.vectors("F"));
+            let strain = (out.strain_derivative / KCAL_PER_MOL - strain).amax();
+            println!(
+                "{}, {precision:?}: energy {energy:.2e}, force {force:.2e}, strain {strain:.2e} kcal/mol",
+                engine.name
+            );
+            let bar = if precision == Precision::F64 {
+                DOUBLE
+            } else {
+                SINGLE
+            };
+            // The strain derivative sums over all pairs, with lever arms of up to 5 angstrom.
+            let strain_bar = bar * 5.0 * (pairs.len() as f64).sqrt();
+            let sound = energy < bar.max(1e-9 * out.energy.abs()) && force < bar;
+            assert!(sound && strain < strain_bar, "{}", engine.name);
+        }
+    }
+}
