@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use crate::config::plan::{
     Action, DeviceKind, DevicePlan, EngineChoice, Ensemble, Plan, PotentialPlan, VelocityPlan,
 };
-use crate::core::rng::Noise;
 use crate::core::observe::{self, WholeMotion};
+use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::core::{System, Vec3};
 use crate::engine::cpu::FusedPainn;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::integrate::{self, Integrator};
+use crate::potential::lennard_jones::LennardJones;
+use crate::potential::painn::{self, Spec, Weights, burn};
+use crate::potential::{Potential, Precision};
 use crate::report::{
     Console, DriftMonitor, Energies, EnergyRecord, Progress, Reporter, Thermo, Trajectory, drift,
     topology, trajectory,
 };
-use crate::potential::lennard_jones::LennardJones;
-use crate::potential::painn::{self, Spec, Weights, burn};
-use crate::potential::{Potential, Precision};
 use crate::{Error, Result, config};
 
 /// The thermo table, in the run's directory.
@@ -227,7 +227,13 @@ fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
                 degrees_of_freedom: degrees_of_freedom(plan),
             };
             let noise = Noise::new(seed, REPLICA);
-            velocities::thermal(&start.system, &start.cell, &start.positions, temperature, noise)
+            velocities::thermal(
+                &start.system,
+                &start.cell,
+                &start.positions,
+                temperature,
+                noise,
+            )
         }
     }
 }
@@ -317,7 +323,11 @@ pub fn reporters(
             dynamics.timestep,
         )?));
     }
-    reporters.push(Box::new(Progress::new(console, energies, dynamics.timestep)));
+    reporters.push(Box::new(Progress::new(
+        console,
+        energies,
+        dynamics.timestep,
+    )));
     Ok(reporters)
 }
 

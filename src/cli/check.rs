@@ -16,12 +16,15 @@ use crate::engine::single_point;
 use crate::potential::{Potential, Precision};
 use crate::{Error, Result, units};
 
-/// Largest difference between a force and the slope of the energy (eV / angstrom). The five-point
-/// stencil at [`STENCIL`] is off by h^4 E''''' / 30, 5e-9 at a stiff bond's 1e4 eV / angstrom^5, and
-/// by 1e-9 for the rounding of energies of 1e4 eV.
+/// Largest difference between a force and the slope of the energy (eV / angstrom), for small energies.
+/// The five-point stencil is off by h^4 E''''' / 30. Stiff bonds have 1e4 eV / angstrom^5, but the root
+/// in a vector feature's norm bends within 1e-3 angstrom where the feature nearly vanishes by symmetry:
+/// 1e7 has been seen in water, 2e-8 here.
 const FORCE_TOLERANCE: f64 = 1e-6;
+/// The same in units of an energy's rounding error over [`STENCIL`], for large energies.
+const FORCE_ROUNDING: f64 = 16.0;
 /// Half-width of the stencil's inner points (angstrom).
-const STENCIL: f64 = 2e-3;
+const STENCIL: f64 = 5e-4;
 /// Largest change of the energy (eV) where symmetry wants none, for small energies.
 const SYMMETRY_TOLERANCE: f64 = 1e-10;
 /// The same in units of the rounding error of one energy, for large ones.
@@ -91,7 +94,11 @@ impl Table {
         } else {
             Verdict::Bad
         };
-        self.add(what, format!("{value:.2e} {unit} (at most {tolerance:.0e})"), verdict);
+        self.add(
+            what,
+            format!("{value:.2e} {unit} (at most {tolerance:.0e})"),
+            verdict,
+        );
     }
 
     fn is_bad(&self) -> bool {
@@ -134,7 +141,11 @@ fn describe(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
     table.info("structure", start.structure.display().to_string());
     table.info(
         "atoms",
-        format!("{} ({})", start.system.len(), elements::formula(&start.system.species)),
+        format!(
+            "{} ({})",
+            start.system.len(),
+            elements::formula(&start.system.species)
+        ),
     );
     table.info("cell", words::cell(&start.cell));
     table.info("potential", model.describe());
@@ -148,11 +159,21 @@ fn describe(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
         let (note, verdict) = if narrow >= 2.0 * cutoff {
             ("each pair has one image in range", Verdict::Good)
         } else if narrow >= cutoff {
-            ("under twice the cutoff: some pairs count with several images; exact", Verdict::Good)
+            (
+                "under twice the cutoff: some pairs count with several images; exact",
+                Verdict::Good,
+            )
         } else {
-            ("narrower than the cutoff: atoms meet their own images; exact, but a larger cell is better physics", Verdict::Doubt)
+            (
+                "narrower than the cutoff: atoms meet their own images; exact, but a larger cell is better physics",
+                Verdict::Doubt,
+            )
         };
-        table.add("narrowest width", format!("{narrow:.3} A, cutoff {cutoff} A: {note}"), verdict);
+        table.add(
+            "narrowest width",
+            format!("{narrow:.3} A, cutoff {cutoff} A: {note}"),
+            verdict,
+        );
     }
     Ok(())
 }
@@ -162,7 +183,11 @@ fn physics(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
     let start = &plan.start;
     let mut exact = model.bind(&start.system, Precision::F64, &plan.device)?;
     let (reference, pairs) = single_point(exact.as_mut(), &start.cell, &start.positions)?;
-    let contact = pairs.distances.iter().copied().fold(f64::INFINITY, f64::min);
+    let contact = pairs
+        .distances
+        .iter()
+        .copied()
+        .fold(f64::INFINITY, f64::min);
     if contact.is_finite() {
         let verdict = if contact < SHORTEST_BOND {
             Verdict::Doubt
@@ -171,7 +196,11 @@ fn physics(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
         };
         table.add("closest contact", format!("{contact:.3} A"), verdict);
     } else {
-        table.add("closest contact", "no two atoms are within the cutoff", Verdict::Doubt);
+        table.add(
+            "closest contact",
+            "no two atoms are within the cutoff",
+            Verdict::Doubt,
+        );
     }
     if !reference.energy.is_finite() {
         return Err(Error::input(format!(
@@ -180,23 +209,39 @@ fn physics(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
         )));
     }
     table.info("energy", format!("{:.6} eV", reference.energy));
-    let largest = reference.forces.iter().map(|f| f.norm()).fold(0.0, f64::max);
+    let largest = reference
+        .forces
+        .iter()
+        .map(|f| f.norm())
+        .fold(0.0, f64::max);
     table.info("largest force", format!("{largest:.3} eV/A"));
 
-    let tolerance = SYMMETRY_TOLERANCE.max(SYMMETRY_ROUNDING * f64::EPSILON * reference.energy.abs());
+    let rounding = f64::EPSILON * reference.energy.abs();
+    let tolerance = SYMMETRY_TOLERANCE.max(SYMMETRY_ROUNDING * rounding);
     let slope = worst_slope(exact.as_mut(), plan, &reference.forces)?;
-    table.judge("forces are slopes", slope, FORCE_TOLERANCE, "eV/A");
+    let allowed = FORCE_TOLERANCE.max(FORCE_ROUNDING * rounding / STENCIL);
+    table.judge("forces are slopes", slope, allowed, "eV/A");
     let turn = rotation();
     let turned: Vec<Vec3> = start.positions.iter().map(|r| turn * r).collect();
     let cell = turned_cell(&start.cell, &turn)?;
     let energy = single_point(exact.as_mut(), &cell, &turned)?.0.energy;
-    table.judge("rotation", (energy - reference.energy).abs(), tolerance, "eV");
+    table.judge(
+        "rotation",
+        (energy - reference.energy).abs(),
+        tolerance,
+        "eV",
+    );
     if start.cell.is_periodic() && !start.positions.is_empty() {
         let mut moved = start.positions.clone();
         let axis = (0..3).find(|&k| start.cell.periodic()[k]).unwrap_or(0);
         moved[0] += start.cell.vector(axis);
         let energy = single_point(exact.as_mut(), &start.cell, &moved)?.0.energy;
-        table.judge("periodic images", (energy - reference.energy).abs(), tolerance, "eV");
+        table.judge(
+            "periodic images",
+            (energy - reference.energy).abs(),
+            tolerance,
+            "eV",
+        );
     }
     let jump = cutoff_jump(plan, model)?;
     table.judge("cutoff is smooth", jump, CUTOFF_TOLERANCE, "eV");
@@ -206,7 +251,10 @@ fn physics(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
         let worst = (rounded.forces.iter().zip(&reference.forces))
             .map(|(a, b)| (a - b).norm())
             .fold(0.0, f64::max);
-        table.info("f32 against f64", format!("forces differ by {worst:.1e} eV/A at most"));
+        table.info(
+            "f32 against f64",
+            format!("forces differ by {worst:.1e} eV/A at most"),
+        );
     }
     Ok(())
 }
@@ -265,7 +313,9 @@ fn cutoff_jump(plan: &Plan, model: &Model) -> Result<f64> {
             let mut pair = model.bind(&two, Precision::F64, &plan.device)?;
             let mut at = |distance: f64| -> Result<f64> {
                 let positions = [Vec3::zeros(), Vec3::new(distance, 0.0, 0.0)];
-                Ok(single_point(pair.as_mut(), &Cell::open(), &positions)?.0.energy)
+                Ok(single_point(pair.as_mut(), &Cell::open(), &positions)?
+                    .0
+                    .energy)
             };
             let jump = at(model.cutoff() + CUTOFF_STEP)? - at(model.cutoff() - CUTOFF_STEP)?;
             worst = worst.max(jump.abs());

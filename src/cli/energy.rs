@@ -41,7 +41,9 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         .volume()
         .map(|volume| evaluation.strain_derivative / volume);
     let rows = |m: &nalgebra::Matrix3<f64>| -> Vec<Vec<f64>> {
-        m.row_iter().map(|row| row.iter().copied().collect()).collect()
+        m.row_iter()
+            .map(|row| row.iter().copied().collect())
+            .collect()
     };
     if args.json {
         let mut out = json!({
@@ -55,10 +57,21 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         println!("{out}");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("energy {:.9} eV, {} atoms, {} ordered pairs", evaluation.energy, structure.species.len(), pairs.len());
+    println!(
+        "energy {:.9} eV, {} atoms, {} ordered pairs",
+        evaluation.energy,
+        structure.species.len(),
+        pairs.len()
+    );
     println!("forces (eV/A)");
     for (i, (z, f)) in structure.species.iter().zip(&evaluation.forces).enumerate() {
-        println!("{i:6} {:2} {:15.9} {:15.9} {:15.9}", elements::symbol(*z), f.x, f.y, f.z);
+        println!(
+            "{i:6} {:2} {:15.9} {:15.9} {:15.9}",
+            elements::symbol(*z),
+            f.x,
+            f.y,
+            f.z
+        );
     }
     if let Some(stress) = &stress {
         println!("stress (eV/A^3), positive where the cell would contract");

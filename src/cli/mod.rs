@@ -11,11 +11,16 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::potential::Precision;
-use crate::{Error, Result, bench};
+use crate::{Error, Result};
 
 /// Molecular dynamics of a trained PaiNN potential, from one TOML file.
 #[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -29,8 +34,6 @@ enum Command {
     Check(CheckArgs),
     /// Print energy, forces and, for a cell, stress of one structure
     Energy(EnergyArgs),
-    /// Time the engines on boxes of water, small to large
-    Bench(bench::BenchArgs),
 }
 
 /// `mdrun CONFIG`.
@@ -104,8 +107,9 @@ pub fn run() -> Result<ExitCode> {
     match (cli.command, cli.run) {
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
-        (Some(Command::Bench(args)), _) => bench::run(&args),
         (None, Some(args)) => run::run(&args),
-        (None, None) => Err(Error::input("give a run file: mdrun CONFIG.toml (mdrun --help)")),
+        (None, None) => Err(Error::input(
+            "give a run file: mdrun CONFIG.toml (mdrun --help)",
+        )),
     }
 }

@@ -204,7 +204,12 @@ fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description)
     for note in &plan.notes {
         console.remark(&format!("note: {note}"));
     }
-    console.line(&format!("system     {}: {} atoms, {}", about.formula, about.atoms, words::cell(&plan.start.cell)));
+    console.line(&format!(
+        "system     {}: {} atoms, {}",
+        about.formula,
+        about.atoms,
+        words::cell(&plan.start.cell)
+    ));
     console.line(&format!("potential  {}", model.describe()));
     console.line(&format!("engine     {}", about.engine));
     console.line(&format!("dynamics   {}", words::dynamics(plan)));

@@ -1,1 +1,39 @@
 //! The binary as a user runs it.
+
+mod check;
+mod energy;
+mod run;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::root;
+
+/// Runs the binary in the project's root.
+fn mdrun(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mdrun"))
+        .args(args)
+        .current_dir(root())
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// The JSON on standard output; fails with what was printed if the command failed.
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_str(stdout(output)).unwrap_or_else(|e| {
+        let (out, err) = (stdout(output), stderr(output));
+        panic!("{e}\nstdout: {out}\nstderr: {err}")
+    })
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
