@@ -54,7 +54,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     directory.check_room(least_bytes(&plan))?;
     let reporters = assemble::reporters(&plan, directory.path(), &energies, &console)?;
     let description = describe(&plan, &model, engine.describe())?;
-    introduce(&console, &plan, &model, &description);
+    if !args.quiet {
+        introduce(&console, &plan, &model, &description);
+    }
     let record = RunRecord::begin(directory.path(), description)?;
     directory.keep()?;
 
