@@ -64,7 +64,6 @@ pub(super) fn read(text: &str, format: &str, wanted: i64) -> Result<Structure> {
         .map(|c| if c.is_ascii() { c } else { '?' })
         .collect();
     look_over(&ascii, format)?;
-    collect_warnings();
     take_warnings();
     let fault = |e: chemfiles::Error| {
         Error::input(format!(
