@@ -204,14 +204,6 @@ pub(super) fn output(
     for (k, one) in raw.trajectory.iter().enumerate() {
         let mut inner = section.inner(&format!("trajectory.{k}"), one.span());
         let plan = trajectory(&mut inner, one.get_ref(), context)?;
-        if trajectories.iter().any(|t| t.format == plan.format) {
-            return Err(inner.fault(
-                "format",
-                &one.get_ref().format,
-                "there is a trajectory of this format already, and the two would share a file; \
-                 remove one",
-            ));
-        }
         trajectories.push(plan);
         tables.push(Value::Table(section.absorb(inner)));
     }

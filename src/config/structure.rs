@@ -50,10 +50,9 @@ impl Structure {
     /// The cell.
     ///
     /// # Errors
-    /// A periodic direction without a vector, or a singular cell.
+    /// A periodic direction without a vector, or a singular cell. The message does not name the file.
     pub fn cell(&self) -> Result<Cell> {
         Cell::new(self.vectors.unwrap_or_else(Mat3::zeros), self.periodic)
-            .map_err(|e| e.within(self.path.display()))
     }
 }
 
@@ -78,6 +77,8 @@ pub fn read(path: &Path) -> Result<Structure> {
 /// # Errors
 /// As [`read`]; or there is no such frame.
 pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
+    // Also where no chemfiles reads: its warnings while files are written are no one's to see.
+    foreign::collect_warnings();
     let read = || {
         let format = format_of(path)?;
         let text = read_text(path)?;
