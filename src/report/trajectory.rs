@@ -114,12 +114,12 @@ impl Reporter for Trajectory {
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
         let mut frame = self.used.try_recv().unwrap_or_else(|_| blank());
         copy(snapshot, self.wants, &mut frame);
-        let sent = self.frames.as_ref().map(|frames| frames.send(frame));
-        match sent {
-            Some(Ok(())) => Ok(Signal::Continue),
+        let accepted = (self.frames.as_ref()).is_some_and(|frames| frames.send(frame).is_ok());
+        if !accepted {
             // The thread ended early: it has an error to tell.
-            _ => self.close().map(|()| Signal::Continue),
+            self.close()?;
         }
+        Ok(Signal::Continue)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -220,7 +220,7 @@ pub fn extension(format: TrajectoryFormat) -> &'static str {
 pub fn least_bytes(plan: &TrajectoryPlan, atoms: usize, steps: u64) -> u64 {
     let columns = match plan.format {
         TrajectoryFormat::Xyz => {
-            51 + 102 * u64::from(plan.velocities) + 51 * u64::from(plan.forces)
+            51 + 106 * u64::from(plan.velocities) + 51 * u64::from(plan.forces)
         }
         TrajectoryFormat::Dcd => 12,
         TrajectoryFormat::Xtc if atoms <= 9 => 12,

@@ -9,10 +9,11 @@
 //! | `pos` | position | angstrom | by all |
 //! | `velo` | velocity | angstrom / fs | OVITO's Velocity; an array of ASE |
 //! | `momenta` | momentum | sqrt(u eV) | what ASE's `get_velocities` and `get_temperature` use |
+//! | `masses` | mass | u | ASE's `get_masses` |
 //! | `forces` | force | eV / angstrom | ASE's `get_forces`, OVITO's Force |
-//! | `masses` | mass, where one is not the standard one | u | ASE's `get_masses` |
 //!
-//! Velocities come twice because ASE gives zeros, without a word, where there are no `momenta`.
+//! Velocities come twice because ASE gives zeros, without a word, where there are no `momenta`; masses
+//! come with them because ASE's own are others for some elements (argon) and for isotopes.
 //! With forces in a cell that is periodic in all directions comes `stress` (eV / angstrom^3, positive
 //! for a stretched cell, as ASE has it). Numbers are the shortest that read back as the same f64.
 
@@ -60,15 +61,12 @@ impl Content {
 pub struct Xyz {
     system: System,
     content: Content,
-    masses: bool,
 }
 
 impl Xyz {
     /// A writer of frames of `system`.
     pub fn new(system: &System, content: Content) -> Self {
-        let standard = |(z, m): (&u8, &f64)| elements::mass(*z) == Some(*m);
         Self {
-            masses: !system.species.iter().zip(&system.masses).all(standard),
             system: system.clone(),
             content,
         }
@@ -93,13 +91,11 @@ impl Xyz {
                 let velocity = &frame.velocities[i];
                 vector(out, &(velocity / ANGSTROM_PER_FS));
                 vector(out, &(self.system.masses[i] * velocity));
+                out.push(b' ');
+                number(out, self.system.masses[i]);
             }
             if self.content.forces {
                 vector(out, &frame.forces[i]);
-            }
-            if self.masses {
-                out.push(b' ');
-                number(out, self.system.masses[i]);
             }
             out.push(b'\n');
         }
@@ -111,13 +107,10 @@ impl Xyz {
         }
         out.extend_from_slice(b"Properties=species:S:1:pos:R:3");
         if self.content.velocities {
-            out.extend_from_slice(b":velo:R:3:momenta:R:3");
+            out.extend_from_slice(b":velo:R:3:momenta:R:3:masses:R:1");
         }
         if self.content.forces {
             out.extend_from_slice(b":forces:R:3");
-        }
-        if self.masses {
-            out.extend_from_slice(b":masses:R:1");
         }
         let pbc = frame.cell.periodic().map(|p| if p { 'T' } else { 'F' });
         let _ = write!(out, " pbc=\"{} {} {}\" energy=", pbc[0], pbc[1], pbc[2]);

@@ -188,7 +188,7 @@ fn xyz_loses_nothing() {
             assert_eq!(block[0], "8");
             let comment = block[1];
             let properties =
-                "Properties=species:S:1:pos:R:3:velo:R:3:momenta:R:3:forces:R:3:masses:R:1 ";
+                "Properties=species:S:1:pos:R:3:velo:R:3:momenta:R:3:masses:R:1:forces:R:3 ";
             assert!(comment.contains(properties), "{comment}");
             assert_eq!(comment.contains("Lattice="), case.cell.is_given());
             assert_eq!(comment.contains("stress="), case.cell.volume().is_some());
@@ -203,8 +203,8 @@ fn xyz_loses_nothing() {
                 assert_eq!(vector(0), snapshot.positions[i]);
                 assert_eq!(vector(3), snapshot.velocities[i] / ANGSTROM_PER_FS);
                 assert_eq!(vector(6), system.masses[i] * snapshot.velocities[i]);
-                assert_eq!(vector(9), snapshot.forces[i]);
-                assert_eq!(read[12], system.masses[i]);
+                assert_eq!(read[9], system.masses[i]);
+                assert_eq!(vector(10), snapshot.forces[i]);
             }
         }
     }
@@ -219,7 +219,9 @@ fn a_single_frame_is_saved_whole() {
     xyz::save(&path, &system(5), &frame).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 7);
-    assert!(text.contains("velo:R:3:momenta:R:3:forces:R:3 pbc=\"T T T\" energy=-1237.567"));
+    assert!(
+        text.contains("velo:R:3:momenta:R:3:masses:R:1:forces:R:3 pbc=\"T T T\" energy=-1237.567")
+    );
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(files.len(), 1, "nothing else is left behind");
 }

@@ -84,7 +84,7 @@ pub fn frame(number: u64, atoms: usize, cell: &Cell) -> Snapshot {
         time: (number * EVERY) as f64 * TIMESTEP,
         cell: cell.clone(),
         observables: Observables {
-            potential: -1234.567_890_123_4 - number as f64,
+            potential: -1_234.567_890_123_4 - number as f64,
             kinetic: 1.0 / 3.0,
             heat: 0.125,
             momentum: Vec3::zeros(),

@@ -1,1 +1,188 @@
-//! Read back by others.
+//! Trajectories and topologies read back by MDAnalysis, mdtraj and ASE (see `tests/python`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mdrun::config::plan::TrajectoryFormat;
+use mdrun::core::{Mat3, Snapshot, System, Vec3, elements};
+use mdrun::report::{topology, trajectory};
+use mdrun::units::{ANGSTROM_PER_FS, FEMTOSECOND};
+use serde_json::{Value, json};
+
+use super::frames::{Case, cases, frame, plan, system, write};
+use super::topology::waters;
+use crate::support::root;
+
+const FRAMES: u64 = 3;
+
+/// The Python of the environment that the script makes; `None`, with the reason printed, where there
+/// is no Python or it is not wanted.
+fn python() -> Option<PathBuf> {
+    if std::env::var_os("MDRUN_NO_PYTHON").is_some() {
+        eprintln!("skipped: MDRUN_NO_PYTHON is set");
+        return None;
+    }
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no python3");
+        return None;
+    }
+    let made = Command::new("sh")
+        .arg(root().join("tests/python/setup.sh"))
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "tests/python/setup.sh failed (MDRUN_NO_PYTHON=1 skips this test):\n{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    Some(root().join(".venv/bin/python"))
+}
+
+fn rows(vectors: &[Vec3]) -> Value {
+    json!(vectors.iter().map(|v| [v.x, v.y, v.z]).collect::<Vec<_>>())
+}
+
+fn matrix(matrix: &Mat3) -> Value {
+    json!([0, 1, 2].map(|k| [0, 1, 2].map(|l| matrix[(k, l)])))
+}
+
+/// Writes one trajectory and says what is in it.
+fn trajectory(
+    folder: &Path,
+    case: &Case,
+    system: &System,
+    format: TrajectoryFormat,
+    wrap: bool,
+) -> Value {
+    let frames: Vec<Snapshot> = (0..FRAMES)
+        .map(|k| frame(k, system.len(), &case.cell))
+        .collect();
+    let extension = trajectory::extension(format);
+    let name = format!("{}-{}-{wrap}.{extension}", case.name, system.len());
+    let (file, beside) = (folder.join(&name), folder.join(format!("{name}.pdb")));
+    write(&file, &plan(format, wrap), system, &frames);
+    topology::save(&beside, system, &case.cell, &frames[0].positions).unwrap();
+    let symbols: Vec<_> = system
+        .species
+        .iter()
+        .map(|&z| elements::symbol(z))
+        .collect();
+    let velocities =
+        |f: &Snapshot| -> Vec<Vec3> { f.velocities.iter().map(|v| v / ANGSTROM_PER_FS).collect() };
+    let stress = frames[0].observables.strain_derivative / case.cell.volume().unwrap_or(1.0);
+    json!({
+        "name": name,
+        "wrong": false,
+        "format": extension,
+        "file": file,
+        "topology": beside,
+        "wrap": wrap,
+        "symbols": symbols,
+        "masses": system.masses,
+        "periodic": case.cell.periodic(),
+        "vectors": case.cell.is_given().then(|| matrix(case.cell.vectors())),
+        "stress": matrix(&stress),
+        "steps": frames.iter().map(|f| f.step).collect::<Vec<_>>(),
+        "times_fs": frames.iter().map(|f| f.time / FEMTOSECOND).collect::<Vec<_>>(),
+        "energies": frames.iter().map(|f| f.observables.potential).collect::<Vec<_>>(),
+        "positions": frames.iter().map(|f| rows(&f.positions)).collect::<Vec<_>>(),
+        "velocities_a_fs": frames.iter().map(|f| rows(&velocities(f))).collect::<Vec<_>>(),
+        "forces": frames.iter().map(|f| rows(&f.forces)).collect::<Vec<_>>(),
+    })
+}
+
+/// The case as if the file had been written from other data: `change` must be noticed.
+fn spoilt(case: &Value, what: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut wrong = case.clone();
+    wrong["name"] = json!(format!("{} with wrong {what}", case["name"]));
+    wrong["wrong"] = json!(true);
+    change(&mut wrong[what]);
+    wrong
+}
+
+fn add(value: &mut Value, more: f64) {
+    *value = json!(value.as_f64().unwrap() + more);
+}
+
+/// The topology of so many waters and what readers should make of it.
+fn topology_case(folder: &Path, edge: usize, conect: bool) -> Value {
+    let (system, positions, cell) = waters(edge);
+    let file = folder.join(format!("waters-{edge}.pdb"));
+    topology::save(&file, &system, &cell, &positions).unwrap();
+    let molecules = edge.pow(3);
+    let length = 4.0 * edge as f64;
+    json!({
+        "name": format!("topology of {molecules} waters"),
+        "wrong": false,
+        "format": "pdb",
+        "file": file,
+        "atoms": system.len(),
+        "residues": molecules,
+        "bonds": conect.then_some(2 * molecules),
+        // mdtraj knows the bonds of water without being told.
+        "mdtraj_bonds": 2 * molecules,
+        "last_position": rows(&positions[positions.len() - 1..])[0],
+        "cell": [length, length, length, 90.0, 90.0, 90.0],
+    })
+}
+
+#[test]
+fn others_read_what_was_written() {
+    let Some(python) = python() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = Vec::new();
+    let mut isotopes = system(31);
+    isotopes.masses[2] = 2.014;
+    for case in cases() {
+        for format in [
+            TrajectoryFormat::Xyz,
+            TrajectoryFormat::Dcd,
+            TrajectoryFormat::Xtc,
+        ] {
+            for wrap in [false, true] {
+                for system in [&isotopes, &system(7)] {
+                    all.push(trajectory(folder.path(), &case, system, format, wrap));
+                }
+            }
+        }
+    }
+    // A comparison that notices nothing would pass as well.
+    let triclinic = |extension: &str| {
+        let name = format!("triclinic-31-false.{extension}");
+        all.iter().find(|c| c["name"] == name.as_str()).unwrap()
+    };
+    let mut wrong = Vec::new();
+    for extension in ["xyz", "dcd", "xtc"] {
+        let case = triclinic(extension);
+        wrong.push(spoilt(case, "positions", |p| add(&mut p[1][30][2], 0.006)));
+        wrong.push(spoilt(case, "vectors", |v| add(&mut v[1][0], 0.01)));
+        wrong.push(spoilt(case, "times_fs", |t| add(&mut t[2], 0.01)));
+        wrong.push(spoilt(case, "wrap", |w| *w = json!(true)));
+    }
+    wrong.push(spoilt(triclinic("xyz"), "forces", |f| {
+        add(&mut f[0][0][0], 1e-12)
+    }));
+    wrong.push(spoilt(triclinic("xyz"), "velocities_a_fs", |v| {
+        add(&mut v[2][3][1], 1e-6)
+    }));
+    all.append(&mut wrong);
+    all.push(topology_case(folder.path(), 3, true));
+    // 107,811 atoms: beyond five digits of serial and four of residue numbers.
+    all.push(topology_case(folder.path(), 33, false));
+    let cases = folder.path().join("cases.json");
+    std::fs::write(&cases, serde_json::to_string(&all).unwrap()).unwrap();
+    let read = Command::new(python)
+        .arg(root().join("tests/python/read_back.py"))
+        .arg(&cases)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&read.stdout);
+    let errors = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "{told}\n{errors}");
+    assert!(
+        told.contains(&format!("{0} of {0} files", all.len())),
+        "{told}"
+    );
+}

@@ -100,7 +100,7 @@ fn expected_pull(memory: f64, samples: f64) -> f64 {
 /// the method: blocks of finite length miss a little of the correlation.
 #[test]
 fn error_bars_are_honest_whatever_the_memory() {
-    const SAMPLES: u64 = 4096;
+    const SAMPLES: u64 = 16_384;
     const REPEATS: u32 = 300;
     const SLOPE: f64 = 1e-3;
     // Three standard errors of a root mean square over the repetitions, and as much again for the

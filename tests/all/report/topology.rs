@@ -21,7 +21,7 @@ fn of(symbols: &[&str]) -> System {
 }
 
 /// So many waters on a grid of 4 A, each turned at random; and the cell that holds them.
-fn waters(edge: usize) -> (System, Vec<Vec3>, Cell) {
+pub fn waters(edge: usize) -> (System, Vec<Vec3>, Cell) {
     let mut symbols = Vec::new();
     let mut positions = Vec::new();
     for n in 0..edge.pow(3) {
