@@ -38,31 +38,43 @@ pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
     let pairs = view.pairs;
     let per_angstrom = view.network.layers[0].filter.intervals as f64 / view.network.cutoff;
     let last = view.network.layers[0].filter.intervals - 1;
-    for p in view.row_block(block).flat_map(|i| view.row(i)) {
-        let d = pairs.distances[p];
-        let neighbor = pairs.neighbors[p] as usize;
-        if neighbor >= view.atoms || pairs.reverse[p] as usize >= pairs.len() {
-            view.faulty.store(true, Ordering::Relaxed);
-            return;
-        }
-        let x = d * per_angstrom;
-        let knot = (x as usize).min(last);
-        let t = x - knot as f64;
-        // A pair at the cutoff or beyond (there is none in a proper list) weighs nothing.
-        let inside = if d >= view.network.cutoff { 0.0 } else { 1.0 };
-        let unit = pairs.vectors[p] / d;
-        // SAFETY: p is a pair, and rows of other blocks have other pairs.
-        unsafe {
-            *view.geometry.at(p) = Geometry {
-                weights: spline::values(t).map(|w| V::T::of(w * inside)),
-                unit: [unit.x, unit.y, unit.z].map(V::T::of),
-                knot: knot as u32,
-                neighbor: view.rank[neighbor],
-            };
-            *view.slopes.at(p) = spline::slopes(t).map(|w| V::T::of(w * per_angstrom * inside));
-            *view.sent.at(p) = [V::T::default(); 4];
+    for i in view.row_block(block) {
+        for p in view.row(i) {
+            let d = pairs.distances[p];
+            let neighbor = pairs.neighbors[p] as usize;
+            if neighbor >= view.atoms || pairs.reverse[p] as usize >= pairs.len() {
+                view.faulty.store(true, Ordering::Relaxed);
+                return;
+            }
+            let x = d * per_angstrom;
+            let knot = (x as usize).min(last);
+            let t = x - knot as f64;
+            // A pair at the cutoff or beyond (there is none in a proper list) weighs nothing.
+            let inside = if d >= view.network.cutoff { 0.0 } else { 1.0 };
+            let unit = pairs.vectors[p] / d;
+            // SAFETY: p is a pair, and rows of other blocks have other pairs.
+            unsafe {
+                *view.geometry.at(p) = Geometry {
+                    weights: rounded(spline::values(t), inside),
+                    unit: rounded([unit.x, unit.y, unit.z], 1.0),
+                    knot: knot as u32,
+                    neighbor: view.rank[neighbor],
+                };
+                *view.slopes.at(p) = rounded(spline::slopes(t), per_angstrom * inside);
+                *view.sent.at(p) = [V::T::default(); 4];
+            }
         }
     }
+}
+
+/// `scale` times numbers, in the network's precision.
+#[inline(always)]
+fn rounded<T: Real, const N: usize>(numbers: [f64; N], scale: f64) -> [T; N] {
+    let mut out = [T::default(); N];
+    for k in 0..N {
+        out[k] = T::of(numbers[k] * scale);
+    }
+    out
 }
 
 /// Two lanes: one slice of one row.
@@ -71,6 +83,24 @@ type Slice<V> = [V; 2];
 #[inline(always)]
 unsafe fn load<V: Lane>(from: *const V::T) -> Slice<V> {
     unsafe { [V::load(from), V::load(from.add(V::N))] }
+}
+
+/// Three slices, `stride` apart.
+#[inline(always)]
+unsafe fn load3<V: Lane>(from: *const V::T, stride: usize) -> [Slice<V>; 3] {
+    unsafe {
+        [
+            load::<V>(from),
+            load::<V>(from.add(stride)),
+            load::<V>(from.add(2 * stride)),
+        ]
+    }
+}
+
+/// The sum of both lanes.
+#[inline(always)]
+unsafe fn fold<V: Lane>(x: Slice<V>) -> V {
+    unsafe { x[0].add(x[1]) }
 }
 
 #[inline(always)]
@@ -145,10 +175,7 @@ pub(super) unsafe fn gather<V: Lane, const FIRST: bool>(
                     (load::<V>(own), [zero::<V>(); 3])
                 } else {
                     let own = senders.add((i * 6 + 3) * width);
-                    (
-                        load::<V>(q),
-                        [0, 1, 2].map(|a| load::<V>(own.add(a * width))),
-                    )
+                    (load::<V>(q), load3::<V>(own, width))
                 };
                 for p in view.row(i) {
                     let pair = &*view.geometry.at(p);
@@ -268,7 +295,6 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
                 } else {
                     senders.add(j * 6 * width)
                 };
-                let x = |kind: usize| load::<V>(own.add(kind * width));
                 let mut gx = [zero::<V>(); 3];
                 let mut gmu = [zero::<V>(); 3];
                 for p in view.row(j) {
@@ -280,7 +306,7 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
                         .add(pair.neighbor as usize * 4 * width)
                         .cast_const();
                     let gq = load::<V>(g);
-                    let gv = [1, 2, 3].map(|a| load::<V>(g.add(a * width)));
+                    let gv = load3::<V>(g.add(width), width);
                     let unit = splats::<V, 3>(&pair.unit);
                     // G_mu_i . u, with the row's unit vector: the sign is put right where it is used.
                     let mut along = scale(gv[0], unit[0]);
@@ -288,29 +314,25 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
                     along = scale_add(gv[2], unit[2], along);
                     let minus = V::splat(V::T::of(-1.0));
                     let along = scale(along, minus);
-                    let y = mul(w[1], x(1));
-                    let t = [0, 1, 2].map(|a| mul(y, gv[a]));
-                    let mut s = mul(slope[0], mul(x(0), gq));
-                    s = mul_add(slope[1], mul(x(1), along), s);
+                    let y = mul(w[1], load::<V>(own.add(width)));
+                    let t = [mul(y, gv[0]), mul(y, gv[1]), mul(y, gv[2])];
+                    let mut s = mul(slope[0], mul(load::<V>(own), gq));
+                    s = mul_add(slope[1], mul(load::<V>(own.add(width)), along), s);
                     if !FIRST {
-                        let mut carried = mul(gv[0], x(3));
-                        carried = mul_add(gv[1], x(4), carried);
-                        carried = mul_add(gv[2], x(5), carried);
-                        s = mul_add(slope[2], mul(x(2), carried), s);
+                        let mut carried = mul(gv[0], load::<V>(own.add(3 * width)));
+                        carried = mul_add(gv[1], load::<V>(own.add(4 * width)), carried);
+                        carried = mul_add(gv[2], load::<V>(own.add(5 * width)), carried);
+                        s = mul_add(slope[2], mul(load::<V>(own.add(2 * width)), carried), s);
                         gx[0] = mul_add(w[0], gq, gx[0]);
                         gx[1] = mul_add(w[1], along, gx[1]);
                         gx[2] = mul_add(w[2], carried, gx[2]);
-                        let y = mul(w[2], x(2));
+                        let y = mul(w[2], load::<V>(own.add(2 * width)));
                         for a in 0..3 {
                             gmu[a] = mul_add(y, gv[a], gmu[a]);
                         }
                     }
-                    let folded = [s, t[0], t[1], t[2]].map(|v| v[0].add(v[1]));
-                    let sums = V::sums(folded);
-                    let sent = view.sent.at(p);
-                    for k in 0..4 {
-                        (*sent)[k] = (*sent)[k] + sums[k];
-                    }
+                    let sums = [fold(s), fold(t[0]), fold(t[1]), fold(t[2])];
+                    V::add_sums(sums, view.sent.at(p));
                 }
                 if !FIRST {
                     let wide = view.wide.at(j * 3 * features + slice * width);
@@ -336,12 +358,12 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
 pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
     let pairs = view.pairs;
     // SAFETY: as in `gather`; `reverse` was checked by `geometry`.
-    let sent = |p: usize| unsafe { (*view.sent.at(p)).map(V::T::to_f64) };
     for i in view.row_block(block) {
         let mut force = Vec3::zeros();
         let mut strain = Mat3::zeros();
         for p in view.row(i) {
-            let (own, back) = (sent(p), sent(pairs.reverse[p] as usize));
+            // SAFETY: as in `gather`; `geometry` has checked `reverse`.
+            let (own, back) = unsafe { (sent(view, p), sent(view, pairs.reverse[p] as usize)) };
             let d = pairs.distances[p];
             let unit = pairs.vectors[p] / d;
             let turn = Vec3::new(back[1] - own[1], back[2] - own[2], back[3] - own[3]);
@@ -356,4 +378,16 @@ pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
             *view.strain.at(i) = strain * (0.5 * view.scale);
         }
     }
+}
+
+/// What was sent over a pair, in f64.
+#[inline(always)]
+unsafe fn sent<T: Real>(view: &View<T>, pair: usize) -> [f64; 4] {
+    let sent = unsafe { &*view.sent.at(pair) };
+    [
+        sent[0].to_f64(),
+        sent[1].to_f64(),
+        sent[2].to_f64(),
+        sent[3].to_f64(),
+    ]
 }
