@@ -97,12 +97,6 @@ unsafe fn load3<V: Lane>(from: *const V::T, stride: usize) -> [Slice<V>; 3] {
     }
 }
 
-/// The sum of both lanes.
-#[inline(always)]
-unsafe fn fold<V: Lane>(x: Slice<V>) -> V {
-    unsafe { x[0].add(x[1]) }
-}
-
 #[inline(always)]
 unsafe fn zero<V: Lane>() -> Slice<V> {
     unsafe { [V::splat(V::T::default()); 2] }
@@ -238,27 +232,27 @@ unsafe fn filters<V: Lane, const FIRST: bool>(
     }
 }
 
-/// The three filters and their slopes.
+/// The three filters and their slopes, one lane.
 #[inline(always)]
 unsafe fn filters_and_slopes<V: Lane, const FIRST: bool>(
     table: *const V::T,
     weights: &[V::T; ORDER],
     slope_weights: &[V::T; ORDER],
-) -> [[Slice<V>; 3]; 2] {
+) -> [[V; 3]; 2] {
     let width = 2 * V::N;
     let kinds = if FIRST { 2 } else { 3 };
     unsafe {
-        let mut w = [[zero::<V>(); 3]; 2];
+        let mut w = [[V::splat(V::T::default()); 3]; 2];
         for m in 0..ORDER {
             let (value, slope) = (V::splat(weights[m]), V::splat(slope_weights[m]));
             for kind in 0..kinds {
-                let c = load::<V>(table.add((m * 3 + kind) * width));
+                let c = V::load(table.add((m * 3 + kind) * width));
                 if m == 0 {
-                    w[0][kind] = scale(c, value);
-                    w[1][kind] = scale(c, slope);
+                    w[0][kind] = c.mul(value);
+                    w[1][kind] = c.mul(slope);
                 } else {
-                    w[0][kind] = scale_add(c, value, w[0][kind]);
-                    w[1][kind] = scale_add(c, slope, w[1][kind]);
+                    w[0][kind] = c.mul_add(value, w[0][kind]);
+                    w[1][kind] = c.mul_add(slope, w[1][kind]);
                 }
             }
         }
@@ -297,42 +291,58 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
                 };
                 let mut gx = [zero::<V>(); 3];
                 let mut gmu = [zero::<V>(); 3];
+                let zero = V::splat(V::T::default());
                 for p in view.row(j) {
                     let pair = &*view.geometry.at(p);
                     let from = table.add(pair.knot as usize * 3 * width);
-                    let [w, slope] =
-                        filters_and_slopes::<V, FIRST>(from, &pair.weights, &*view.slopes.at(p));
                     let g = gradients
                         .add(pair.neighbor as usize * 4 * width)
                         .cast_const();
-                    let gq = load::<V>(g);
-                    let gv = load3::<V>(g.add(width), width);
-                    let unit = splats::<V, 3>(&pair.unit);
-                    // G_mu_i . u, with the row's unit vector: the sign is put right where it is used.
-                    let mut along = scale(gv[0], unit[0]);
-                    along = scale_add(gv[1], unit[1], along);
-                    along = scale_add(gv[2], unit[2], along);
-                    let minus = V::splat(V::T::of(-1.0));
-                    let along = scale(along, minus);
-                    let y = mul(w[1], load::<V>(own.add(width)));
-                    let t = [mul(y, gv[0]), mul(y, gv[1]), mul(y, gv[2])];
-                    let mut s = mul(slope[0], mul(load::<V>(own), gq));
-                    s = mul_add(slope[1], mul(load::<V>(own.add(width)), along), s);
-                    if !FIRST {
-                        let mut carried = mul(gv[0], load::<V>(own.add(3 * width)));
-                        carried = mul_add(gv[1], load::<V>(own.add(4 * width)), carried);
-                        carried = mul_add(gv[2], load::<V>(own.add(5 * width)), carried);
-                        s = mul_add(slope[2], mul(load::<V>(own.add(2 * width)), carried), s);
-                        gx[0] = mul_add(w[0], gq, gx[0]);
-                        gx[1] = mul_add(w[1], along, gx[1]);
-                        gx[2] = mul_add(w[2], carried, gx[2]);
-                        let y = mul(w[2], load::<V>(own.add(2 * width)));
+                    let mut sent = [V::splat(V::T::default()); 4];
+                    // Lane by lane, so that all sums stay in registers.
+                    for h in 0..2 {
+                        let at = h * V::N;
+                        let [w, slope] = filters_and_slopes::<V, FIRST>(
+                            from.add(at),
+                            &pair.weights,
+                            &*view.slopes.at(p),
+                        );
+                        let own = own.add(at);
+                        let g = g.add(at);
+                        let gq = V::load(g);
+                        let gv = [
+                            V::load(g.add(width)),
+                            V::load(g.add(2 * width)),
+                            V::load(g.add(3 * width)),
+                        ];
+                        // G_mu_i . u: the row's unit vector points the other way.
+                        let along = gv[0].mul(V::splat(pair.unit[0]));
+                        let along = gv[1].mul_add(V::splat(pair.unit[1]), along);
+                        let along = gv[2].mul_add(V::splat(pair.unit[2]), along);
+                        let along = zero.sub(along);
+                        let x1 = V::load(own.add(width));
+                        let y = w[1].mul(x1);
                         for a in 0..3 {
-                            gmu[a] = mul_add(y, gv[a], gmu[a]);
+                            sent[1 + a] = y.mul_add(gv[a], sent[1 + a]);
+                        }
+                        sent[0] = slope[0].mul_add(V::load(own).mul(gq), sent[0]);
+                        sent[0] = slope[1].mul_add(x1.mul(along), sent[0]);
+                        if !FIRST {
+                            let carried = gv[0].mul(V::load(own.add(3 * width)));
+                            let carried = gv[1].mul_add(V::load(own.add(4 * width)), carried);
+                            let carried = gv[2].mul_add(V::load(own.add(5 * width)), carried);
+                            let x2 = V::load(own.add(2 * width));
+                            sent[0] = slope[2].mul_add(x2.mul(carried), sent[0]);
+                            gx[0][h] = w[0].mul_add(gq, gx[0][h]);
+                            gx[1][h] = w[1].mul_add(along, gx[1][h]);
+                            gx[2][h] = w[2].mul_add(carried, gx[2][h]);
+                            let y = w[2].mul(x2);
+                            for a in 0..3 {
+                                gmu[a][h] = y.mul_add(gv[a], gmu[a][h]);
+                            }
                         }
                     }
-                    let sums = [fold(s), fold(t[0]), fold(t[1]), fold(t[2])];
-                    V::add_sums(sums, view.sent.at(p));
+                    V::add_sums(sent, view.sent.at(p));
                 }
                 if !FIRST {
                     let wide = view.wide.at(j * 3 * features + slice * width);
