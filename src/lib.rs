@@ -39,6 +39,7 @@ pub mod report;
 pub mod config;
 
 pub mod assemble;
+
 pub mod bench;
 pub mod cli;
 

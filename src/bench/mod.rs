@@ -9,14 +9,15 @@ pub mod water;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::assemble::{self, Model};
+use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::rng::Noise;
-use crate::engine::cpu::FusedPainn;
 use crate::engine::{Engine, HostEngine, Start};
 use crate::neighbors::Pairs;
-use crate::potential::painn::{self, Spec, Weights};
 use crate::potential::{Evaluation, Potential, Precision};
 use crate::{Error, Result};
 
@@ -28,66 +29,82 @@ const SKIN: f64 = 0.5;
 /// Atoms of the box on which the rate of rebuilds is measured.
 const RATE_ATOMS: usize = 192;
 
-/// What to measure.
+/// `mdrun bench`.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Args {
-    /// Model file (safetensors with SchNetPack's names)
+    /// The model (safetensors)
     #[arg(long)]
     pub model: PathBuf,
     /// Numbers of atoms, each rounded down to whole water molecules; under 150 a cluster, else periodic
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "9,21,51,102,192,1536,12288"
-    )]
-    pub sizes: Vec<usize>,
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(3..),
+          default_value = "9,21,51,102,192,1536,12288")]
+    pub sizes: Vec<u32>,
     /// Numbers of the network
     #[arg(long, default_value = "f32", value_parser = ["f32", "f64"])]
     pub precision: String,
     /// Where to compute: cpu, or cuda:0 and so on
-    #[arg(long, default_value = "cpu")]
-    pub device: String,
-    /// How to compute: the fused engine or Burn's tensors
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    pub device: DeviceKind,
+    /// How to compute: fused kernels or Burn's tensor operations
     #[arg(long, default_value = "fused", value_parser = ["fused", "burn"])]
     pub engine: String,
-    /// Threads on the CPU; all processors if not given
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Calls (and steps) to time
-    #[arg(long, default_value_t = 100)]
-    pub iters: usize,
+    /// CPU threads; one for each core if not given
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Calls, and steps, to time
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub iters: u32,
     /// Write the measurements to this file as well
     #[arg(long)]
     pub json: Option<PathBuf>,
 }
 
+fn parse_device(text: &str) -> std::result::Result<DeviceKind, String> {
+    let cuda = |index: &str| index.parse().ok().map(DeviceKind::Cuda);
+    match text {
+        "cpu" => Some(DeviceKind::Cpu),
+        "cuda" => Some(DeviceKind::Cuda(0)),
+        _ => text.strip_prefix("cuda:").and_then(cuda),
+    }
+    .ok_or_else(|| "cpu, or cuda:0 and so on".to_owned())
+}
+
 impl Args {
     /// Number type of the network.
-    pub fn precision(&self) -> Precision {
-        if self.precision == "f64" {
-            Precision::F64
-        } else {
-            Precision::F32
+    fn precision(&self) -> Precision {
+        match self.precision.as_str() {
+            "f64" => Precision::F64,
+            _ => Precision::F32,
         }
     }
 
-    /// Threads on the CPU.
-    pub fn threads(&self) -> usize {
-        let all = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.unwrap_or_else(all).max(1)
+    fn device(&self) -> DevicePlan {
+        DevicePlan {
+            kind: self.device,
+            threads: self.threads.map(usize::from),
+            engine: match self.engine.as_str() {
+                "burn" => EngineChoice::Burn,
+                _ => EngineChoice::Fused,
+            },
+        }
+    }
+
+    fn device_name(&self) -> String {
+        match self.device {
+            DeviceKind::Cuda(index) => format!("cuda:{index}"),
+            DeviceKind::Auto | DeviceKind::Cpu => "cpu".to_owned(),
+        }
     }
 }
 
 /// What an engine is made of.
 pub struct Job<'a> {
-    /// Hyper-parameters of the model.
-    pub spec: &'a Spec,
-    /// Its weights.
-    pub weights: &'a Weights,
+    /// The model.
+    pub model: &'a Model,
     /// Number type of the network.
     pub precision: Precision,
-    /// Threads on the CPU.
-    pub threads: usize,
+    /// What to run on, and how.
+    pub device: DevicePlan,
     /// Skin of the pair list (angstrom).
     pub skin: f64,
     /// The box.
@@ -106,7 +123,7 @@ pub trait FixedPairs {
     fn pairs(&self) -> u64;
 }
 
-/// Makes the engines to measure.
+/// Makes what is measured.
 pub trait Workshop {
     /// Energy and forces of the box's pairs.
     ///
@@ -121,21 +138,14 @@ pub trait Workshop {
     fn engine(&self, job: &Job) -> Result<Box<dyn Engine>>;
 }
 
-/// Binds a potential to the species of a box.
-pub type BindPotential = fn(&Job) -> Result<Box<dyn Potential>>;
+/// Phase space and pairs in host memory, any potential.
+pub struct HostWorkshop;
 
-/// A workshop of potentials in host memory.
-pub struct HostWorkshop(pub BindPotential);
-
-/// The fused engine on the CPU.
-///
-/// # Errors
-/// As [`FusedPainn::new`].
-pub fn fused_on_cpu(job: &Job) -> Result<Box<dyn Potential>> {
-    let species = &job.start.system.species;
-    job.spec.check_species(species)?;
-    let potential = FusedPainn::new(job.spec, job.weights, species, job.precision, job.threads)?;
-    Ok(Box::new(potential))
+impl HostWorkshop {
+    fn potential(job: &Job) -> Result<Box<dyn Potential>> {
+        job.model
+            .bind(&job.start.system, job.precision, &job.device)
+    }
 }
 
 struct HostPairs {
@@ -156,7 +166,7 @@ impl FixedPairs for HostPairs {
 
 impl Workshop for HostWorkshop {
     fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>> {
-        let potential = self.0(job)?;
+        let potential = Self::potential(job)?;
         let (cell, positions) = (&job.start.cell, &job.start.positions);
         Ok(Box::new(HostPairs {
             pairs: Pairs::within(cell, positions, potential.cutoff())?,
@@ -166,7 +176,8 @@ impl Workshop for HostWorkshop {
     }
 
     fn engine(&self, job: &Job) -> Result<Box<dyn Engine>> {
-        let engine = HostEngine::new(job.start.clone(), Noise::new(0, 0), job.skin, self.0(job)?)?;
+        let potential = Self::potential(job)?;
+        let engine = HostEngine::new(job.start.clone(), Noise::new(0, 0), job.skin, potential)?;
         Ok(Box::new(engine))
     }
 }
@@ -201,67 +212,75 @@ pub struct Row {
 /// # Errors
 /// The model cannot be read or does not know water, the device failed, or the JSON file cannot be
 /// written.
-pub fn run(args: &Args, workshop: &dyn Workshop) -> Result<()> {
-    let bytes = std::fs::read(&args.model)
-        .map_err(|e| Error::input(format!("{}: {e}", args.model.display())))?;
-    let (spec, weights) = painn::import(&bytes, &args.model.display().to_string())?;
-    let rate = rate(args, &spec, &weights)?;
+pub fn run(args: &Args) -> Result<ExitCode> {
+    run_with(args, &HostWorkshop)
+}
+
+/// The same with engines from elsewhere.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
+    let model = assemble::load_painn(&args.model)?;
+    assemble::threads(&args.device())?;
+    let rate = rate(args, &model)?;
     let mut out = std::io::stdout().lock();
     let mut rows = Vec::new();
     print(&mut out, &heading(args, rate))?;
     for &size in &args.sizes {
-        let row = measure_size(args, workshop, (&spec, &weights), rate, size)?;
+        let row = measure_size(args, workshop, &model, rate, size as usize)?;
         print(&mut out, &line(&row))?;
         rows.push(row);
     }
-    args.json.as_ref().map_or(Ok(()), |path| write(path, &rows))
+    if let Some(path) = &args.json {
+        write(path, &rows)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn rate(args: &Args, spec: &Spec, weights: &Weights) -> Result<RebuildRate> {
+/// How often water's pairs are built anew, by the fastest engine of every machine.
+fn rate(args: &Args, model: &Model) -> Result<RebuildRate> {
     let start = water::start(RATE_ATOMS)?;
-    let job = Job {
-        spec,
-        weights,
-        precision: Precision::F32,
-        threads: args.threads(),
-        skin: SKIN,
-        start: &start,
+    let device = DevicePlan {
+        kind: DeviceKind::Cpu,
+        engine: EngineChoice::Fused,
+        ..args.device()
     };
-    let potential = fused_on_cpu(&job)?;
+    let potential = model.bind(&start.system, Precision::F32, &device)?;
     measure::rebuild_rate(start, SKIN, potential)
 }
 
 fn measure_size(
     args: &Args,
     workshop: &dyn Workshop,
-    (spec, weights): (&Spec, &Weights),
+    model: &Model,
     rate: RebuildRate,
     size: usize,
 ) -> Result<Row> {
     let start = water::start(size)?;
     let job = Job {
-        spec,
-        weights,
+        model,
         precision: args.precision(),
-        threads: args.threads(),
+        device: args.device(),
         skin: SKIN,
         start: &start,
     };
+    let iterations = args.iters as usize;
     measure::forget_peak_memory();
     let (pairs, energy_forces_ms) = {
         let mut fixed = workshop.fixed_pairs(&job)?;
-        let times = measure::time(args.iters, 1, || fixed.call())?;
+        let times = measure::time(iterations, 1, || fixed.call())?;
         (fixed.pairs(), times)
     };
     let mut engine = workshop.engine(&job)?;
-    let step_ms = measure::time_steps(engine.as_mut(), args.iters, rate.steps)?;
+    let step_ms = measure::time_steps(engine.as_mut(), iterations, rate.steps)?;
     Ok(Row {
         atoms: start.system.len(),
         pairs,
-        device: args.device.clone(),
+        device: args.device_name(),
         engine: args.engine.clone(),
         precision: args.precision.clone(),
-        threads: job.threads,
+        threads: assemble::thread_count(&job.device),
         energy_forces_ms,
         step_ms,
         peak_memory_mib: measure::peak_memory_mib(),
@@ -287,9 +306,9 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
          {:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>9}  {:>9}\n",
         args.model.display(),
         args.engine,
-        args.device,
+        args.device_name(),
         args.precision,
-        args.threads(),
+        assemble::thread_count(&args.device()),
         rate.steps,
         "atoms",
         "pairs",
