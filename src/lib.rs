@@ -39,6 +39,8 @@ pub mod report;
 pub mod config;
 
 pub mod assemble;
+
+pub mod bench;
 pub mod cli;
 
 pub use error::{Error, Result};

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::potential::Precision;
-use crate::{Error, Result};
+use crate::{Error, Result, bench};
 
 /// Molecular dynamics of a trained PaiNN potential, from one TOML file.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Check(CheckArgs),
     /// Print energy, forces and, for a cell, stress of one structure
     Energy(EnergyArgs),
+    /// Measure how fast a model runs on this machine, on boxes of water
+    Bench(bench::Args),
 }
 
 /// `mdrun CONFIG`.
@@ -107,6 +109,7 @@ pub fn run() -> Result<ExitCode> {
     match (cli.command, cli.run) {
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
+        (Some(Command::Bench(args)), _) => bench::run(&args),
         (None, Some(args)) => run::run(&args),
         (None, None) => Err(Error::input(
             "give a run file: mdrun CONFIG.toml (mdrun --help)",

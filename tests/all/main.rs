@@ -1,5 +1,6 @@
 //! The integration tests, one binary: a second one would link Burn again.
 
+mod bench;
 mod cli;
 mod config;
 mod fused;

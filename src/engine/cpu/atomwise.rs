@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::gemm::{Panels, Product};
 use super::lane::{Lane, Real, silu, silu_slope};
+use super::memory::Shared;
 use super::network::Affine;
 use super::stages::{ATOMS_PER_BLOCK, Kernels, Saved, View};
 
@@ -75,6 +76,20 @@ impl<T: Real> Rows<T> {
     }
 }
 
+/// Runs a body for every atom of a part and both lanes of its slice: the atom, its row in a tile, and
+/// where the lane's channels begin. A macro, since a closure is not compiled for the processor feature
+/// of the function that it is called from.
+macro_rules! each {
+    ($part:expr, |$atom:ident, $lane:ident, $row:pat_param| $body:block) => {
+        for ($row, $atom) in $part.atoms.clone().enumerate() {
+            for half in 0..2 {
+                let $lane = half * V::N;
+                $body
+            }
+        }
+    };
+}
+
 /// A slice of a block: what every function here works on.
 pub(super) struct Part<'a, V: Lane> {
     pub(super) view: &'a View<'a, V::T>,
@@ -92,12 +107,7 @@ impl<V: Kernels> Part<'_, V> {
 
     /// `per_atom` rows of `stride` numbers for each atom, from the start of the atom's record.
     #[inline(always)]
-    unsafe fn rows(
-        &self,
-        array: super::memory::Shared<V::T>,
-        per_atom: usize,
-        stride: usize,
-    ) -> Rows<V::T> {
+    unsafe fn rows(&self, array: Shared<V::T>, per_atom: usize, stride: usize) -> Rows<V::T> {
         Rows {
             start: unsafe { array.at(self.atoms.start * per_atom * stride) },
             stride,
@@ -105,14 +115,10 @@ impl<V: Kernels> Part<'_, V> {
         }
     }
 
-    /// Calls `f(atom, number of the first channel's lane, tile offset)` for every atom and lane.
+    /// A place in an atom's record of hidden numbers of the readout.
     #[inline(always)]
-    fn each(&self, mut f: impl FnMut(usize, usize, usize)) {
-        for (row, atom) in self.atoms.clone().enumerate() {
-            for lane in 0..2 {
-                f(atom, lane * V::N, row);
-            }
-        }
+    unsafe fn record(&self, array: Shared<V::T>, atom: usize, place: usize) -> *mut V::T {
+        unsafe { array.at(atom * self.view.network.readout.size + place) }
     }
 
     /// (v, w) = Wmix mu, n, v.w.
@@ -128,7 +134,7 @@ impl<V: Kernels> Part<'_, V> {
             mu.forward::<V>(&layer.mix, view.network.slices + self.slice, &mut w);
             let (v, w) = (v.start(), w.start());
             let epsilon = V::splat(layer.epsilon);
-            self.each(|atom, lane, row| {
+            each!(self, |atom, lane, row| {
                 let saved = view.saved(self.layer, self.slice, atom);
                 let mut square = epsilon;
                 let mut dot = V::splat(V::T::default());
@@ -170,7 +176,7 @@ impl<V: Kernels> Part<'_, V> {
     unsafe fn activate(&self, tile: *const V::T, place: usize) {
         let view = self.view;
         unsafe {
-            self.each(|atom, lane, row| {
+            each!(self, |atom, lane, row| {
                 let h = V::load(tile.add(row * Self::WIDTH + lane));
                 h.store(
                     view.saved(self.layer, self.slice, atom)
@@ -187,7 +193,7 @@ impl<V: Kernels> Part<'_, V> {
     unsafe fn activate_back(&self, tile: *const V::T, place: usize) {
         let view = self.view;
         unsafe {
-            self.each(|atom, lane, row| {
+            each!(self, |atom, lane, row| {
                 let g = V::load(tile.add(row * Self::WIDTH + lane));
                 let h = V::load(
                     view.saved(self.layer, self.slice, atom)
@@ -216,7 +222,7 @@ impl<V: Kernels> Part<'_, V> {
                 input.forward::<V>(map, 2 * slices + self.slice, &mut c);
             }
             let (a, b, c) = (a.start(), b.start(), c.start());
-            self.each(|atom, lane, row| {
+            each!(self, |atom, lane, row| {
                 let saved = view.saved(self.layer, self.slice, atom).add(lane);
                 let from = row * Self::WIDTH + lane;
                 let c = V::load(c.add(from));
@@ -228,7 +234,7 @@ impl<V: Kernels> Part<'_, V> {
                 let sum = V::load(q).add(V::load(a.add(from)));
                 c.mul_add(dot, sum).store(q);
                 if self.last() {
-                    return;
+                    continue;
                 }
                 let b = V::load(b.add(from));
                 b.store(saved.add(Saved::B * Self::WIDTH));
@@ -271,7 +277,7 @@ impl<V: Kernels> Part<'_, V> {
             for kind in 0..3 {
                 input.forward::<V>(map, kind * view.network.slices + self.slice, &mut tile);
                 let tile = tile.start();
-                self.each(|atom, lane, row| {
+                each!(self, |atom, lane, row| {
                     let x = V::load(tile.add(row * Self::WIDTH + lane));
                     let to = view.sender(self.layer, self.slice, atom);
                     x.store(to.add(kind * Self::WIDTH + lane));
@@ -286,7 +292,7 @@ impl<V: Kernels> Part<'_, V> {
         let view = self.view;
         let features = view.network.features;
         unsafe {
-            self.each(|atom, lane, _| {
+            each!(self, |atom, lane, _| {
                 let saved = view.saved(self.layer, self.slice, atom).add(lane);
                 let g = view.gradient(self.layer, self.slice, atom).add(lane);
                 let to = view
@@ -297,7 +303,7 @@ impl<V: Kernels> Part<'_, V> {
                 gq.store(to);
                 if self.last() {
                     gc.store(to.add(features));
-                    return;
+                    continue;
                 }
                 let mut gb = V::splat(V::T::default());
                 for axis in 0..3 {
@@ -337,20 +343,24 @@ impl<V: Kernels> Part<'_, V> {
             let (tile_q, tile_n) = (tile_q.start(), tile_n.start());
             // Keeps 0 / 0 out of padded channels when epsilon is zero.
             let tiny = V::splat(V::T::of(f64::from(f32::MIN_POSITIVE)));
-            self.each(|atom, lane, row| {
+            each!(self, |atom, lane, row| {
                 let from = row * Self::WIDTH + lane;
                 let saved = view.saved(self.layer, self.slice, atom).add(lane);
                 let g = view.gradient(self.layer, self.slice, atom).add(lane);
-                let part = |k: usize| V::load(saved.add(k * Self::WIDTH));
                 let gq = V::load(g);
-                let gqc = gq.mul(part(Saved::C));
-                let ratio = V::load(tile_n.add(from)).div(part(Saved::NORM).max(tiny));
+                let gqc = gq.mul(V::load(saved.add(Saved::C * Self::WIDTH)));
+                let ratio = V::load(tile_n.add(from))
+                    .div(V::load(saved.add(Saved::NORM * Self::WIDTH)).max(tiny));
                 for axis in 0..3 {
-                    let (v, w) = (part(Saved::V + axis), part(Saved::W + axis));
+                    let (v, w) = (
+                        V::load(saved.add((Saved::V + axis) * Self::WIDTH)),
+                        V::load(saved.add((Saved::W + axis) * Self::WIDTH)),
+                    );
                     let gv = gqc.mul_add(w, ratio.mul(v));
                     let mut gw = gqc.mul(v);
                     if !self.last() {
-                        gw = part(Saved::B).mul_add(V::load(g.add((1 + axis) * Self::WIDTH)), gw);
+                        gw = V::load(saved.add(Saved::B * Self::WIDTH))
+                            .mul_add(V::load(g.add((1 + axis) * Self::WIDTH)), gw);
                     }
                     let to = (atom * 3 + axis) * 2 * features + self.slice * Self::WIDTH + lane;
                     gv.store(view.mixed.at(to));
@@ -371,7 +381,7 @@ impl<V: Kernels> Part<'_, V> {
             let input = self.rows(view.mixed, 3, 2 * view.network.features);
             input.backward::<V>(map, self.slice, &mut tile);
             let tile = tile.start();
-            self.each(|atom, lane, row| {
+            each!(self, |atom, lane, row| {
                 let g = view.gradient(self.layer, self.slice, atom).add(lane);
                 for axis in 0..3 {
                     let to = g.add((1 + axis) * Self::WIDTH);
@@ -412,7 +422,7 @@ impl<V: Kernels> Part<'_, V> {
             let input = self.rows(view.hidden, 1, view.network.features);
             input.backward::<V>(map, self.slice, &mut tile);
             let tile = tile.start();
-            self.each(|atom, lane, row| {
+            each!(self, |atom, lane, row| {
                 let before = V::load(view.gradient(self.layer, self.slice, atom).add(lane));
                 let sum = before.add(V::load(tile.add(row * Self::WIDTH + lane)));
                 sum.store(view.gradient(self.layer - 1, self.slice, atom).add(lane));
@@ -428,23 +438,20 @@ impl<V: Kernels> Part<'_, V> {
         let atoms = self.atoms.clone();
         let mut tile = Tile::new();
         unsafe {
-            let record = |atom: usize, offset: usize| view.readout.at(atom * readout.size + offset);
-            let gradient =
-                |atom: usize, offset: usize| view.readout_back.at(atom * readout.size + offset);
             let mut input = self.rows(view.features, 1, 2 * view.network.features);
             for hidden in &readout.hidden {
                 for slice in 0..hidden.width / Self::WIDTH {
                     input.forward::<V>(&hidden.map, slice, &mut tile);
                     let tile = tile.start();
-                    self.each(|atom, lane, row| {
+                    each!(self, |atom, lane, row| {
                         let h = V::load(tile.add(row * Self::WIDTH + lane));
                         let place = hidden.offset + slice * Self::WIDTH + lane;
-                        silu(h).store(record(atom, place));
-                        silu_slope(h).store(gradient(atom, place));
+                        silu(h).store(self.record(view.readout, atom, place));
+                        silu_slope(h).store(self.record(view.readout_back, atom, place));
                     });
                 }
                 input = Rows {
-                    start: record(atoms.start, hidden.offset),
+                    start: self.record(view.readout, atoms.start, hidden.offset),
                     stride: readout.size,
                     count: atoms.len(),
                 };
@@ -456,16 +463,15 @@ impl<V: Kernels> Part<'_, V> {
                     let x = V::load(input.start.add(row * input.stride + k));
                     sum = x.mul_add(V::load(last.as_ptr().add(k)), sum);
                 }
-                let [sum, ..] = V::sums([sum; 4]);
-                *view.energies.at(view.order[atom] as usize) = sum.to_f64() + readout.bias;
+                let mut sums = [V::T::default(); 4];
+                V::add_sums([sum; 4], &mut sums);
+                *view.energies.at(view.order[atom] as usize) = sums[0].to_f64() + readout.bias;
             }
-            let start =
-                |slice: usize, lane: usize| V::load(last[slice * Self::WIDTH + lane..].as_ptr());
             let Some((first, deeper)) = readout.hidden.split_first() else {
                 for slice in 0..view.network.slices {
-                    self.each(|atom, lane, _| {
+                    each!(self, |atom, lane, _| {
                         let to = view.gradient(self.layer, slice, atom).add(lane);
-                        start(slice, lane).store(to);
+                        V::load(last[slice * Self::WIDTH + lane..].as_ptr()).store(to);
                     });
                 }
                 return;
@@ -473,37 +479,51 @@ impl<V: Kernels> Part<'_, V> {
             // `gradient` holds the slopes of silu; each becomes a gradient once what follows is known.
             let end = deeper.last().unwrap_or(first);
             for slice in 0..end.width / Self::WIDTH {
-                self.each(|atom, lane, _| {
-                    let place = gradient(atom, end.offset + slice * Self::WIDTH + lane);
-                    V::load(place).mul(start(slice, lane)).store(place);
+                each!(self, |atom, lane, _| {
+                    let place = self.record(
+                        view.readout_back,
+                        atom,
+                        end.offset + slice * Self::WIDTH + lane,
+                    );
+                    V::load(place)
+                        .mul(V::load(last[slice * Self::WIDTH + lane..].as_ptr()))
+                        .store(place);
                 });
             }
             for k in (0..deeper.len()).rev() {
                 let (hidden, before) = (&deeper[k], &readout.hidden[k]);
                 let input = Rows {
-                    start: gradient(atoms.start, hidden.offset).cast_const(),
+                    start: self
+                        .record(view.readout_back, atoms.start, hidden.offset)
+                        .cast_const(),
                     stride: readout.size,
                     count: atoms.len(),
                 };
                 for slice in 0..before.width / Self::WIDTH {
                     input.backward::<V>(&hidden.map, slice, &mut tile);
                     let tile = tile.start();
-                    self.each(|atom, lane, row| {
-                        let place = gradient(atom, before.offset + slice * Self::WIDTH + lane);
+                    each!(self, |atom, lane, row| {
+                        let place = self.record(
+                            view.readout_back,
+                            atom,
+                            before.offset + slice * Self::WIDTH + lane,
+                        );
                         let g = V::load(tile.add(row * Self::WIDTH + lane));
                         V::load(place).mul(g).store(place);
                     });
                 }
             }
             let input = Rows {
-                start: gradient(atoms.start, first.offset).cast_const(),
+                start: self
+                    .record(view.readout_back, atoms.start, first.offset)
+                    .cast_const(),
                 stride: readout.size,
                 count: atoms.len(),
             };
             for slice in 0..view.network.slices {
                 input.backward::<V>(&first.map, slice, &mut tile);
                 let tile = tile.start();
-                self.each(|atom, lane, row| {
+                each!(self, |atom, lane, row| {
                     let to = view.gradient(self.layer, slice, atom).add(lane);
                     V::load(tile.add(row * Self::WIDTH + lane)).store(to);
                 });

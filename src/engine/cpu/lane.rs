@@ -67,8 +67,8 @@ pub(super) trait Lane: Copy + Send + Sync + 'static {
     unsafe fn round(self) -> Self;
     /// 2^self of integers within the range of normal exponents.
     unsafe fn exp2_integer(self) -> Self;
-    /// Sums of the numbers of each of four lanes, in a fixed order.
-    unsafe fn sums(lanes: [Self; 4]) -> [Self::T; 4];
+    /// Adds the sum of the numbers of each of four lanes, taken in a fixed order, to one of `to`.
+    unsafe fn add_sums(lanes: [Self; 4], to: *mut [Self::T; 4]);
 }
 
 /// 1 / k!, k = 0..=13.
@@ -91,24 +91,31 @@ const LN2_HIGH_F64: f64 = 0.693_147_180_369_123_8;
 #[inline(always)]
 unsafe fn exp<V: Lane>(x: V) -> V {
     unsafe {
-        let c = |x: f64| V::splat(V::T::of(x));
         let high = if size_of::<V::T>() == 4 {
             LN2_HIGH_F32
         } else {
             LN2_HIGH_F64
         };
-        let x = x.max(c(-V::EXP_LIMIT)).min(c(V::EXP_LIMIT));
-        let n = x.mul(c(std::f64::consts::LOG2_E)).round();
-        let r = n.mul_add(c(-high), x);
-        let r = n.mul_add(c(high - std::f64::consts::LN_2), r);
-        let mut p = c(INVERSE_FACTORIALS[V::EXP_DEGREE]);
+        let x = x
+            .max(constant::<V>(-V::EXP_LIMIT))
+            .min(constant::<V>(V::EXP_LIMIT));
+        let n = x.mul(constant::<V>(std::f64::consts::LOG2_E)).round();
+        let r = n.mul_add(constant::<V>(-high), x);
+        let r = n.mul_add(constant::<V>(high - std::f64::consts::LN_2), r);
+        let mut p = constant::<V>(INVERSE_FACTORIALS[V::EXP_DEGREE]);
         let mut k = V::EXP_DEGREE;
         while k > 0 {
             k -= 1;
-            p = p.mul_add(r, c(INVERSE_FACTORIALS[k]));
+            p = p.mul_add(r, constant::<V>(INVERSE_FACTORIALS[k]));
         }
         p.mul(n.exp2_integer())
     }
+}
+
+/// The same number in every place.
+#[inline(always)]
+unsafe fn constant<V: Lane>(x: f64) -> V {
+    unsafe { V::splat(V::T::of(x)) }
 }
 
 /// 1 / (1 + exp(-x)).
@@ -146,7 +153,11 @@ macro_rules! portable {
         impl Wide<$t, $n> {
             #[inline(always)]
             fn map(self, f: impl Fn($t) -> $t) -> Self {
-                Self(self.0.map(f))
+                let mut out = self;
+                for k in 0..$n {
+                    out.0[k] = f(self.0[k]);
+                }
+                out
             }
             #[inline(always)]
             fn zip(self, b: Self, f: impl Fn($t, $t) -> $t) -> Self {
@@ -230,8 +241,8 @@ macro_rules! portable {
                 self.map(|n| <$t>::from_bits((((n as i32) + $bias) as $bits) << $mantissa))
             }
             #[inline(always)]
-            unsafe fn sums(lanes: [Self; 4]) -> [$t; 4] {
-                lanes.map(|lane| {
+            unsafe fn add_sums(lanes: [Self; 4], to: *mut [$t; 4]) {
+                for (k, lane) in lanes.into_iter().enumerate() {
                     let mut v = lane.0;
                     let mut half = $n / 2;
                     while half > 0 {
@@ -240,8 +251,9 @@ macro_rules! portable {
                         }
                         half /= 2;
                     }
-                    v[0]
-                })
+                    // SAFETY: the caller's four numbers.
+                    unsafe { (*to)[k] += v[0] };
+                }
             }
         }
     };
@@ -342,7 +354,7 @@ mod x86 {
             unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), self) }
         }
         #[inline(always)]
-        unsafe fn sums(lanes: [Self; 4]) -> [f32; 4] {
+        unsafe fn add_sums(lanes: [Self; 4], to: *mut [f32; 4]) {
             unsafe {
                 // Two transposing additions leave the sums over every fourth number, in order.
                 let [a, b, c, d] = lanes;
@@ -356,9 +368,8 @@ mod x86 {
                     _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(s))),
                 );
                 let s = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps::<1>(s));
-                let mut out = [0.0; 4];
-                _mm_storeu_ps(out.as_mut_ptr(), s);
-                out
+                let to = to.cast::<f32>();
+                _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), s));
             }
         }
     }
@@ -392,8 +403,12 @@ mod x86 {
             unsafe { _mm512_scalef_pd(_mm512_set1_pd(1.0), self) }
         }
         #[inline(always)]
-        unsafe fn sums(lanes: [Self; 4]) -> [f64; 4] {
-            unsafe { lanes.map(|lane| _mm512_reduce_add_pd(lane)) }
+        unsafe fn add_sums(lanes: [Self; 4], to: *mut [f64; 4]) {
+            unsafe {
+                for k in 0..4 {
+                    (*to)[k] += _mm512_reduce_add_pd(lanes[k]);
+                }
+            }
         }
     }
 
@@ -429,14 +444,13 @@ mod x86 {
             }
         }
         #[inline(always)]
-        unsafe fn sums(lanes: [Self; 4]) -> [f32; 4] {
+        unsafe fn add_sums(lanes: [Self; 4], to: *mut [f32; 4]) {
             unsafe {
                 let [a, b, c, d] = lanes;
                 let s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
                 let s = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps::<1>(s));
-                let mut out = [0.0; 4];
-                _mm_storeu_ps(out.as_mut_ptr(), s);
-                out
+                let to = to.cast::<f32>();
+                _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), s));
             }
         }
     }
@@ -474,15 +488,16 @@ mod x86 {
             }
         }
         #[inline(always)]
-        unsafe fn sums(lanes: [Self; 4]) -> [f64; 4] {
+        unsafe fn add_sums(lanes: [Self; 4], to: *mut [f64; 4]) {
             unsafe {
-                lanes.map(|lane| {
-                    let s = _mm_add_pd(
-                        _mm256_castpd256_pd128(lane),
-                        _mm256_extractf128_pd::<1>(lane),
+                for k in 0..4 {
+                    let (low, high) = (
+                        _mm256_castpd256_pd128(lanes[k]),
+                        _mm256_extractf128_pd::<1>(lanes[k]),
                     );
-                    _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)))
-                })
+                    let s = _mm_add_pd(low, high);
+                    (*to)[k] += _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+                }
             }
         }
     }

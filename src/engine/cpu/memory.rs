@@ -41,11 +41,6 @@ impl<T: Real> Aligned<T> {
     pub(super) fn shared(&mut self) -> Shared<T> {
         Shared::new(self.as_mut_slice())
     }
-
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.numbers.len() * size_of::<T>()
-    }
 }
 
 /// An array that the tasks of a stage read and write at once, each in places of its own.

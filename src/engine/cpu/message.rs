@@ -38,31 +38,43 @@ pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
     let pairs = view.pairs;
     let per_angstrom = view.network.layers[0].filter.intervals as f64 / view.network.cutoff;
     let last = view.network.layers[0].filter.intervals - 1;
-    for p in view.row_block(block).flat_map(|i| view.row(i)) {
-        let d = pairs.distances[p];
-        let neighbor = pairs.neighbors[p] as usize;
-        if neighbor >= view.atoms || pairs.reverse[p] as usize >= pairs.len() {
-            view.faulty.store(true, Ordering::Relaxed);
-            return;
-        }
-        let x = d * per_angstrom;
-        let knot = (x as usize).min(last);
-        let t = x - knot as f64;
-        // A pair at the cutoff or beyond (there is none in a proper list) weighs nothing.
-        let inside = if d >= view.network.cutoff { 0.0 } else { 1.0 };
-        let unit = pairs.vectors[p] / d;
-        // SAFETY: p is a pair, and rows of other blocks have other pairs.
-        unsafe {
-            *view.geometry.at(p) = Geometry {
-                weights: spline::values(t).map(|w| V::T::of(w * inside)),
-                unit: [unit.x, unit.y, unit.z].map(V::T::of),
-                knot: knot as u32,
-                neighbor: view.rank[neighbor],
-            };
-            *view.slopes.at(p) = spline::slopes(t).map(|w| V::T::of(w * per_angstrom * inside));
-            *view.sent.at(p) = [V::T::default(); 4];
+    for i in view.row_block(block) {
+        for p in view.row(i) {
+            let d = pairs.distances[p];
+            let neighbor = pairs.neighbors[p] as usize;
+            if neighbor >= view.atoms || pairs.reverse[p] as usize >= pairs.len() {
+                view.faulty.store(true, Ordering::Relaxed);
+                return;
+            }
+            let x = d * per_angstrom;
+            let knot = (x as usize).min(last);
+            let t = x - knot as f64;
+            // A pair at the cutoff or beyond (there is none in a proper list) weighs nothing.
+            let inside = if d >= view.network.cutoff { 0.0 } else { 1.0 };
+            let unit = pairs.vectors[p] / d;
+            // SAFETY: p is a pair, and rows of other blocks have other pairs.
+            unsafe {
+                *view.geometry.at(p) = Geometry {
+                    weights: rounded(spline::values(t), inside),
+                    unit: rounded([unit.x, unit.y, unit.z], 1.0),
+                    knot: knot as u32,
+                    neighbor: view.rank[neighbor],
+                };
+                *view.slopes.at(p) = rounded(spline::slopes(t), per_angstrom * inside);
+                *view.sent.at(p) = [V::T::default(); 4];
+            }
         }
     }
+}
+
+/// `scale` times numbers, in the network's precision.
+#[inline(always)]
+fn rounded<T: Real, const N: usize>(numbers: [f64; N], scale: f64) -> [T; N] {
+    let mut out = [T::default(); N];
+    for k in 0..N {
+        out[k] = T::of(numbers[k] * scale);
+    }
+    out
 }
 
 /// Two lanes: one slice of one row.
@@ -71,6 +83,18 @@ type Slice<V> = [V; 2];
 #[inline(always)]
 unsafe fn load<V: Lane>(from: *const V::T) -> Slice<V> {
     unsafe { [V::load(from), V::load(from.add(V::N))] }
+}
+
+/// Three slices, `stride` apart.
+#[inline(always)]
+unsafe fn load3<V: Lane>(from: *const V::T, stride: usize) -> [Slice<V>; 3] {
+    unsafe {
+        [
+            load::<V>(from),
+            load::<V>(from.add(stride)),
+            load::<V>(from.add(2 * stride)),
+        ]
+    }
 }
 
 #[inline(always)]
@@ -145,10 +169,7 @@ pub(super) unsafe fn gather<V: Lane, const FIRST: bool>(
                     (load::<V>(own), [zero::<V>(); 3])
                 } else {
                     let own = senders.add((i * 6 + 3) * width);
-                    (
-                        load::<V>(q),
-                        [0, 1, 2].map(|a| load::<V>(own.add(a * width))),
-                    )
+                    (load::<V>(q), load3::<V>(own, width))
                 };
                 for p in view.row(i) {
                     let pair = &*view.geometry.at(p);
@@ -211,27 +232,27 @@ unsafe fn filters<V: Lane, const FIRST: bool>(
     }
 }
 
-/// The three filters and their slopes.
+/// The three filters and their slopes, one lane.
 #[inline(always)]
 unsafe fn filters_and_slopes<V: Lane, const FIRST: bool>(
     table: *const V::T,
     weights: &[V::T; ORDER],
     slope_weights: &[V::T; ORDER],
-) -> [[Slice<V>; 3]; 2] {
+) -> [[V; 3]; 2] {
     let width = 2 * V::N;
     let kinds = if FIRST { 2 } else { 3 };
     unsafe {
-        let mut w = [[zero::<V>(); 3]; 2];
+        let mut w = [[V::splat(V::T::default()); 3]; 2];
         for m in 0..ORDER {
             let (value, slope) = (V::splat(weights[m]), V::splat(slope_weights[m]));
             for kind in 0..kinds {
-                let c = load::<V>(table.add((m * 3 + kind) * width));
+                let c = V::load(table.add((m * 3 + kind) * width));
                 if m == 0 {
-                    w[0][kind] = scale(c, value);
-                    w[1][kind] = scale(c, slope);
+                    w[0][kind] = c.mul(value);
+                    w[1][kind] = c.mul(slope);
                 } else {
-                    w[0][kind] = scale_add(c, value, w[0][kind]);
-                    w[1][kind] = scale_add(c, slope, w[1][kind]);
+                    w[0][kind] = c.mul_add(value, w[0][kind]);
+                    w[1][kind] = c.mul_add(slope, w[1][kind]);
                 }
             }
         }
@@ -268,49 +289,60 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
                 } else {
                     senders.add(j * 6 * width)
                 };
-                let x = |kind: usize| load::<V>(own.add(kind * width));
                 let mut gx = [zero::<V>(); 3];
                 let mut gmu = [zero::<V>(); 3];
+                let zero = V::splat(V::T::default());
                 for p in view.row(j) {
                     let pair = &*view.geometry.at(p);
                     let from = table.add(pair.knot as usize * 3 * width);
-                    let [w, slope] =
-                        filters_and_slopes::<V, FIRST>(from, &pair.weights, &*view.slopes.at(p));
                     let g = gradients
                         .add(pair.neighbor as usize * 4 * width)
                         .cast_const();
-                    let gq = load::<V>(g);
-                    let gv = [1, 2, 3].map(|a| load::<V>(g.add(a * width)));
-                    let unit = splats::<V, 3>(&pair.unit);
-                    // G_mu_i . u, with the row's unit vector: the sign is put right where it is used.
-                    let mut along = scale(gv[0], unit[0]);
-                    along = scale_add(gv[1], unit[1], along);
-                    along = scale_add(gv[2], unit[2], along);
-                    let minus = V::splat(V::T::of(-1.0));
-                    let along = scale(along, minus);
-                    let y = mul(w[1], x(1));
-                    let t = [0, 1, 2].map(|a| mul(y, gv[a]));
-                    let mut s = mul(slope[0], mul(x(0), gq));
-                    s = mul_add(slope[1], mul(x(1), along), s);
-                    if !FIRST {
-                        let mut carried = mul(gv[0], x(3));
-                        carried = mul_add(gv[1], x(4), carried);
-                        carried = mul_add(gv[2], x(5), carried);
-                        s = mul_add(slope[2], mul(x(2), carried), s);
-                        gx[0] = mul_add(w[0], gq, gx[0]);
-                        gx[1] = mul_add(w[1], along, gx[1]);
-                        gx[2] = mul_add(w[2], carried, gx[2]);
-                        let y = mul(w[2], x(2));
+                    let mut sent = [V::splat(V::T::default()); 4];
+                    // Lane by lane, so that all sums stay in registers.
+                    for h in 0..2 {
+                        let at = h * V::N;
+                        let [w, slope] = filters_and_slopes::<V, FIRST>(
+                            from.add(at),
+                            &pair.weights,
+                            &*view.slopes.at(p),
+                        );
+                        let own = own.add(at);
+                        let g = g.add(at);
+                        let gq = V::load(g);
+                        let gv = [
+                            V::load(g.add(width)),
+                            V::load(g.add(2 * width)),
+                            V::load(g.add(3 * width)),
+                        ];
+                        // G_mu_i . u: the row's unit vector points the other way.
+                        let along = gv[0].mul(V::splat(pair.unit[0]));
+                        let along = gv[1].mul_add(V::splat(pair.unit[1]), along);
+                        let along = gv[2].mul_add(V::splat(pair.unit[2]), along);
+                        let along = zero.sub(along);
+                        let x1 = V::load(own.add(width));
+                        let y = w[1].mul(x1);
                         for a in 0..3 {
-                            gmu[a] = mul_add(y, gv[a], gmu[a]);
+                            sent[1 + a] = y.mul_add(gv[a], sent[1 + a]);
+                        }
+                        sent[0] = slope[0].mul_add(V::load(own).mul(gq), sent[0]);
+                        sent[0] = slope[1].mul_add(x1.mul(along), sent[0]);
+                        if !FIRST {
+                            let carried = gv[0].mul(V::load(own.add(3 * width)));
+                            let carried = gv[1].mul_add(V::load(own.add(4 * width)), carried);
+                            let carried = gv[2].mul_add(V::load(own.add(5 * width)), carried);
+                            let x2 = V::load(own.add(2 * width));
+                            sent[0] = slope[2].mul_add(x2.mul(carried), sent[0]);
+                            gx[0][h] = w[0].mul_add(gq, gx[0][h]);
+                            gx[1][h] = w[1].mul_add(along, gx[1][h]);
+                            gx[2][h] = w[2].mul_add(carried, gx[2][h]);
+                            let y = w[2].mul(x2);
+                            for a in 0..3 {
+                                gmu[a][h] = y.mul_add(gv[a], gmu[a][h]);
+                            }
                         }
                     }
-                    let folded = [s, t[0], t[1], t[2]].map(|v| v[0].add(v[1]));
-                    let sums = V::sums(folded);
-                    let sent = view.sent.at(p);
-                    for k in 0..4 {
-                        (*sent)[k] = (*sent)[k] + sums[k];
-                    }
+                    V::add_sums(sent, view.sent.at(p));
                 }
                 if !FIRST {
                     let wide = view.wide.at(j * 3 * features + slice * width);
@@ -336,12 +368,12 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
 pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
     let pairs = view.pairs;
     // SAFETY: as in `gather`; `reverse` was checked by `geometry`.
-    let sent = |p: usize| unsafe { (*view.sent.at(p)).map(V::T::to_f64) };
     for i in view.row_block(block) {
         let mut force = Vec3::zeros();
         let mut strain = Mat3::zeros();
         for p in view.row(i) {
-            let (own, back) = (sent(p), sent(pairs.reverse[p] as usize));
+            // SAFETY: as in `gather`; `geometry` has checked `reverse`.
+            let (own, back) = unsafe { (sent(view, p), sent(view, pairs.reverse[p] as usize)) };
             let d = pairs.distances[p];
             let unit = pairs.vectors[p] / d;
             let turn = Vec3::new(back[1] - own[1], back[2] - own[2], back[3] - own[3]);
@@ -356,4 +388,16 @@ pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
             *view.strain.at(i) = strain * (0.5 * view.scale);
         }
     }
+}
+
+/// What was sent over a pair, in f64.
+#[inline(always)]
+unsafe fn sent<T: Real>(view: &View<T>, pair: usize) -> [f64; 4] {
+    let sent = unsafe { &*view.sent.at(pair) };
+    [
+        sent[0].to_f64(),
+        sent[1].to_f64(),
+        sent[2].to_f64(),
+        sent[3].to_f64(),
+    ]
 }

@@ -127,21 +127,53 @@ fn sinc(x: f64) -> Jet {
 }
 
 /// Weights of the six coefficients at part t of an interval: uniform B-splines.
+#[inline(always)]
 pub(super) fn values(t: f64) -> [f64; ORDER] {
-    let inner = |t: f64| 26.0 + t * (50.0 + t * (20.0 + t * (-20.0 + t * (-20.0 + t * 10.0))));
-    let outer = |t: f64| 1.0 + t * (5.0 + t * (10.0 + t * (10.0 + t * (5.0 - 5.0 * t))));
-    let tail = |t: f64| t * t * t * t * t;
+    const SCALE: f64 = 1.0 / 120.0;
     let s = 1.0 - t;
-    [tail(s), outer(s), inner(s), inner(t), outer(t), tail(t)].map(|x| x * (1.0 / 120.0))
+    [
+        SCALE * (s * s) * (s * s) * s,
+        SCALE * outer(s),
+        SCALE * inner(s),
+        SCALE * inner(t),
+        SCALE * outer(t),
+        SCALE * (t * t) * (t * t) * t,
+    ]
+}
+
+#[inline(always)]
+fn inner(t: f64) -> f64 {
+    26.0 + t * (50.0 + t * (20.0 + t * (-20.0 + t * (-20.0 + t * 10.0))))
+}
+
+#[inline(always)]
+fn outer(t: f64) -> f64 {
+    1.0 + t * (5.0 + t * (10.0 + t * (10.0 + t * (5.0 - 5.0 * t))))
 }
 
 /// Derivatives of [`values`] with respect to t.
+#[inline(always)]
 pub(super) fn slopes(t: f64) -> [f64; ORDER] {
-    let inner = |t: f64| 10.0 + t * (8.0 + t * (-12.0 + t * (-16.0 + t * 10.0)));
-    let outer = |t: f64| 1.0 + t * (4.0 + t * (6.0 + t * (4.0 - 5.0 * t)));
-    let tail = |t: f64| t * t * t * t;
+    const SCALE: f64 = 1.0 / 24.0;
     let s = 1.0 - t;
-    [-tail(s), -outer(s), -inner(s), inner(t), outer(t), tail(t)].map(|x| x * (1.0 / 24.0))
+    [
+        -SCALE * (s * s) * (s * s),
+        -SCALE * outer_slope(s),
+        -SCALE * inner_slope(s),
+        SCALE * inner_slope(t),
+        SCALE * outer_slope(t),
+        SCALE * (t * t) * (t * t),
+    ]
+}
+
+#[inline(always)]
+fn inner_slope(t: f64) -> f64 {
+    10.0 + t * (8.0 + t * (-12.0 + t * (-16.0 + t * 10.0)))
+}
+
+#[inline(always)]
+fn outer_slope(t: f64) -> f64 {
+    1.0 + t * (4.0 + t * (6.0 + t * (4.0 - 5.0 * t)))
 }
 
 /// Coefficients of the interpolating splines, in f64.

@@ -1,6 +1,7 @@
 //! The ways to run PaiNN that are tested: each test runs on all of them.
 
 use mdrun::Result;
+use mdrun::engine::cpu::FusedPainn;
 use mdrun::potential::painn::burn::{self, Device};
 use mdrun::potential::painn::{Spec, Weights};
 use mdrun::potential::{Potential, Precision};
@@ -22,11 +23,19 @@ const BOTH: &[Precision] = &[Precision::F32, Precision::F64];
 /// All engines there are on this machine.
 pub fn engines() -> Vec<Engine> {
     let burn_cpu: Make = |s, w, z, p| burn::potential(s, w, z, p, Device::Cpu);
-    vec![Engine {
-        name: "burn on the CPU",
-        precisions: BOTH,
-        make: burn_cpu,
-    }]
+    let fused_cpu: Make = |s, w, z, p| Ok(Box::new(FusedPainn::new(s, w, z, p, 2)?));
+    vec![
+        Engine {
+            name: "burn on the CPU",
+            precisions: BOTH,
+            make: burn_cpu,
+        },
+        Engine {
+            name: "fused on the CPU",
+            precisions: BOTH,
+            make: fused_cpu,
+        },
+    ]
 }
 
 /// Those that compute in f64.

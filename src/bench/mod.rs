@@ -1,0 +1,349 @@
+//! `mdrun bench`: how fast a model runs on this machine.
+//!
+//! Boxes of water, the same for every engine and for programs beside this one ([`water`]), are measured
+//! in two ways: the energy and forces of pairs that do not change, and whole NVE steps with everything
+//! that belongs to them, pairs built anew as often as in a run of liquid water.
+
+pub mod measure;
+pub mod water;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::assemble::{self, Model};
+use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
+use crate::core::rng::Noise;
+use crate::engine::{Engine, HostEngine, Start};
+use crate::neighbors::Pairs;
+use crate::potential::{Evaluation, Potential, Precision};
+use crate::{Error, Result};
+
+use measure::{RebuildRate, Times};
+
+/// Skin of the pair list (angstrom), that of a run file which does not say.
+const SKIN: f64 = 0.5;
+
+/// Atoms of the box on which the rate of rebuilds is measured.
+const RATE_ATOMS: usize = 192;
+
+/// `mdrun bench`.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct Args {
+    /// The model (safetensors)
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Numbers of atoms, each rounded down to whole water molecules; under 150 a cluster, else periodic
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(3..),
+          default_value = "9,21,51,102,192,1536,12288")]
+    pub sizes: Vec<u32>,
+    /// Numbers of the network
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f64"])]
+    pub precision: String,
+    /// Where to compute: cpu, or cuda:0 and so on
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    pub device: DeviceKind,
+    /// How to compute: fused kernels or Burn's tensor operations
+    #[arg(long, default_value = "fused", value_parser = ["fused", "burn"])]
+    pub engine: String,
+    /// CPU threads; one for each core if not given
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Calls, and steps, to time
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub iters: u32,
+    /// Write the measurements to this file as well
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+fn parse_device(text: &str) -> std::result::Result<DeviceKind, String> {
+    let cuda = |index: &str| index.parse().ok().map(DeviceKind::Cuda);
+    match text {
+        "cpu" => Some(DeviceKind::Cpu),
+        "cuda" => Some(DeviceKind::Cuda(0)),
+        _ => text.strip_prefix("cuda:").and_then(cuda),
+    }
+    .ok_or_else(|| "cpu, or cuda:0 and so on".to_owned())
+}
+
+impl Args {
+    /// Number type of the network.
+    fn precision(&self) -> Precision {
+        match self.precision.as_str() {
+            "f64" => Precision::F64,
+            _ => Precision::F32,
+        }
+    }
+
+    fn device(&self) -> DevicePlan {
+        DevicePlan {
+            kind: self.device,
+            threads: self.threads.map(usize::from),
+            engine: match self.engine.as_str() {
+                "burn" => EngineChoice::Burn,
+                _ => EngineChoice::Fused,
+            },
+        }
+    }
+
+    fn device_name(&self) -> String {
+        match self.device {
+            DeviceKind::Cuda(index) => format!("cuda:{index}"),
+            DeviceKind::Auto | DeviceKind::Cpu => "cpu".to_owned(),
+        }
+    }
+}
+
+/// What an engine is made of.
+pub struct Job<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Number type of the network.
+    pub precision: Precision,
+    /// What to run on, and how.
+    pub device: DevicePlan,
+    /// Skin of the pair list (angstrom).
+    pub skin: f64,
+    /// The box.
+    pub start: &'a Start,
+}
+
+/// Energy and forces of pairs that do not change, over and over.
+pub trait FixedPairs {
+    /// Computes them once, and returns when they are there.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn call(&mut self) -> Result<()>;
+
+    /// Number of ordered pairs.
+    fn pairs(&self) -> u64;
+}
+
+/// Makes what is measured.
+pub trait Workshop {
+    /// Energy and forces of the box's pairs.
+    ///
+    /// # Errors
+    /// The model cannot be bound to the box, or the device failed.
+    fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>>;
+
+    /// An engine at the box's start.
+    ///
+    /// # Errors
+    /// The model cannot be bound to the box, or the device failed.
+    fn engine(&self, job: &Job) -> Result<Box<dyn Engine>>;
+}
+
+/// Phase space and pairs in host memory, any potential.
+pub struct HostWorkshop;
+
+impl HostWorkshop {
+    fn potential(job: &Job) -> Result<Box<dyn Potential>> {
+        job.model
+            .bind(&job.start.system, job.precision, &job.device)
+    }
+}
+
+struct HostPairs {
+    potential: Box<dyn Potential>,
+    pairs: Pairs,
+    out: Evaluation,
+}
+
+impl FixedPairs for HostPairs {
+    fn call(&mut self) -> Result<()> {
+        self.potential.evaluate(&self.pairs, &mut self.out)
+    }
+
+    fn pairs(&self) -> u64 {
+        self.pairs.len() as u64
+    }
+}
+
+impl Workshop for HostWorkshop {
+    fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>> {
+        let potential = Self::potential(job)?;
+        let (cell, positions) = (&job.start.cell, &job.start.positions);
+        Ok(Box::new(HostPairs {
+            pairs: Pairs::within(cell, positions, potential.cutoff())?,
+            out: Evaluation::zeros(positions.len()),
+            potential,
+        }))
+    }
+
+    fn engine(&self, job: &Job) -> Result<Box<dyn Engine>> {
+        let potential = Self::potential(job)?;
+        let engine = HostEngine::new(job.start.clone(), Noise::new(0, 0), job.skin, potential)?;
+        Ok(Box::new(engine))
+    }
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// Number of atoms.
+    pub atoms: usize,
+    /// Number of ordered pairs within the cutoff.
+    pub pairs: u64,
+    /// Where it was computed.
+    pub device: String,
+    /// How it was computed.
+    pub engine: String,
+    /// Number type of the network.
+    pub precision: String,
+    /// Threads on the CPU.
+    pub threads: usize,
+    /// Energy and forces of fixed pairs.
+    pub energy_forces_ms: Times,
+    /// A whole NVE step.
+    pub step_ms: Times,
+    /// Largest resident memory while this row was measured, where the system tells.
+    pub peak_memory_mib: Option<f64>,
+    /// At 0.5 fs a step.
+    pub ns_per_day: f64,
+}
+
+/// Measures and prints a table; writes JSON where asked to.
+///
+/// # Errors
+/// The model cannot be read or does not know water, the device failed, or the JSON file cannot be
+/// written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    run_with(args, &HostWorkshop)
+}
+
+/// The same with engines from elsewhere.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
+    let model = assemble::load_painn(&args.model)?;
+    assemble::threads(&args.device())?;
+    let rate = rate(args, &model)?;
+    let mut out = std::io::stdout().lock();
+    let mut rows = Vec::new();
+    print(&mut out, &heading(args, rate))?;
+    for &size in &args.sizes {
+        let row = measure_size(args, workshop, &model, rate, size as usize)?;
+        print(&mut out, &line(&row))?;
+        rows.push(row);
+    }
+    if let Some(path) = &args.json {
+        write(path, &rows)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How often water's pairs are built anew, by the fastest engine of every machine.
+fn rate(args: &Args, model: &Model) -> Result<RebuildRate> {
+    let start = water::start(RATE_ATOMS)?;
+    let device = DevicePlan {
+        kind: DeviceKind::Cpu,
+        engine: EngineChoice::Fused,
+        ..args.device()
+    };
+    let potential = model.bind(&start.system, Precision::F32, &device)?;
+    measure::rebuild_rate(start, SKIN, potential)
+}
+
+fn measure_size(
+    args: &Args,
+    workshop: &dyn Workshop,
+    model: &Model,
+    rate: RebuildRate,
+    size: usize,
+) -> Result<Row> {
+    let start = water::start(size)?;
+    let job = Job {
+        model,
+        precision: args.precision(),
+        device: args.device(),
+        skin: SKIN,
+        start: &start,
+    };
+    let iterations = args.iters as usize;
+    measure::forget_peak_memory();
+    let (pairs, energy_forces_ms) = {
+        let mut fixed = workshop.fixed_pairs(&job)?;
+        let times = measure::time(iterations, 1, || fixed.call())?;
+        (fixed.pairs(), times)
+    };
+    let mut engine = workshop.engine(&job)?;
+    let step_ms = measure::time_steps(engine.as_mut(), iterations, rate.steps)?;
+    Ok(Row {
+        atoms: start.system.len(),
+        pairs,
+        device: args.device_name(),
+        engine: args.engine.clone(),
+        precision: args.precision.clone(),
+        threads: assemble::thread_count(&job.device),
+        energy_forces_ms,
+        step_ms,
+        peak_memory_mib: measure::peak_memory_mib(),
+        ns_per_day: ns_per_day(step_ms.median),
+    })
+}
+
+/// Simulated time a day (ns) at so many milliseconds a step.
+fn ns_per_day(step_ms: f64) -> f64 {
+    /// Milliseconds of a day over femtoseconds of a nanosecond.
+    const SCALE: f64 = 86_400e3 / 1e6;
+    SCALE * measure::USUAL_STEP_FS / step_ms
+}
+
+fn heading(args: &Args, rate: RebuildRate) -> String {
+    let how = if rate.measured {
+        "measured on liquid water at 300 K"
+    } else {
+        "estimated, since the model does not hold water together"
+    };
+    format!(
+        "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps ({how})\n\
+         {:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>9}  {:>9}\n",
+        args.model.display(),
+        args.engine,
+        args.device_name(),
+        args.precision,
+        assemble::thread_count(&args.device()),
+        rate.steps,
+        "atoms",
+        "pairs",
+        "energy and forces (ms)",
+        "NVE step (ms)",
+        "over",
+        "ns/day",
+        "peak MiB"
+    )
+}
+
+fn line(row: &Row) -> String {
+    let times = |t: &Times| format!("{:.3} [{:.3}, {:.3}]", t.median, t.min, t.max);
+    let over = 100.0 * (row.step_ms.median / row.energy_forces_ms.median - 1.0);
+    let memory = row
+        .peak_memory_mib
+        .map_or_else(|| "?".into(), |m| format!("{m:.0}"));
+    format!(
+        "{:>7} {:>9}  {:>28}  {:>28}  {over:>+4.0}%  {:>9.3}  {memory:>9}\n",
+        row.atoms,
+        row.pairs,
+        times(&row.energy_forces_ms),
+        times(&row.step_ms),
+        row.ns_per_day,
+    )
+}
+
+/// Prints at once: rows take minutes.
+fn print(out: &mut impl Write, text: &str) -> Result<()> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|e| Error::run(format!("standard output: {e}")))
+}
+
+fn write(path: &Path, rows: &[Row]) -> Result<()> {
+    let text = serde_json::to_string_pretty(rows)
+        .map_err(|e| Error::run(format!("{}: {e}", path.display())))?;
+    std::fs::write(path, text + "\n").map_err(|e| Error::run(format!("{}: {e}", path.display())))
+}
