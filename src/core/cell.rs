@@ -168,3 +168,98 @@ fn complete(mut vectors: Mat3, periodic: [bool; 3]) -> Result<Mat3> {
     }
     Ok(vectors)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounding of a few products of numbers around 10.
+    const ROUNDING: f64 = 1e-13;
+
+    fn skewed() -> Mat3 {
+        Mat3::new(9.0, 0.0, 0.0, 3.0, 8.0, 0.0, -2.0, 1.0, 7.0)
+    }
+
+    #[test]
+    fn fractional_and_cartesian_undo_each_other() {
+        let cell = Cell::new(skewed(), [true; 3]).unwrap();
+        let r = Vec3::new(-31.0, 4.5, 17.0);
+        assert!((cell.cartesian(&cell.fractional(&r)) - r).norm() < ROUNDING);
+        // Lattice vectors are rows: b is (3, 8, 0).
+        assert_eq!(cell.cartesian(&Vec3::y()), Vec3::new(3.0, 8.0, 0.0));
+        assert_eq!(cell.vector(1), Vec3::new(3.0, 8.0, 0.0));
+        assert_eq!(
+            cell.shift([-1, 0, 2]),
+            2.0 * cell.vector(2) - cell.vector(0)
+        );
+    }
+
+    #[test]
+    fn heights_are_distances_between_faces() {
+        let cell = Cell::new(skewed(), [true; 3]).unwrap();
+        let volume = cell.volume().unwrap();
+        assert!((volume - 9.0 * 8.0 * 7.0).abs() < 1e3 * ROUNDING);
+        for k in 0..3 {
+            let face = cell
+                .vector((k + 1) % 3)
+                .cross(&cell.vector((k + 2) % 3))
+                .norm();
+            assert!((cell.height(k) - volume / face).abs() < ROUNDING);
+        }
+    }
+
+    #[test]
+    fn wrapping_moves_along_periodic_directions_only() {
+        let cell = Cell::new(skewed(), [true, false, true]).unwrap();
+        for r in [Vec3::new(100.0, -55.0, 3.0), Vec3::new(-1e6, 2e6, 3e6)] {
+            let (before, after) = (cell.fractional(&r), cell.fractional(&cell.wrap(&r)));
+            let tolerance = ROUNDING * r.norm();
+            for k in [0, 2] {
+                assert!(after[k] > -tolerance && after[k] < 1.0 + tolerance);
+                let cells = before[k] - after[k];
+                assert!((cells - cells.round()).abs() < tolerance);
+            }
+            assert!((before[1] - after[1]).abs() < tolerance);
+        }
+        let inside = cell.cartesian(&Vec3::new(0.1, -7.3, 0.9));
+        assert_eq!(cell.wrap(&inside), inside);
+    }
+
+    #[test]
+    fn missing_vectors_are_filled_in_at_right_angles() {
+        let mut vectors = skewed();
+        vectors.set_row(1, &Vec3::zeros().transpose());
+        let one = Cell::new(vectors, [true, false, true]).unwrap();
+        assert!(one.vector(1).dot(&one.vector(0)).abs() < ROUNDING);
+        assert!(one.vector(1).dot(&one.vector(2)).abs() < ROUNDING);
+        assert!((one.vector(1).norm() - 1.0).abs() < ROUNDING);
+        vectors.set_row(0, &Vec3::zeros().transpose());
+        let two = Cell::new(vectors, [false, false, true]).unwrap();
+        assert!(two.vector(0).dot(&two.vector(2)).abs() < ROUNDING);
+        assert!(two.vector(1).dot(&two.vector(2)).abs() < ROUNDING);
+        for cell in [one, two] {
+            assert!(cell.vectors().determinant() > 0.0, "right-handed");
+            assert_eq!(cell.volume(), None);
+            assert!(cell.is_given() && cell.is_periodic());
+        }
+        let none = Cell::new(Mat3::zeros(), [false; 3]).unwrap();
+        assert_eq!(none, Cell::open());
+        assert!(!none.is_given() && !none.is_periodic());
+    }
+
+    #[test]
+    fn cells_of_no_use_are_refused() {
+        let refused = |vectors: Mat3| Cell::new(vectors, [true; 3]).unwrap_err().to_string();
+        let mut flat = skewed();
+        flat.set_row(2, &(skewed().row(0) + skewed().row(1)));
+        assert!(refused(flat).contains("the cell is singular"));
+        assert!(refused(Mat3::identity() * f64::NAN).contains("not a finite number"));
+        assert!(refused(Mat3::from_diagonal(&Vec3::new(1.0, 1.0, 0.0))).contains("direction c"));
+        // Products of edges that leave the range of f64.
+        assert!(refused(Mat3::identity() * 1e200).contains("singular"));
+        assert!(refused(Mat3::identity() * 1e-200).contains("no lattice vector"));
+        let parallel = Mat3::new(1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+        let error = Cell::new(parallel, [true, true, false]).unwrap_err();
+        assert!(error.to_string().contains("parallel"));
+    }
+}

@@ -47,7 +47,7 @@ pub fn inertia(system: &System, positions: &[Vec3]) -> Mat3 {
 }
 
 /// A principal moment below this part of the largest belongs to the axis of a linear molecule.
-pub(super) const LINEAR: f64 = 1e-6;
+const LINEAR: f64 = 1e-6;
 
 /// Number of independent rotations of the arrangement: 3, or 2 of a linear one, or 0 of one atom.
 pub fn rotations(system: &System, positions: &[Vec3]) -> usize {
@@ -60,18 +60,46 @@ pub fn rotations(system: &System, positions: &[Vec3]) -> usize {
 /// share the temperature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WholeMotion {
-    /// Constant energy: momentum is conserved, and angular momentum too where nothing is periodic.
-    /// Both are taken to be zero, as [`super::velocities::thermal`] makes them.
+    /// Constant energy of a system at rest, as [`super::velocities::thermal`] makes it: momentum is
+    /// zero and stays so, and angular momentum too where nothing is periodic.
     Conserved,
-    /// A Langevin thermostat acts on every atom: the whole moves thermally too.
+    /// The whole moves thermally too: a Langevin thermostat acts on every atom, or constant energy
+    /// starts from a moment of such a run.
     Thermal,
-    /// A Langevin thermostat acts, and the velocity of the centre of mass is removed.
+    /// The centre of mass rests, nothing else is held: Langevin with removal of drift.
     Held,
+}
+
+impl WholeMotion {
+    /// That of constant energy from these positions (angstrom) and velocities (angstrom / time): what
+    /// rests stays at rest, and what moves has its share of the kinetic energy for good.
+    pub fn of_constant_energy(
+        system: &System,
+        cell: &Cell,
+        positions: &[Vec3],
+        velocities: &[Vec3],
+    ) -> Self {
+        /// A motion with less of the kinetic energy than this part of a degree of freedom's mean is
+        /// the rounding of velocities that were written down.
+        const REST: f64 = 1e-3;
+        let kinetic = kinetic_energy(system, velocities);
+        let least = REST * kinetic / (3 * system.len()).max(1) as f64;
+        let momentum = momentum(system, velocities);
+        if momentum.norm_squared() > 2.0 * system.total_mass() * least {
+            return Self::Thermal;
+        }
+        let spin = angular_momentum(system, positions, velocities);
+        let rotation = pseudo_inverse(inertia(system, positions)) * spin;
+        if !cell.is_periodic() && 0.5 * spin.dot(&rotation) > least {
+            return Self::Held;
+        }
+        Self::Conserved
+    }
 }
 
 /// Degrees of freedom that the kinetic energy is shared by, of N atoms:
 ///
-/// | | periodic anywhere | open | open, linear |
+/// | whole motion | periodic anywhere | open | open, linear |
 /// |---|---|---|---|
 /// | conserved | 3N - 3 | 3N - 6 | 3N - 5 |
 /// | thermal | 3N | 3N | 3N |
@@ -95,6 +123,19 @@ pub fn degrees_of_freedom(
         WholeMotion::Conserved if cell.is_periodic() => all.saturating_sub(3),
         WholeMotion::Conserved => all.saturating_sub(3 + rotations(system, positions)),
     }
+}
+
+/// The inverse of a tensor of inertia on the axes about which there is inertia.
+pub(super) fn pseudo_inverse(inertia: Mat3) -> Mat3 {
+    let eigen = inertia.symmetric_eigen();
+    let smallest = LINEAR * eigen.eigenvalues.max();
+    (0..3)
+        .filter(|&k| eigen.eigenvalues[k] > smallest)
+        .map(|k| {
+            let axis = eigen.eigenvectors.column(k);
+            axis * axis.transpose() / eigen.eigenvalues[k]
+        })
+        .sum()
 }
 
 /// Temperature as kT (eV) of a kinetic energy (eV) in so many degrees of freedom.

@@ -3,7 +3,7 @@
 use rand_distr::{Distribution, StandardNormal};
 
 use super::rng::{Noise, Stream};
-use super::{Cell, Mat3, System, Vec3, observe};
+use super::{Cell, System, Vec3, observe};
 
 /// A temperature to start from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,24 +67,11 @@ pub fn remove_momentum(system: &System, velocities: &mut [Vec3]) {
 pub fn remove_angular_momentum(system: &System, positions: &[Vec3], velocities: &mut [Vec3]) {
     let inertia = observe::inertia(system, positions);
     let momentum = observe::angular_momentum(system, positions, velocities);
-    let rotation = pseudo_inverse(inertia) * momentum;
+    let rotation = observe::pseudo_inverse(inertia) * momentum;
     let centre = observe::centre_of_mass(system, positions);
     for (v, r) in velocities.iter_mut().zip(positions) {
         *v -= rotation.cross(&(r - centre));
     }
-}
-
-/// The inverse of a tensor of inertia on the axes about which there is inertia.
-fn pseudo_inverse(inertia: Mat3) -> Mat3 {
-    let eigen = inertia.symmetric_eigen();
-    let smallest = observe::LINEAR * eigen.eigenvalues.max();
-    (0..3)
-        .filter(|&k| eigen.eigenvalues[k] > smallest)
-        .map(|k| {
-            let axis = eigen.eigenvectors.column(k);
-            axis * axis.transpose() / eigen.eigenvalues[k]
-        })
-        .sum()
 }
 
 /// Multiplies all velocities so that the kinetic energy is exactly that of the temperature. Nothing

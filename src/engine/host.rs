@@ -29,7 +29,8 @@ pub struct HostEngine {
     state: State,
     saved: State,
     limits: Limits,
-    /// Time step of the program last run.
+    /// Time step of the program last run; a snapshot's time is its step times this, so that time does
+    /// not gather rounding.
     timestep: f64,
     rebuilds: u64,
 }

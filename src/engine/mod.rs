@@ -115,7 +115,7 @@ impl Flags {
 pub struct Limits {
     /// Largest norm of the force on one atom (eV / angstrom).
     pub force: Option<f64>,
-    /// Smallest distance between two atoms (angstrom).
+    /// Smallest distance between two atoms (angstrom); seen within the potential's cutoff only.
     pub contact: Option<f64>,
     /// Largest kinetic energy (eV).
     pub kinetic: Option<f64>,

@@ -229,6 +229,22 @@ pub fn kinetic_energy_is_canonical(name: &str, subject: &Subject, plan: &Samplin
     }
 }
 
+/// Slope (eV / ps / atom) of the energy, less the heat of a bath, over a run.
+fn slope_of(subject: &Subject, program: &Integrator, steps: u64) -> f64 {
+    let mut engine = subject.engine(subject.start(3));
+    let moments = observe(&mut *engine, program, steps, 1);
+    let times: Vec<f64> = (0..moments.len())
+        .map(|k| k as f64 * program.timestep() / (1000.0 * FS))
+        .collect();
+    let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
+    slope(&times, &conserved) / subject.system.len() as f64
+}
+
+/// The drift of constant energy: its slope (eV / ps / atom).
+pub fn slope_of_the_energy(subject: &Subject, steps: u64) -> f64 {
+    slope_of(subject, &integrate::nve(subject.timestep), steps)
+}
+
 /// Energy less heat is conserved by Langevin dynamics: its slope (eV / ps / atom).
 pub fn slope_of_the_conserved_quantity(
     subject: &Subject,
@@ -237,11 +253,5 @@ pub fn slope_of_the_conserved_quantity(
     steps: u64,
 ) -> f64 {
     let program = integrate::langevin(timestep, subject.kt, friction);
-    let mut engine = subject.engine(subject.start(3));
-    let moments = observe(&mut *engine, &program, steps, 1);
-    let times: Vec<f64> = (0..moments.len())
-        .map(|k| k as f64 * timestep / (1000.0 * FS))
-        .collect();
-    let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
-    slope(&times, &conserved) / subject.system.len() as f64
+    slope_of(subject, &program, steps)
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use mdrun::config::structure;
 use mdrun::core::System;
 use mdrun::engine::cpu::FusedPainn;
-use mdrun::potential::painn::{self, Spec, Weights};
+use mdrun::potential::painn::{self, Spec, Weights, burn};
 use mdrun::potential::{Potential, Precision};
 
 use super::bodies::{self, Sampling};
@@ -32,6 +32,17 @@ fn fused(system: &System) -> Build {
     })
 }
 
+/// The Burn module in f64 on the CPU.
+fn portable(system: &System) -> Build {
+    let species = system.species.clone();
+    host(move || {
+        let (spec, weights) = model();
+        let device = burn::Device::Cpu;
+        let potential = burn::potential(spec, weights, &species, Precision::F64, device);
+        potential.expect("the model knows the elements")
+    })
+}
+
 /// A structure of `configs/structures` at 300 K, run with a step of half a femtosecond.
 fn subject(name: &str, engine: Make) -> Subject {
     let path = root().join("configs/structures").join(name);
@@ -51,7 +62,7 @@ fn subject(name: &str, engine: Make) -> Subject {
 type Make = fn(&System) -> Build;
 
 /// Engines that run a molecule in f64.
-const ENGINES: [(&str, Make); 1] = [("fused", fused)];
+const ENGINES: [(&str, Make); 2] = [("fused", fused), ("burn", portable)];
 
 /// Rounding of the forces of a network in f64, relative, over some hundred steps: forces of all atoms
 /// add up to zero but for what rounding leaves.
@@ -95,23 +106,55 @@ fn sampled(name: &str, engine: Make, samples: u64) {
 
 #[test]
 fn ethanol_has_the_kinetic_energy_of_its_temperature() {
-    for (name, engine) in ENGINES {
-        sampled(name, engine, 400);
-    }
+    sampled("fused", fused, 400);
 }
 
-/// The same, longer.
+/// What takes minutes.
 mod validate {
-    use super::{ENGINES, sampled};
+    use super::super::bodies;
+    use super::super::subjects::FS;
+    use super::{ENGINES, fused, sampled, subject};
+
+    /// Whether to go on; says that it does not, otherwise.
+    fn wanted(what: &str) -> bool {
+        let wanted = std::env::var_os("MDRUN_VALIDATE").is_some();
+        if !wanted {
+            eprintln!("skipped: set MDRUN_VALIDATE=1 to {what}");
+        }
+        wanted
+    }
 
     #[test]
     fn ethanol_has_the_kinetic_energy_of_its_temperature() {
-        if std::env::var_os("MDRUN_VALIDATE").is_none() {
-            eprintln!("skipped: set MDRUN_VALIDATE=1 to sample ethanol for long");
-            return;
+        if wanted("sample ethanol for long") {
+            sampled("fused", fused, 5000);
+            sampled(ENGINES[1].0, ENGINES[1].1, 1000);
         }
-        for (name, engine) in ENGINES {
-            sampled(name, engine, 20_000);
+    }
+
+    /// The slope of the energy over 10 ps: bonds vibrate through a thousand periods.
+    #[test]
+    fn ethanol_does_not_drift() {
+        /// meV / atom / ps.
+        const DRIFT: f64 = 0.01;
+        if wanted("run ethanol for 10 ps") {
+            for (name, engine) in ENGINES {
+                let slope = bodies::slope_of_the_energy(&subject("ethanol.xyz", engine), 20_000);
+                println!("{name}: {:+.2e} meV/atom/ps", 1e3 * slope);
+                assert!((1e3 * slope).abs() < DRIFT);
+            }
+        }
+    }
+
+    /// A periodic box of 64 molecules of water, 12.42 A wide, under the fused engine.
+    #[test]
+    fn water_conserves_energy_and_momentum_and_is_reversible() {
+        if wanted("run a box of water") {
+            let mut water = subject("water64.xyz", fused);
+            bodies::energy_fluctuation_falls_fourfold("water", &water, 100);
+            bodies::reversed_velocities_lead_back("water", &water, 1e-8);
+            water.timestep = 0.25 * FS;
+            bodies::momenta_are_conserved("water", &water, 100, 1e-12);
         }
     }
 }

@@ -74,6 +74,36 @@ fn degrees_of_freedom_by_boundary_and_bath() {
     }
 }
 
+/// Velocities that come from elsewhere: what moves at the start moves for good and counts.
+#[test]
+fn constant_energy_counts_the_motion_of_the_whole_where_there_is_any() {
+    let (system, positions) = bent();
+    let slab = box_of([true, true, false]);
+    let (rest, _) = drawn(&system, &Cell::open(), &positions, KT);
+    let count = |cell: &Cell, add: &dyn Fn(&Vec3) -> Vec3| {
+        let velocities: Vec<Vec3> = rest
+            .iter()
+            .zip(&positions)
+            .map(|(v, r)| v + add(r))
+            .collect();
+        let whole = WholeMotion::of_constant_energy(&system, cell, &positions, &velocities);
+        observe::degrees_of_freedom(&system, cell, &positions, whole)
+    };
+    let centre = observe::centre_of_mass(&system, &positions);
+    let thermal = (KT / 18.0).sqrt();
+    let push = |_: &Vec3| Vec3::x() * thermal;
+    let turn = |r: &Vec3| Vec3::z().cross(&(r - centre)) * thermal;
+    // The last of some six digits.
+    let digits = |r: &Vec3| Vec3::repeat(1e-6 * thermal * r.x);
+    assert_eq!(count(&Cell::open(), &|_| Vec3::zeros()), 3);
+    assert_eq!(count(&Cell::open(), &digits), 3);
+    assert_eq!(count(&Cell::open(), &turn), 6);
+    assert_eq!(count(&Cell::open(), &push), 9);
+    assert_eq!(count(&slab, &digits), 6);
+    assert_eq!(count(&slab, &turn), 6);
+    assert_eq!(count(&slab, &push), 9);
+}
+
 /// Draws velocities and returns them with their temperature kT in the degrees of freedom of NVE.
 fn drawn(system: &System, cell: &Cell, positions: &[Vec3], kt: f64) -> (Vec<Vec3>, f64) {
     let degrees_of_freedom =
