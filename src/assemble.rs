@@ -54,11 +54,17 @@ pub enum Model {
 /// Reads the potential that a plan asks for.
 ///
 /// # Errors
-/// The model file cannot be read or is not a PaiNN.
+/// The model file cannot be read, is not a PaiNN, or does not know an element of the structure.
 pub fn load(plan: &Plan) -> Result<Model> {
     match &plan.potential {
         PotentialPlan::Painn { model, .. } => {
-            load_painn(model).map_err(|e| e.within(plan.places.of("potential.model")))
+            let model =
+                load_painn(model).map_err(|e| e.within(plan.places.of("potential.model")))?;
+            if let Model::Painn { spec, .. } = &model {
+                config::check_elements(&spec.elements, &plan.start.system)
+                    .map_err(|e| e.within(plan.places.of("system.structure")))?;
+            }
+            Ok(model)
         }
         &PotentialPlan::LennardJones {
             epsilon,

@@ -50,14 +50,20 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     );
     let energies = assemble::energies(&plan);
 
-    let directory = RunDirectory::create(&plan.output.directory, args.force)?;
-    directory.check_room(least_bytes(&plan))?;
-    let reporters = assemble::reporters(&plan, directory.path(), &energies, &console)?;
+    // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
+    let at_output =
+        |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
+    let directory = RunDirectory::create(&plan.output.directory, args.force).map_err(at_output)?;
+    directory
+        .check_room(least_bytes(&plan))
+        .map_err(at_output)?;
+    let reporters =
+        assemble::reporters(&plan, directory.path(), &energies, &console).map_err(at_output)?;
     let description = describe(&plan, &model, engine.describe())?;
     if !args.quiet {
         introduce(&console, &plan, &model, &description);
     }
-    let record = RunRecord::begin(directory.path(), description)?;
+    let record = RunRecord::begin(directory.path(), description).map_err(at_output)?;
     directory.keep()?;
 
     let mut simulation = Simulation {

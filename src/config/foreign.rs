@@ -59,10 +59,13 @@ fn few(mut remarks: Vec<String>) -> Vec<String> {
 /// # Errors
 /// The text is not of the format, lacks the frame, or an element cannot be told.
 pub(super) fn read(text: &str, format: &str, wanted: i64) -> Result<Structure> {
-    let ascii: String = text
-        .chars()
+    let ascii: String = (text.chars())
         .map(|c| if c.is_ascii() { c } else { '?' })
         .collect();
+    let ascii = match format {
+        "PDB" => atom_records(&ascii),
+        _ => ascii,
+    };
     look_over(&ascii, format)?;
     take_warnings();
     let fault = |e: chemfiles::Error| {
@@ -92,6 +95,16 @@ fn look_over(text: &str, format: &str) -> Result<()> {
         "CIF" => cif_exponents(text),
         _ => Ok(()),
     }
+}
+
+/// The records of a PDB file that tell atoms and cell. Others are of no use here, and some (helices of
+/// unknown class) make chemfiles read beyond its arrays.
+fn atom_records(text: &str) -> String {
+    const RECORDS: [&str; 6] = ["ATOM  ", "HETATM", "CRYST1", "MODEL", "ENDMDL", "END"];
+    (text.lines())
+        .filter(|line| RECORDS.iter().any(|r| line.starts_with(r)))
+        .flat_map(|line| [line, "\n"])
+        .collect()
 }
 
 /// GROMACS writes more decimals on demand, in wider columns, which chemfiles cuts up wrongly.

@@ -235,7 +235,11 @@ fn directory(
     context: &OutputContext<'_>,
 ) -> Result<PathBuf> {
     let path = match (context.out, &raw.directory) {
-        (Some(out), _) => out.to_path_buf(),
+        (Some(out), _) => {
+            section.place_at("directory", format!("--out {}", out.display()));
+            section.keep("directory", &None, absolute(out));
+            return Ok(out.to_path_buf());
+        }
         (None, Some(_)) => {
             let text = section.text("directory", &raw.directory, "\"trajectories/my_run\"")?;
             join(context.base, Path::new(text))

@@ -95,6 +95,11 @@ impl<'s> Section<'s> {
         self.places.insert(self.path(key), place);
     }
 
+    /// Keeps that a key was given in another way than in the document.
+    pub fn place_at(&mut self, key: &str, place: String) {
+        self.places.insert(self.path(key), place);
+    }
+
     /// Refuses a key that means nothing here, and says why.
     pub fn refuse(&self, key: &str, leaf: &Leaf, why: &str) -> Result<()> {
         match leaf {

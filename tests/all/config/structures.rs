@@ -183,6 +183,31 @@ fn frames_are_chosen_from_either_end() {
     assert_eq!([0, 1, -1].map(x), [1.0, 2.0, 3.0]);
 }
 
+/// Crystals with symmetry come out as their full cell: quartz has nine atoms.
+#[test]
+fn symmetry_of_crystals_is_applied() {
+    let quartz = structure::read(&formats().join("quartz.cif")).unwrap();
+    let count = |z: u8| quartz.species.iter().filter(|s| **s == z).count();
+    assert_eq!((count(14), count(8)), (3, 6));
+    let cell = quartz.cell().unwrap();
+    let a = cell.vector(0).norm();
+    assert!(
+        (a - 4.916).abs() < 1e-12,
+        "uncertainties are not digits: {a}"
+    );
+    // Silicon to oxygen is 1.6 A.
+    let pairs = mdrun::neighbors::Pairs::within(&cell, &quartz.positions, 1.7).unwrap();
+    assert_eq!(pairs.len(), 2 * 12, "four oxygens around each silicon");
+}
+
+/// Records of PDB files that are not about atoms do no harm.
+#[test]
+fn pdb_files_of_proteins_are_read() {
+    let protein = structure::read(&formats().join("protein.pdb")).unwrap();
+    assert_eq!(protein.species, [7, 6, 6, 8]);
+    assert_eq!(protein.frames, 2);
+}
+
 /// Faults of the formats that the files in `bad/` do not cover.
 #[test]
 fn faults_of_formats_are_named() {
