@@ -9,8 +9,8 @@ use super::record;
 use super::text::bytes;
 use crate::{Error, Result};
 
-/// Names of files that a run writes; a trajectory's number comes before its extension.
-const OWN: [&str; 5] = [record::NAME, THERMO, TOPOLOGY, LAST_GOOD, "run.json.part"];
+/// Names of files that a run writes, besides trajectories.
+const OWN: [&str; 4] = [record::NAME, THERMO, TOPOLOGY, LAST_GOOD];
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
 /// The topology for viewers.
@@ -47,7 +47,8 @@ impl RunDirectory {
             kept: false,
         };
         let old = directory.own_files()?;
-        if let (Some(first), false) = (old.first(), force) {
+        let record = old.iter().find(|name| *name == record::NAME);
+        if let (Some(first), false) = (record.or(old.first()), force) {
             // What is there belongs to the other run.
             directory.kept = true;
             return Err(Error::input(format!(
@@ -198,6 +199,8 @@ fn clear(aside: &Path) -> io::Result<()> {
 
 /// Whether a file of this name is one that runs write.
 fn is_own(name: &str) -> bool {
+    // A file that is written anew has this ending until it is complete.
+    let name = name.strip_suffix(".part").unwrap_or(name);
     let trajectory = || {
         let (stem, extension) = name.split_once('.')?;
         let number = stem.strip_prefix("traj")?;

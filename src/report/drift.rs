@@ -6,7 +6,7 @@
 //!
 //! # When samples are taken
 //!
-//! One in every stretch of about [`STRETCH_FS`], at a step chosen by a hash of the stretch's number.
+//! One in every stretch of about 10 fs, at a step chosen by a hash of the stretch's number.
 //! Sampling at a fixed interval of 10 fs would alias: the energy error follows the bonds, whose
 //! stretches repeat every 9 fs (O-H, 3700 / cm) to 20 fs, and a vibration near a multiple of the
 //! interval shows up as a slow wave that looks like drift. Irregular steps turn it into noise, which

@@ -1,4 +1,9 @@
 //! Reporters: what watches a run and writes it down. They say when they want to look and at what.
+//!
+//! A run makes a [`RunDirectory`], an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
+//! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it,
+//! a [`Trajectory`] each writes frames. [`topology`] stands beside the trajectories, [`RunRecord`]
+//! (`run.json`) around all of it, and [`Summary`] closes.
 
 pub mod bonds;
 pub mod console;

@@ -114,3 +114,32 @@ impl Reporter for Progress {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::drift::EnergyRecord;
+
+    #[test]
+    fn looks_are_as_far_apart_as_the_interval_and_none_where_nobody_sees() {
+        let energies = Energies::new(EnergyRecord::new(1, 3));
+        let mut progress = Progress::new(&Console::silent(), &energies, 1.0);
+        assert_eq!(progress.next(5), u64::MAX);
+        let now = Instant::now();
+        assert_eq!(progress.after(5, now), 6);
+        // 100 steps in a tenth of the interval: 1000 in all of it, but no more than twice as many as before.
+        progress.last = Some((100, now - INTERVAL / 10));
+        assert_eq!(progress.after(200, now), 400);
+        progress.last = Some((100, now - INTERVAL));
+        assert_eq!(progress.after(200, now), 300);
+        // Slower than that: one step at a time.
+        progress.last = Some((199, now - 10 * INTERVAL));
+        assert_eq!(progress.after(200, now), 201);
+    }
+
+    #[test]
+    fn a_speed_in_nanoseconds_a_day() {
+        let half_fs = 0.5 * crate::units::FEMTOSECOND;
+        assert!((ns_per_day(1000.0, half_fs) - 43.2).abs() < 1e-9);
+    }
+}

@@ -152,7 +152,7 @@ impl Summary {
             },
             self.steps,
             self.atoms,
-            significant(self.simulated_ps, 6),
+            self.simulated_ps,
             duration(Duration::from_secs_f64(self.elapsed_s)),
             significant(self.steps_per_second, 4),
             significant(self.ns_per_day, 4),

@@ -68,11 +68,10 @@ impl Thermo {
             if pressure { "pressure_bar," } else { "" }
         );
         file.append(header.as_bytes())?;
-        let lines = end.checked_div(every).unwrap_or(0) + 1;
         Ok(Self {
             file,
             every,
-            shown_every: every.saturating_mul(lines.div_ceil(MOST_LINES)),
+            shown_every: shown_every(every, end),
             end,
             pressure,
             energies: energies.clone(),
@@ -109,7 +108,7 @@ impl Thermo {
             let pressure = if self.pressure { "      P/bar" } else { "" };
             self.console.line(&format!(
                 "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure} {:>16}",
-                "step", "t/ps", "E_pot/eV", "E_kin/eV", "E_conserved/eV", "T/K", "meV/atom/ps"
+                "step", "t/ps", "E_pot/eV", "E_kin/eV", "E_conserved/eV", "T/K", "drift meV/at/ps"
             ));
         }
         let pressure = (line.pressure).map_or_else(String::new, |p| format!(" {p:>10.1}"));
@@ -170,5 +169,40 @@ impl Reporter for Thermo {
 
     fn finish(&mut self) -> Result<()> {
         self.file.finish()
+    }
+}
+
+/// Steps between lines of the live table, of which a run to step `end` has [`MOST_LINES`] at most, and
+/// the last one.
+fn shown_every(every: u64, end: u64) -> u64 {
+    let lines = end.checked_div(every).unwrap_or(0).saturating_add(1);
+    every.saturating_mul(lines.div_ceil(MOST_LINES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_table_is_bounded_however_long_the_run() {
+        for (every, end) in [
+            (1, 10),
+            (7, 1_000),
+            (100, 20_000),
+            (1, u64::MAX),
+            (0, 10),
+            (10, 0),
+        ] {
+            let shown = shown_every(every, end);
+            assert!(
+                end.checked_div(shown).unwrap_or(0) < MOST_LINES,
+                "{every} {end}"
+            );
+            assert!(
+                every == 0 || shown.is_multiple_of(every),
+                "lines are those of the file"
+            );
+        }
+        assert_eq!(shown_every(100, 3_900), 100, "short runs show all of them");
     }
 }

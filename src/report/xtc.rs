@@ -1,7 +1,7 @@
 //! XTC, GROMACS' compressed binary trajectory: step, time (ps), box (nm), positions (nm) rounded to
 //! 0.001 nm. Up to nine atoms are stored unrounded, as f32.
 //!
-//! The compression is molly's. Two faults of it are kept out of reach (see [`fits`]): it garbles
+//! The compression is molly's. Two faults of it are kept out of reach (see `fits`): it garbles
 //! frames whose atoms are spread over more than 64 bits' worth of grid points, microns wide. Such
 //! frames, which a fragment flying off an open system can cause, are written on a coarser grid; the
 //! format holds the precision of every frame, and readers heed it.

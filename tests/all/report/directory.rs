@@ -32,6 +32,7 @@ fn run_in(path: &Path) {
         "thermo.csv",
         "traj.dcd",
         "traj_12.xyz",
+        "last_good.xyz.part",
         "topology.pdb",
     ] {
         fs::write(path.join(name), "old").unwrap();
