@@ -36,7 +36,7 @@ pub enum Model {
         /// Its file.
         path: PathBuf,
         /// Hyper-parameters.
-        spec: Spec,
+        spec: Box<Spec>,
         /// Weights.
         weights: Weights,
     },
@@ -89,7 +89,7 @@ pub fn load_painn(path: &Path) -> Result<Model> {
     let (spec, weights) = painn::import(&bytes, &name)?;
     Ok(Model::Painn {
         path: path.to_owned(),
-        spec,
+        spec: Box::new(spec),
         weights,
     })
 }
