@@ -262,7 +262,8 @@ impl Verdict {
         }
         if !seen && SEEN * uncertainty <= SPOILT * self.temperature {
             let text = format!(
-                "energy is conserved: no drift is seen beyond its uncertainty, {:.4} meV/atom/ps",
+                "energy is conserved: no drift is seen above twice its uncertainty of {:.4} \
+                 meV/atom/ps",
                 drift.error
             );
             return (Some(true), text);
