@@ -195,9 +195,23 @@ fn describe(plan: &Plan, model: &Model, engine: String) -> Result<Description> {
         engine,
         threads: assemble::thread_count(&plan.device),
         seeds,
-        versions: Vec::new(),
+        versions: versions(),
         files: assemble::files(plan),
     })
+}
+
+/// Versions of the libraries that results may depend on, from the lock file that they were built with.
+fn versions() -> Vec<(String, String)> {
+    const LOCK: &str = include_str!("../../Cargo.lock");
+    let of = |name: &&str| {
+        let entry = format!("name = \"{name}\"\nversion = \"");
+        let version = LOCK.split_once(&entry)?.1.split('"').next()?;
+        Some(((*name).to_owned(), version.to_owned()))
+    };
+    ["burn", "chemfiles", "molly", "rayon"]
+        .iter()
+        .filter_map(of)
+        .collect()
 }
 
 fn device(plan: &Plan) -> String {
