@@ -17,9 +17,12 @@ use super::model::{Matrix, Painn, Platform, Rows};
 use super::passes::{Forward, Start};
 use super::{RadialBasis, Spec, Weights};
 
-/// Slots worked on at once on the CPU: their tensors fit into a core's cache, and matrix products are
-/// long enough.
-const CPU_SLOTS: usize = 512;
+/// Size of a tensor of one number per slot and feature on the CPU (bytes): a handful fit into a core's
+/// cache, and matrix products are long enough.
+const CPU_TENSOR: usize = 256 * 1024;
+/// The same on a GPU, which wants much work at once: a few dozen of them fit into its memory.
+#[cfg(feature = "cuda")]
+const GPU_TENSOR: usize = 128 * 1024 * 1024;
 
 /// Where Burn runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,26 +53,38 @@ pub fn potential(
         weights,
         species,
     };
+    let cpu = "the CPU";
     match (device, precision) {
-        (Device::Cpu, Precision::F32) => Ok(Box::new(subject.bind::<Flex, f32>(
-            &Default::default(),
-            CPU_SLOTS,
-            "the CPU",
-        ))),
-        (Device::Cpu, Precision::F64) => Ok(Box::new(subject.bind::<Flex, f64>(
-            &Default::default(),
-            CPU_SLOTS,
-            "the CPU",
-        ))),
+        (Device::Cpu, Precision::F32) => {
+            let device = Default::default();
+            Ok(Box::new(
+                subject.bind::<Flex, f32>(&device, CPU_TENSOR, cpu),
+            ))
+        }
+        (Device::Cpu, Precision::F64) => {
+            let device = Default::default();
+            Ok(Box::new(
+                subject.bind::<Flex, f64>(&device, CPU_TENSOR, cpu),
+            ))
+        }
         (Device::Cuda(_), Precision::F64) => Err(Error::input(
             "Burn computes in f32 only on CUDA: set precision = \"f32\", or device = \"cpu\"",
         )),
-        (Device::Cuda(index), Precision::F32) => cuda(&subject, index),
+        (Device::Cuda(index), Precision::F32) => subject.bind_cuda(index),
     }
 }
 
-fn cuda(_subject: &Subject<'_>, _index: usize) -> Result<Box<dyn Potential>> {
-    Err(Error::input("no CUDA"))
+/// The name of CUDA device `index` (from 0), if there is one that Burn can run on.
+///
+/// # Errors
+/// What was looked for and is missing.
+pub fn cuda_device(index: usize) -> Result<String> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::device_name(index);
+    #[cfg(not(feature = "cuda"))]
+    Err(Error::input(format!(
+        "there is no CUDA device {index}: this program was built without CUDA (the feature `cuda`)"
+    )))
 }
 
 /// The same model in f64 on the CPU with forces by automatic differentiation: slow, and no use but to
@@ -110,9 +125,10 @@ impl Subject<'_> {
     fn bind<B: Platform, E: Element>(
         &self,
         device: &B::Device,
-        most_slots: usize,
+        tensor: usize,
         place: &str,
     ) -> Bound<B, E> {
+        let slot = self.spec.features * size_of::<E>();
         let model = Painn::new(self.spec, self.weights, device, E::dtype()).no_grad();
         Bound {
             start: Start::new(&model, self.species),
@@ -121,10 +137,45 @@ impl Subject<'_> {
             offset: self.spec.offset(self.species),
             atoms: self.species.len(),
             device: device.clone(),
-            most_slots,
+            most_slots: tensor.div_ceil(slot),
             place: place.to_owned(),
             element: std::marker::PhantomData,
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn bind_cuda(&self, index: usize) -> Result<Box<dyn Potential>> {
+        use burn_cuda::{Cuda, CudaDevice};
+        let place = format!("CUDA device {index} ({})", cuda_device(index)?);
+        let device = CudaDevice::new(index);
+        let bind = || Ok(self.bind::<Cuda, f32>(&device, GPU_TENSOR, &place));
+        Ok(Box::new(Guarded(super::cuda::guarded(bind)?)))
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn bind_cuda(&self, index: usize) -> Result<Box<dyn Potential>> {
+        Err(cuda_device(index)
+            .err()
+            .unwrap_or_else(|| Error::input("no CUDA")))
+    }
+}
+
+/// A potential on a device whose failures are panics.
+#[cfg(feature = "cuda")]
+struct Guarded<P>(P);
+
+#[cfg(feature = "cuda")]
+impl<P: Potential> Potential for Guarded<P> {
+    fn cutoff(&self) -> f64 {
+        self.0.cutoff()
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        super::cuda::guarded(|| self.0.evaluate(pairs, out))
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
     }
 }
 

@@ -8,6 +8,8 @@ pub mod spec;
 pub mod weights;
 
 mod adjoint;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod layout;
 mod model;
 mod passes;

@@ -1,5 +1,7 @@
 //! The ways to run PaiNN that are tested: each test runs on all of them.
 
+use std::sync::Once;
+
 use mdrun::Result;
 use mdrun::engine::cpu::FusedPainn;
 use mdrun::potential::painn::burn::{self, Device};
@@ -24,7 +26,7 @@ const BOTH: &[Precision] = &[Precision::F32, Precision::F64];
 pub fn engines() -> Vec<Engine> {
     let burn_cpu: Make = |s, w, z, p| burn::potential(s, w, z, p, Device::Cpu);
     let fused_cpu: Make = |s, w, z, p| Ok(Box::new(FusedPainn::new(s, w, z, p, 2)?));
-    vec![
+    let mut all = vec![
         Engine {
             name: "burn on the CPU",
             precisions: BOTH,
@@ -35,8 +37,20 @@ pub fn engines() -> Vec<Engine> {
             precisions: BOTH,
             make: fused_cpu,
         },
-    ]
+    ];
+    match burn::cuda_device(0) {
+        Ok(_) => all.push(Engine {
+            name: "burn on CUDA",
+            precisions: &[Precision::F32],
+            make: |s, w, z, p| burn::potential(s, w, z, p, Device::Cuda(0)),
+        }),
+        Err(reason) => NO_CUDA.call_once(|| println!("skipped on CUDA: {reason}")),
+    }
+    all
 }
+
+/// Says once why CUDA is left out.
+static NO_CUDA: Once = Once::new();
 
 /// Those that compute in f64.
 pub fn double() -> Vec<Engine> {

@@ -7,5 +7,6 @@ mod engines;
 mod import;
 mod model_file;
 mod reference;
+mod refusals;
 mod subjects;
 mod symmetry;

@@ -1,9 +1,8 @@
 //! What must not change the energy, where it must be smooth, and what must not change a bit.
 
-use mdrun::Error;
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::neighbors::Pairs;
-use mdrun::potential::painn::burn::{self, Device};
+use mdrun::potential::painn::burn;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
@@ -250,46 +249,4 @@ fn a_readout_of_any_depth() {
             assert!(farthest(&out.forces, &expected.forces) < INVARIANT);
         }
     }
-}
-
-#[test]
-fn what_does_not_fit_is_refused() {
-    let (spec, weights) = random_model(8, 2, RadialBasis::gaussian(5, 3.0), 3.0, 31);
-    let refused = |spec: &Spec, weights: &Weights, species: &[u8], part: &str| match burn::potential(
-        spec,
-        weights,
-        species,
-        Precision::F64,
-        Device::Cpu,
-    ) {
-        Err(Error::Input(message)) => assert!(message.contains(part), "{message}"),
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("accepted, without {part}"),
-    };
-    refused(&spec, &weights, &[1, 17], "element Cl");
-    refused(&spec, &weights, &[], "no atoms");
-    let wide = Spec {
-        features: 9,
-        ..spec.clone()
-    };
-    refused(&wide, &weights, &[1], "do not fit");
-    let deep = Spec {
-        layers: 3,
-        ..spec.clone()
-    };
-    refused(&deep, &weights, &[1], "number of layers");
-    let mut short = weights.clone();
-    short.layers[1].mix.weight.pop();
-    refused(&spec, &short, &[1], "layer 1");
-    let mut open = weights.clone();
-    open.readout.pop();
-    refused(&spec, &open, &[1], "readout");
-    let mut potential =
-        burn::potential(&spec, &weights, &[1], Precision::F64, Device::Cpu).unwrap();
-    let mut out = Evaluation::zeros(2);
-    let pairs = brute::pairs(&Cell::open(), &[Vec3::zeros(); 2], 3.0);
-    assert!(matches!(
-        potential.evaluate(&pairs, &mut out),
-        Err(Error::Run(_))
-    ));
 }

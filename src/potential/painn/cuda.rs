@@ -1,0 +1,125 @@
+//! Burn on CUDA: whether there is a device to run on, and matrix products in full f32.
+
+use std::ffi::c_int;
+use std::path::Path;
+
+use burn::tensor::{DType, Tensor, TensorPrimitive};
+use burn_cuda::Cuda;
+use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
+use cubek::matmul::launch::{Strategy, launch_ref};
+use cubek::std::InputBinding;
+use cudarc::{driver, nvrtc};
+
+use crate::{Error, Result};
+
+use super::model::Platform;
+
+/// Where Burn looks for CUDA's headers, unless the variable CUDA_PATH names another place.
+const TOOLKITS: [&str; 3] = ["/usr/local/cuda", "/opt/cuda", "/usr/bin/nvcc"];
+
+/// The name of CUDA device `index`, if Burn can run on it. Loads libraries, but does not open the
+/// device.
+///
+/// # Errors
+/// What is missing: the driver's library, a device of this index, the run-time compiler, or the
+/// headers that it needs. Burn would panic in their place.
+pub fn device_name(index: usize) -> Result<String> {
+    // SAFETY: loads a shared library by its name, and lets go of it.
+    if !unsafe { driver::sys::is_culib_present() } {
+        return Err(absent(
+            "NVIDIA's driver is not installed (no libcuda.so.1 was found)",
+        ));
+    }
+    let refused = |error| absent(&format!("NVIDIA's driver does not work ({error:?})"));
+    driver::result::init().map_err(refused)?;
+    let count = driver::result::device::get_count().map_err(refused)?;
+    let number = c_int::try_from(index).unwrap_or(c_int::MAX);
+    if number >= count {
+        return Err(absent(&format!(
+            "there are {count} CUDA devices, counted from 0, and none of index {index}"
+        )));
+    }
+    let name = (driver::result::device::get(number))
+        .and_then(driver::result::device::get_name)
+        .map_err(refused)?;
+    // SAFETY: as above.
+    if !unsafe { nvrtc::sys::is_culib_present() } {
+        return Err(absent(
+            "CUDA's run-time compiler is not installed (no libnvrtc.so was found)",
+        ));
+    }
+    let headers = std::env::var_os("CUDA_PATH").is_some()
+        || TOOLKITS.iter().any(|place| Path::new(place).exists());
+    if !headers {
+        return Err(absent(&format!(
+            "CUDA's headers are not installed (looked at {}; set CUDA_PATH to another place)",
+            TOOLKITS.join(", ")
+        )));
+    }
+    Ok(name)
+}
+
+fn absent(what: &str) -> Error {
+    Error::input(format!(
+        "Burn cannot run on CUDA here: {what}; set device = \"cpu\" to do without"
+    ))
+}
+
+impl Platform for Cuda {
+    // One stream of work: threads would each open their own.
+    const THREADS: bool = false;
+
+    /// Burn's own product rounds the factors of an f32 product to TF32, which has 10 bits, to use the
+    /// tensor cores, and cannot be told otherwise; so the kernel is chosen here.
+    fn product<const D: usize>(a: Tensor<Self, D>, b: Tensor<Self, D>) -> Tensor<Self, D> {
+        let mut shape: [usize; D] = a.dims();
+        let (left, right) = (a.dims(), b.dims());
+        for k in 0..D - 2 {
+            shape[k] = left[k].max(right[k]);
+        }
+        shape[D - 1] = right[D - 1];
+        let out: Tensor<Self, D> = Tensor::empty(shape, (&a.device(), DType::F32));
+        let [a, b, out] = [a, b, out].map(|t| t.into_primitive().tensor());
+        // Units of one thread each, in plain f32; the naive kernel takes what that one refuses.
+        let kernels = [Strategy::SimpleUnit(Default::default()), Strategy::Naive];
+        let mut refusal = None;
+        for kernel in kernels {
+            let number = DType::F32.into();
+            let mut numbers = MatmulElems::from_globals(&MatmulGlobalElems {
+                lhs: number,
+                rhs: number,
+                out: number,
+            });
+            let launched = launch_ref(
+                &kernel,
+                &out.client,
+                InputBinding::new(a.clone().binding(), number),
+                InputBinding::new(b.clone().binding(), number),
+                out.clone().binding(),
+                &mut numbers,
+            );
+            match launched {
+                Ok(()) => return Tensor::from_primitive(TensorPrimitive::Float(out)),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        // Caught where the potential is evaluated, as are Burn's own panics.
+        panic!("no kernel takes a product of {left:?} and {right:?}: {refusal:?}")
+    }
+}
+
+/// Runs something on the device; Burn panics where a device fails.
+///
+/// # Errors
+/// It panicked.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    outcome.unwrap_or_else(|panic| {
+        let text = (panic.downcast_ref::<String>().map(String::as_str))
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Error::run(format!(
+            "the CUDA device failed: {}",
+            text.unwrap_or("no reason is known")
+        )))
+    })
+}
