@@ -97,9 +97,9 @@ fn sampled(name: &str, engine: Make, samples: u64) {
     ethanol.timestep = 0.2 * FS;
     let plan = Sampling {
         friction: 1.0 / (4.0 * FS),
-        settle: 2000,
+        settle: 500,
         samples,
-        every: 25,
+        every: 20,
     };
     bodies::kinetic_energy_is_canonical(name, &ethanol, &plan);
 }
