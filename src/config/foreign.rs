@@ -339,20 +339,17 @@ fn element_of_name(name: &str, residue: &str) -> Result<u8, String> {
         return Ok(z);
     }
     let two = pair.and_then(element_of_type);
-    match (first, two) {
+    // A second letter in lower case was written by someone who knew: "Cl1".
+    let meant = two.filter(|z| pair == Some(elements::symbol(*z)));
+    match (first, meant.or(two)) {
         (Some(one), _) if ORGANIC.contains(&residue) => Ok(one),
+        (_, Some(two)) if meant.is_some() || first.is_none() => Ok(two),
         (Some(one), None) => Ok(one),
-        (None, Some(two)) => Ok(two),
-        (Some(one), Some(two)) if pair == Some(elements::symbol(two)) => {
-            let _ = one;
-            Ok(two)
+        (Some(one), Some(two)) => {
+            let [one, two] = [one, two].map(elements::symbol);
+            Err(format!("{one} or {two}"))
         }
-        (Some(one), Some(two)) => Err(format!(
-            "{} or {}",
-            elements::symbol(one),
-            elements::symbol(two)
-        )),
-        (None, None) => Err("it begins with no element's symbol".to_owned()),
+        (None, _) => Err("it begins with no element's symbol".to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ pub const NEAREST: f64 = 0.1;
 /// Thinnest periodic cell (angstrom): below it, it is in the wrong unit (nanometres, or fractions).
 const THINNEST: f64 = 1.0;
 
-/// Checks that no two atoms, nor images of atoms, lie within [`NEAREST`] of each other, and that the
+/// Checks that no two atoms, nor images of atoms, lie within 0.1 angstrom of each other, and that the
 /// cell is not thinner than an atom.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! Structures: atoms, cell, velocities, from any supported file format, through one function that
 //! answers bad files with errors.
 //!
-//! Extended XYZ and mmCIF are read here ([`super::xyz`], [`super::mmcif`]), all other formats through
-//! chemfiles ([`super::foreign`]).
+//! Extended XYZ and mmCIF are read here (`xyz`, `mmcif`), all other formats through
+//! chemfiles (`foreign`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
