@@ -17,12 +17,18 @@
 //! order (energies, strain: f64). No order depends on the number of threads or on how work is cut into
 //! tasks, so bits do not either; they do depend on the width of the processor's registers.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "kernels index small arrays in step: axes, filters, lanes"
+)]
+
 mod atomwise;
 mod gemm;
 mod lane;
 mod memory;
 mod message;
 mod network;
+mod order;
 mod pool;
 mod spline;
 mod stages;
@@ -250,7 +256,8 @@ fn bind<V: Kernels>(
 impl<V: Kernels> Runner for Bound<V> {
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64> {
         let threads = self.pool.threads();
-        self.workspace.prepare(pairs, threads, out)?;
+        self.workspace
+            .prepare(pairs, self.network.cutoff, threads, out)?;
         let (view, programs) = self.workspace.view(&self.network, pairs, scale, out);
         for stage in programs[usize::from(view.chained(threads))].iter().copied() {
             // SAFETY: `with_isa` has checked the processor, `prepare` the sizes; tasks of one stage

@@ -11,6 +11,7 @@ use super::lane::Real;
 use super::memory::{Aligned, Shared};
 use super::message::{Geometry, Sent, SlopeWeights};
 use super::network::Network;
+use super::order::Order;
 use super::stages::{self, Saved, Stage, View};
 
 /// Blocks of rows per thread, so that threads end a stage together.
@@ -23,12 +24,15 @@ const PAIRS_PER_BLOCK: [usize; 2] = [8, 4096];
 /// Room for pairs beyond those of the moment, so that their number may change without allocation.
 const PAIR_ROOM: f64 = 1.1;
 
+/// Edge of the cubes by which atoms are put in order, as part of the cutoff.
+const SPACING: f64 = 0.5;
+
 /// See [`View`] for the shapes.
 pub(super) struct Workspace<T> {
-    /// Index of each atom's species among those present, in the engine's order.
+    /// Index of each atom's species among those present, in the caller's order and in memory's.
+    kinds: Vec<u32>,
     species: Vec<u32>,
-    order: Vec<u32>,
-    rank: Vec<u32>,
+    order: Order,
     blocks: Vec<u32>,
     faulty: AtomicBool,
     programs: [Vec<Stage>; 2],
@@ -56,8 +60,7 @@ impl<T: Real> Workspace<T> {
         let per_atom = atoms * network.features;
         let layers = network.layers.len();
         Self {
-            order: (0..atoms as u32).collect(),
-            rank: (0..atoms as u32).collect(),
+            order: Order::new(atoms),
             blocks: Vec::with_capacity(atoms + 1),
             faulty: AtomicBool::new(false),
             programs: [false, true].map(|chained| stages::program(layers, chained)),
@@ -76,6 +79,7 @@ impl<T: Real> Workspace<T> {
             readout_back: Aligned::zeros(atoms * network.readout.size),
             energies: vec![0.0; atoms],
             strain: vec![Mat3::zeros(); atoms],
+            kinds: species.clone(),
             species,
         }
     }
@@ -84,6 +88,7 @@ impl<T: Real> Workspace<T> {
     pub(super) fn prepare(
         &mut self,
         pairs: &Pairs,
+        cutoff: f64,
         threads: usize,
         out: &mut Evaluation,
     ) -> Result<()> {
@@ -110,12 +115,17 @@ impl<T: Real> Workspace<T> {
             self.slopes.resize(room, Default::default());
             self.sent.resize(room, Default::default());
         }
+        if self.order.renew(pairs, SPACING * cutoff) {
+            for (kind, &id) in self.species.iter_mut().zip(&self.order.order) {
+                *kind = self.kinds[id as usize];
+            }
+        }
         let [fewest, most] = PAIRS_PER_BLOCK;
         let target = (count / (threads * BLOCKS_PER_THREAD)).clamp(fewest, most);
         self.blocks.clear();
         self.blocks.push(0);
         let mut inside = 0;
-        for (atom, &id) in self.order.iter().enumerate() {
+        for (atom, &id) in self.order.order.iter().enumerate() {
             inside += pairs.row(id as usize).len();
             if inside >= target || atom + 1 == atoms {
                 self.blocks.push(atom as u32 + 1);
@@ -138,8 +148,8 @@ impl<T: Real> Workspace<T> {
             network,
             pairs,
             atoms: self.species.len(),
-            order: &self.order,
-            rank: &self.rank,
+            order: &self.order.order,
+            rank: &self.order.rank,
             species: &self.species,
             blocks: &self.blocks,
             faulty: &self.faulty,
@@ -172,7 +182,7 @@ impl<T: Real> Workspace<T> {
                 "the pair list names atoms or pairs that do not exist",
             ));
         }
-        out.strain_derivative = (self.rank.iter())
+        out.strain_derivative = (self.order.rank.iter())
             .map(|&atom| self.strain[atom as usize])
             .sum();
         Ok(self.energies.iter().sum())

@@ -178,6 +178,12 @@ fn equals_the_equations_at_any_width_depth_and_basis() {
 }
 
 #[test]
+fn equals_the_equations_with_many_atoms() {
+    // Enough for atoms to be put in another order in memory.
+    check_against_equations(&case(8, 2, gaussian(10, 4.0), 4.0, 600));
+}
+
+#[test]
 fn equals_the_equations_with_any_readout() {
     for hidden in [&[][..], &[5], &[40, 17], &[33, 8, 3]] {
         let mut case = case(24, 2, gaussian(12, 4.0), 4.0, 8);
