@@ -127,11 +127,13 @@ fn print(table: &Table, args: &CheckArgs) {
         let rows: Vec<_> = (table.0.iter())
             .map(|f| json!({"what": f.what, "found": f.found, "verdict": f.verdict.word()}))
             .collect();
-        println!("{}", json!({"findings": rows, "good": !table.is_bad()}));
+        let found = json!({"findings": rows, "good": !table.is_bad()});
+        words::print(&format!("{found}\n"));
         return;
     }
     for f in &table.0 {
-        println!("{:4} {:22} {}", f.verdict.word(), f.what, f.found);
+        let line = format!("{:4} {:22} {}\n", f.verdict.word(), f.what, f.found);
+        words::print(&line);
     }
 }
 

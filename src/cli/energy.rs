@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::EnergyArgs;
+use super::{EnergyArgs, words};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
-use crate::config::structure;
-use crate::core::elements;
+use crate::config::{check_overlaps, structure};
+use crate::core::{Mat3, elements};
 use crate::engine::single_point;
+use crate::potential::Evaluation;
 use crate::{Error, Result, assemble};
 
 /// One structure is soon done: no other device is worth its start.
@@ -28,6 +29,8 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     let cell = structure
         .cell()
         .map_err(|e| e.within(args.structure.display()))?;
+    check_overlaps(&system, &structure.positions, &cell)
+        .map_err(|e| e.within(args.structure.display()))?;
     let model = assemble::load_painn(&args.model)?;
     let mut potential = model.bind(&system, args.precision, &DEVICE)?;
     let (evaluation, pairs) = single_point(potential.as_mut(), &cell, &structure.positions)?;
@@ -40,44 +43,64 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     let stress = cell
         .volume()
         .map(|volume| evaluation.strain_derivative / volume);
-    let rows = |m: &nalgebra::Matrix3<f64>| -> Vec<Vec<f64>> {
-        m.row_iter()
-            .map(|row| row.iter().copied().collect())
-            .collect()
+    let found = Found {
+        species: &structure.species,
+        evaluation,
+        pairs: pairs.len(),
+        stress,
     };
-    if args.json {
+    words::print(&if args.json {
+        found.json()
+    } else {
+        found.table()
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is printed.
+struct Found<'a> {
+    species: &'a [u8],
+    evaluation: Evaluation,
+    pairs: usize,
+    /// eV / angstrom^3, where the cell is periodic in all directions.
+    stress: Option<Mat3>,
+}
+
+impl Found<'_> {
+    fn json(&self) -> String {
+        let forces: Vec<[f64; 3]> = self.evaluation.forces.iter().map(|&f| f.into()).collect();
         let mut out = json!({
-            "energy_ev": evaluation.energy,
-            "forces_ev_per_angstrom": evaluation.forces.iter().map(|f| [f.x, f.y, f.z]).collect::<Vec<_>>(),
-            "pairs": pairs.len(),
+            "energy_ev": self.evaluation.energy,
+            "forces_ev_per_angstrom": forces,
+            "pairs": self.pairs,
         });
-        if let Some(stress) = &stress {
+        if let Some(stress) = &self.stress {
             out["stress_ev_per_angstrom3"] = json!(rows(stress));
         }
-        println!("{out}");
-        return Ok(ExitCode::SUCCESS);
+        format!("{out}\n")
     }
-    println!(
-        "energy {:.9} eV, {} atoms, {} ordered pairs",
-        evaluation.energy,
-        structure.species.len(),
-        pairs.len()
-    );
-    println!("forces (eV/A)");
-    for (i, (z, f)) in structure.species.iter().zip(&evaluation.forces).enumerate() {
-        println!(
-            "{i:6} {:2} {:15.9} {:15.9} {:15.9}",
-            elements::symbol(*z),
-            f.x,
-            f.y,
-            f.z
+
+    fn table(&self) -> String {
+        let mut text = format!(
+            "energy {:.9} eV, {} atoms, {} ordered pairs\nforces (eV/A)\n",
+            self.evaluation.energy,
+            self.species.len(),
+            self.pairs
         );
-    }
-    if let Some(stress) = &stress {
-        println!("stress (eV/A^3), positive where the cell would contract");
-        for row in rows(stress) {
-            println!("{:15.9} {:15.9} {:15.9}", row[0], row[1], row[2]);
+        for (i, (z, f)) in self.species.iter().zip(&self.evaluation.forces).enumerate() {
+            let symbol = elements::symbol(*z);
+            text += &format!("{i:6} {symbol:2} {:15.9} {:15.9} {:15.9}\n", f.x, f.y, f.z);
         }
+        if let Some(stress) = &self.stress {
+            text += "stress (eV/A^3), positive where the cell would contract\n";
+            for [x, y, z] in rows(stress) {
+                text += &format!("{x:15.9} {y:15.9} {z:15.9}\n");
+            }
+        }
+        text
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+fn rows(matrix: &Mat3) -> [[f64; 3]; 3] {
+    [0, 1, 2].map(|a| [0, 1, 2].map(|b| matrix[(a, b)]))
 }

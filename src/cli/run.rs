@@ -117,7 +117,7 @@ impl Run<'_> {
         ];
         let recorded = self.record.end(status, &summary, &timings);
         if json {
-            println!("{}", summary.to_json());
+            words::print(&format!("{}\n", summary.to_json()));
         }
         self.console.line(&summary.to_text());
         ended?;

@@ -1,10 +1,17 @@
 //! What the command line says of a plan and of a fault.
 
+use std::io::Write;
+
 use crate::assemble;
 use crate::config::plan::{Ensemble, Plan};
 use crate::core::{Cell, elements, observe};
 use crate::engine::{Breach, Watched};
 use crate::units;
+
+/// Prints on standard output; a reader that has gone away (`mdrun energy ... | head`) is no fault.
+pub fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
 
 /// A cell in a line.
 pub fn cell(cell: &Cell) -> String {

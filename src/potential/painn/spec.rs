@@ -148,11 +148,11 @@ impl Spec {
         };
         let known: Vec<&str> = self.elements.iter().map(|&z| symbol(z)).collect();
         Err(Error::input(format!(
-            "the model does not know the element {} (atomic number {}) of atom {}, counted from 1; it \
-             knows {}",
+            "the model does not know the element {} (atomic number {}) of atom {} (counted from \
+             0); it knows {}",
             symbol(species[atom]),
             species[atom],
-            atom + 1,
+            atom,
             known.join(", ")
         )))
     }
