@@ -1,0 +1,601 @@
+//! The engine that lives on a GPU: phase space, pairs and network stay in its memory, a block of steps is
+//! replayed as a graph, and the host reads a few flags.
+//!
+//! Kernels are CUDA C++ (`kernels/*.cu`), compiled at start for the card and the model by NVRTC. The network is
+//! evaluated in f32 with an analytic backward pass; phase space, sums of energies and of forces are f64. No float
+//! is ever added atomically, and every sum runs in an order that depends on atoms' numbers and positions alone,
+//! so the same start gives the same bits, whenever pairs are rebuilt and however steps are cut into blocks.
+//!
+//! The pairs are rebuilt inside of [`Engine::run`] when an atom has left half the skin: positions are fixed at that
+//! moment and forces are still to come, so nothing is run twice. [`Flags::SKIN`] and [`Flags::CAPACITY`] are never
+//! raised.
+
+mod buffers;
+mod cache;
+pub mod compile;
+mod device;
+mod inspect;
+mod launch;
+mod tables;
+
+use std::ops::Range;
+
+use cudarc::driver::CudaGraph;
+
+use self::buffers::{Buffers, DeviceOp, MOST_OPS, OBSERVED, State};
+use self::compile::Shape;
+use self::device::{Device, Memory};
+use self::launch::{Extras, Kernels};
+use super::{Engine, Flags, Limits, Outcome, Start, Statistics};
+use crate::core::rng::Noise;
+use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, Vec3};
+use crate::integrate::{Integrator, Op};
+use crate::potential::painn::{Spec, Weights};
+use crate::{Error, Result};
+
+pub use self::device::devices;
+
+/// From so many atoms on, the atom-wise layers work in large tiles and the splines go to shared memory.
+const MANY_ATOMS: usize = 1000;
+/// Up to so many atoms, tiles are halved so that there is one for each multiprocessor.
+const HALF_TILES: usize = 6000;
+/// Steps in one graph.
+const GRAPH_STEPS: u64 = 8;
+/// Most steps between two looks at the flags.
+const MOST_STEPS: u64 = 256;
+/// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
+const SPARE_PAIRS: f64 = 1.1;
+
+mod halted {
+    //! What `State::halt` may say, as in `kernels/params.cu`.
+    pub const SKIN: u32 = 1;
+    pub const NONFINITE: u32 = 4;
+}
+
+/// How the kernels are chosen; `None` leaves it to the number of atoms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tuning {
+    /// Tiles of many atoms in the atom-wise layers.
+    pub tiled: Option<bool>,
+    /// What the tiles are divided by, 1 or 2.
+    pub shrink: Option<usize>,
+    /// Splines in shared memory.
+    pub staged: Option<bool>,
+}
+
+/// Owns phase space, forces, pairs and a PaiNN on one CUDA device.
+pub struct CudaEngine {
+    // Dropped in this order: what lives on the device before the device.
+    graphs: Option<Graphs>,
+    kernels: Kernels,
+    buffers: Buffers,
+    saved: Saved,
+    device: Device,
+    cell: Cell,
+    slices: usize,
+    about: String,
+    /// What the network's energy leaves out (eV).
+    offset: f64,
+    skin: f64,
+    step: u64,
+    heat: f64,
+    timestep: f64,
+    limits: Limits,
+    extras: Extras,
+    rebuilds: u64,
+    pairs: u64,
+    /// Steps since the last rebuild, and how many the one before lasted.
+    age: u64,
+    lasted: u64,
+    /// A failure of [`Engine::save`] or [`Engine::rollback`], which cannot return it.
+    failure: Option<Error>,
+}
+
+/// Recorded steps.
+struct Graphs {
+    one: CudaGraph,
+    many: CudaGraph,
+}
+
+/// The state last saved: arrays in the order of ids.
+struct Saved {
+    positions: Memory,
+    velocities: Memory,
+    step: u64,
+    heat: f64,
+}
+
+impl CudaEngine {
+    /// An engine at `start` on CUDA device `index`, with forces evaluated; `skin` in angstrom.
+    ///
+    /// # Errors
+    /// There is no such device or no compiler for it; arrays that do not belong together; an element that the
+    /// model has no embedding for; no room on the card.
+    pub fn new(
+        start: Start,
+        spec: &Spec,
+        weights: &Weights,
+        noise: Noise,
+        skin: f64,
+        index: usize,
+    ) -> Result<Self> {
+        Self::tuned(start, spec, weights, noise, skin, index, Tuning::default())
+    }
+
+    /// The same with kernels chosen by hand, to measure or test them.
+    ///
+    /// # Errors
+    /// As for [`CudaEngine::new`].
+    pub fn tuned(
+        start: Start,
+        spec: &Spec,
+        weights: &Weights,
+        noise: Noise,
+        skin: f64,
+        index: usize,
+        tuning: Tuning,
+    ) -> Result<Self> {
+        start.check()?;
+        let atoms = start.system.len();
+        if atoms == 0 || atoms > 1 << 30 || spec.layers == 0 || weights.readout.is_empty() {
+            return Err(Error::input(format!(
+                "the CUDA engine takes 1 to 2^30 atoms and a model with an interaction and a readout, not \
+                 {atoms} atoms, {} interactions and {} readout layers",
+                spec.layers,
+                weights.readout.len()
+            )));
+        }
+        let device = Device::open(index)?;
+        let shape = choose(&device, spec, weights, atoms, tuning);
+        let (parts, _) = shape.compile(device.capability)?;
+        let system = &start.system;
+        let mut buffers = Buffers::new(&device, &system.species, &system.masses, spec, weights)?;
+        describe_box(&mut buffers.params, &start.cell, spec.cutoff, skin);
+        let p = &mut buffers.params;
+        [p.seed, p.replica] = noise.key();
+        p.total_mass = system.total_mass();
+        buffers.positions.write(&flat(&start.positions))?;
+        buffers.velocities.write(&flat(&start.velocities))?;
+        let about = format!(
+            "PaiNN, {} layers of {}, f32, fused CUDA kernels on {} (device {index})",
+            spec.layers, spec.features, device.name
+        );
+        let slices = shape.features / tables::SLICE;
+        let kernels = Kernels::load(&device, &parts, shape, &buffers)?;
+        let saved = Saved {
+            positions: device.zeros(24 * atoms)?,
+            velocities: device.zeros(24 * atoms)?,
+            step: start.step,
+            heat: start.heat,
+        };
+        let readout_bias = weights.readout.last().and_then(|l| l.bias.first());
+        let bias = readout_bias.map_or(0.0, |b| b * spec.energy_scale * atoms as f64);
+        let mut engine = Self {
+            graphs: None,
+            kernels,
+            buffers,
+            saved,
+            device,
+            cell: start.cell,
+            slices,
+            about,
+            offset: bias + spec.offset(&start.system.species),
+            skin,
+            step: start.step,
+            heat: start.heat,
+            timestep: 0.0,
+            limits: Limits::default(),
+            extras: Extras::default(),
+            rebuilds: 0,
+            pairs: 0,
+            age: 0,
+            lasted: 0,
+            failure: None,
+        };
+        engine.apply_limits();
+        engine.write_state(engine.step, false)?;
+        engine.build()?;
+        engine.evaluate()?;
+        engine.observe()?;
+        engine.save();
+        Ok(engine)
+    }
+
+    /// Memory in use on the card (bytes).
+    pub fn memory(&self) -> usize {
+        self.buffers.total()
+    }
+
+    /// Milliseconds of one evaluation of energy and forces at fixed positions: the mean of `count` recorded
+    /// evaluations in a row.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn time_evaluation(&mut self, count: u32) -> Result<f64> {
+        let graph = self.kernels.record(&self.device, || self.kernels.network(&self.device))?;
+        let replay = |times: u32| -> Result<()> {
+            for _ in 0..times {
+                graph.launch().map_err(device::failed("replaying a graph"))?;
+            }
+            self.device.wait()
+        };
+        replay(count.div_ceil(10))?;
+        let began = std::time::Instant::now();
+        replay(count)?;
+        Ok(began.elapsed().as_secs_f64() * 1e3 / f64::from(count.max(1)))
+    }
+
+    /// Builds the pairs from the present positions, with more room where there was too little.
+    fn build(&mut self) -> Result<()> {
+        self.kernels.set_params(&self.device, &self.buffers)?;
+        self.kernels.count(&self.device)?;
+        let found = self.read_state()?.pairs as usize;
+        if found > i32::MAX as usize / 2 {
+            return Err(Error::run(format!(
+                "{found} pairs are more than the CUDA engine can list: use a smaller system, or check that \
+                 atoms do not lie on top of each other"
+            )));
+        }
+        if found > self.buffers.params.list_capacity as usize || self.rebuilds == 0 {
+            let room = (found as f64 * SPARE_PAIRS) as usize + 1024;
+            self.buffers.make_room(&self.device, room, self.slices)?;
+            self.kernels.set_params(&self.device, &self.buffers)?;
+        }
+        self.kernels.fill(&self.device)?;
+        self.rebuilds += 1;
+        self.lasted = self.age;
+        self.age = 0;
+        Ok(())
+    }
+
+    /// Energy and forces at the present positions.
+    fn evaluate(&self) -> Result<()> {
+        self.kernels.network(&self.device)
+    }
+
+    fn read_state(&self) -> Result<State> {
+        self.device.bind()?;
+        let mut state = [State::default()];
+        self.buffers.state.read(&mut state)?;
+        Ok(state[0])
+    }
+
+    /// Starts the count of steps anew: all done up to the present, none to be begun from `until` on.
+    fn write_state(&self, until: u64, muted: bool) -> Result<()> {
+        let state = State {
+            begun: self.step,
+            done: self.step,
+            until,
+            drift_removed: self.step,
+            muted: u32::from(muted),
+            heat: self.heat,
+            ..State::default()
+        };
+        self.buffers.state.write(&[state])
+    }
+
+    /// Goes on after a halt that has been dealt with.
+    fn resume(&self, mut state: State) -> Result<State> {
+        (state.halt, state.pending) = (0, 0);
+        self.buffers.state.write(&[state])?;
+        Ok(state)
+    }
+
+    /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
+    fn set_program(&mut self, program: &Integrator) -> Result<()> {
+        let plan = Plan::of(program)?;
+        let extras = Extras {
+            heat: plan.ops.iter().any(|op| op.kind == 2),
+            drift: plan.remove_drift > 0,
+            kinetic: self.limits.kinetic.is_some(),
+        };
+        if extras != self.extras {
+            self.graphs = None;
+            self.extras = extras;
+        }
+        let p = &mut self.buffers.params;
+        p.ops = [DeviceOp::default(); MOST_OPS];
+        p.ops[..plan.ops.len()].copy_from_slice(&plan.ops);
+        p.before = plan.before as u32;
+        p.after = (plan.ops.len() - plan.before) as u32;
+        p.remove_drift = plan.remove_drift;
+        self.timestep = program.timestep();
+        self.kernels.set_params(&self.device, &self.buffers)
+    }
+
+    fn apply_limits(&mut self) {
+        let p = &mut self.buffers.params;
+        let limits = self.limits;
+        p.force_limit2 = limits.force.map_or(f64::INFINITY, |f| f * f);
+        p.contact_limit = limits.contact.unwrap_or(0.0);
+        p.kinetic_limit = limits.kinetic.unwrap_or(f64::INFINITY);
+    }
+
+    /// Starts up to `count` steps and what completes the last of them.
+    fn start_steps(&mut self, count: u64) -> Result<()> {
+        let (device, kernels, extras) = (&self.device, &self.kernels, self.extras);
+        let graphs = match self.graphs.take() {
+            Some(graphs) => graphs,
+            None => Graphs {
+                one: kernels.record(device, || kernels.step(device, extras))?,
+                many: kernels.record(device, || {
+                    (0..GRAPH_STEPS).try_for_each(|_| kernels.step(device, extras))
+                })?,
+            },
+        };
+        let replay = |graph: &CudaGraph| graph.launch().map_err(device::failed("replaying a graph"));
+        for _ in 0..count / GRAPH_STEPS {
+            replay(&graphs.many)?;
+        }
+        for _ in 0..count % GRAPH_STEPS {
+            replay(&graphs.one)?;
+        }
+        kernels.finish(device, extras)?;
+        self.graphs = Some(graphs);
+        Ok(())
+    }
+
+    /// How many steps to start before the next look: about as many as the pairs will last.
+    fn foresee(&self, state: &State, left: u64) -> u64 {
+        let reach = f64::from(f32::from_bits(state.reach)).sqrt();
+        let ahead = if self.age == 0 || reach == 0.0 {
+            self.lasted * 9 / 10
+        } else {
+            ((0.5 * self.skin / reach - 1.0).max(0.0) * self.age as f64 * 0.8) as u64
+        };
+        ahead.clamp(1, MOST_STEPS).max(4.min(left)).min(left)
+    }
+
+    /// Runs until all steps are done or something ends the block.
+    fn advance(&mut self, until: u64) -> Result<Outcome> {
+        let mut outcome = Outcome {
+            flags: Flags::OK,
+            step: self.step,
+            breach: None,
+        };
+        let mut state = self.read_state()?;
+        loop {
+            let count = self.foresee(&state, until - state.done);
+            if until > state.done {
+                self.start_steps(count)?;
+            } else {
+                self.kernels.finish(&self.device, self.extras)?;
+            }
+            let before = state.done;
+            state = self.read_state()?;
+            self.step = state.done;
+            self.heat = state.heat;
+            self.age += state.done - before;
+            outcome.step = state.done;
+            if state.halt & halted::NONFINITE != 0 {
+                // Coordinates that went bad on the way to the forces belong to the step begun.
+                outcome.step = state.begun;
+                outcome.flags = outcome.flags.union(Flags::NONFINITE);
+                outcome.breach = Some(self.inspect(state.begun, true)?);
+                return Ok(outcome);
+            }
+            if state.halt & !halted::SKIN != 0 {
+                outcome.flags = outcome.flags.union(Flags::LIMIT);
+                outcome.breach = Some(self.inspect(state.done, false)?);
+                if self.limits.stop {
+                    return Ok(outcome);
+                }
+                state.muted = 1;
+            }
+            let skin = state.halt & halted::SKIN != 0;
+            if state.halt != 0 {
+                state = self.resume(state)?;
+            }
+            if skin {
+                self.build()?;
+                self.evaluate()?;
+                state = self.read_state()?;
+            }
+            if state.done == until {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Sums over atoms: potential without the offset, kinetic, momentum, strain derivative, pairs.
+    fn observe(&mut self) -> Result<[f64; OBSERVED]> {
+        self.kernels.observe(&self.device)?;
+        let mut sums = [0.0; OBSERVED];
+        self.buffers.sums.read(&mut sums)?;
+        self.pairs = sums[15] as u64;
+        Ok(sums)
+    }
+
+    /// Array `which` (0 positions, 1 velocities, 2 forces) in the order of ids.
+    fn array(&self, which: i32) -> Result<Vec<Vec3>> {
+        let exchange = &self.buffers.exchange;
+        self.kernels.exchange(&self.device, which, exchange.address(), true)?;
+        let mut values = vec![0.0; 3 * self.buffers.params.atoms as usize];
+        exchange.read(&mut values)?;
+        Ok(values.chunks_exact(3).map(Vec3::from_column_slice).collect())
+    }
+
+    /// Reports a failure that an earlier call could not.
+    fn check_failure(&mut self) -> Result<()> {
+        self.device.bind()?;
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.device.bind()?;
+        let (device, saved) = (&self.device, &mut self.saved);
+        self.kernels.exchange(device, 0, saved.positions.address(), true)?;
+        self.kernels.exchange(device, 1, saved.velocities.address(), true)?;
+        (saved.step, saved.heat) = (self.step, self.heat);
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<()> {
+        self.device.bind()?;
+        let (device, saved) = (&self.device, &self.saved);
+        self.kernels.exchange(device, 0, saved.positions.address(), false)?;
+        self.kernels.exchange(device, 1, saved.velocities.address(), false)?;
+        (self.step, self.heat) = (saved.step, saved.heat);
+        self.write_state(self.step, false)?;
+        self.build()?;
+        self.evaluate()
+    }
+}
+
+impl Engine for CudaEngine {
+    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
+        self.check_failure()?;
+        self.set_program(program)?;
+        self.step = steps.start;
+        let reach = self.read_state()?.reach;
+        self.write_state(steps.end.max(steps.start), false)?;
+        if steps.is_empty() {
+            self.evaluate()?;
+        } else {
+            // The reach since the last build outlives the block.
+            let mut state = self.read_state()?;
+            state.reach = reach;
+            self.buffers.state.write(&[state])?;
+        }
+        self.advance(steps.end.max(steps.start))
+    }
+
+    fn save(&mut self) {
+        let kept = self.keep();
+        self.failure = self.failure.take().or(kept.err());
+    }
+
+    fn rollback(&mut self) {
+        let restored = self.restore();
+        self.failure = self.failure.take().or(restored.err());
+    }
+
+    fn rebuild(&mut self) -> Result<()> {
+        self.check_failure()?;
+        self.build()?;
+        self.evaluate()
+    }
+
+    fn watch(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.apply_limits();
+    }
+
+    fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
+        self.check_failure()?;
+        let o = self.observe()?;
+        let array = |wanted: bool, which| if wanted { self.array(which) } else { Ok(Vec::new()) };
+        Ok(Snapshot {
+            step: self.step,
+            time: self.step as f64 * self.timestep,
+            cell: self.cell.clone(),
+            observables: Observables {
+                potential: o[0] + self.offset,
+                kinetic: o[1],
+                heat: self.heat,
+                momentum: Vec3::new(o[3], o[4], o[5]),
+                strain_derivative: Mat3::from_row_slice(&o[6..15]),
+            },
+            positions: array(want.positions, 0)?,
+            velocities: array(want.velocities, 1)?,
+            forces: array(want.forces, 2)?,
+        })
+    }
+
+    fn statistics(&self) -> Statistics {
+        Statistics {
+            rebuilds: self.rebuilds,
+            pairs: self.pairs,
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.about.clone()
+    }
+}
+
+/// A program as the kernels take it: what comes ahead of the forces, what behind.
+struct Plan {
+    ops: Vec<DeviceOp>,
+    before: usize,
+    remove_drift: u32,
+}
+
+impl Plan {
+    fn of(program: &Integrator) -> Result<Self> {
+        let op = |kind, a, b| DeviceOp {
+            kind,
+            unused: 0,
+            a,
+            b,
+        };
+        let mut plan = Self {
+            ops: Vec::new(),
+            before: 0,
+            remove_drift: 0,
+        };
+        let mut forces = 0;
+        for step in &program.0 {
+            match *step {
+                Op::Kick(time) => plan.ops.push(op(0, time, 0.0)),
+                Op::Drift(time) => plan.ops.push(op(1, time, 0.0)),
+                Op::Noise { c, kt } => plan.ops.push(op(2, c, kt)),
+                Op::Forces => {
+                    forces += 1;
+                    plan.before = plan.ops.len();
+                }
+                Op::RemoveDrift { every } => plan.remove_drift = u32::try_from(every.max(1)).unwrap_or(u32::MAX),
+            }
+        }
+        let drifts_after = plan.ops[plan.before..].iter().any(|op| op.kind != 0);
+        let ends = !program.0.iter().rev().skip(1).any(|op| matches!(op, Op::RemoveDrift { .. }));
+        if forces != 1 || drifts_after || !ends || plan.ops.len() > MOST_OPS {
+            return Err(Error::input(format!(
+                "the CUDA engine takes programs of up to {MOST_OPS} operators with one evaluation of forces, \
+                 only kicks behind it, and drift removal at the end"
+            )));
+        }
+        Ok(plan)
+    }
+}
+
+/// Kernels for a model and a number of atoms.
+fn choose(device: &Device, spec: &Spec, weights: &Weights, atoms: usize, tuning: Tuning) -> Shape {
+    let hidden = &weights.readout[..weights.readout.len() - 1];
+    let knots = tables::knots(spec);
+    let fits = launch::table_bytes(knots) <= device.shared;
+    Shape {
+        features: tables::padded(spec.features),
+        layers: spec.layers,
+        knots,
+        heads: hidden.len(),
+        head_max: (hidden.iter().flat_map(|l| [l.inputs, l.outputs]))
+            .map(tables::padded)
+            .max()
+            .unwrap_or(0),
+        tiled: tuning.tiled.unwrap_or(atoms >= MANY_ATOMS),
+        shrink: tuning.shrink.unwrap_or(if atoms < HALF_TILES { 2 } else { 1 }),
+        staged: fits && tuning.staged.unwrap_or(atoms >= MANY_ATOMS),
+    }
+}
+
+/// Cell, cutoff and skin.
+fn describe_box(p: &mut buffers::Params, cell: &Cell, cutoff: f64, skin: f64) {
+    let inverse = cell.vectors().try_inverse().unwrap_or_else(Mat3::identity);
+    for a in 0..3 {
+        for b in 0..3 {
+            p.cell[a][b] = cell.vectors()[(a, b)];
+            p.inverse[a][b] = inverse[(a, b)];
+        }
+        p.height[a] = cell.height(a);
+        p.periodic[a] = u32::from(cell.periodic()[a]);
+    }
+    p.cutoff = cutoff;
+    p.range = cutoff + skin;
+    p.slack2 = 0.25 * skin * skin;
+}
+
+/// Vectors as one row of numbers.
+fn flat(vectors: &[Vec3]) -> Vec<f64> {
+    vectors.iter().flat_map(|v| [v.x, v.y, v.z]).collect()
+}

@@ -1,0 +1,45 @@
+//! Kernels compile for every architecture that is claimed, with or without a GPU.
+
+use mdrun::engine::cuda::compile::Shape;
+
+/// A shape of kernels for many or few atoms.
+fn shape(features: usize, many: bool) -> Shape {
+    Shape {
+        features,
+        layers: 3,
+        knots: 384,
+        heads: 1,
+        head_max: features,
+        tiled: many,
+        shrink: 1,
+        staged: many,
+    }
+}
+
+#[test]
+fn kernels_compile_for_ampere_hopper_and_blackwell() {
+    for (features, many) in [(128, true), (128, false), (32, false), (256, true)] {
+        for capability in [80, 90, 100] {
+            match shape(features, many).compile(capability) {
+                Ok((parts, _)) => assert!(parts.iter().all(|p| p.starts_with(b"\x7fELF"))),
+                Err(error) if error.to_string().contains("no CUDA compiler library") => {
+                    eprintln!("skipped: {error}");
+                    return;
+                }
+                Err(error) => panic!("F = {features}, many = {many}, sm_{capability}: {error}"),
+            }
+        }
+    }
+}
+
+/// Without a driver the reason names what was looked for.
+#[test]
+fn a_missing_gpu_is_explained() {
+    if let Err(error) = mdrun::engine::cuda::devices() {
+        let text = error.to_string();
+        assert!(text.contains("libcuda") && text.contains("libnvrtc"), "{text}");
+        assert_eq!(error.exit_code(), 2);
+    } else {
+        eprintln!("skipped: there is a GPU");
+    }
+}
