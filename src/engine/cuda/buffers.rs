@@ -50,6 +50,7 @@ pub(super) struct State {
     pub pairs: u32,
     pub reach: u32,
     pub drift_removed: u64,
+    pub checked: u64,
     pub heat: f64,
 }
 

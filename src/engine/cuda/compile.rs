@@ -11,13 +11,14 @@ use crate::{Error, Result};
 const PARAMS: &str = include_str!("kernels/params.cu");
 const GEMM: &str = include_str!("kernels/gemm.cu");
 const LAYERS: &str = include_str!("kernels/layers.cu");
+const STAGES: &str = include_str!("kernels/stages.cu");
 const MESSAGE: &str = include_str!("kernels/message.cu");
 const PAIRS: &str = include_str!("kernels/pairs.cu");
 const MOTION: &str = include_str!("kernels/motion.cu");
 
 /// The parts that are compiled apart, at the same time.
 const PARTS: [&[&str]; 3] = [
-    &[PARAMS, GEMM, LAYERS],
+    &[PARAMS, GEMM, LAYERS, STAGES],
     &[PARAMS, MESSAGE],
     &[PARAMS, PAIRS, MOTION],
 ];
@@ -39,6 +40,9 @@ pub struct Shape {
     pub tiled: bool,
     /// What the tiles' number of atoms is divided by, 1 or 2.
     pub shrink: usize,
+    /// Whether all products between two messages are one kernel, by clusters of blocks (from compute capability 9.0 on,
+    /// 32, 64, 128 or 256 features, one hidden layer no wider than those in the readout).
+    pub fused: bool,
     /// Whether the filters' splines are kept in shared memory.
     pub staged: bool,
 }
@@ -55,6 +59,7 @@ impl Shape {
             ("HEAD_MAX", self.head_max.max(self.features)),
             ("TILED", usize::from(self.tiled)),
             ("TILE_SHRINK", self.shrink),
+            ("FUSED", usize::from(self.fused)),
             ("STAGED", usize::from(self.staged)),
         ]
         .map(define)

@@ -17,7 +17,7 @@ const WARP: u32 = 32;
 /// Kernels that start while the one before them ends (they call `follow`).
 const FOLLOWERS: &[&CStr] = &[
     c"context1", c"context2", c"mix", c"update1", c"update2", c"update2_back", c"update1_back", c"mix_back",
-    c"context2_back", c"context1_back", c"head_forward", c"head_back", c"head_linear", c"message_first",
+    c"context2_back", c"context1_back", c"atoms_forward", c"atoms_turn", c"atoms_backward", c"head_forward", c"head_back", c"head_linear", c"message_first",
     c"message", c"message_back", c"message_back_first", c"measure", c"sum_forces", c"advance", c"sum_momentum",
     c"remove_drift", c"sum_heat", c"check_kinetic",
 ];
@@ -221,41 +221,90 @@ impl Kernels {
                 shared: self.table_bytes(),
             }
         } else {
-            Size::flat((self.atoms as u32).div_ceil(4) * slices, 128)
+            Size::flat(self.atoms as u32 * slices, 128)
+        };
+        self.go(device, name, size, [l as i32])
+    }
+
+    /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`.
+    fn stage(&self, device: &Device, name: &CStr, l: usize) -> Result<()> {
+        let cluster = (self.shape.features / 16).min(8);
+        let strips = self.shape.features / 8 / cluster;
+        let size = Size {
+            grid: [cluster as u32, self.atoms.div_ceil(16) as u32],
+            threads: strips as u32 * 4 * WARP,
+            shared: 0,
         };
         self.go(device, name, size, [l as i32])
     }
 
     /// Pairs within the cutoff, network forward and backward, forces.
     pub fn network(&self, device: &Device) -> Result<()> {
-        let f = self.shape.features;
         self.go(device, c"measure", Size::warps(self.atoms), [])?;
+        if self.shape.fused {
+            self.fused_layers(device)?;
+        } else {
+            self.forward(device)?;
+            self.readout(device)?;
+            self.backward(device)?;
+        }
+        self.go(device, c"sum_forces", Size::warps(self.atoms), [])
+    }
+
+    fn fused_layers(&self, device: &Device) -> Result<()> {
+        let last = self.shape.layers - 1;
+        for l in 0..=last {
+            self.message_into(device, l)?;
+            let name = if l < last { c"atoms_forward" } else { c"atoms_turn" };
+            self.stage(device, name, l)?;
+        }
+        for l in (0..last).rev() {
+            self.message_back(device, l + 1)?;
+            self.stage(device, c"atoms_backward", l)?;
+        }
+        self.message_back(device, 0)
+    }
+
+    fn message_into(&self, device: &Device, l: usize) -> Result<()> {
+        let name = if l == 0 { c"message_first" } else { c"message" };
+        self.message(device, name, l, 768)
+    }
+
+    fn message_back(&self, device: &Device, l: usize) -> Result<()> {
+        if l == 0 {
+            return self.message(device, c"message_back_first", l, 768);
+        }
+        self.message(device, c"message_back", l, 512)
+    }
+
+    fn forward(&self, device: &Device) -> Result<()> {
+        let f = self.shape.features;
         for l in 0..self.shape.layers {
-            if l == 0 {
-                self.message(device, c"message_first", l, 768)?;
-            } else {
+            if l > 0 {
                 self.product(device, c"context1", l, [1, 1, f], true)?;
-                self.product(device, c"context2", l, [1, 1, 3 * f], true)?;
-                self.message(device, c"message", l, 768)?;
+                self.product(device, c"context2", l, [1, 3, f], true)?;
             }
+            self.message_into(device, l)?;
             self.product(device, c"mix", l, [3, 2, f], true)?;
             self.product(device, c"update1", l, [1, 1, f], true)?;
             self.product(device, c"update2", l, [1, 3, f], true)?;
         }
-        self.readout(device)?;
+        Ok(())
+    }
+
+    fn backward(&self, device: &Device) -> Result<()> {
+        let f = self.shape.features;
         for l in (0..self.shape.layers).rev() {
             self.product(device, c"update2_back", l, [1, 1, f], true)?;
             self.product(device, c"update1_back", l, [1, 2, f], true)?;
             self.product(device, c"mix_back", l, [3, 1, f], true)?;
-            if l == 0 {
-                self.message(device, c"message_back_first", l, 768)?;
-            } else {
-                self.message(device, c"message_back", l, 512)?;
+            self.message_back(device, l)?;
+            if l > 0 {
                 self.product(device, c"context2_back", l, [1, 1, f], true)?;
                 self.product(device, c"context1_back", l, [1, 1, f], true)?;
             }
         }
-        self.go(device, c"sum_forces", Size::warps(self.atoms), [])
+        Ok(())
     }
 
     fn readout(&self, device: &Device) -> Result<()> {

@@ -35,13 +35,16 @@ use crate::{Error, Result};
 
 pub use self::device::devices;
 
+/// Up to so many atoms, all products between two messages are one kernel.
+const FEW_ATOMS: usize = 600;
 /// From so many atoms on, the atom-wise layers work in large tiles and the splines go to shared memory.
 const MANY_ATOMS: usize = 1000;
 /// Up to so many atoms, tiles are halved so that there is one for each multiprocessor.
 const HALF_TILES: usize = 6000;
 /// Steps in one graph.
 const GRAPH_STEPS: u64 = 8;
-/// Most steps between two looks at the flags.
+/// Fewest and most steps between two looks at the flags.
+const FEWEST_STEPS: u64 = 4;
 const MOST_STEPS: u64 = 256;
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;
@@ -49,12 +52,17 @@ const SPARE_PAIRS: f64 = 1.1;
 mod halted {
     //! What `State::halt` may say, as in `kernels/params.cu`.
     pub const SKIN: u32 = 1;
+    pub const CAPACITY: u32 = 2;
     pub const NONFINITE: u32 = 4;
+    /// Force, contact, kinetic energy.
+    pub const LIMITS: u32 = 8 | 16 | 32;
 }
 
 /// How the kernels are chosen; `None` leaves it to the number of atoms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tuning {
+    /// One kernel for all products between two messages, where that is possible.
+    pub fused: Option<bool>,
     /// Tiles of many atoms in the atom-wise layers.
     pub tiled: Option<bool>,
     /// What the tiles are divided by, 1 or 2.
@@ -193,9 +201,9 @@ impl CudaEngine {
             failure: None,
         };
         engine.apply_limits();
-        engine.write_state(engine.step, false)?;
+        engine.kernels.set_params(&engine.device, &engine.buffers)?;
+        engine.write_state(0, engine.step)?;
         engine.build()?;
-        engine.evaluate()?;
         engine.observe()?;
         engine.save();
         Ok(engine)
@@ -225,27 +233,40 @@ impl CudaEngine {
         Ok(began.elapsed().as_secs_f64() * 1e3 / f64::from(count.max(1)))
     }
 
-    /// Builds the pairs from the present positions, with more room where there was too little.
-    fn build(&mut self) -> Result<()> {
-        self.kernels.set_params(&self.device, &self.buffers)?;
+    /// Starts a build of the pairs from the present positions. Where there is no room for them, the device halts with
+    /// [`halted::CAPACITY`].
+    fn start_build(&mut self) -> Result<()> {
         self.kernels.count(&self.device)?;
-        let found = self.read_state()?.pairs as usize;
+        self.kernels.fill(&self.device)?;
+        self.rebuilds += 1;
+        self.lasted = self.age;
+        self.age = 0;
+        Ok(())
+    }
+
+    /// Makes room for as many pairs as the last build found.
+    fn grow(&mut self, found: usize) -> Result<()> {
         if found > i32::MAX as usize / 2 {
             return Err(Error::run(format!(
                 "{found} pairs are more than the CUDA engine can list: use a smaller system, or check that \
                  atoms do not lie on top of each other"
             )));
         }
-        if found > self.buffers.params.list_capacity as usize || self.rebuilds == 0 {
-            let room = (found as f64 * SPARE_PAIRS) as usize + 1024;
-            self.buffers.make_room(&self.device, room, self.slices)?;
-            self.kernels.set_params(&self.device, &self.buffers)?;
+        let room = (found as f64 * SPARE_PAIRS) as usize + 1024;
+        self.buffers.make_room(&self.device, room, self.slices)?;
+        self.kernels.set_params(&self.device, &self.buffers)
+    }
+
+    /// Builds the pairs from the present positions, with more room where there was too little, and evaluates.
+    fn build(&mut self) -> Result<()> {
+        self.start_build()?;
+        let state = self.read_state()?;
+        if state.halt & halted::CAPACITY != 0 {
+            self.grow(state.pairs as usize)?;
+            self.start_build()?;
+            self.rebuilds -= 1;
         }
-        self.kernels.fill(&self.device)?;
-        self.rebuilds += 1;
-        self.lasted = self.age;
-        self.age = 0;
-        Ok(())
+        self.evaluate()
     }
 
     /// Energy and forces at the present positions.
@@ -260,14 +281,18 @@ impl CudaEngine {
         Ok(state[0])
     }
 
-    /// Starts the count of steps anew: all done up to the present, none to be begun from `until` on.
-    fn write_state(&self, until: u64, muted: bool) -> Result<()> {
+    /// Starts the count of steps anew: all done up to the present, none to be begun from `until` on. The reach of the
+    /// atoms since the last build stays.
+    fn write_state(&self, reach: u32, until: u64) -> Result<()> {
+        let empty = until <= self.step;
         let state = State {
             begun: self.step,
             done: self.step,
             until,
+            reach,
             drift_removed: self.step,
-            muted: u32::from(muted),
+            // A block of steps checks what they lead to; an empty one the present.
+            checked: if empty { u64::MAX } else { self.step },
             heat: self.heat,
             ..State::default()
         };
@@ -275,10 +300,13 @@ impl CudaEngine {
     }
 
     /// Goes on after a halt that has been dealt with.
-    fn resume(&self, mut state: State) -> Result<State> {
-        (state.halt, state.pending) = (0, 0);
-        self.buffers.state.write(&[state])?;
-        Ok(state)
+    fn resume(&self, state: State) -> Result<()> {
+        let state = State {
+            halt: 0,
+            pending: 0,
+            ..state
+        };
+        self.buffers.state.write(&[state])
     }
 
     /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
@@ -343,7 +371,7 @@ impl CudaEngine {
         } else {
             ((0.5 * self.skin / reach - 1.0).max(0.0) * self.age as f64 * 0.8) as u64
         };
-        ahead.clamp(1, MOST_STEPS).max(4.min(left)).min(left)
+        ahead.clamp(FEWEST_STEPS, MOST_STEPS).min(left)
     }
 
     /// Runs until all steps are done or something ends the block.
@@ -355,12 +383,7 @@ impl CudaEngine {
         };
         let mut state = self.read_state()?;
         loop {
-            let count = self.foresee(&state, until - state.done);
-            if until > state.done {
-                self.start_steps(count)?;
-            } else {
-                self.kernels.finish(&self.device, self.extras)?;
-            }
+            self.start_steps(self.foresee(&state, until - state.begun))?;
             let before = state.done;
             state = self.read_state()?;
             self.step = state.done;
@@ -374,24 +397,24 @@ impl CudaEngine {
                 outcome.breach = Some(self.inspect(state.begun, true)?);
                 return Ok(outcome);
             }
-            if state.halt & !halted::SKIN != 0 {
+            if state.halt & halted::LIMITS != 0 {
+                // Steps started after the halt have emptied what snapshots sum.
+                state.muted = 1;
+                self.resume(state)?;
+                self.evaluate()?;
                 outcome.flags = outcome.flags.union(Flags::LIMIT);
                 outcome.breach = Some(self.inspect(state.done, false)?);
                 if self.limits.stop {
                     return Ok(outcome);
                 }
-                state.muted = 1;
             }
-            let skin = state.halt & halted::SKIN != 0;
-            if state.halt != 0 {
-                state = self.resume(state)?;
+            if state.halt & halted::CAPACITY != 0 {
+                self.grow(state.pairs as usize)?;
             }
-            if skin {
-                self.build()?;
+            if state.halt & (halted::SKIN | halted::CAPACITY) != 0 {
+                self.start_build()?;
                 self.evaluate()?;
-                state = self.read_state()?;
-            }
-            if state.done == until {
+            } else if state.done == until {
                 return Ok(outcome);
             }
         }
@@ -436,9 +459,8 @@ impl CudaEngine {
         self.kernels.exchange(device, 0, saved.positions.address(), false)?;
         self.kernels.exchange(device, 1, saved.velocities.address(), false)?;
         (self.step, self.heat) = (saved.step, saved.heat);
-        self.write_state(self.step, false)?;
-        self.build()?;
-        self.evaluate()
+        self.write_state(0, self.step)?;
+        self.build()
     }
 }
 
@@ -447,17 +469,12 @@ impl Engine for CudaEngine {
         self.check_failure()?;
         self.set_program(program)?;
         self.step = steps.start;
-        let reach = self.read_state()?.reach;
-        self.write_state(steps.end.max(steps.start), false)?;
+        let until = steps.end.max(steps.start);
+        self.write_state(self.read_state()?.reach, until)?;
         if steps.is_empty() {
             self.evaluate()?;
-        } else {
-            // The reach since the last build outlives the block.
-            let mut state = self.read_state()?;
-            state.reach = reach;
-            self.buffers.state.write(&[state])?;
         }
-        self.advance(steps.end.max(steps.start))
+        self.advance(until)
     }
 
     fn save(&mut self) {
@@ -472,8 +489,7 @@ impl Engine for CudaEngine {
 
     fn rebuild(&mut self) -> Result<()> {
         self.check_failure()?;
-        self.build()?;
-        self.evaluate()
+        self.build()
     }
 
     fn watch(&mut self, limits: Limits) {
@@ -564,8 +580,12 @@ fn choose(device: &Device, spec: &Spec, weights: &Weights, atoms: usize, tuning:
     let hidden = &weights.readout[..weights.readout.len() - 1];
     let knots = tables::knots(spec);
     let fits = launch::table_bytes(knots) <= device.shared;
+    let features = tables::padded(spec.features);
+    let one_hidden = matches!(hidden, [one] if tables::padded(one.outputs) <= features);
+    let fusible = device.capability >= 90 && one_hidden && matches!(features, 32 | 64 | 128 | 256);
+    let tiled = tuning.tiled.unwrap_or(atoms >= MANY_ATOMS);
     Shape {
-        features: tables::padded(spec.features),
+        features,
         layers: spec.layers,
         knots,
         heads: hidden.len(),
@@ -573,7 +593,8 @@ fn choose(device: &Device, spec: &Spec, weights: &Weights, atoms: usize, tuning:
             .map(tables::padded)
             .max()
             .unwrap_or(0),
-        tiled: tuning.tiled.unwrap_or(atoms >= MANY_ATOMS),
+        tiled,
+        fused: !tiled && fusible && tuning.fused.unwrap_or(atoms <= FEW_ATOMS),
         shrink: tuning.shrink.unwrap_or(if atoms < HALF_TILES { 2 } else { 1 }),
         staged: fits && tuning.staged.unwrap_or(atoms >= MANY_ATOMS),
     }

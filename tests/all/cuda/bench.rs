@@ -73,6 +73,7 @@ fn water(atoms: usize) -> Scene {
 /// Ways to choose the kernels, by name.
 fn ways() -> Vec<(&'static str, Tuning)> {
     let tuning = |tiled, shrink, staged| Tuning {
+        fused: Some(false),
         tiled: Some(tiled),
         shrink: Some(shrink),
         staged: Some(staged),
@@ -80,7 +81,13 @@ fn ways() -> Vec<(&'static str, Tuning)> {
     if std::env::var_os("MDRUN_BENCH_WAYS").is_none() {
         return vec![("default", Tuning::default())];
     }
+    let fused = |staged| Tuning {
+        fused: Some(true),
+        ..tuning(false, 1, staged)
+    };
     vec![
+        ("fused", fused(false)),
+        ("fused, staged", fused(true)),
         ("few", tuning(false, 1, false)),
         ("few, staged", tuning(false, 1, true)),
         ("half tiles", tuning(true, 2, false)),

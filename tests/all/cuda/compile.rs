@@ -12,15 +12,23 @@ fn shape(features: usize, many: bool) -> Shape {
         head_max: features,
         tiled: many,
         shrink: 1,
+        fused: false,
         staged: many,
     }
 }
 
 #[test]
 fn kernels_compile_for_ampere_hopper_and_blackwell() {
-    for (features, many) in [(128, true), (128, false), (32, false), (256, true)] {
+    for (features, many, fused) in [(128, true, false), (128, false, false), (128, false, true), (256, false, true)] {
         for capability in [80, 90, 100] {
-            match shape(features, many).compile(capability) {
+            if fused && capability < 90 {
+                continue;
+            }
+            let shape = Shape {
+                fused,
+                ..shape(features, many)
+            };
+            match shape.compile(capability) {
                 Ok((parts, _)) => assert!(parts.iter().all(|p| p.starts_with(b"\x7fELF"))),
                 Err(error) if error.to_string().contains("no CUDA compiler library") => {
                     eprintln!("skipped: {error}");

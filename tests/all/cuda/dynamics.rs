@@ -123,6 +123,7 @@ fn bits_do_not_depend_on_how_it_is_run() {
     let program = langevin(0.08, 0.04, 0.1).remove_drift(7);
     for many in [false, true] {
         let tuning = Tuning {
+            fused: None,
             tiled: Some(many),
             shrink: Some(1),
             staged: Some(many),

@@ -107,9 +107,15 @@ fn random_scene(count: usize, vectors: Mat3, periodic: [bool; 3], seed: u32) -> 
     }
 }
 
-/// A model of random weights.
+/// A model of random weights. Filters are scaled down, so that sums over some twenty neighbours grow little from layer to
+/// layer, as in a trained model: otherwise forces of 1e5 eV/A result, and with them an f32 error to match.
 fn random_model(features: usize, layers: usize, basis: RadialBasis) -> (Spec, Weights) {
+    const FILTER: f64 = 0.2;
     let spec = Spec::new(features, layers, basis, 5.0, &ELEMENTS);
-    let weights = Weights::random(&spec, (features * 10 + layers) as u32);
+    let mut weights = Weights::random(&spec, (features * 10 + layers) as u32);
+    for layer in &mut weights.layers {
+        let numbers = layer.filter.weight.iter_mut().chain(&mut layer.filter.bias);
+        numbers.for_each(|x| *x *= FILTER);
+    }
     (spec, weights)
 }

@@ -41,13 +41,18 @@ fn random_models_agree_with_f64() {
     if !gpu() {
         return;
     }
-    let few = Tuning::default();
+    let few = Tuning {
+        fused: Some(false),
+        ..Tuning::default()
+    };
     let many = Tuning {
+        fused: None,
         tiled: Some(true),
         shrink: Some(1),
         staged: Some(true),
     };
     let halved = Tuning {
+        fused: None,
         tiled: Some(true),
         shrink: Some(2),
         staged: Some(false),
@@ -73,7 +78,8 @@ fn random_models_agree_with_f64() {
         let scene = random_scene(37, triclinic(), periodic, k as u32);
         let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
         let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
-        for (way, tuning) in [("few", few), ("many", many), ("halved", halved)] {
+        let ways = [("fused", Tuning::default()), ("few", few), ("many", many), ("halved", halved)];
+        for (way, tuning) in ways {
             let name = format!("F = {features}, L = {layers}, {periodic:?}, {way}");
             compare(&name, &scene, &spec, &weights, &exact, tuning);
         }

@@ -17,6 +17,17 @@ __device__ __forceinline__ float4 silu(float4 v) { return make_float4(silu(v.x),
 __device__ __forceinline__ float2 silu_slope(float2 v) { return make_float2(silu_slope(v.x), silu_slope(v.y)); }
 __device__ __forceinline__ size_t cell_of(int atom, int width) { return size_t(atom) * width; }
 
+// What the kernel itself does not write: with tiles such loads need not wait for stores (fused stages do write it).
+__device__ __forceinline__ float2 fixed2(const float *p) {
+#if TILED
+    float2 v;
+    asm volatile("ld.global.nc.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "l"(p));
+    return v;
+#else
+    return ld2(p);
+#endif
+}
+
 // A product of one row and so many groups of columns for each atom.
 template <int COMPONENTS, int GROUPS, int INPUTS, int OUTPUTS> struct Shape {
     static constexpr int NC = COMPONENTS, NG = GROUPS, K_MAX = INPUTS;
@@ -37,11 +48,14 @@ struct Context1 : Shape<1, 1, F, F> {
     }
 };
 
-struct Context2 : Shape<1, 1, F, 3 * F> {
+struct Context2 : Shape<1, 3, F, F> {
     __device__ const float *weight() const { return layer().context2; }
     __device__ float4 load(int atom, int, int k) const { return silu(ld4(layer().h + cell_of(atom, F) + k)); }
-    __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
-        st2(layer().x + cell_of(atom, 3 * F) + ch, out[0][0] + ld2(layer().context2_bias + ch));
+    __device__ void store(int atom, int ch, float2 (&out)[1][3]) const {
+#pragma unroll
+        for (int g = 0; g < 3; ++g) {
+            st2(layer().x + cell_of(atom, 3 * F) + g * F + ch, out[0][g] + ld2(layer().context2_bias + g * F + ch));
+        }
     }
 };
 
@@ -78,16 +92,17 @@ struct Update2 : Shape<1, 3, F, F> {
     __device__ float4 load(int atom, int, int k) const { return silu(ld4(layer().k + cell_of(atom, F) + k)); }
     __device__ void store(int atom, int ch, float2 (&out)[1][3]) const {
         const size_t at = cell_of(atom, F) + ch;
-        const float2 a = out[0][0] + ld2(layer().update2_bias + ch), b = out[0][1] + ld2(layer().update2_bias + F + ch);
-        const float2 c = out[0][2] + ld2(layer().update2_bias + 2 * F + ch);
-        st2(P.q + at, ld2(P.q1 + at) + a + c * ld2(layer().dot + at));
+        const float2 a = out[0][0] + fixed2(layer().update2_bias + ch), b = out[0][1] + fixed2(layer().update2_bias + F + ch);
+        const float2 c = out[0][2] + fixed2(layer().update2_bias + 2 * F + ch);
+        st2(P.q + at, fixed2(P.q1 + at) + a + c * fixed2(layer().dot + at));
         st2(layer().c + at, c);
         if (last()) return; // the readout sees scalars only
         st2(layer().b + at, b);
+#pragma unroll
         for (int i = 0; i < 3; ++i) {
-            const float2 w = ld2(layer().vw + cell_of(atom * 3 + i, 2 * F) + F + ch);
+            const float2 w = fixed2(layer().vw + cell_of(atom * 3 + i, 2 * F) + F + ch);
             const size_t to = cell_of(atom * 3 + i, F) + ch;
-            st2(P.layer[l + 1].mu + to, ld2(P.mu1 + to) + b * w);
+            st2(P.layer[l + 1].mu + to, fixed2(P.mu1 + to) + b * w);
         }
     }
 };
@@ -116,14 +131,14 @@ struct Update1Back : Shape<1, 2, F, F> {
     __device__ float4 load(int atom, int, int k) const { return ld4(layer().k + cell_of(atom, F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[1][2]) const {
         const size_t at = cell_of(atom, F) + ch;
-        const float2 gq = ld2(P.grad_q + at), gc = gq * ld2(layer().c + at), n = ld2(layer().norm + at);
+        const float2 gq = ld2(P.grad_q + at), gc = gq * fixed2(layer().c + at), n = fixed2(layer().norm + at);
         const float2 gn = make_float2(__fdividef(out[0][1].x, n.x), __fdividef(out[0][1].y, n.y));
         for (int i = 0; i < 3; ++i) {
             float *vw = layer().vw + cell_of(atom * 3 + i, 2 * F) + ch;
             const float2 v = ld2(vw), w = ld2(vw + F);
             st2(vw, gc * w + gn * v);
             float2 gw = gc * v;
-            if (!last()) gw = gw + ld2(grad_mu() + cell_of(atom * 3 + i, F) + ch) * ld2(layer().b + at);
+            if (!last()) gw = gw + fixed2(grad_mu() + cell_of(atom * 3 + i, F) + ch) * fixed2(layer().b + at);
             st2(vw + F, gw);
         }
         st2(P.grad_q + at, gq + out[0][0]);
@@ -200,41 +215,3 @@ struct HeadBack {
         }
     }
 };
-
-#if TILED
-#define PRODUCT(name, Op)                                                                                              \
-    extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) name(int l) {                                        \
-        Op op;                                                                                                         \
-        op.l = l;                                                                                                      \
-        tiled(op);                                                                                                     \
-    }
-#else
-#define PRODUCT(name, Op)                                                                                              \
-    extern "C" __global__ void __launch_bounds__(GEMM_THREADS) name(int l) {                                           \
-        Op op;                                                                                                         \
-        op.l = l;                                                                                                      \
-        spread(op);                                                                                                    \
-    }
-#endif
-
-PRODUCT(context1, Context1)
-PRODUCT(context2, Context2)
-PRODUCT(mix, Mix)
-PRODUCT(update1, Update1)
-PRODUCT(update2, Update2)
-PRODUCT(update2_back, Update2Back)
-PRODUCT(update1_back, Update1Back)
-PRODUCT(mix_back, MixBack)
-PRODUCT(context2_back, Context2Back)
-PRODUCT(context1_back, Context1Back)
-#if HEADS > 0
-PRODUCT(head_forward, HeadForward)
-PRODUCT(head_back, HeadBack)
-#endif
-
-// The gradient of a readout without hidden layers: the same for every atom.
-extern "C" __global__ void head_linear() {
-    follow();
-    const size_t at = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (at < size_t(P.atoms) * F) P.grad_q[at] = P.head_out[at % F];
-}

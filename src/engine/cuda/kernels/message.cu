@@ -1,13 +1,15 @@
 // Messages between neighbours, forward and backward, and what they say about the forces.
 //
-// A warp works on one atom and a slice of 32 channels: four groups of eight lanes take every fourth pair of the
-// atom's row, a lane has four channels. All sums are gathers in the row's order, so that the result depends on
-// nothing but the positions.
+// A team of warps (one, or with few atoms four) works on one atom and a slice of 32 channels: groups of eight lanes
+// take the pairs of the atom's row in turn, a lane has four channels. Sums are gathers in an order that the row alone
+// fixes, so that the result depends on nothing but the positions.
 //
 // The filters w_k(d), k = 0, 1, 2, cut off and zero beyond, are cubic B-splines of the distance on KNOTS
 // intervals: twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
 // coefficients of a slice are kept in shared memory, and each block takes a stretch of neighbouring atoms.
 
+constexpr int TEAM = STAGED ? 1 : 4;                  // warps of one atom
+constexpr int GROUPS = 4 * TEAM;
 constexpr int COEFFICIENTS = 3 * SLICE;               // of one knot of a slice
 constexpr int TABLE = (KNOTS + 3) * COEFFICIENTS;     // floats of one slice
 
@@ -72,13 +74,32 @@ __device__ __forceinline__ float4 fma4(float a, float4 b, float4 c) {
 __device__ __forceinline__ float4 scale4(float a, float4 b) { return make_float4(a * b.x, a * b.y, a * b.z, a * b.w); }
 __device__ __forceinline__ float sum4(float4 a) { return (a.x + a.y) + (a.z + a.w); }
 
-// Sum over the four groups of lanes, in a fixed tree.
-__device__ __forceinline__ float over_groups(float x) {
-    x += __shfl_xor_sync(FULL, x, 8);
-    return x + __shfl_xor_sync(FULL, x, 16);
-}
-__device__ __forceinline__ float4 over_groups(float4 v) {
-    return make_float4(over_groups(v.x), over_groups(v.y), over_groups(v.z), over_groups(v.w));
+// Sums over the groups of a team, in a fixed tree. With several warps the first of them gets the result.
+template <int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
+    const int lane = lane_id();
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+#pragma unroll
+        for (int d = 8; d < 32; d *= 2) {
+            v[k].x += __shfl_xor_sync(FULL, v[k].x, d);
+            v[k].y += __shfl_xor_sync(FULL, v[k].y, d);
+            v[k].z += __shfl_xor_sync(FULL, v[k].z, d);
+            v[k].w += __shfl_xor_sync(FULL, v[k].w, d);
+        }
+    }
+    if (TEAM == 1) return;
+    __shared__ float4 part[TEAM][N][8];
+    if (lane < 8) {
+#pragma unroll
+        for (int k = 0; k < N; ++k) part[threadIdx.x / WARP][k][lane] = v[k];
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+        v[k] = part[0][k][lane % 8];
+#pragma unroll
+        for (int w = 1; w < TEAM; ++w) v[k] = v[k] + part[w][k][lane % 8];
+    }
 }
 
 // The table of this block's slice, in shared memory where it is staged.
@@ -91,14 +112,29 @@ template <bool STAGE> __device__ __forceinline__ const float *filters(int l, int
     return reinterpret_cast<const float *>(shared_table);
 }
 
-// The atoms of this block, and its slice.
+// The slice of this block, its atoms, and which of the team's groups a thread belongs to.
 struct Share {
-    int slice, first, end;
+    int slice, first, end, step, group;
     __device__ Share() {
         slice = blockIdx.x % SLICES;
-        const int chunk = blockIdx.x / SLICES, chunks = gridDim.x / SLICES;
-        first = int(i64(P.atoms) * chunk / chunks) + threadIdx.x / WARP;
+        const int chunk = blockIdx.x / SLICES, chunks = gridDim.x / SLICES, warp = threadIdx.x / WARP;
+        step = blockDim.x / WARP / TEAM;
+        first = int(i64(P.atoms) * chunk / chunks) + warp / TEAM;
         end = int(i64(P.atoms) * (chunk + 1) / chunks);
+        group = warp % TEAM * 4 + lane_id() / 8;
+    }
+    // Whether this warp writes the team's results.
+    __device__ bool writes() const { return group < 4; }
+};
+
+// A pair of a row, fetched one turn ahead of its use; past the end of the row the last one again.
+struct Ahead {
+    float4 geometry;
+    uint2 pair;
+    __device__ void fetch(u32 start, u32 at, u32 count) {
+        const u32 p = start + min(at, count - 1);
+        geometry = P.geometry[p];
+        pair = P.pair[p];
     }
 };
 
@@ -108,15 +144,18 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
     const Share share;
     const float *table = filters<STAGE>(l, share.slice);
     follow();
-    if (P.state->halt) return;
+    if (STAGE && P.state->halt) return;
     const Layer &layer = P.layer[l];
-    const int lane = lane_id(), group = lane / 8, offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
-    for (int i = share.first; i < share.end; i += blockDim.x / WARP) {
+    const int offset = lane_id() % 8 * 4, ch = share.slice * SLICE + offset;
+    for (int i = share.first; i < share.end; i += share.step) {
         const u32 start = P.rows[i], count = P.active[i];
-        float4 q = make_float4(0, 0, 0, 0), mu[3] = {q, q, q};
-        for (u32 at = group; at < count; at += 4) {
-            const float4 geometry = P.geometry[start + at];
-            const u32 j = P.pair[start + at].x;
+        const float4 zero = make_float4(0, 0, 0, 0);
+        float4 sum[4] = {zero, zero, zero, zero};
+        Ahead ahead;
+        if (count > 0) ahead.fetch(start, share.group, count);
+        for (u32 at = share.group; at < count; at += GROUPS) {
+            const float4 geometry = ahead.geometry;
+            const u32 j = ahead.pair.x;
             const float *x = FIRST ? P.first_context + size_t(P.species[j]) * 3 * F + ch : layer.x + size_t(j) * 3 * F + ch;
             const float4 x0 = ld4(x), x1 = ld4(x + F);
             float4 x2, other[3];
@@ -125,28 +164,29 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
 #pragma unroll
                 for (int c = 0; c < 3; ++c) other[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
             }
+            ahead.fetch(start, at + GROUPS, count);
             const Spline spline(table + offset, geometry.w, true);
-            q = fma4(spline.value(0), x0, q);
+            sum[0] = fma4(spline.value(0), x0, sum[0]);
             const float4 along = spline.value(1) * x1;
-            mu[0] = fma4(geometry.x, along, mu[0]);
-            mu[1] = fma4(geometry.y, along, mu[1]);
-            mu[2] = fma4(geometry.z, along, mu[2]);
+            sum[1] = fma4(geometry.x, along, sum[1]);
+            sum[2] = fma4(geometry.y, along, sum[2]);
+            sum[3] = fma4(geometry.z, along, sum[3]);
             if (!FIRST) {
                 const float4 carry = spline.value(2) * x2;
 #pragma unroll
-                for (int c = 0; c < 3; ++c) mu[c] = fma4(carry, other[c], mu[c]);
+                for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, other[c], sum[c + 1]);
             }
         }
-        q = over_groups(q);
-#pragma unroll
-        for (int c = 0; c < 3; ++c) mu[c] = over_groups(mu[c]);
+        over_groups<4>(sum);
+        if (!share.writes()) return;
         // Each group writes one of the four results.
-        float4 mine = group == 0 ? q : group == 1 ? mu[0] : group == 2 ? mu[1] : mu[2];
-        if (group == 0) {
+        const int which = share.group;
+        float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
+        if (which == 0) {
             const float *q_in = FIRST ? P.embedding + size_t(P.species[i]) * F + ch : P.q + size_t(i) * F + ch;
             *reinterpret_cast<float4 *>(P.q1 + size_t(i) * F + ch) = mine + ld4(q_in);
         } else {
-            const size_t to = (size_t(i) * 3 + group - 1) * F + ch;
+            const size_t to = (size_t(i) * 3 + which - 1) * F + ch;
             if (!FIRST) mine = mine + ld4(layer.mu + to);
             *reinterpret_cast<float4 *>(P.mu1 + to) = mine;
         }
@@ -170,24 +210,26 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     const Share share;
     const float *table = filters<STAGE>(l, share.slice);
     follow();
-    if (P.state->halt) return;
+    if (STAGE && P.state->halt) return;
     const Layer &layer = P.layer[l];
     const float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
     float *grad_mu_out = P.grad_mu[(LAYERS - l) & 1];
-    const int lane = lane_id(), group = lane / 8, offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
-    for (int j = share.first; j < share.end; j += blockDim.x / WARP) {
+    const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
+    for (int j = share.first; j < share.end; j += share.step) {
         const u32 start = P.rows[j], count = P.active[j];
         float *own = layer.x + size_t(j) * 3 * F + ch;
         const float4 x0 = ld4(own), x1 = ld4(own + F), x2 = ld4(own + 2 * F);
         const float4 zero = make_float4(0, 0, 0, 0);
-        float4 mu[3], g0 = zero, g1 = zero, g2 = zero, gm[3] = {zero, zero, zero};
+        float4 mu[3], sum[6] = {zero, zero, zero, zero, zero, zero};
+        Ahead ahead;
+        if (count > 0) ahead.fetch(start, share.group, count);
 #pragma unroll
         for (int c = 0; c < 3; ++c) mu[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
-        for (u32 base = 0; base < count; base += 4) {
-            const bool inside = base + group < count;
-            const u32 p = start + (inside ? base + group : count - 1);
-            const float4 geometry = P.geometry[p];
-            const uint2 pair = P.pair[p];
+        for (u32 base = 0; base < count; base += GROUPS) {
+            const u32 at = base + share.group;
+            const bool inside = at < count;
+            const float4 geometry = ahead.geometry;
+            const uint2 pair = ahead.pair;
             const size_t i = pair.x;
             const float4 gq = ld4(P.grad_q + i * F + ch);
             float4 gmu[3];
@@ -195,36 +237,34 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (i * 3 + c) * F + ch);
             float *push = P.push + (size_t(pair.y) * SLICES + share.slice) * 4 + lane % 4;
             const float before = l == LAYERS - 1 ? 0.0f : *push;
+            ahead.fetch(start, at + GROUPS, count);
             const Spline spline(table + offset, geometry.w, inside);
             float4 w, slope;
             spline.both(0, w, slope);
-            g0 = fma4(w, gq, g0);
+            sum[0] = fma4(w, gq, sum[0]);
             float4 s = slope * x0 * gq;
             const float4 along = scale4(-1.0f, fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2]))));
             spline.both(1, w, slope);
-            g1 = fma4(w, along, g1);
+            sum[1] = fma4(w, along, sum[1]);
             s = fma4(slope * x1, along, s);
             const float4 radial = w * x1;
             const float4 inner = fma4(mu[0], gmu[0], fma4(mu[1], gmu[1], mu[2] * gmu[2]));
             spline.both(2, w, slope);
-            g2 = fma4(w, inner, g2);
+            sum[2] = fma4(w, inner, sum[2]);
             s = fma4(slope * x2, inner, s);
             const float4 carry = w * x2;
 #pragma unroll
-            for (int c = 0; c < 3; ++c) gm[c] = fma4(carry, gmu[c], gm[c]);
-            const float sum = gather8(sum4(radial * gmu[0]), sum4(radial * gmu[1]), sum4(radial * gmu[2]), sum4(s));
-            if (inside && lane % 8 < 4) *push = before + sum;
+            for (int c = 0; c < 3; ++c) sum[3 + c] = fma4(carry, gmu[c], sum[3 + c]);
+            const float total = gather8(sum4(radial * gmu[0]), sum4(radial * gmu[1]), sum4(radial * gmu[2]), sum4(s));
+            if (inside && lane % 8 < 4) *push = before + total;
         }
-        g0 = over_groups(g0);
-        g1 = over_groups(g1);
-        g2 = over_groups(g2);
-#pragma unroll
-        for (int c = 0; c < 3; ++c) gm[c] = over_groups(gm[c]);
-        if (group < 3) {
-            *reinterpret_cast<float4 *>(own + group * F) = group == 0 ? g0 : group == 1 ? g1 : g2;
-            const size_t to = (size_t(j) * 3 + group) * F + ch;
-            const float4 sum = group == 0 ? gm[0] : group == 1 ? gm[1] : gm[2];
-            *reinterpret_cast<float4 *>(grad_mu_out + to) = sum + ld4(grad_mu + to);
+        over_groups<6>(sum);
+        const int which = share.group;
+        if (which < 3) {
+            *reinterpret_cast<float4 *>(own + which * F) = which == 0 ? sum[0] : which == 1 ? sum[1] : sum[2];
+            const size_t to = (size_t(j) * 3 + which) * F + ch;
+            const float4 mine = which == 0 ? sum[3] : which == 1 ? sum[4] : sum[5];
+            *reinterpret_cast<float4 *>(grad_mu_out + to) = mine + ld4(grad_mu + to);
         }
     }
 }
@@ -236,24 +276,27 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
     const Share share;
     const float *table = filters<STAGE>(0, share.slice);
     follow();
-    if (P.state->halt) return;
+    if (STAGE && P.state->halt) return;
     const float *grad_mu = P.grad_mu[(LAYERS - 1) & 1];
-    const int lane = lane_id(), group = lane / 8, offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
-    for (int i = share.first; i < share.end; i += blockDim.x / WARP) {
+    const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
+    for (int i = share.first; i < share.end; i += share.step) {
         const u32 start = P.rows[i], count = P.active[i];
         const float4 gq = ld4(P.grad_q + size_t(i) * F + ch);
         float4 gmu[3];
 #pragma unroll
         for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (size_t(i) * 3 + c) * F + ch);
-        for (u32 base = 0; base < count; base += 4) {
-            const bool inside = base + group < count;
-            const u32 p = start + (inside ? base + group : count - 1);
-            const float4 geometry = P.geometry[p];
-            const uint2 pair = P.pair[p];
+        Ahead ahead;
+        if (count > 0) ahead.fetch(start, share.group, count);
+        for (u32 base = 0; base < count; base += GROUPS) {
+            const u32 at = base + share.group;
+            const bool inside = at < count;
+            const float4 geometry = ahead.geometry;
+            const uint2 pair = ahead.pair;
             const float *x = P.first_context + size_t(P.species[pair.x]) * 3 * F + ch;
             const float4 x0 = ld4(x), x1 = ld4(x + F);
             float *push = P.push + (size_t(pair.y) * SLICES + share.slice) * 4 + lane % 4;
             const float before = LAYERS == 1 ? 0.0f : *push;
+            ahead.fetch(start, at + GROUPS, count);
             const Spline spline(table + offset, geometry.w, inside);
             float4 w, slope;
             spline.both(0, w, slope);
@@ -268,7 +311,7 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
     }
 }
 
-#if TILED
+#if STAGED
 #define MESSAGE(name, threads, body)                                                                                   \
     extern "C" __global__ void __launch_bounds__(threads, 1) name(int l) { body; }
 #else

@@ -221,13 +221,16 @@ extern "C" __global__ void __launch_bounds__(1024) sum_heat() {
 // One block: the kinetic energy against its limit.
 extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
     follow();
-    if (P.state->halt) return;
+    const State &state = *P.state;
+    if (state.halt || state.begun != state.done || state.done == state.checked) return;
     double k[1];
     block_sum<1>(0, P.atoms, k, [](u32 i, double (&v)[1]) {
         const double *u = P.vel + 3 * size_t(i);
         v[0] = 0.5 * P.mass[i] * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
     });
-    if (threadIdx.x == 0 && !(k[0] <= P.kinetic_limit)) atomicOr(&P.state->pending, FLAG_KINETIC);
+    if (threadIdx.x > 0) return;
+    P.state->checked = P.state->done;
+    if (!(k[0] <= P.kinetic_limit)) P.state->pending |= FLAG_KINETIC;
 }
 
 // Potential, kinetic, nothing, momentum (3), strain derivative (9), pairs.

@@ -261,7 +261,11 @@ extern "C" __global__ void __launch_bounds__(256) count_pairs() {
 
 extern "C" __global__ void __launch_bounds__(1024) scan_pairs() {
     const u32 total = exclusive_scan(P.row_count, P.rows, P.atoms, false);
-    if (threadIdx.x == 0) P.state->pairs = total;
+    if (threadIdx.x == 0) {
+        P.state->pairs = total;
+        // The rows are new: whatever stopped the run is dealt with, unless there is no room for them.
+        P.state->halt = total > P.list_capacity ? FLAG_CAPACITY : 0;
+    }
 }
 
 extern "C" __global__ void __launch_bounds__(256) fill_pairs() {
@@ -316,8 +320,14 @@ extern "C" __global__ void __launch_bounds__(256) match_pairs() {
 extern "C" __global__ void __launch_bounds__(256) measure() {
     follow();
     const int i = warp_of_grid();
-    if (i >= P.atoms || P.state->halt) return;
-    const u32 start = P.rows[i], end = P.rows[i + 1], lane = lane_id();
+    if (i >= P.atoms) return;
+    const u32 lane = lane_id();
+    if (P.state->halt) {
+        // What follows has nothing to do, and touches no list that may have run out of room.
+        if (lane == 0) P.active[i] = 0;
+        return;
+    }
+    const u32 start = P.rows[i], end = P.rows[i + 1];
     u32 count = 0;
     bool contact = false;
     for (u32 base = start; base < end; base += WARP) {

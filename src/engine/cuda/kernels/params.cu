@@ -49,10 +49,11 @@ struct State {
     u32 pairs;                     // pairs in the list, as counted by the last build
     u32 reach;                     // bits of the largest squared displacement (float) since the build
     u64 drift_removed;             // steps completed when the drift was last removed
+    u64 checked;                   // steps completed when the kinetic energy was last held to its limit
     double heat;                   // put in since the start of the run's present leg
 };
 
-constexpr u32 FLAG_SKIN = 1, FLAG_NONFINITE = 4, FLAG_FORCE = 8, FLAG_CONTACT = 16, FLAG_KINETIC = 32;
+constexpr u32 FLAG_SKIN = 1, FLAG_CAPACITY = 2, FLAG_NONFINITE = 4, FLAG_FORCE = 8, FLAG_CONTACT = 16, FLAG_KINETIC = 32;
 
 // The cells that atoms are sorted into.
 struct Grid {
