@@ -34,6 +34,8 @@ pub struct Shape {
     pub knots: usize,
     /// Hidden layers of the readout.
     pub heads: usize,
+    /// Outputs of the first of them.
+    pub head_out: usize,
     /// Widest input or output of a hidden layer of the readout.
     pub head_max: usize,
     /// Whether the atom-wise layers are made for many atoms.
@@ -43,6 +45,8 @@ pub struct Shape {
     /// Whether all products between two messages are one kernel, by clusters of blocks (from compute capability 9.0 on,
     /// 32, 64, 128 or 256 features, one hidden layer no wider than those in the readout).
     pub fused: bool,
+    /// Warps that share an atom's row of pairs: 1, 2, 4 or 8.
+    pub team: usize,
     /// Whether the filters' splines are kept in shared memory.
     pub staged: bool,
 }
@@ -57,6 +61,8 @@ impl Shape {
             ("KNOTS", self.knots),
             ("HEADS", self.heads),
             ("HEAD_MAX", self.head_max.max(self.features)),
+            ("HEAD_OUT", self.head_out),
+            ("TEAM", self.team),
             ("TILED", usize::from(self.tiled)),
             ("TILE_SHRINK", self.shrink),
             ("FUSED", usize::from(self.fused)),

@@ -110,14 +110,16 @@ impl Kernels {
         Ok(kernels)
     }
 
-    /// Lets the message kernels take as much shared memory as their tables need.
+    /// Lets kernels take as much shared memory as they need.
     fn allow_shared(&self) -> Result<()> {
         use sys::CUfunction_attribute_enum as A;
-        let bytes = self.table_bytes();
-        if !self.shape.staged {
-            return Ok(());
-        }
-        for name in [c"message_first", c"message", c"message_back", c"message_back_first"] {
+        let messages = [c"message_first", c"message", c"message_back", c"message_back_first"];
+        let stages = [c"atoms_forward", c"atoms_turn", c"atoms_backward"];
+        let with = |names: &[&'static CStr], bytes, used| {
+            names.iter().filter(move |_| used).map(move |&name| (name, bytes)).collect::<Vec<_>>()
+        };
+        let messages = with(&messages, table_bytes(self.shape.knots), self.shape.staged);
+        for (name, bytes) in messages.into_iter().chain(with(&stages, stage_bytes(self.shape.features), self.shape.fused)) {
             let (function, _) = self.find(name)?;
             // SAFETY: the function is loaded.
             unsafe {
@@ -129,16 +131,21 @@ impl Kernels {
             }
             .map_err(failed("asking for shared memory"))?;
         }
+        // One split of the memory between cache and shared for all of a short step: a change waits for the kernel before.
+        for &(function, _) in self.functions.values().filter(|f| self.shape.fused && f.1) {
+            // SAFETY: the function is loaded.
+            unsafe {
+                let carveout = A::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
+                result::function::set_function_attribute(function, carveout, 100)
+            }
+            .map_err(failed("asking for shared memory"))?;
+        }
         Ok(())
     }
 
     fn find(&self, name: &CStr) -> Result<(sys::CUfunction, bool)> {
         let missing = || Error::run(format!("the kernel {} was not compiled", name.to_string_lossy()));
         self.functions.get(name).copied().ok_or_else(missing)
-    }
-
-    fn table_bytes(&self) -> u32 {
-        table_bytes(self.shape.knots)
     }
 
     /// Copies the parameters to where each part of the kernels reads them.
@@ -218,22 +225,21 @@ impl Kernels {
             Size {
                 grid: [chunks * slices, 1],
                 threads,
-                shared: self.table_bytes(),
+                shared: table_bytes(self.shape.knots),
             }
         } else {
-            Size::flat(self.atoms as u32 * slices, 128)
+            Size::flat(self.atoms as u32 * slices, self.shape.team as u32 * WARP)
         };
         self.go(device, name, size, [l as i32])
     }
 
     /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`.
     fn stage(&self, device: &Device, name: &CStr, l: usize) -> Result<()> {
-        let cluster = (self.shape.features / 16).min(8);
-        let strips = self.shape.features / 8 / cluster;
+        let [cluster, strips] = cluster(self.shape.features);
         let size = Size {
             grid: [cluster as u32, self.atoms.div_ceil(16) as u32],
             threads: strips as u32 * 4 * WARP,
-            shared: 0,
+            shared: stage_bytes(self.shape.features),
         };
         self.go(device, name, size, [l as i32])
     }
@@ -440,4 +446,20 @@ fn names() -> impl Iterator<Item = (&'static &'static CStr, bool)> {
 /// Shared memory of a slice's splines (bytes).
 pub(super) fn table_bytes(knots: usize) -> u32 {
     ((knots + 3) * 3 * SLICE * 4) as u32
+}
+
+/// Shared memory that the message kernels use besides the splines, where teams have several warps (bytes).
+pub(super) const TEAM_BYTES: u32 = 96 * 8 * 16;
+
+/// Blocks of a cluster of a fused stage, and strips of 8 channels in each.
+fn cluster(features: usize) -> [usize; 2] {
+    let cluster = (features / 16).clamp(1, 8);
+    [cluster, features / 8 / cluster]
+}
+
+/// Shared memory of a fused stage: two boards and the parts of a product, as in `stages.cu` (bytes).
+pub(super) fn stage_bytes(features: usize) -> u32 {
+    let [_, strips] = cluster(features);
+    let boards = 3 * 16 * (2 * features + 16) + 16 * (features + 16);
+    ((boards + 4 * 6 * strips * 16 * 8) * 4) as u32
 }

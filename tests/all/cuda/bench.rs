@@ -70,31 +70,33 @@ fn water(atoms: usize) -> Scene {
     }
 }
 
-/// Ways to choose the kernels, by name.
-fn ways() -> Vec<(&'static str, Tuning)> {
-    let tuning = |tiled, shrink, staged| Tuning {
-        fused: Some(false),
-        tiled: Some(tiled),
-        shrink: Some(shrink),
-        staged: Some(staged),
-    };
+/// Ways to choose the kernels, by name; MDRUN_BENCH_WAYS has parts of the names wanted, between semicolons.
+fn ways() -> Vec<(String, Tuning)> {
     if std::env::var_os("MDRUN_BENCH_WAYS").is_none() {
-        return vec![("default", Tuning::default())];
+        return vec![("default".into(), Tuning::default())];
     }
-    let fused = |staged| Tuning {
-        fused: Some(true),
-        ..tuning(false, 1, staged)
-    };
-    vec![
-        ("fused", fused(false)),
-        ("fused, staged", fused(true)),
-        ("few", tuning(false, 1, false)),
-        ("few, staged", tuning(false, 1, true)),
-        ("half tiles", tuning(true, 2, false)),
-        ("half tiles, staged", tuning(true, 2, true)),
-        ("tiles, staged", tuning(true, 1, true)),
-        ("tiles", tuning(true, 1, false)),
-    ]
+    let mut all = Vec::new();
+    for (name, fused, tiled, shrink) in [
+        ("fused", true, false, 1),
+        ("spread", false, false, 1),
+        ("half tiles", false, true, 2),
+        ("tiles", false, true, 1),
+    ] {
+        for (staged, team) in [(false, 4), (false, 8), (true, 1), (true, 2), (true, 4), (true, 8)] {
+            let tuning = Tuning {
+                fused: Some(fused),
+                team: Some(team),
+                tiled: Some(tiled),
+                shrink: Some(shrink),
+                staged: Some(staged),
+            };
+            let place = if staged { "staged" } else { "not staged" };
+            all.push((format!("{name}, {place}, teams of {team}"), tuning));
+        }
+    }
+    let wanted = std::env::var("MDRUN_BENCH_WAYS").unwrap_or_default();
+    all.retain(|(name, _)| wanted.split(';').any(|part| name.contains(part)));
+    all
 }
 
 #[test]

@@ -7,9 +7,11 @@ fn shape(features: usize, many: bool) -> Shape {
     Shape {
         features,
         layers: 3,
-        knots: 384,
+        knots: 320,
         heads: 1,
+        head_out: features / 2,
         head_max: features,
+        team: if many { 1 } else { 4 },
         tiled: many,
         shrink: 1,
         fused: false,

@@ -124,6 +124,7 @@ fn bits_do_not_depend_on_how_it_is_run() {
     for many in [false, true] {
         let tuning = Tuning {
             fused: None,
+            team: None,
             tiled: Some(many),
             shrink: Some(1),
             staged: Some(many),

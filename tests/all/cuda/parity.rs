@@ -47,12 +47,19 @@ fn random_models_agree_with_f64() {
     };
     let many = Tuning {
         fused: None,
+        team: None,
         tiled: Some(true),
         shrink: Some(1),
         staged: Some(true),
     };
+    let teams = Tuning {
+        team: Some(4),
+        staged: Some(true),
+        ..Tuning::default()
+    };
     let halved = Tuning {
         fused: None,
+        team: None,
         tiled: Some(true),
         shrink: Some(2),
         staged: Some(false),
@@ -78,7 +85,7 @@ fn random_models_agree_with_f64() {
         let scene = random_scene(37, triclinic(), periodic, k as u32);
         let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
         let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
-        let ways = [("fused", Tuning::default()), ("few", few), ("many", many), ("halved", halved)];
+        let ways = [("fused", Tuning::default()), ("few", few), ("many", many), ("halved", halved), ("teams", teams)];
         for (way, tuning) in ways {
             let name = format!("F = {features}, L = {layers}, {periodic:?}, {way}");
             compare(&name, &scene, &spec, &weights, &exact, tuning);

@@ -22,9 +22,10 @@ __device__ __forceinline__ void mma(float (&c)[4], const u32 (&a)[4], const u32 
 }
 
 // Sixteen k of a strip of 16 rows (lane holds rows g and g + 8, k = 4 t ... 4 t + 3) against columns of 8. The
-// order of k inside is permuted alike in both operands, so that each lane loads 16 bytes.
-template <int MT, int NT>
-__device__ __forceinline__ void mma16(float (&acc)[MT][NT][4], const float4 (&upper)[MT], const float4 (&lower)[MT], const float4 (&b)[NT]) {
+// order of k inside is permuted alike in both operands, so that each lane loads 16 bytes. Where there are few tiles, the
+// terms of the split go to SETS (3 or 6) sums of their own, so that one product need not wait for the one before.
+template <int SETS, int MT, int NT>
+__device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const float4 (&upper)[MT], const float4 (&lower)[MT], const float4 (&b)[NT]) {
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
         u32 hi[MT][4], lo[MT][4];
@@ -40,14 +41,26 @@ __device__ __forceinline__ void mma16(float (&acc)[MT][NT][4], const float4 (&up
             u32 bh[2], bl[2];
             split(at(b[n], 2 * s), bh[0], bl[0]);
             split(at(b[n], 2 * s + 1), bh[1], bl[1]);
+            const int set = SETS == 6 ? 3 * s : 0, next = SETS == 1 ? 0 : 1;
 #pragma unroll
-            for (int m = 0; m < MT; ++m) mma(acc[m][n], lo[m], bh);
+            for (int m = 0; m < MT; ++m) mma(acc[set][m][n], lo[m], bh);
 #pragma unroll
-            for (int m = 0; m < MT; ++m) mma(acc[m][n], hi[m], bl);
+            for (int m = 0; m < MT; ++m) mma(acc[set + next][m][n], hi[m], bl);
 #pragma unroll
-            for (int m = 0; m < MT; ++m) mma(acc[m][n], hi[m], bh);
+            for (int m = 0; m < MT; ++m) mma(acc[set + 2 * next][m][n], hi[m], bh);
         }
     }
+}
+
+// Sums for so many tiles.
+__device__ constexpr int sets_for(int tiles) { return tiles == 1 ? 6 : tiles <= 3 ? 3 : 1; }
+
+// The small terms first, then the large ones.
+template <int SETS, int MT, int NT> __device__ __forceinline__ float total(const float (&acc)[SETS][MT][NT][4], int m, int n, int d) {
+    if (SETS == 1) return acc[0][m][n][d];
+    if (SETS == 3) return (acc[0][m][n][d] + acc[1 % SETS][m][n][d]) + acc[2 % SETS][m][n][d];
+    return ((acc[0][m][n][d] + acc[1 % SETS][m][n][d]) + (acc[3 % SETS][m][n][d] + acc[4 % SETS][m][n][d])) +
+           (acc[2 % SETS][m][n][d] + acc[5 % SETS][m][n][d]);
 }
 
 constexpr int GEMM_THREADS = 256;
@@ -70,7 +83,7 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
     const int wm = warp % WM, wn = warp / WM;
     const int c0 = blockIdx.x * BC, a0 = blockIdx.y * BA;
     const int K = op.inputs(), N = op.outputs(), atoms = int(P.atoms);
-    float acc[MT][NT][4] = {};
+    float acc[1][MT][NT][4] = {};
     float4 ra[RA], rb[RB];
     auto fetch_a = [&](int k0) {
 #pragma unroll
@@ -122,7 +135,7 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
         }
 #pragma unroll
         for (int n = 0; n < NT; ++n) b[n] = b_stage[stage][((n / NB) * BC + (wn * NB + n % NB) * 8 + g) * 4 + t];
-        mma16<MT, NT>(acc, upper, lower, b);
+        mma16<1, MT, NT>(acc, upper, lower, b);
         if (more) keep(stage ^ 1);
         __syncthreads();
     }
@@ -139,7 +152,7 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
                 for (int c = 0; c < NC; ++c) {
 #pragma unroll
                     for (int r = 0; r < NG; ++r) {
-                        const float(&d)[4] = acc[c * MA + m][r * NB + n];
+                        const float(&d)[4] = acc[0][c * MA + m][r * NB + n];
                         out[c][r] = make_float2(d[2 * half], d[2 * half + 1]);
                     }
                 }
@@ -166,7 +179,8 @@ template <class Op> __device__ __forceinline__ void spread(const Op op) {
         }
     }
     follow();
-    float acc[NC][NG][4] = {};
+    constexpr int SETS = sets_for(NC * NG);
+    float acc[SETS][NC][NG][4] = {};
 #pragma unroll
     for (int i = 0; i < BLOCKS; ++i) {
         const int k = (i * WARPS + warp) * 16 + 4 * t;
@@ -177,14 +191,14 @@ template <class Op> __device__ __forceinline__ void spread(const Op op) {
             upper[c] = a0 + g < atoms ? op.load(a0 + g, c, k) : make_float4(0, 0, 0, 0);
             lower[c] = a0 + g + 8 < atoms ? op.load(a0 + g + 8, c, k) : make_float4(0, 0, 0, 0);
         }
-        mma16<NC, NG>(acc, upper, lower, b[i]);
+        mma16<SETS, NC, NG>(acc, upper, lower, b[i]);
     }
 #pragma unroll
     for (int c = 0; c < NC; ++c) {
 #pragma unroll
         for (int r = 0; r < NG; ++r) {
-            st2(&part[warp][c * NG + r][g][2 * t], make_float2(acc[c][r][0], acc[c][r][1]));
-            st2(&part[warp][c * NG + r][g + 8][2 * t], make_float2(acc[c][r][2], acc[c][r][3]));
+            st2(&part[warp][c * NG + r][g][2 * t], make_float2(total(acc, c, r, 0), total(acc, c, r, 1)));
+            st2(&part[warp][c * NG + r][g + 8][2 * t], make_float2(total(acc, c, r, 2), total(acc, c, r, 3)));
         }
     }
     __syncthreads();

@@ -1,6 +1,6 @@
 // Messages between neighbours, forward and backward, and what they say about the forces.
 //
-// A team of warps (one, or with few atoms four) works on one atom and a slice of 32 channels: groups of eight lanes
+// A team of warps (one, or with few atoms more) works on one atom and a slice of 32 channels: groups of eight lanes
 // take the pairs of the atom's row in turn, a lane has four channels. Sums are gathers in an order that the row alone
 // fixes, so that the result depends on nothing but the positions.
 //
@@ -8,8 +8,7 @@
 // intervals: twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
 // coefficients of a slice are kept in shared memory, and each block takes a stretch of neighbouring atoms.
 
-constexpr int TEAM = STAGED ? 1 : 4;                  // warps of one atom
-constexpr int GROUPS = 4 * TEAM;
+constexpr int GROUPS = 4 * TEAM;                      // TEAM: warps of one atom
 constexpr int COEFFICIENTS = 3 * SLICE;               // of one knot of a slice
 constexpr int TABLE = (KNOTS + 3) * COEFFICIENTS;     // floats of one slice
 
@@ -74,6 +73,10 @@ __device__ __forceinline__ float4 fma4(float a, float4 b, float4 c) {
 __device__ __forceinline__ float4 scale4(float a, float4 b) { return make_float4(a * b.x, a * b.y, a * b.z, a * b.w); }
 __device__ __forceinline__ float sum4(float4 a) { return (a.x + a.y) + (a.z + a.w); }
 
+__device__ __forceinline__ void team_barrier() {
+    asm volatile("bar.sync %0, %1;" ::"r"(1 + int(threadIdx.x) / WARP / TEAM), "n"(TEAM * WARP) : "memory");
+}
+
 // Sums over the groups of a team, in a fixed tree. With several warps the first of them gets the result.
 template <int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
     const int lane = lane_id();
@@ -88,17 +91,21 @@ template <int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
         }
     }
     if (TEAM == 1) return;
-    __shared__ float4 part[TEAM][N][8];
+    // Warps of a block: 24 that sum four vectors forward, 16 that sum six backward; without staging one team.
+    __shared__ float4 part[STAGED ? 96 / N : TEAM][N][8];
+    const int warp = threadIdx.x / WARP, first = warp / TEAM * TEAM;
+    team_barrier(); // the first warp has read what is about to be written over
     if (lane < 8) {
 #pragma unroll
-        for (int k = 0; k < N; ++k) part[threadIdx.x / WARP][k][lane] = v[k];
+        for (int k = 0; k < N; ++k) part[warp][k][lane] = v[k];
     }
-    __syncthreads();
+    team_barrier();
+    if (warp != first) return;
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-        v[k] = part[0][k][lane % 8];
+        v[k] = part[first][k][lane % 8];
 #pragma unroll
-        for (int w = 1; w < TEAM; ++w) v[k] = v[k] + part[w][k][lane % 8];
+        for (int w = 1; w < TEAM; ++w) v[k] = v[k] + part[first + w][k][lane % 8];
     }
 }
 
@@ -138,21 +145,36 @@ struct Ahead {
     }
 };
 
+// The row of an atom: its pairs within the cutoff, and the group's first of them.
+struct Row {
+    u32 start, count;
+    Ahead ahead;
+    __device__ void fetch(const Share &share, int i) {
+        count = 0;
+        if (i >= share.end) return;
+        start = P.rows[i];
+        count = P.active[i];
+        if (count > 0) ahead.fetch(start, share.group, count);
+    }
+};
+
 // q1 = q + sum_j w0 x0 ; mu1 = mu + sum_j (w1 x1) u + (w2 x2) mu_j. In the first layer mu = 0, and q and x depend
 // on the species alone.
 template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l) {
     const Share share;
     const float *table = filters<STAGE>(l, share.slice);
+    Row row;
+    if (!FIRST) row.fetch(share, share.first);
     follow();
-    if (STAGE && P.state->halt) return;
+    if (FIRST) row.fetch(share, share.first);
     const Layer &layer = P.layer[l];
     const int offset = lane_id() % 8 * 4, ch = share.slice * SLICE + offset;
     for (int i = share.first; i < share.end; i += share.step) {
-        const u32 start = P.rows[i], count = P.active[i];
+        if (i > share.first) row.fetch(share, i);
+        const u32 start = row.start, count = row.count;
+        Ahead ahead = row.ahead;
         const float4 zero = make_float4(0, 0, 0, 0);
         float4 sum[4] = {zero, zero, zero, zero};
-        Ahead ahead;
-        if (count > 0) ahead.fetch(start, share.group, count);
         for (u32 at = share.group; at < count; at += GROUPS) {
             const float4 geometry = ahead.geometry;
             const u32 j = ahead.pair.x;
@@ -178,7 +200,7 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
             }
         }
         over_groups<4>(sum);
-        if (!share.writes()) return;
+        if (!share.writes()) continue;
         // Each group writes one of the four results.
         const int which = share.group;
         float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
@@ -209,20 +231,21 @@ __device__ __forceinline__ float gather8(float a, float b, float c, float d) {
 template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     const Share share;
     const float *table = filters<STAGE>(l, share.slice);
+    Row row;
+    row.fetch(share, share.first);
     follow();
-    if (STAGE && P.state->halt) return;
     const Layer &layer = P.layer[l];
     const float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
     float *grad_mu_out = P.grad_mu[(LAYERS - l) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
     for (int j = share.first; j < share.end; j += share.step) {
-        const u32 start = P.rows[j], count = P.active[j];
+        if (j > share.first) row.fetch(share, j);
+        const u32 start = row.start, count = row.count;
+        Ahead ahead = row.ahead;
         float *own = layer.x + size_t(j) * 3 * F + ch;
         const float4 x0 = ld4(own), x1 = ld4(own + F), x2 = ld4(own + 2 * F);
         const float4 zero = make_float4(0, 0, 0, 0);
         float4 mu[3], sum[6] = {zero, zero, zero, zero, zero, zero};
-        Ahead ahead;
-        if (count > 0) ahead.fetch(start, share.group, count);
 #pragma unroll
         for (int c = 0; c < 3; ++c) mu[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
         for (u32 base = 0; base < count; base += GROUPS) {
@@ -275,18 +298,19 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
 template <bool STAGE> __device__ __forceinline__ void backward_first() {
     const Share share;
     const float *table = filters<STAGE>(0, share.slice);
+    Row row;
+    row.fetch(share, share.first);
     follow();
-    if (STAGE && P.state->halt) return;
     const float *grad_mu = P.grad_mu[(LAYERS - 1) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
     for (int i = share.first; i < share.end; i += share.step) {
-        const u32 start = P.rows[i], count = P.active[i];
+        if (i > share.first) row.fetch(share, i);
+        const u32 start = row.start, count = row.count;
+        Ahead ahead = row.ahead;
         const float4 gq = ld4(P.grad_q + size_t(i) * F + ch);
         float4 gmu[3];
 #pragma unroll
         for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (size_t(i) * 3 + c) * F + ch);
-        Ahead ahead;
-        if (count > 0) ahead.fetch(start, share.group, count);
         for (u32 base = 0; base < count; base += GROUPS) {
             const u32 at = base + share.group;
             const bool inside = at < count;
@@ -316,7 +340,7 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
     extern "C" __global__ void __launch_bounds__(threads, 1) name(int l) { body; }
 #else
 #define MESSAGE(name, threads, body)                                                                                   \
-    extern "C" __global__ void __launch_bounds__(128) name(int l) { body; }
+    extern "C" __global__ void __launch_bounds__(TEAM * WARP) name(int l) { body; }
 #endif
 MESSAGE(message_first, 768, (forward<true, STAGED>(0)))
 MESSAGE(message, 768, (forward<false, STAGED>(l)))

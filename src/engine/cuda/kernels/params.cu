@@ -119,12 +119,12 @@ struct Params {
 
 __constant__ Params P;
 
-// Lets the next kernel of the stream start its prologue, then waits until all that came before is done.
-// Whatever runs ahead of this reads constants only.
+// Waits until the kernel before this one is done, then lets the next one start its prologue. Whatever runs ahead of
+// this may read what the kernel before the last, or an earlier one, has written: that one is done by then.
 __device__ __forceinline__ void follow() {
 #if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;");
     asm volatile("griddepcontrol.wait;" ::: "memory");
+    asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
 
