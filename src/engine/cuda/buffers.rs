@@ -207,7 +207,13 @@ impl Keeper<'_> {
 
 impl Buffers {
     /// Room for so many atoms, with a model's weights in it.
-    pub fn new(device: &Device, species: &[u8], masses: &[f64], spec: &Spec, weights: &Weights) -> Result<Self> {
+    pub fn new(
+        device: &Device,
+        species: &[u8],
+        masses: &[f64],
+        spec: &Spec,
+        weights: &Weights,
+    ) -> Result<Self> {
         let n = species.len();
         let mut keeper = Keeper {
             device,
@@ -329,15 +335,32 @@ impl Buffers {
             read_at(stream, p.col, &mut col)?;
             read_at(stream, p.image, &mut image)?;
         }
-        let unpack = |packed: i64| [42, 21, 0].map(|s| (((packed >> s) & (2 * BIAS - 1)) - BIAS) as i32);
+        let unpack =
+            |packed: i64| [42, 21, 0].map(|s| (((packed >> s) & (2 * BIAS - 1)) - BIAS) as i32);
         let row = |i: usize| rows[i] as usize..rows[i + 1] as usize;
-        let pair = |i: usize, at: usize| (ids[i] as usize, ids[col[at] as usize] as usize, unpack(image[at]));
-        Ok((0..n).flat_map(|i| row(i).map(move |at| (i, at))).map(|(i, at)| pair(i, at)).collect())
+        let pair = |i: usize, at: usize| {
+            (
+                ids[i] as usize,
+                ids[col[at] as usize] as usize,
+                unpack(image[at]),
+            )
+        };
+        Ok((0..n)
+            .flat_map(|i| row(i).map(move |at| (i, at)))
+            .map(|(i, at)| pair(i, at))
+            .collect())
     }
 
     /// Memory in use on the card (bytes).
     pub fn total(&self) -> usize {
-        let own = [&self.state, &self.positions, &self.velocities, &self.masses, &self.sums, &self.exchange];
+        let own = [
+            &self.state,
+            &self.positions,
+            &self.velocities,
+            &self.masses,
+            &self.sums,
+            &self.exchange,
+        ];
         (self.fixed.iter().chain(&self.list).chain(own))
             .map(Memory::bytes)
             .sum()
@@ -435,7 +458,12 @@ fn place_heads(
     let hidden = weights.readout.len().saturating_sub(1);
     for linear in &weights.readout[..hidden] {
         let (inputs, outputs) = (padded(linear.inputs), padded(linear.outputs));
-        let weight = tables::spread(linear, [1, 1], [linear.outputs, linear.inputs], [outputs, inputs]);
+        let weight = tables::spread(
+            linear,
+            [1, 1],
+            [linear.outputs, linear.inputs],
+            [outputs, inputs],
+        );
         heads.push(HeadParams {
             weight: k.copy(&weight)?,
             bias: k.copy(&tables::spread_bias(linear, 1, linear.outputs, outputs))?,
@@ -447,7 +475,10 @@ fn place_heads(
     }
     if let Some(last) = weights.readout.last() {
         let mut scaled = last.clone();
-        scaled.weight.iter_mut().for_each(|w| *w *= spec.energy_scale);
+        scaled
+            .weight
+            .iter_mut()
+            .for_each(|w| *w *= spec.energy_scale);
         let row = tables::spread(&scaled, [1, 1], [1, last.inputs], [1, padded(last.inputs)]);
         params.head_out = k.copy(&row)?;
     }

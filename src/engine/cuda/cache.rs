@@ -11,7 +11,11 @@ const MARK: &[u8; 8] = b"mdrun-k1";
 
 /// `$XDG_CACHE_HOME/mdrun/kernels`, by default `~/.cache/mdrun/kernels`.
 fn folder() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
     Some(base.join("mdrun/kernels"))
 }

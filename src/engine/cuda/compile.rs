@@ -118,17 +118,30 @@ impl Target {
                  libnvrtc.so on the library path",
             ));
         }
-        let ask = |e: result::NvrtcError| Error::run(format!("NVRTC: asking for its version failed: {e:?}"));
+        let ask = |e: result::NvrtcError| {
+            Error::run(format!("NVRTC: asking for its version failed: {e:?}"))
+        };
         let (mut major, mut minor, mut count) = (0, 0, 0);
         // SAFETY: each call writes the integers it is given, the last one as many as the call before says.
         let known = unsafe {
-            sys::nvrtcVersion(&mut major, &mut minor).result().map_err(ask)?;
-            sys::nvrtcGetNumSupportedArchs(&mut count).result().map_err(ask)?;
+            sys::nvrtcVersion(&mut major, &mut minor)
+                .result()
+                .map_err(ask)?;
+            sys::nvrtcGetNumSupportedArchs(&mut count)
+                .result()
+                .map_err(ask)?;
             let mut known = vec![0; count.max(0) as usize];
-            sys::nvrtcGetSupportedArchs(known.as_mut_ptr()).result().map_err(ask)?;
+            sys::nvrtcGetSupportedArchs(known.as_mut_ptr())
+                .result()
+                .map_err(ask)?;
             known
         };
-        let best = (known.iter().map(|&k| k as u32).filter(|&k| k <= capability).max()).ok_or_else(|| {
+        let best = (known
+            .iter()
+            .map(|&k| k as u32)
+            .filter(|&k| k <= capability)
+            .max())
+        .ok_or_else(|| {
             Error::input(format!(
                 "NVRTC {major}.{minor} knows no card as old as compute capability {}.{}",
                 capability / 10,
@@ -150,7 +163,12 @@ impl Target {
         let mut hash = Sha256::new();
         hash.update(format!("{major}.{minor} {}\n", self.name));
         hash.update(source);
-        let digest: String = hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let digest: String = hash
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|b| format!("{b:02x}"))
+            .collect();
         let key = format!("{}-{digest}", self.name);
         if let Some(code) = cache::load(&key) {
             return Ok((code, true));
@@ -163,7 +181,8 @@ impl Target {
     fn translate(&self, source: &str) -> Result<Vec<u8>> {
         let refuse = |what: &str, log: String| Error::run(format!("NVRTC: {what}: {log}"));
         let text = CString::new(source).map_err(|e| refuse("source", e.to_string()))?;
-        let program = result::create_program(&text, None).map_err(|e| refuse("source", format!("{e:?}")))?;
+        let program =
+            result::create_program(&text, None).map_err(|e| refuse("source", format!("{e:?}")))?;
         let options = [
             format!("--gpu-architecture={}", self.name),
             "--std=c++17".into(),
@@ -171,8 +190,13 @@ impl Target {
         // SAFETY: `program` is alive until the end of this function.
         let code = unsafe {
             match result::compile_program(program, &options) {
-                Ok(()) => self.fetch(program).map_err(|e| refuse("machine code", format!("{e:?}"))),
-                Err(e) => Err(refuse("compiling the kernels", log(program).unwrap_or_else(|| format!("{e:?}")))),
+                Ok(()) => self
+                    .fetch(program)
+                    .map_err(|e| refuse("machine code", format!("{e:?}"))),
+                Err(e) => Err(refuse(
+                    "compiling the kernels",
+                    log(program).unwrap_or_else(|| format!("{e:?}")),
+                )),
             }
         };
         // SAFETY: made above, destroyed once.
@@ -209,6 +233,10 @@ impl Target {
 unsafe fn log(program: sys::nvrtcProgram) -> Option<String> {
     // SAFETY: as above.
     let bytes = unsafe { result::get_program_log(program) }.ok()?;
-    let bytes: Vec<u8> = bytes.into_iter().map(|c| c as u8).filter(|&c| c != 0).collect();
+    let bytes: Vec<u8> = bytes
+        .into_iter()
+        .map(|c| c as u8)
+        .filter(|&c| c != 0)
+        .collect();
     String::from_utf8(bytes).ok()
 }

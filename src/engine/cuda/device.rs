@@ -35,12 +35,7 @@ fn absent(reason: &str) -> Error {
 /// There is no driver, it is too old, or no compiler library.
 pub fn devices() -> Result<usize> {
     // SAFETY: both look a library up by name and load it if it is there.
-    let (driver, compiler) = unsafe {
-        (
-            sys::is_culib_present(),
-            nvrtc::sys::is_culib_present(),
-        )
-    };
+    let (driver, compiler) = unsafe { (sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
     if !driver {
         return Err(absent("there is no driver library"));
     }
@@ -102,7 +97,11 @@ impl Device {
             )));
         }
         let context = CudaContext::new(index).map_err(failed("opening the device"))?;
-        let attribute = |a| context.attribute(a).map_err(failed("asking for an attribute"));
+        let attribute = |a| {
+            context
+                .attribute(a)
+                .map_err(failed("asking for an attribute"))
+        };
         let (major, minor) = context
             .compute_capability()
             .map_err(failed("asking for the compute capability"))?;
@@ -126,7 +125,9 @@ impl Device {
     /// Makes the device that of the calling thread.
     pub fn bind(&self) -> Result<()> {
         let context = self.stream.context();
-        context.bind_to_thread().map_err(failed("choosing the device"))
+        context
+            .bind_to_thread()
+            .map_err(failed("choosing the device"))
     }
 
     /// Waits until all work is done.
@@ -202,19 +203,30 @@ impl Memory {
 }
 
 /// Copies `values` to an address, within `room` bytes, and waits for the copy.
-pub(super) fn write_at<T: Copy>(stream: &CudaStream, to: u64, room: usize, values: &[T]) -> Result<()> {
+pub(super) fn write_at<T: Copy>(
+    stream: &CudaStream,
+    to: u64,
+    room: usize,
+    values: &[T],
+) -> Result<()> {
     assert!(size_of_val(values) <= room, "writes stay inside");
     // SAFETY: source and destination are as long as the copy.
     unsafe { result::memcpy_htod_async(to, values, stream.cu_stream()) }
         .map_err(failed("copying to the device"))?;
-    stream.synchronize().map_err(failed("copying to the device"))
+    stream
+        .synchronize()
+        .map_err(failed("copying to the device"))
 }
 
 /// Fills `values` from an address, after all work in the stream.
 ///
 /// # Safety
 /// That many values lie at the address.
-pub(super) unsafe fn read_at<T: Copy>(stream: &CudaStream, from: u64, values: &mut [T]) -> Result<()> {
+pub(super) unsafe fn read_at<T: Copy>(
+    stream: &CudaStream,
+    from: u64,
+    values: &mut [T],
+) -> Result<()> {
     // SAFETY: as the caller says; any bits are a `T` (numbers only).
     unsafe { result::memcpy_dtoh_async(values, from, stream.cu_stream()) }
         .map_err(failed("copying from the device"))?;

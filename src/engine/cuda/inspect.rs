@@ -30,16 +30,15 @@ impl CudaEngine {
         if let Some(limit) = self.limits.force {
             let forces = self.array(2)?;
             let norms = forces.iter().map(|f| f.norm()).enumerate();
-            if let Some((atom, force)) = norms.max_by(|a, b| a.1.total_cmp(&b.1)) {
-                if force > limit {
-                    return Ok(breach(Watched::Force, (force, vec![atom])));
-                }
+            let most = norms.max_by(|a, b| a.1.total_cmp(&b.1));
+            if let Some((atom, force)) = most.filter(|m| m.1 > limit) {
+                return Ok(breach(Watched::Force, (force, vec![atom])));
             }
         }
-        if let Some(limit) = self.limits.contact {
-            if let Some(found) = self.closest()?.filter(|c| c.0 < limit) {
-                return Ok(breach(Watched::Contact, found));
-            }
+        if let Some(limit) = self.limits.contact
+            && let Some(found) = self.closest()?.filter(|c| c.0 < limit)
+        {
+            return Ok(breach(Watched::Contact, found));
         }
         let kinetic = self.observe()?[1];
         Ok(breach(Watched::Kinetic, (kinetic, Vec::new())))
@@ -62,7 +61,10 @@ impl CudaEngine {
 /// Atoms with a component that is not finite, and the first such component.
 fn not_numbers(vectors: &[Vec3]) -> Option<Finding> {
     let bad = |v: &Vec3| v.iter().copied().find(|x| !x.is_finite());
-    let all = vectors.iter().enumerate().filter_map(|(i, v)| Some((i, bad(v)?)));
+    let all = vectors
+        .iter()
+        .enumerate()
+        .filter_map(|(i, v)| Some((i, bad(v)?)));
     let found: Vec<(usize, f64)> = all.take(Breach::MOST_ATOMS).collect();
     let value = found.first()?.1;
     Some((value, found.into_iter().map(|(i, _)| i).collect()))

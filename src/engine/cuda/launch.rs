@@ -16,16 +16,52 @@ const WARP: u32 = 32;
 
 /// Kernels that start while the one before them ends (they call `follow`).
 const FOLLOWERS: &[&CStr] = &[
-    c"context1", c"context2", c"mix", c"update1", c"update2", c"update2_back", c"update1_back", c"mix_back",
-    c"context2_back", c"context1_back", c"atoms_forward", c"atoms_turn", c"atoms_backward", c"head_forward", c"head_back", c"head_linear", c"message_first",
-    c"message", c"message_back", c"message_back_first", c"measure", c"sum_forces", c"advance", c"sum_momentum",
-    c"remove_drift", c"sum_heat", c"check_kinetic",
+    c"context1",
+    c"context2",
+    c"mix",
+    c"update1",
+    c"update2",
+    c"update2_back",
+    c"update1_back",
+    c"mix_back",
+    c"context2_back",
+    c"context1_back",
+    c"atoms_forward",
+    c"atoms_turn",
+    c"atoms_backward",
+    c"head_forward",
+    c"head_back",
+    c"head_linear",
+    c"message_first",
+    c"message",
+    c"message_back",
+    c"message_back_first",
+    c"measure",
+    c"sum_forces",
+    c"advance",
+    c"sum_momentum",
+    c"remove_drift",
+    c"sum_heat",
+    c"check_kinetic",
 ];
 /// The others: they wait for all that came before.
 const OTHERS: &[&CStr] = &[
-    c"make_grid", c"clear_cells", c"count_cells", c"scan_cells", c"fill_cells", c"sort_out", c"sort_in",
-    c"count_pairs", c"scan_pairs", c"fill_pairs", c"sort_pairs", c"match_pairs", c"observe", c"observe_all",
-    c"to_ids", c"from_ids",
+    c"make_grid",
+    c"clear_cells",
+    c"count_cells",
+    c"scan_cells",
+    c"fill_cells",
+    c"sort_out",
+    c"sort_in",
+    c"count_pairs",
+    c"scan_pairs",
+    c"fill_pairs",
+    c"sort_pairs",
+    c"match_pairs",
+    c"observe",
+    c"observe_all",
+    c"to_ids",
+    c"from_ids",
 ];
 
 /// Blocks and threads of one launch.
@@ -80,7 +116,12 @@ pub(super) struct Kernels {
 
 impl Kernels {
     /// Loads compiled parts.
-    pub fn load(device: &Device, parts: &[Vec<u8>], shape: Shape, buffers: &Buffers) -> Result<Self> {
+    pub fn load(
+        device: &Device,
+        parts: &[Vec<u8>],
+        shape: Shape,
+        buffers: &Buffers,
+    ) -> Result<Self> {
         device.bind()?;
         let mut kernels = Self {
             functions: HashMap::new(),
@@ -102,7 +143,9 @@ impl Kernels {
             for (&name, follows) in names() {
                 // SAFETY: the module is loaded.
                 if let Ok(f) = unsafe { result::module::get_function(module, name.into()) } {
-                    kernels.functions.insert(name, (f, follows && device.overlap));
+                    kernels
+                        .functions
+                        .insert(name, (f, follows && device.overlap));
                 }
             }
         }
@@ -113,13 +156,26 @@ impl Kernels {
     /// Lets kernels take as much shared memory as they need.
     fn allow_shared(&self) -> Result<()> {
         use sys::CUfunction_attribute_enum as A;
-        let messages = [c"message_first", c"message", c"message_back", c"message_back_first"];
+        let messages = [
+            c"message_first",
+            c"message",
+            c"message_back",
+            c"message_back_first",
+        ];
         let stages = [c"atoms_forward", c"atoms_turn", c"atoms_backward"];
         let with = |names: &[&'static CStr], bytes, used| {
-            names.iter().filter(move |_| used).map(move |&name| (name, bytes)).collect::<Vec<_>>()
+            names
+                .iter()
+                .filter(move |_| used)
+                .map(move |&name| (name, bytes))
+                .collect::<Vec<_>>()
         };
         let messages = with(&messages, table_bytes(self.shape.knots), self.shape.staged);
-        for (name, bytes) in messages.into_iter().chain(with(&stages, stage_bytes(self.shape.features), self.shape.fused)) {
+        for (name, bytes) in messages.into_iter().chain(with(
+            &stages,
+            stage_bytes(self.shape.features),
+            self.shape.fused,
+        )) {
             let (function, _) = self.find(name)?;
             // SAFETY: the function is loaded.
             unsafe {
@@ -144,7 +200,12 @@ impl Kernels {
     }
 
     fn find(&self, name: &CStr) -> Result<(sys::CUfunction, bool)> {
-        let missing = || Error::run(format!("the kernel {} was not compiled", name.to_string_lossy()));
+        let missing = || {
+            Error::run(format!(
+                "the kernel {} was not compiled",
+                name.to_string_lossy()
+            ))
+        };
         self.functions.get(name).copied().ok_or_else(missing)
     }
 
@@ -154,8 +215,9 @@ impl Kernels {
         let bytes = buffers.bytes();
         for &module in &self.modules {
             // SAFETY: the module is loaded; the copy is checked against the symbol's size.
-            let (address, room) = unsafe { result::module::get_global(module, CString::from(c"P")) }
-                .map_err(failed("finding the kernels' parameters"))?;
+            let (address, room) =
+                unsafe { result::module::get_global(module, CString::from(c"P")) }
+                    .map_err(failed("finding the kernels' parameters"))?;
             if room != bytes.len() {
                 return Err(Error::run(format!(
                     "the kernels take {room} bytes of parameters, not {}",
@@ -167,7 +229,13 @@ impl Kernels {
         Ok(())
     }
 
-    fn launch(&self, device: &Device, name: &CStr, size: Size, args: &mut [*mut c_void]) -> Result<()> {
+    fn launch(
+        &self,
+        device: &Device,
+        name: &CStr,
+        size: Size,
+        args: &mut [*mut c_void],
+    ) -> Result<()> {
         let (function, follows) = self.find(name)?;
         let mut attribute = sys::CUlaunchAttribute {
             id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
@@ -195,23 +263,39 @@ impl Kernels {
     }
 
     /// A kernel whose parameters are integers.
-    fn go<const N: usize>(&self, device: &Device, name: &CStr, size: Size, mut values: [i32; N]) -> Result<()> {
+    fn go<const N: usize>(
+        &self,
+        device: &Device,
+        name: &CStr,
+        size: Size,
+        mut values: [i32; N],
+    ) -> Result<()> {
         let mut args = values.each_mut().map(|v| std::ptr::from_mut(v).cast());
         self.launch(device, name, size, &mut args)
     }
 
     /// A matrix product of the atom-wise layers: components, groups and outputs as in `layers.cu`.
-    fn product(&self, device: &Device, name: &CStr, l: usize, shape: [usize; 3], wide: bool) -> Result<()> {
+    fn product(
+        &self,
+        device: &Device,
+        name: &CStr,
+        l: usize,
+        shape: [usize; 3],
+        wide: bool,
+    ) -> Result<()> {
         let [components, groups, outputs] = shape;
         let (channels, atoms) = if self.shape.tiled {
-            let wide = wide && groups == 1 && self.shape.features % 64 == 0;
+            let wide = wide && groups == 1 && self.shape.features.is_multiple_of(64);
             let atoms = if components == 1 { 128 } else { 64 };
             (if wide { 64 } else { 32 }, atoms / self.shape.shrink)
         } else {
             (8, 16)
         };
         let size = Size {
-            grid: [(outputs / channels) as u32, self.atoms.div_ceil(atoms) as u32],
+            grid: [
+                (outputs / channels) as u32,
+                self.atoms.div_ceil(atoms) as u32,
+            ],
             threads: GEMM_THREADS,
             shared: 0,
         };
@@ -261,7 +345,11 @@ impl Kernels {
         let last = self.shape.layers - 1;
         for l in 0..=last {
             self.message_into(device, l)?;
-            let name = if l < last { c"atoms_forward" } else { c"atoms_turn" };
+            let name = if l < last {
+                c"atoms_forward"
+            } else {
+                c"atoms_turn"
+            };
             self.stage(device, name, l)?;
         }
         for l in (0..last).rev() {
@@ -374,7 +462,12 @@ impl Kernels {
     pub fn count(&self, device: &Device) -> Result<()> {
         let each = Size::each(self.atoms, 256);
         self.go(device, c"make_grid", Size::flat(1, 1024), [])?;
-        self.go(device, c"clear_cells", Size::each(self.cell_capacity, 256), [])?;
+        self.go(
+            device,
+            c"clear_cells",
+            Size::each(self.cell_capacity, 256),
+            [],
+        )?;
         self.go(device, c"count_cells", each, [])?;
         self.go(device, c"scan_cells", Size::flat(1, 1024), [])?;
         self.go(device, c"fill_cells", each, [])?;

@@ -12,10 +12,12 @@
 
 mod buffers;
 mod cache;
+mod choose;
 pub mod compile;
 mod device;
 mod inspect;
 mod launch;
+mod program;
 mod tables;
 
 use std::ops::Range;
@@ -23,26 +25,19 @@ use std::ops::Range;
 use cudarc::driver::CudaGraph;
 
 use self::buffers::{Buffers, DeviceOp, MOST_OPS, OBSERVED, State};
-use self::compile::Shape;
 use self::device::{Device, Memory};
 use self::launch::{Extras, Kernels};
+use self::program::Plan;
 use super::{Engine, Flags, Limits, Outcome, Start, Statistics};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, Vec3};
-use crate::integrate::{Integrator, Op};
+use crate::integrate::Integrator;
 use crate::potential::painn::{Spec, Weights};
 use crate::{Error, Result};
 
+pub use self::choose::Tuning;
 pub use self::device::devices;
 
-/// Up to so many atoms, all products between two messages are one kernel.
-const FEW_ATOMS: usize = 600;
-/// From so many atoms on, the splines go to shared memory.
-const STAGED_ATOMS: usize = 60;
-/// From so many atoms on, the atom-wise layers work in large tiles.
-const MANY_ATOMS: usize = 2200;
-/// Up to so many atoms, tiles are halved so that there is one for each multiprocessor.
-const HALF_TILES: usize = 100_000;
 /// Steps in one graph.
 const GRAPH_STEPS: u64 = 8;
 /// Fewest and most steps between two looks at the flags.
@@ -58,21 +53,6 @@ mod halted {
     pub const NONFINITE: u32 = 4;
     /// Force, contact, kinetic energy.
     pub const LIMITS: u32 = 8 | 16 | 32;
-}
-
-/// How the kernels are chosen; `None` leaves it to the number of atoms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tuning {
-    /// One kernel for all products between two messages, where that is possible.
-    pub fused: Option<bool>,
-    /// Warps that share an atom's row of pairs.
-    pub team: Option<usize>,
-    /// Tiles of many atoms in the atom-wise layers.
-    pub tiled: Option<bool>,
-    /// What the tiles are divided by, 1 or 2.
-    pub shrink: Option<usize>,
-    /// Splines in shared memory.
-    pub staged: Option<bool>,
 }
 
 /// Owns phase space, forces, pairs and a PaiNN on one CUDA device.
@@ -158,7 +138,7 @@ impl CudaEngine {
             )));
         }
         let device = Device::open(index)?;
-        let shape = choose(&device, spec, weights, atoms, tuning);
+        let shape = choose::choose(&device, spec, weights, atoms, tuning);
         let (parts, _) = shape.compile(device.capability)?;
         let system = &start.system;
         let mut buffers = Buffers::new(&device, &system.species, &system.masses, spec, weights)?;
@@ -218,16 +198,30 @@ impl CudaEngine {
         self.buffers.total()
     }
 
+    /// Computes energy and forces of the present positions once more, and waits until they are there.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn evaluate_again(&mut self) -> Result<()> {
+        self.check_failure()?;
+        self.evaluate()?;
+        self.device.wait()
+    }
+
     /// Milliseconds of one evaluation of energy and forces at fixed positions: the mean of `count` recorded
     /// evaluations in a row.
     ///
     /// # Errors
     /// The device failed.
     pub fn time_evaluation(&mut self, count: u32) -> Result<f64> {
-        let graph = self.kernels.record(&self.device, || self.kernels.network(&self.device))?;
+        let graph = self
+            .kernels
+            .record(&self.device, || self.kernels.network(&self.device))?;
         let replay = |times: u32| -> Result<()> {
             for _ in 0..times {
-                graph.launch().map_err(device::failed("replaying a graph"))?;
+                graph
+                    .launch()
+                    .map_err(device::failed("replaying a graph"))?;
             }
             self.device.wait()
         };
@@ -355,7 +349,8 @@ impl CudaEngine {
                 })?,
             },
         };
-        let replay = |graph: &CudaGraph| graph.launch().map_err(device::failed("replaying a graph"));
+        let replay =
+            |graph: &CudaGraph| graph.launch().map_err(device::failed("replaying a graph"));
         for _ in 0..count / GRAPH_STEPS {
             replay(&graphs.many)?;
         }
@@ -436,10 +431,14 @@ impl CudaEngine {
     /// Array `which` (0 positions, 1 velocities, 2 forces) in the order of ids.
     fn array(&self, which: i32) -> Result<Vec<Vec3>> {
         let exchange = &self.buffers.exchange;
-        self.kernels.exchange(&self.device, which, exchange.address(), true)?;
+        self.kernels
+            .exchange(&self.device, which, exchange.address(), true)?;
         let mut values = vec![0.0; 3 * self.buffers.params.atoms as usize];
         exchange.read(&mut values)?;
-        Ok(values.chunks_exact(3).map(Vec3::from_column_slice).collect())
+        Ok(values
+            .chunks_exact(3)
+            .map(Vec3::from_column_slice)
+            .collect())
     }
 
     /// Reports a failure that an earlier call could not.
@@ -451,8 +450,10 @@ impl CudaEngine {
     fn keep(&mut self) -> Result<()> {
         self.device.bind()?;
         let (device, saved) = (&self.device, &mut self.saved);
-        self.kernels.exchange(device, 0, saved.positions.address(), true)?;
-        self.kernels.exchange(device, 1, saved.velocities.address(), true)?;
+        self.kernels
+            .exchange(device, 0, saved.positions.address(), true)?;
+        self.kernels
+            .exchange(device, 1, saved.velocities.address(), true)?;
         (saved.step, saved.heat) = (self.step, self.heat);
         Ok(())
     }
@@ -460,8 +461,10 @@ impl CudaEngine {
     fn restore(&mut self) -> Result<()> {
         self.device.bind()?;
         let (device, saved) = (&self.device, &self.saved);
-        self.kernels.exchange(device, 0, saved.positions.address(), false)?;
-        self.kernels.exchange(device, 1, saved.velocities.address(), false)?;
+        self.kernels
+            .exchange(device, 0, saved.positions.address(), false)?;
+        self.kernels
+            .exchange(device, 1, saved.velocities.address(), false)?;
         (self.step, self.heat) = (saved.step, saved.heat);
         self.write_state(0, self.step)?;
         self.build()
@@ -504,7 +507,13 @@ impl Engine for CudaEngine {
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
         self.check_failure()?;
         let o = self.observe()?;
-        let array = |wanted: bool, which| if wanted { self.array(which) } else { Ok(Vec::new()) };
+        let array = |wanted: bool, which| {
+            if wanted {
+                self.array(which)
+            } else {
+                Ok(Vec::new())
+            }
+        };
         Ok(Snapshot {
             step: self.step,
             time: self.step as f64 * self.timestep,
@@ -532,97 +541,6 @@ impl Engine for CudaEngine {
     fn describe(&self) -> String {
         self.about.clone()
     }
-}
-
-/// A program as the kernels take it: what comes ahead of the forces, what behind.
-struct Plan {
-    ops: Vec<DeviceOp>,
-    before: usize,
-    remove_drift: u32,
-}
-
-impl Plan {
-    fn of(program: &Integrator) -> Result<Self> {
-        let op = |kind, a, b| DeviceOp {
-            kind,
-            unused: 0,
-            a,
-            b,
-        };
-        let mut plan = Self {
-            ops: Vec::new(),
-            before: 0,
-            remove_drift: 0,
-        };
-        let mut forces = 0;
-        for step in &program.0 {
-            match *step {
-                Op::Kick(time) => plan.ops.push(op(0, time, 0.0)),
-                Op::Drift(time) => plan.ops.push(op(1, time, 0.0)),
-                Op::Noise { c, kt } => plan.ops.push(op(2, c, kt)),
-                Op::Forces => {
-                    forces += 1;
-                    plan.before = plan.ops.len();
-                }
-                Op::RemoveDrift { every } => plan.remove_drift = u32::try_from(every.max(1)).unwrap_or(u32::MAX),
-            }
-        }
-        let drifts_after = plan.ops[plan.before..].iter().any(|op| op.kind != 0);
-        let ends = !program.0.iter().rev().skip(1).any(|op| matches!(op, Op::RemoveDrift { .. }));
-        if forces != 1 || drifts_after || !ends || plan.ops.len() > MOST_OPS {
-            return Err(Error::input(format!(
-                "the CUDA engine takes programs of up to {MOST_OPS} operators with one evaluation of forces, \
-                 only kicks behind it, and drift removal at the end"
-            )));
-        }
-        Ok(plan)
-    }
-}
-
-/// Kernels for a model and a number of atoms.
-fn choose(device: &Device, spec: &Spec, weights: &Weights, atoms: usize, tuning: Tuning) -> Shape {
-    let hidden = &weights.readout[..weights.readout.len() - 1];
-    let knots = tables::knots(spec);
-    let features = tables::padded(spec.features);
-    let one_hidden = matches!(hidden, [one] if tables::padded(one.outputs) <= features);
-    let fusible = device.capability >= 90
-        && one_hidden
-        && matches!(features, 32 | 64 | 128 | 256)
-        && launch::stage_bytes(features) <= device.shared;
-    let tiled = tuning.tiled.unwrap_or(atoms >= MANY_ATOMS);
-    let table = launch::table_bytes(knots);
-    let staged = table <= device.shared && tuning.staged.unwrap_or(atoms >= STAGED_ATOMS);
-    let teams_fit = !staged || table + launch::TEAM_BYTES <= device.shared;
-    let slices = features / tables::SLICE;
-    let team = tuning.team.unwrap_or_else(|| team_for(device, slices, atoms, staged));
-    Shape {
-        features,
-        layers: spec.layers,
-        knots,
-        heads: hidden.len(),
-        head_out: hidden.first().map_or(0, |l| tables::padded(l.outputs)),
-        head_max: (hidden.iter().flat_map(|l| [l.inputs, l.outputs]))
-            .map(tables::padded)
-            .max()
-            .unwrap_or(0),
-        tiled,
-        shrink: tuning.shrink.unwrap_or(if atoms < HALF_TILES { 2 } else { 1 }),
-        fused: !tiled && fusible && tuning.fused.unwrap_or(atoms <= FEW_ATOMS),
-        team: if teams_fit { team } else { 1 },
-        staged,
-    }
-}
-
-/// Warps for one atom's row, so that all warps have something to do.
-fn team_for(device: &Device, slices: usize, atoms: usize, staged: bool) -> usize {
-    /// Warps of the smallest message kernel that stages its splines.
-    const WARPS: usize = 16;
-    if !staged {
-        return if atoms * slices * 8 <= device.processors as usize * WARPS { 8 } else { 4 };
-    }
-    let chunks = (device.processors as usize / slices).max(1);
-    let fits = |team: &usize| atoms.div_ceil(chunks) * team <= WARPS;
-    [4, 2].into_iter().find(fits).unwrap_or(1)
 }
 
 /// Cell, cutoff and skin.

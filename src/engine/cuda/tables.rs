@@ -38,13 +38,19 @@ pub(super) fn knots(spec: &Spec) -> usize {
 
 /// A matrix with rows and columns in groups of `old` padded to `new` each: rows come in `rows` groups,
 /// columns in `columns`.
-pub(super) fn spread(linear: &Linear, groups: [usize; 2], old: [usize; 2], new: [usize; 2]) -> Vec<f32> {
+pub(super) fn spread(
+    linear: &Linear,
+    groups: [usize; 2],
+    old: [usize; 2],
+    new: [usize; 2],
+) -> Vec<f32> {
     let mut out = vec![0.0; groups[0] * new[0] * groups[1] * new[1]];
     for r in 0..linear.outputs {
         let to_row = r / old[0] * new[0] + r % old[0];
         for c in 0..linear.inputs {
             let to_column = c / old[1] * new[1] + c % old[1];
-            out[to_row * groups[1] * new[1] + to_column] = linear.weight[r * linear.inputs + c] as f32;
+            out[to_row * groups[1] * new[1] + to_column] =
+                linear.weight[r * linear.inputs + c] as f32;
         }
     }
     out
@@ -111,7 +117,9 @@ impl SpeciesTables {
             let [first, second] = &weights.layers[0].context;
             let hidden: Vec<f64> = apply(first, embedding).into_iter().map(silu).collect();
             tables.embedding.extend(pad(embedding, f, width));
-            tables.context.extend(pad(&apply(second, &hidden), f, width));
+            tables
+                .context
+                .extend(pad(&apply(second, &hidden), f, width));
         }
         tables.index = (species.iter())
             .map(|z| kinds.partition_point(|k| k < z) as u32)
@@ -137,7 +145,9 @@ pub(super) fn filter_table(layer: &Layer, spec: &Spec, knots: usize) -> Vec<f32>
     use rayon::prelude::*;
     let (f, width) = (spec.features, padded(spec.features));
     let step = spec.cutoff / knots as f64;
-    let grid: Vec<Vec<f64>> = (0..=knots).map(|k| basis_at(spec, k as f64 * step, k == knots)).collect();
+    let grid: Vec<Vec<f64>> = (0..=knots)
+        .map(|k| basis_at(spec, k as f64 * step, k == knots))
+        .collect();
     let slope = basis_slope_at_zero(spec);
     let channels: Vec<Vec<f64>> = (0..3 * f)
         .into_par_iter()
@@ -147,7 +157,10 @@ pub(super) fn filter_table(layer: &Layer, spec: &Spec, knots: usize) -> Vec<f32>
             let bias = layer.filter.bias.get(c).copied().unwrap_or(0.0);
             let dot = |phi: &[f64]| phi.iter().zip(row).map(|(p, w)| p * w).sum::<f64>();
             // The last number of a grid point is the cutoff function, by which the bias is multiplied.
-            let values: Vec<f64> = grid.iter().map(|phi| dot(phi) + bias * phi[inputs]).collect();
+            let values: Vec<f64> = grid
+                .iter()
+                .map(|phi| dot(phi) + bias * phi[inputs])
+                .collect();
             interpolate(&values, dot(&slope) * step)
         })
         .collect();
@@ -164,7 +177,11 @@ pub(super) fn filter_table(layer: &Layer, spec: &Spec, knots: usize) -> Vec<f32>
 
 /// The basis times the cutoff function, and the cutoff function itself; `last` is the cutoff.
 fn basis_at(spec: &Spec, d: f64, last: bool) -> Vec<f64> {
-    let cut = if last { 0.0 } else { spec.cutoff_function(d)[0] };
+    let cut = if last {
+        0.0
+    } else {
+        spec.cutoff_function(d)[0]
+    };
     let value = |k| match &spec.basis {
         RadialBasis::Bessel { frequencies, scale } if d == 0.0 => scale * frequencies[k],
         basis => basis.evaluate(k, d)[0],
@@ -192,10 +209,20 @@ fn interpolate(values: &[f64], first: f64) -> Vec<f64> {
     let mut upper = vec![0.0; n];
     let mut c = vec![0.0; n + 2];
     for k in 0..n {
-        let lower = if k == 0 { 0.0 } else if k == n - 1 { 2.0 } else { 1.0 };
+        let lower = if k == 0 {
+            0.0
+        } else if k == n - 1 {
+            2.0
+        } else {
+            1.0
+        };
         let above = if k == 0 { 2.0 } else { 1.0 };
         let right = 6.0 * values[k] + if k == 0 { 2.0 * first } else { 0.0 };
-        let (before, done) = if k == 0 { (0.0, 0.0) } else { (upper[k - 1], c[k]) };
+        let (before, done) = if k == 0 {
+            (0.0, 0.0)
+        } else {
+            (upper[k - 1], c[k])
+        };
         let pivot = 4.0 - lower * before;
         upper[k] = above / pivot;
         c[k + 1] = (right - lower * done) / pivot;
@@ -216,9 +243,23 @@ mod tests {
     fn spline(c: &[f64], s: f64) -> [f64; 2] {
         let k = (s as usize).min(c.len() - 4);
         let (u, v) = (s - k as f64, 1.0 - (s - k as f64));
-        let b = [v.powi(3) / 6.0, (0.5 * u - 1.0) * u * u + 2.0 / 3.0, (0.5 * v - 1.0) * v * v + 2.0 / 3.0, u.powi(3) / 6.0];
-        let d = [-0.5 * v * v, (1.5 * u - 2.0) * u, -(1.5 * v - 2.0) * v, 0.5 * u * u];
-        [0, 1].map(|w| (0..4).map(|m| c[k + m] * if w == 0 { b[m] } else { d[m] }).sum())
+        let b = [
+            v.powi(3) / 6.0,
+            (0.5 * u - 1.0) * u * u + 2.0 / 3.0,
+            (0.5 * v - 1.0) * v * v + 2.0 / 3.0,
+            u.powi(3) / 6.0,
+        ];
+        let d = [
+            -0.5 * v * v,
+            (1.5 * u - 2.0) * u,
+            -(1.5 * v - 2.0) * v,
+            0.5 * u * u,
+        ];
+        [0, 1].map(|w| {
+            (0..4)
+                .map(|m| c[k + m] * if w == 0 { b[m] } else { d[m] })
+                .sum()
+        })
     }
 
     /// A Gaussian one width of the default basis wide, at the default number of intervals: the value is off
@@ -226,15 +267,28 @@ mod tests {
     #[test]
     fn splines_keep_to_their_error_bounds() {
         let (n, w) = (FEWEST_KNOTS, FEWEST_KNOTS as f64 / 19.0);
-        let f = |s: f64| (-0.5 * ((s - 5.0 * w) / w).powi(2)).exp() * 0.5 * (1.0 + (std::f64::consts::PI * s / n as f64).cos());
+        let f = |s: f64| {
+            (-0.5 * ((s - 5.0 * w) / w).powi(2)).exp()
+                * 0.5
+                * (1.0 + (std::f64::consts::PI * s / n as f64).cos())
+        };
         let slope = |s: f64| (f(s + 1e-4) - f(s - 1e-4)) / 2e-4;
-        let c = interpolate(&(0..=n).map(|k| f(k as f64)).collect::<Vec<_>>(), slope(0.0));
+        let c = interpolate(
+            &(0..=n).map(|k| f(k as f64)).collect::<Vec<_>>(),
+            slope(0.0),
+        );
         let bound = 3.0 / w.powi(4);
         for k in 0..10 * n {
             let s = 0.1 * k as f64 + 0.05;
             let [value, tangent] = spline(&c, s);
-            assert!((value - f(s)).abs() < 1.2 * 5.0 / 384.0 * bound, "value at {s}");
-            assert!((tangent - slope(s)).abs() < 1.2 / 24.0 * bound, "slope at {s}");
+            assert!(
+                (value - f(s)).abs() < 1.2 * 5.0 / 384.0 * bound,
+                "value at {s}"
+            );
+            assert!(
+                (tangent - slope(s)).abs() < 1.2 / 24.0 * bound,
+                "slope at {s}"
+            );
         }
     }
 }

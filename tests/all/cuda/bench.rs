@@ -35,8 +35,13 @@ fn water(atoms: usize) -> Scene {
     ];
     let mut positions = Vec::new();
     for k in 0..molecules {
-        let grid = Vec3::new((k / (m * m)) as f64, (k / m % m) as f64, (k % m) as f64) * (edge / m as f64);
-        let g = [0.819_172_513_396_164_5, 0.671_043_606_703_789_3, 0.549_700_477_901_970_3];
+        let grid =
+            Vec3::new((k / (m * m)) as f64, (k / m % m) as f64, (k % m) as f64) * (edge / m as f64);
+        let g = [
+            0.819_172_513_396_164_5,
+            0.671_043_606_703_789_3,
+            0.549_700_477_901_970_3,
+        ];
         let u = g.map(|g: f64| ((k + 1) as f64 * g).fract());
         let tau = std::f64::consts::TAU;
         let (a, b) = ((1.0 - u[0]).sqrt(), u[0].sqrt());
@@ -49,7 +54,9 @@ fn water(atoms: usize) -> Scene {
         positions.extend(body.iter().map(|r| grid + turn * r));
     }
     let count = positions.len();
-    let masses: Vec<f64> = (0..count).map(|i| if i % 3 == 0 { 15.999 } else { 1.008 }).collect();
+    let masses: Vec<f64> = (0..count)
+        .map(|i| if i % 3 == 0 { 15.999 } else { 1.008 })
+        .collect();
     let noise = Noise::new(1, 0);
     let velocities = (masses.iter().enumerate())
         .map(|(i, m)| noise.normal3(0, i as u32, Stream::Velocities) * (KT / m).sqrt())
@@ -82,7 +89,14 @@ fn ways() -> Vec<(String, Tuning)> {
         ("half tiles", false, true, 2),
         ("tiles", false, true, 1),
     ] {
-        for (staged, team) in [(false, 4), (false, 8), (true, 1), (true, 2), (true, 4), (true, 8)] {
+        for (staged, team) in [
+            (false, 4),
+            (false, 8),
+            (true, 1),
+            (true, 2),
+            (true, 4),
+            (true, 8),
+        ] {
             let tuning = Tuning {
                 fused: Some(fused),
                 team: Some(team),
@@ -113,25 +127,33 @@ fn steps_per_second() {
         Ok(path) => import::import(&std::fs::read(path).unwrap(), "model").unwrap(),
         Err(_) => random_model(128, 3, RadialBasis::gaussian(20, 5.0)),
     };
-    println!("atoms | way | energy and forces (ms) | NVE step (ms) | rebuilds per step | drift (meV/atom) | MiB | start (s)");
+    println!(
+        "atoms | way | energy and forces (ms) | NVE step (ms) | rebuilds per step | drift (meV/atom) | MiB | start (s)"
+    );
     for size in sizes.split(',').map(|s| s.parse::<usize>().unwrap()) {
         let scene = water(size);
         for (way, tuning) in ways() {
             let began = Instant::now();
-            let mut engine = scene.tuned(&spec, &weights, 1.0, tuning);
+            // Pairs in the skin cost little, a build costs as much as two steps of a small system.
+            let skin = if size < 500 { 2.0 } else { 1.0 };
+            let mut engine = scene.tuned(&spec, &weights, skin, tuning);
             let start = began.elapsed().as_secs_f64();
             let count = (2_000_000 / size).clamp(5, 300) as u32;
             let evaluation = engine.time_evaluation(count).unwrap();
             let program = nve(TIMESTEP);
             let steps = u64::from(count);
             engine.run(&program, 0..steps / 3 + 2).unwrap();
-            let before = (engine.snapshot(Fields::NONE).unwrap(), engine.statistics().rebuilds);
+            let before = (
+                engine.snapshot(Fields::NONE).unwrap(),
+                engine.statistics().rebuilds,
+            );
             let began = Instant::now();
             let first = before.0.step;
             let outcome = engine.run(&program, first..first + steps).unwrap();
             let step = began.elapsed().as_secs_f64() * 1e3 / (outcome.step - first) as f64;
             let after = engine.snapshot(Fields::NONE).unwrap();
-            let drift = (after.observables.total() - before.0.observables.total()) / scene.system.len() as f64;
+            let drift = (after.observables.total() - before.0.observables.total())
+                / scene.system.len() as f64;
             let rebuilds = (engine.statistics().rebuilds - before.1) as f64 / steps as f64;
             println!(
                 "{size} | {way} | {evaluation:.4} | {step:.4} | {rebuilds:.3} | {:.4} | {:.0} | {start:.2} | {:?}",

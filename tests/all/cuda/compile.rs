@@ -21,7 +21,9 @@ fn shape(features: usize, many: bool) -> Shape {
 
 #[test]
 fn kernels_compile_for_ampere_hopper_and_blackwell() {
-    for (features, many, fused) in [(128, true, false), (128, false, false), (128, false, true), (256, false, true)] {
+    // Fused stages need the clusters of Hopper.
+    let kinds = [(128, true, false), (32, false, false), (128, false, true)];
+    for (features, many, fused) in kinds {
         for capability in [80, 90, 100] {
             if fused && capability < 90 {
                 continue;
@@ -33,6 +35,7 @@ fn kernels_compile_for_ampere_hopper_and_blackwell() {
             match shape.compile(capability) {
                 Ok((parts, _)) => assert!(parts.iter().all(|p| p.starts_with(b"\x7fELF"))),
                 Err(error) if error.to_string().contains("no CUDA compiler library") => {
+                    assert!(std::env::var_os("MDRUN_REQUIRE_GPU").is_none(), "{error}");
                     eprintln!("skipped: {error}");
                     return;
                 }
@@ -47,7 +50,10 @@ fn kernels_compile_for_ampere_hopper_and_blackwell() {
 fn a_missing_gpu_is_explained() {
     if let Err(error) = mdrun::engine::cuda::devices() {
         let text = error.to_string();
-        assert!(text.contains("libcuda") && text.contains("libnvrtc"), "{text}");
+        assert!(
+            text.contains("libcuda") && text.contains("libnvrtc"),
+            "{text}"
+        );
         assert_eq!(error.exit_code(), 2);
     } else {
         eprintln!("skipped: there is a GPU");

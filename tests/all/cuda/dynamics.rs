@@ -23,7 +23,13 @@ fn scene() -> Scene {
 }
 
 /// A program, operator by operator, on forces in f64.
-fn by_hand(scene: &Scene, spec: &Spec, weights: &Weights, program: &Integrator, steps: u64) -> (Vec<Vec3>, Vec<Vec3>, f64) {
+fn by_hand(
+    scene: &Scene,
+    spec: &Spec,
+    weights: &Weights,
+    program: &Integrator,
+    steps: u64,
+) -> (Vec<Vec3>, Vec<Vec3>, f64) {
     let (masses, noise) = (&scene.system.masses, Noise::new(7, 0));
     let forces = |r: &[Vec3]| {
         let pairs = brute::pairs(&scene.cell, r, spec.cutoff);
@@ -73,7 +79,10 @@ fn programs_are_those_written_out() {
     let programs = [
         ("velocity Verlet", nve(0.05)),
         ("BAOAB", langevin(0.05, 0.025, 0.2)),
-        ("BAOAB without drift", langevin(0.05, 0.025, 0.2).remove_drift(3)),
+        (
+            "BAOAB without drift",
+            langevin(0.05, 0.025, 0.2).remove_drift(3),
+        ),
     ];
     for (name, program) in programs {
         let (r, v, heat) = by_hand(&scene, &spec, &weights, &program, STEPS);
@@ -81,11 +90,19 @@ fn programs_are_those_written_out() {
         let outcome = engine.run(&program, 0..STEPS).unwrap();
         assert_eq!((outcome.flags, outcome.step), (Flags::OK, STEPS), "{name}");
         let found = engine.snapshot(Fields::ALL).unwrap();
-        let worst = |a: &[Vec3], b: &[Vec3]| a.iter().zip(b).map(|(a, b)| (a - b).norm()).fold(0.0, f64::max);
+        let worst = |a: &[Vec3], b: &[Vec3]| {
+            a.iter()
+                .zip(b)
+                .map(|(a, b)| (a - b).norm())
+                .fold(0.0, f64::max)
+        };
         let (dr, dv) = (worst(&found.positions, &r), worst(&found.velocities, &v));
         println!("{name}: positions off by {dr:.1e}, velocities by {dv:.1e}");
         assert!(dr < POSITION && dv < VELOCITY, "{name}: {dr:e} {dv:e}");
-        assert!((found.observables.heat - heat).abs() < 1e-4, "{name}: heat {heat}");
+        assert!(
+            (found.observables.heat - heat).abs() < 1e-4,
+            "{name}: heat {heat}"
+        );
         assert_eq!(found.step, STEPS);
         assert!((found.time - 0.05 * STEPS as f64).abs() < 1e-12);
     }
@@ -94,7 +111,9 @@ fn programs_are_those_written_out() {
 fn bits(s: &Snapshot) -> Vec<u64> {
     let o = &s.observables;
     let arrays = s.positions.iter().chain(&s.velocities).chain(&s.forces);
-    let scalars = [o.potential, o.kinetic, o.heat].into_iter().chain(o.momentum.iter().copied());
+    let scalars = [o.potential, o.kinetic, o.heat]
+        .into_iter()
+        .chain(o.momentum.iter().copied());
     (arrays.flat_map(|v| [v.x, v.y, v.z]))
         .chain(scalars)
         .chain(o.strain_derivative.iter().copied())
@@ -134,7 +153,11 @@ fn bits_do_not_depend_on_how_it_is_run() {
         let whole = run(&mut first, &program, &[150]);
         assert!(first.statistics().rebuilds > 3, "atoms leave a thin skin");
         assert_eq!(whole, run(&mut engine(0.3), &program, &[150]), "run to run");
-        assert_eq!(whole, run(&mut engine(0.3), &program, &[1, 2, 30, 31, 77, 150]), "blocks");
+        assert_eq!(
+            whole,
+            run(&mut engine(0.3), &program, &[1, 2, 30, 31, 77, 150]),
+            "blocks"
+        );
         assert_eq!(whole, run(&mut engine(1.1), &program, &[40, 150]), "skin");
         let mut again = engine(0.5);
         run(&mut again, &program, &[60]);
@@ -143,7 +166,11 @@ fn bits_do_not_depend_on_how_it_is_run() {
         again.rollback();
         again.rebuild().unwrap();
         again.run(&program, 60..150).unwrap();
-        assert_eq!(whole, bits(&again.snapshot(Fields::ALL).unwrap()), "rollback");
+        assert_eq!(
+            whole,
+            bits(&again.snapshot(Fields::ALL).unwrap()),
+            "rollback"
+        );
     }
 }
 

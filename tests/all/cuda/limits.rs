@@ -37,11 +37,17 @@ fn a_contact_is_found_in_its_step() {
     let outcome = engine.run(&nve(0.1), 0..100).unwrap();
     assert_eq!((outcome.flags, outcome.step), (Flags::LIMIT, 26));
     let breach = outcome.breach.unwrap();
-    assert_eq!((breach.step, breach.what, breach.atoms), (26, Watched::Contact, vec![0, 1]));
+    assert_eq!(
+        (breach.step, breach.what, breach.atoms),
+        (26, Watched::Contact, vec![0, 1])
+    );
     assert!((breach.value - 2.48).abs() < 1e-6, "{}", breach.value);
     let state = engine.snapshot(Fields::ALL).unwrap();
     assert_eq!(state.step, 26);
-    assert!((state.positions[0].x - 0.26).abs() < 1e-6, "the block ends with that step");
+    assert!(
+        (state.positions[0].x - 0.26).abs() < 1e-6,
+        "the block ends with that step"
+    );
 }
 
 #[test]

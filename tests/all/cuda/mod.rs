@@ -16,11 +16,13 @@ use mdrun::engine::Start;
 use mdrun::engine::cuda::{CudaEngine, Tuning, devices};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
-/// Whether there is a GPU; prints the reason where a test is skipped for want of one.
+/// Whether there is a GPU; prints the reason where a test is skipped for want of one, and fails where
+/// MDRUN_REQUIRE_GPU says that there is to be one.
 fn gpu() -> bool {
     match devices() {
         Ok(_) => true,
         Err(reason) => {
+            assert!(std::env::var_os("MDRUN_REQUIRE_GPU").is_none(), "{reason}");
             eprintln!("skipped: {reason}");
             false
         }
@@ -96,9 +98,16 @@ fn random_scene(count: usize, vectors: Mat3, periodic: [bool; 3], seed: u32) -> 
         }
     }
     assert_eq!(positions.len(), count, "the cell has room for all atoms");
-    let species: Vec<u8> = (0..count).map(|_| ELEMENTS[(uniform.next() * 4.0) as usize]).collect();
-    let masses = species.iter().map(|&z| f64::from(z) * 2.0 - f64::from(z == 1)).collect();
-    let velocities = (0..count).map(|_| (uniform.vector() - Vec3::repeat(0.5)) * 0.02).collect();
+    let species: Vec<u8> = (0..count)
+        .map(|_| ELEMENTS[(uniform.next() * 4.0) as usize])
+        .collect();
+    let masses = species
+        .iter()
+        .map(|&z| f64::from(z) * 2.0 - f64::from(z == 1))
+        .collect();
+    let velocities = (0..count)
+        .map(|_| (uniform.vector() - Vec3::repeat(0.5)) * 0.02)
+        .collect();
     Scene {
         system: System { species, masses },
         cell,

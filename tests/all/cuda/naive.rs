@@ -50,19 +50,35 @@ fn net(layers: &[Linear; 2], x: &[f64]) -> [Row; 2] {
 }
 
 fn net_back(layers: &[Linear; 2], hidden: &[f64], g: &[f64]) -> Row {
-    let inner: Row = (back(&layers[1], g).iter().zip(hidden)).map(|(g, h)| g * silu_slope(h)).collect();
+    let inner: Row = (back(&layers[1], g).iter().zip(hidden))
+        .map(|(g, h)| g * silu_slope(h))
+        .collect();
     back(&layers[0], &inner)
 }
 
 /// A filter and its derivative at a distance.
 fn filter(l: &Linear, spec: &Spec, d: f64) -> [Row; 2] {
-    let phi: Vec<[f64; 2]> = (0..spec.basis.len()).map(|k| spec.basis.evaluate(k, d)).collect();
+    let phi: Vec<[f64; 2]> = (0..spec.basis.len())
+        .map(|k| spec.basis.evaluate(k, d))
+        .collect();
     let [cut, cut_slope] = spec.cutoff_function(d);
-    let column = |n: usize| linear(&Linear { bias: Vec::new(), ..l.clone() }, &phi.iter().map(|p| p[n]).collect::<Row>());
+    let column = |n: usize| {
+        linear(
+            &Linear {
+                bias: Vec::new(),
+                ..l.clone()
+            },
+            &phi.iter().map(|p| p[n]).collect::<Row>(),
+        )
+    };
     let (value, slope) = (column(0), column(1));
     let biased: Row = value.iter().zip(&l.bias).map(|(v, b)| v + b).collect();
     let w = biased.iter().map(|v| v * cut).collect();
-    let dw = biased.iter().zip(&slope).map(|(v, s)| v * cut_slope + s * cut).collect();
+    let dw = biased
+        .iter()
+        .zip(&slope)
+        .map(|(v, s)| v * cut_slope + s * cut)
+        .collect();
     [w, dw]
 }
 
@@ -85,9 +101,20 @@ pub fn evaluate(spec: &Spec, weights: &Weights, species: &[u8], pairs: &Pairs) -
         .collect();
     let mut mu: Vec<Vectors> = vec![[0; 3].map(|_| vec![0.0; f]); n];
     let filters: Vec<Vec<[Row; 2]>> = (weights.layers.iter())
-        .map(|l| pairs.distances.iter().map(|&d| filter(&l.filter, spec, d)).collect())
+        .map(|l| {
+            pairs
+                .distances
+                .iter()
+                .map(|&d| filter(&l.filter, spec, d))
+                .collect()
+        })
         .collect();
-    let unit: Vec<Vec3> = pairs.vectors.iter().zip(&pairs.distances).map(|(r, d)| r / *d).collect();
+    let unit: Vec<Vec3> = pairs
+        .vectors
+        .iter()
+        .zip(&pairs.distances)
+        .map(|(r, d)| r / *d)
+        .collect();
     let mut kept = Vec::new();
     for (l, layer) in weights.layers.iter().enumerate() {
         let context: Vec<[Row; 2]> = q.iter().map(|q| net(&layer.context, q)).collect();
@@ -98,11 +125,15 @@ pub fn evaluate(spec: &Spec, weights: &Weights, species: &[u8], pairs: &Pairs) -
             for c in 0..f {
                 q[i][c] += w[c] * x[c];
                 for a in 0..3 {
-                    mu[i][a][c] += w[f + c] * x[f + c] * unit[p][a] + w[2 * f + c] * x[2 * f + c] * entering[j][a][c];
+                    mu[i][a][c] += w[f + c] * x[f + c] * unit[p][a]
+                        + w[2 * f + c] * x[2 * f + c] * entering[j][a][c];
                 }
             }
         }
-        let mixed: Vec<Vectors> = mu.iter().map(|m| [0, 1, 2].map(|a| linear(&layer.mix, &m[a]))).collect();
+        let mixed: Vec<Vectors> = mu
+            .iter()
+            .map(|m| [0, 1, 2].map(|a| linear(&layer.mix, &m[a])))
+            .collect();
         let mut keep = Kept {
             hidden: context.iter().map(|c| c[0].clone()).collect(),
             x: context.into_iter().map(|[_, x]| x).collect(),
@@ -162,7 +193,11 @@ fn readout(layers: &[Linear], q: &[f64]) -> (f64, Row) {
     let mut g = vec![1.0];
     for (k, layer) in layers.iter().enumerate().rev() {
         if k + 1 < layers.len() {
-            g = g.iter().zip(&hidden[k]).map(|(g, h)| g * silu_slope(h)).collect();
+            g = g
+                .iter()
+                .zip(&hidden[k])
+                .map(|(g, h)| g * silu_slope(h))
+                .collect();
         }
         g = back(layer, &g);
     }
@@ -220,7 +255,9 @@ fn backward(
                 gx[j][c] += w[c] * gq[i][c];
                 gx[j][f + c] += w[f + c] * along;
                 gx[j][2 * f + c] += w[2 * f + c] * inner;
-                radial += dw[c] * x[c] * gq[i][c] + dw[f + c] * x[f + c] * along + dw[2 * f + c] * x[2 * f + c] * inner;
+                radial += dw[c] * x[c] * gq[i][c]
+                    + dw[f + c] * x[f + c] * along
+                    + dw[2 * f + c] * x[2 * f + c] * inner;
                 t += g * (w[f + c] * x[f + c]);
                 for a in 0..3 {
                     gmu[j][a][c] += w[2 * f + c] * x[2 * f + c] * g[a];
@@ -248,9 +285,20 @@ fn gradient_is_that_of_the_energy() {
     let scene = super::random_scene(7, vectors, [true, true, true], 3);
     let species = &scene.system.species;
     let energy = |cell: &mdrun::core::Cell, r: &[Vec3]| {
-        evaluate(&spec, &weights, species, &brute::pairs(cell, r, spec.cutoff)).energy
+        evaluate(
+            &spec,
+            &weights,
+            species,
+            &brute::pairs(cell, r, spec.cutoff),
+        )
+        .energy
     };
-    let exact = evaluate(&spec, &weights, species, &brute::pairs(&scene.cell, &scene.positions, spec.cutoff));
+    let exact = evaluate(
+        &spec,
+        &weights,
+        species,
+        &brute::pairs(&scene.cell, &scene.positions, spec.cutoff),
+    );
     for a in 0..3 {
         let moved = |h: f64| {
             let mut r = scene.positions.clone();
@@ -258,16 +306,26 @@ fn gradient_is_that_of_the_energy() {
             energy(&scene.cell, &r)
         };
         let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-        assert!((slope + exact.forces[2][a]).abs() < TOLERANCE * (1.0 + slope.abs()), "force {a}");
+        assert!(
+            (slope + exact.forces[2][a]).abs() < TOLERANCE * (1.0 + slope.abs()),
+            "force {a}"
+        );
         let strained = |h: f64| {
             let mut strain = Mat3::identity();
             strain[(a, 1)] += h;
-            let r: Vec<Vec3> = scene.positions.iter().map(|r| strain.transpose() * r).collect();
+            let r: Vec<Vec3> = scene
+                .positions
+                .iter()
+                .map(|r| strain.transpose() * r)
+                .collect();
             let cell = mdrun::core::Cell::new(scene.cell.vectors() * strain, [true; 3]).unwrap();
             energy(&cell, &r)
         };
         let slope = (strained(STEP) - strained(-STEP)) / (2.0 * STEP);
         let found = exact.strain_derivative[(a, 1)];
-        assert!((slope - found).abs() < TOLERANCE * (1.0 + slope.abs()), "strain {a}: {slope} {found}");
+        assert!(
+            (slope - found).abs() < TOLERANCE * (1.0 + slope.abs()),
+            "strain {a}: {slope} {found}"
+        );
     }
 }
