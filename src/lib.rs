@@ -10,7 +10,8 @@
 //! # Invariants
 //!
 //! * Architecture invariant: `core`, `integrate`, `engine`, `potential` and `neighbors` never import
-//!   `std::fs`, serde, chemfiles or `config`; files are read by `config` and written by `report`.
+//!   `std::fs`, serde, chemfiles or `config`; files are read by `config` and written by `report`. One
+//!   exception: `engine::cuda::cache` keeps compiled kernels in the user's cache folder.
 //! * Architecture invariant: inside, quantities are in eV, angstrom and u, temperatures are kT in eV,
 //!   and time is in angstrom sqrt(u / eV) (10.18 fs). Only `config`, `report`, `assemble` and `cli`
 //!   import `units`.

@@ -68,6 +68,11 @@ impl Noise {
         }
     }
 
+    /// Seed and replica, for devices that draw the same noise themselves.
+    pub fn key(&self) -> [u32; 2] {
+        self.key
+    }
+
     /// Three independent standard normal numbers for one atom at one step (Box and Muller 1958).
     pub fn normal3(&self, step: u64, atom: u32, stream: Stream) -> Vec3 {
         let bits = philox(

@@ -3,6 +3,8 @@
 mod bench;
 mod cli;
 mod config;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod fused;
 mod neighbors;
 mod parity;

@@ -1,0 +1,244 @@
+//! The card: finding it, what it is, memory on it, and what to say where there is none.
+
+use std::sync::Arc;
+
+use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
+use cudarc::nvrtc;
+
+use crate::{Error, Result};
+
+/// Oldest CUDA driver interface that graphs with programmatic launches need.
+const OLDEST_DRIVER: i32 = 12_000;
+/// Programmatic launches inside captured graphs, from this driver interface on.
+const GRAPH_OVERLAP_DRIVER: i32 = 12_030;
+
+/// Turns a failure of the driver into an error that says what was tried.
+pub(super) fn failed(what: &'static str) -> impl Fn(DriverError) -> Error {
+    move |error| Error::run(format!("CUDA: {what} failed: {error:?}"))
+}
+
+/// What was looked for where no GPU can be used.
+fn absent(reason: &str) -> Error {
+    Error::input(format!(
+        "no CUDA device: {reason}. Looked for the driver library (libcuda.so, libcuda.so.1), a driver \
+         for CUDA {}.{} or newer, and the compiler library (libnvrtc.so.13, libnvrtc.so.12 or \
+         libnvrtc.so on the library path; the Python package nvidia-cuda-nvrtc brings one). \
+         Use device = \"cpu\" to run without",
+        OLDEST_DRIVER / 1000,
+        OLDEST_DRIVER % 1000 / 10
+    ))
+}
+
+/// Number of CUDA devices that can be used; an input error that says why where there is none.
+///
+/// # Errors
+/// There is no driver, it is too old, or no compiler library.
+pub fn devices() -> Result<usize> {
+    // SAFETY: both look a library up by name and load it if it is there.
+    let (driver, compiler) = unsafe { (sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
+    if !driver {
+        return Err(absent("there is no driver library"));
+    }
+    result::init().map_err(|e| absent(&format!("the driver does not start ({e:?})")))?;
+    let version = driver_version()?;
+    if version < OLDEST_DRIVER {
+        return Err(absent(&format!(
+            "the driver is for CUDA {}.{}",
+            version / 1000,
+            version % 1000 / 10
+        )));
+    }
+    let count = result::device::get_count()
+        .map_err(|e| absent(&format!("the driver lists no devices ({e:?})")))?;
+    if count <= 0 {
+        return Err(absent("the driver lists no devices"));
+    }
+    if !compiler {
+        return Err(absent("there is a GPU but no compiler library"));
+    }
+    Ok(count as usize)
+}
+
+fn driver_version() -> Result<i32> {
+    let mut version = 0;
+    // SAFETY: writes one integer.
+    unsafe { sys::cuDriverGetVersion(&mut version) }
+        .result()
+        .map_err(failed("asking for the driver's version"))?;
+    Ok(version)
+}
+
+/// One card, with the stream that all work goes through.
+pub(super) struct Device {
+    pub stream: Arc<CudaStream>,
+    /// Name, as the driver has it.
+    pub name: String,
+    /// Compute capability, 90 for 9.0.
+    pub capability: u32,
+    /// Multiprocessors.
+    pub processors: u32,
+    /// Most shared memory of one block (bytes).
+    pub shared: u32,
+    /// Whether a kernel's prologue may run while the one before it ends.
+    pub overlap: bool,
+}
+
+impl Device {
+    /// Opens device `index`.
+    ///
+    /// # Errors
+    /// There is none, or none of this index.
+    pub fn open(index: usize) -> Result<Self> {
+        use sys::CUdevice_attribute as A;
+        let count = devices()?;
+        if index >= count {
+            return Err(Error::input(format!(
+                "there is no CUDA device {index}: the driver lists {count}, counted from 0"
+            )));
+        }
+        let context = CudaContext::new(index).map_err(failed("opening the device"))?;
+        let attribute = |a| {
+            context
+                .attribute(a)
+                .map_err(failed("asking for an attribute"))
+        };
+        let (major, minor) = context
+            .compute_capability()
+            .map_err(failed("asking for the compute capability"))?;
+        let capability = (10 * major + minor) as u32;
+        if capability < 80 {
+            return Err(Error::input(format!(
+                "CUDA device {index} has compute capability {major}.{minor}; the kernels need 8.0 or newer"
+            )));
+        }
+        let stream = context.new_stream().map_err(failed("making a stream"))?;
+        Ok(Self {
+            name: context.name().map_err(failed("asking for the name"))?,
+            capability,
+            processors: attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
+            shared: attribute(A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
+            overlap: capability >= 90 && driver_version()? >= GRAPH_OVERLAP_DRIVER,
+            stream,
+        })
+    }
+
+    /// Makes the device that of the calling thread.
+    pub fn bind(&self) -> Result<()> {
+        let context = self.stream.context();
+        context
+            .bind_to_thread()
+            .map_err(failed("choosing the device"))
+    }
+
+    /// Waits until all work is done.
+    pub fn wait(&self) -> Result<()> {
+        self.stream.synchronize().map_err(failed("a kernel"))
+    }
+
+    /// Memory of at least one byte, set to zero.
+    pub fn zeros(&self, bytes: usize) -> Result<Memory> {
+        self.bind()?;
+        let bytes = bytes.max(16);
+        // SAFETY: the pointer is freed by `Memory` alone.
+        let start = unsafe { result::malloc_sync(bytes) }.map_err(|error| {
+            Error::run(format!(
+                "{} has no room for {:.1} MiB more ({error:?}): use a smaller system or a larger card",
+                self.name,
+                bytes as f64 / f64::from(1 << 20)
+            ))
+        })?;
+        let memory = Memory {
+            start,
+            bytes,
+            stream: self.stream.clone(),
+        };
+        memory.clear()?;
+        Ok(memory)
+    }
+
+    /// Memory that holds a copy of `values`.
+    pub fn copy_of<T: Copy>(&self, values: &[T]) -> Result<Memory> {
+        let memory = self.zeros(size_of_val(values))?;
+        memory.write(values)?;
+        Ok(memory)
+    }
+}
+
+/// A piece of the card's memory.
+pub(super) struct Memory {
+    start: sys::CUdeviceptr,
+    bytes: usize,
+    stream: Arc<CudaStream>,
+}
+
+impl Memory {
+    /// Its address on the card.
+    pub fn address(&self) -> u64 {
+        self.start
+    }
+
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Sets all of it to zero, in the stream's order.
+    pub fn clear(&self) -> Result<()> {
+        // SAFETY: the range is this allocation.
+        unsafe { result::memset_d8_async(self.start, 0, self.bytes, self.stream.cu_stream()) }
+            .map_err(failed("clearing memory"))
+    }
+
+    /// Copies `values` to its start and waits for the copy.
+    pub fn write<T: Copy>(&self, values: &[T]) -> Result<()> {
+        write_at(&self.stream, self.start, self.bytes, values)
+    }
+
+    /// Fills `values` from its start, after all work in the stream.
+    pub fn read<T: Copy>(&self, values: &mut [T]) -> Result<()> {
+        assert!(size_of_val(values) <= self.bytes, "reads stay inside");
+        // SAFETY: the assertion above.
+        unsafe { read_at(&self.stream, self.start, values) }
+    }
+}
+
+/// Copies `values` to an address, within `room` bytes, and waits for the copy.
+pub(super) fn write_at<T: Copy>(
+    stream: &CudaStream,
+    to: u64,
+    room: usize,
+    values: &[T],
+) -> Result<()> {
+    assert!(size_of_val(values) <= room, "writes stay inside");
+    // SAFETY: source and destination are as long as the copy.
+    unsafe { result::memcpy_htod_async(to, values, stream.cu_stream()) }
+        .map_err(failed("copying to the device"))?;
+    stream
+        .synchronize()
+        .map_err(failed("copying to the device"))
+}
+
+/// Fills `values` from an address, after all work in the stream.
+///
+/// # Safety
+/// That many values lie at the address.
+pub(super) unsafe fn read_at<T: Copy>(
+    stream: &CudaStream,
+    from: u64,
+    values: &mut [T],
+) -> Result<()> {
+    // SAFETY: as the caller says; any bits are a `T` (numbers only).
+    unsafe { result::memcpy_dtoh_async(values, from, stream.cu_stream()) }
+        .map_err(failed("copying from the device"))?;
+    stream.synchronize().map_err(failed("a kernel"))
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // A failure to free has no one left to tell; the context reports it to the next call.
+        let freed = (self.stream.context().bind_to_thread())
+            // SAFETY: allocated by `Device::zeros`, freed here only.
+            .and_then(|()| unsafe { result::free_sync(self.start) });
+        self.stream.context().record_err(freed);
+    }
+}

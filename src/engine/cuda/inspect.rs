@@ -1,0 +1,71 @@
+//! What is wrong with a state that the device has flagged, in full: a look at everything, since it is rare.
+
+use super::CudaEngine;
+use crate::Result;
+use crate::core::Vec3;
+use crate::engine::{Breach, Watched};
+
+/// A value and the atoms at fault.
+type Finding = (f64, Vec<usize>);
+
+impl CudaEngine {
+    /// The breach of the state after `step` steps: a number that is not finite, or else the first broken limit of
+    /// force, contact and kinetic energy.
+    pub(super) fn inspect(&mut self, step: u64, not_finite: bool) -> Result<Breach> {
+        let breach = |what, (value, atoms)| Breach {
+            step,
+            what,
+            value,
+            atoms,
+        };
+        if not_finite {
+            for which in [0, 2, 1] {
+                if let Some(found) = not_numbers(&self.array(which)?) {
+                    return Ok(breach(Watched::Finite, found));
+                }
+            }
+            let energy = self.observe()?[0];
+            return Ok(breach(Watched::Finite, (energy, Vec::new())));
+        }
+        if let Some(limit) = self.limits.force {
+            let forces = self.array(2)?;
+            let norms = forces.iter().map(|f| f.norm()).enumerate();
+            let most = norms.max_by(|a, b| a.1.total_cmp(&b.1));
+            if let Some((atom, force)) = most.filter(|m| m.1 > limit) {
+                return Ok(breach(Watched::Force, (force, vec![atom])));
+            }
+        }
+        if let Some(limit) = self.limits.contact
+            && let Some(found) = self.closest()?.filter(|c| c.0 < limit)
+        {
+            return Ok(breach(Watched::Contact, found));
+        }
+        let kinetic = self.observe()?[1];
+        Ok(breach(Watched::Kinetic, (kinetic, Vec::new())))
+    }
+
+    /// The smallest distance among the pairs, and its two atoms in ascending order.
+    fn closest(&self) -> Result<Option<Finding>> {
+        let list = self.buffers.read_pairs(&self.device)?;
+        let positions = self.array(0)?;
+        let distance = |&(i, j, image): &(usize, usize, [i32; 3])| {
+            let vector = positions[j] - positions[i] + self.cell.shift(image);
+            (vector.norm(), i, j)
+        };
+        let found = list.iter().filter(|pair| pair.0 <= pair.1).map(distance);
+        let least = found.min_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        Ok(least.map(|(d, i, j)| (d, vec![i, j])))
+    }
+}
+
+/// Atoms with a component that is not finite, and the first such component.
+fn not_numbers(vectors: &[Vec3]) -> Option<Finding> {
+    let bad = |v: &Vec3| v.iter().copied().find(|x| !x.is_finite());
+    let all = vectors
+        .iter()
+        .enumerate()
+        .filter_map(|(i, v)| Some((i, bad(v)?)));
+    let found: Vec<(usize, f64)> = all.take(Breach::MOST_ATOMS).collect();
+    let value = found.first()?.1;
+    Some((value, found.into_iter().map(|(i, _)| i).collect()))
+}

@@ -1,0 +1,348 @@
+// Messages between neighbours, forward and backward, and what they say about the forces.
+//
+// A team of warps (one, or with few atoms more) works on one atom and a slice of 32 channels: groups of eight lanes
+// take the pairs of the atom's row in turn, a lane has four channels. Sums are gathers in an order that the row alone
+// fixes, so that the result depends on nothing but the positions.
+//
+// The filters w_k(d), k = 0, 1, 2, cut off and zero beyond, are cubic B-splines of the distance on KNOTS
+// intervals: twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
+// coefficients of a slice are kept in shared memory, and each block takes a stretch of neighbouring atoms.
+
+constexpr int GROUPS = 4 * TEAM;                      // TEAM: warps of one atom
+constexpr int COEFFICIENTS = 3 * SLICE;               // of one knot of a slice
+constexpr int TABLE = (KNOTS + 3) * COEFFICIENTS;     // floats of one slice
+
+// Where on the spline a distance lies: the first of four coefficients, their weights and slopes.
+struct Spline {
+    const float *at;
+    float b[4], d[4];
+
+    __device__ Spline(const float *table, float distance, bool inside) {
+        const float inverse_h = P.knots_per_length;
+        const float s = distance * inverse_h;
+        const int k = min(int(s), KNOTS - 1);
+        const float u = s - float(k), v = 1.0f - u;
+        const float on = inside ? 1.0f : 0.0f, slope = inside ? inverse_h : 0.0f;
+        at = table + k * COEFFICIENTS;
+        b[0] = on * (v * v * v * (1.0f / 6.0f));
+        b[1] = on * ((0.5f * u - 1.0f) * u * u + 2.0f / 3.0f);
+        b[2] = on * ((0.5f * v - 1.0f) * v * v + 2.0f / 3.0f);
+        b[3] = on * (u * u * u * (1.0f / 6.0f));
+        d[0] = slope * (-0.5f * v * v);
+        d[1] = slope * ((1.5f * u - 2.0f) * u);
+        d[2] = slope * (-(1.5f * v - 2.0f) * v);
+        d[3] = slope * (0.5f * u * u);
+    }
+
+    __device__ float4 value(int filter) const {
+        float4 sum = make_float4(0, 0, 0, 0);
+#pragma unroll
+        for (int m = 0; m < 4; ++m) {
+            const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
+            sum.x = fmaf(b[m], c.x, sum.x);
+            sum.y = fmaf(b[m], c.y, sum.y);
+            sum.z = fmaf(b[m], c.z, sum.z);
+            sum.w = fmaf(b[m], c.w, sum.w);
+        }
+        return sum;
+    }
+
+    __device__ void both(int filter, float4 &w, float4 &slope) const {
+        w = slope = make_float4(0, 0, 0, 0);
+#pragma unroll
+        for (int m = 0; m < 4; ++m) {
+            const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
+            w.x = fmaf(b[m], c.x, w.x);
+            w.y = fmaf(b[m], c.y, w.y);
+            w.z = fmaf(b[m], c.z, w.z);
+            w.w = fmaf(b[m], c.w, w.w);
+            slope.x = fmaf(d[m], c.x, slope.x);
+            slope.y = fmaf(d[m], c.y, slope.y);
+            slope.z = fmaf(d[m], c.z, slope.z);
+            slope.w = fmaf(d[m], c.w, slope.w);
+        }
+    }
+};
+
+__device__ __forceinline__ float4 fma4(float4 a, float4 b, float4 c) {
+    return make_float4(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y), fmaf(a.z, b.z, c.z), fmaf(a.w, b.w, c.w));
+}
+__device__ __forceinline__ float4 fma4(float a, float4 b, float4 c) {
+    return make_float4(fmaf(a, b.x, c.x), fmaf(a, b.y, c.y), fmaf(a, b.z, c.z), fmaf(a, b.w, c.w));
+}
+__device__ __forceinline__ float4 scale4(float a, float4 b) { return make_float4(a * b.x, a * b.y, a * b.z, a * b.w); }
+__device__ __forceinline__ float sum4(float4 a) { return (a.x + a.y) + (a.z + a.w); }
+
+__device__ __forceinline__ void team_barrier() {
+    asm volatile("bar.sync %0, %1;" ::"r"(1 + int(threadIdx.x) / WARP / TEAM), "n"(TEAM * WARP) : "memory");
+}
+
+// Sums over the groups of a team, in a fixed tree. With several warps the first of them gets the result.
+template <int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
+    const int lane = lane_id();
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+#pragma unroll
+        for (int d = 8; d < 32; d *= 2) {
+            v[k].x += __shfl_xor_sync(FULL, v[k].x, d);
+            v[k].y += __shfl_xor_sync(FULL, v[k].y, d);
+            v[k].z += __shfl_xor_sync(FULL, v[k].z, d);
+            v[k].w += __shfl_xor_sync(FULL, v[k].w, d);
+        }
+    }
+    if (TEAM == 1) return;
+    // Warps of a block: 24 that sum four vectors forward, 16 that sum six backward; without staging one team.
+    __shared__ float4 part[STAGED ? 96 / N : TEAM][N][8];
+    const int warp = threadIdx.x / WARP, first = warp / TEAM * TEAM;
+    team_barrier(); // the first warp has read what is about to be written over
+    if (lane < 8) {
+#pragma unroll
+        for (int k = 0; k < N; ++k) part[warp][k][lane] = v[k];
+    }
+    team_barrier();
+    if (warp != first) return;
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+        v[k] = part[first][k][lane % 8];
+#pragma unroll
+        for (int w = 1; w < TEAM; ++w) v[k] = v[k] + part[first + w][k][lane % 8];
+    }
+}
+
+// The table of this block's slice, in shared memory where it is staged.
+template <bool STAGE> __device__ __forceinline__ const float *filters(int l, int slice) {
+    const float *table = P.layer[l].table + size_t(slice) * TABLE;
+    if (!STAGE) return table;
+    extern __shared__ float4 shared_table[];
+    for (int k = threadIdx.x; k < TABLE / 4; k += blockDim.x) shared_table[k] = ld4(table + 4 * k);
+    __syncthreads();
+    return reinterpret_cast<const float *>(shared_table);
+}
+
+// The slice of this block, its atoms, and which of the team's groups a thread belongs to.
+struct Share {
+    int slice, first, end, step, group;
+    __device__ Share() {
+        slice = blockIdx.x % SLICES;
+        const int chunk = blockIdx.x / SLICES, chunks = gridDim.x / SLICES, warp = threadIdx.x / WARP;
+        step = blockDim.x / WARP / TEAM;
+        first = int(i64(P.atoms) * chunk / chunks) + warp / TEAM;
+        end = int(i64(P.atoms) * (chunk + 1) / chunks);
+        group = warp % TEAM * 4 + lane_id() / 8;
+    }
+    // Whether this warp writes the team's results.
+    __device__ bool writes() const { return group < 4; }
+};
+
+// A pair of a row, fetched one turn ahead of its use; past the end of the row the last one again.
+struct Ahead {
+    float4 geometry;
+    uint2 pair;
+    __device__ void fetch(u32 start, u32 at, u32 count) {
+        const u32 p = start + min(at, count - 1);
+        geometry = P.geometry[p];
+        pair = P.pair[p];
+    }
+};
+
+// The row of an atom: its pairs within the cutoff, and the group's first of them.
+struct Row {
+    u32 start, count;
+    Ahead ahead;
+    __device__ void fetch(const Share &share, int i) {
+        count = 0;
+        if (i >= share.end) return;
+        start = P.rows[i];
+        count = P.active[i];
+        if (count > 0) ahead.fetch(start, share.group, count);
+    }
+};
+
+// q1 = q + sum_j w0 x0 ; mu1 = mu + sum_j (w1 x1) u + (w2 x2) mu_j. In the first layer mu = 0, and q and x depend
+// on the species alone.
+template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l) {
+    const Share share;
+    const float *table = filters<STAGE>(l, share.slice);
+    Row row;
+    if (!FIRST) row.fetch(share, share.first);
+    follow();
+    if (FIRST) row.fetch(share, share.first);
+    const Layer &layer = P.layer[l];
+    const int offset = lane_id() % 8 * 4, ch = share.slice * SLICE + offset;
+    for (int i = share.first; i < share.end; i += share.step) {
+        if (i > share.first) row.fetch(share, i);
+        const u32 start = row.start, count = row.count;
+        Ahead ahead = row.ahead;
+        const float4 zero = make_float4(0, 0, 0, 0);
+        float4 sum[4] = {zero, zero, zero, zero};
+        for (u32 at = share.group; at < count; at += GROUPS) {
+            const float4 geometry = ahead.geometry;
+            const u32 j = ahead.pair.x;
+            const float *x = FIRST ? P.first_context + size_t(P.species[j]) * 3 * F + ch : layer.x + size_t(j) * 3 * F + ch;
+            const float4 x0 = ld4(x), x1 = ld4(x + F);
+            float4 x2, other[3];
+            if (!FIRST) {
+                x2 = ld4(x + 2 * F);
+#pragma unroll
+                for (int c = 0; c < 3; ++c) other[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
+            }
+            ahead.fetch(start, at + GROUPS, count);
+            const Spline spline(table + offset, geometry.w, true);
+            sum[0] = fma4(spline.value(0), x0, sum[0]);
+            const float4 along = spline.value(1) * x1;
+            sum[1] = fma4(geometry.x, along, sum[1]);
+            sum[2] = fma4(geometry.y, along, sum[2]);
+            sum[3] = fma4(geometry.z, along, sum[3]);
+            if (!FIRST) {
+                const float4 carry = spline.value(2) * x2;
+#pragma unroll
+                for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, other[c], sum[c + 1]);
+            }
+        }
+        over_groups<4>(sum);
+        if (!share.writes()) continue;
+        // Each group writes one of the four results.
+        const int which = share.group;
+        float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
+        if (which == 0) {
+            const float *q_in = FIRST ? P.embedding + size_t(P.species[i]) * F + ch : P.q + size_t(i) * F + ch;
+            *reinterpret_cast<float4 *>(P.q1 + size_t(i) * F + ch) = mine + ld4(q_in);
+        } else {
+            const size_t to = (size_t(i) * 3 + which - 1) * F + ch;
+            if (!FIRST) mine = mine + ld4(layer.mu + to);
+            *reinterpret_cast<float4 *>(P.mu1 + to) = mine;
+        }
+    }
+}
+
+// Sums four numbers over eight lanes; lane k of them returns number k % 4. A fixed tree.
+__device__ __forceinline__ float gather8(float a, float b, float c, float d) {
+    const int lane = lane_id();
+    const bool odd = lane & 1, high = lane & 2;
+    const float keep0 = odd ? b : a, give0 = odd ? a : b, keep1 = odd ? d : c, give1 = odd ? c : d;
+    const float even_pair = keep0 + __shfl_xor_sync(FULL, give0, 1), odd_pair = keep1 + __shfl_xor_sync(FULL, give1, 1);
+    const float keep = high ? odd_pair : even_pair, give = high ? even_pair : odd_pair;
+    const float sum = keep + __shfl_xor_sync(FULL, give, 2);
+    return sum + __shfl_xor_sync(FULL, sum, 4);
+}
+
+// Gradients that the row's own atom j collects from its neighbours i (u is that of the pair i <- j: minus the
+// row's), and t and s of each pair of the row: dE/dr = s u + (t - (t.u) u) / d.
+template <bool STAGE> __device__ __forceinline__ void backward(int l) {
+    const Share share;
+    const float *table = filters<STAGE>(l, share.slice);
+    Row row;
+    row.fetch(share, share.first);
+    follow();
+    const Layer &layer = P.layer[l];
+    const float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
+    float *grad_mu_out = P.grad_mu[(LAYERS - l) & 1];
+    const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
+    for (int j = share.first; j < share.end; j += share.step) {
+        if (j > share.first) row.fetch(share, j);
+        const u32 start = row.start, count = row.count;
+        Ahead ahead = row.ahead;
+        float *own = layer.x + size_t(j) * 3 * F + ch;
+        const float4 x0 = ld4(own), x1 = ld4(own + F), x2 = ld4(own + 2 * F);
+        const float4 zero = make_float4(0, 0, 0, 0);
+        float4 mu[3], sum[6] = {zero, zero, zero, zero, zero, zero};
+#pragma unroll
+        for (int c = 0; c < 3; ++c) mu[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
+        for (u32 base = 0; base < count; base += GROUPS) {
+            const u32 at = base + share.group;
+            const bool inside = at < count;
+            const float4 geometry = ahead.geometry;
+            const uint2 pair = ahead.pair;
+            const size_t i = pair.x;
+            const float4 gq = ld4(P.grad_q + i * F + ch);
+            float4 gmu[3];
+#pragma unroll
+            for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (i * 3 + c) * F + ch);
+            float *push = P.push + (size_t(pair.y) * SLICES + share.slice) * 4 + lane % 4;
+            const float before = l == LAYERS - 1 ? 0.0f : *push;
+            ahead.fetch(start, at + GROUPS, count);
+            const Spline spline(table + offset, geometry.w, inside);
+            float4 w, slope;
+            spline.both(0, w, slope);
+            sum[0] = fma4(w, gq, sum[0]);
+            float4 s = slope * x0 * gq;
+            const float4 along = scale4(-1.0f, fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2]))));
+            spline.both(1, w, slope);
+            sum[1] = fma4(w, along, sum[1]);
+            s = fma4(slope * x1, along, s);
+            const float4 radial = w * x1;
+            const float4 inner = fma4(mu[0], gmu[0], fma4(mu[1], gmu[1], mu[2] * gmu[2]));
+            spline.both(2, w, slope);
+            sum[2] = fma4(w, inner, sum[2]);
+            s = fma4(slope * x2, inner, s);
+            const float4 carry = w * x2;
+#pragma unroll
+            for (int c = 0; c < 3; ++c) sum[3 + c] = fma4(carry, gmu[c], sum[3 + c]);
+            const float total = gather8(sum4(radial * gmu[0]), sum4(radial * gmu[1]), sum4(radial * gmu[2]), sum4(s));
+            if (inside && lane % 8 < 4) *push = before + total;
+        }
+        over_groups<6>(sum);
+        const int which = share.group;
+        if (which < 3) {
+            *reinterpret_cast<float4 *>(own + which * F) = which == 0 ? sum[0] : which == 1 ? sum[1] : sum[2];
+            const size_t to = (size_t(j) * 3 + which) * F + ch;
+            const float4 mine = which == 0 ? sum[3] : which == 1 ? sum[4] : sum[5];
+            *reinterpret_cast<float4 *>(grad_mu_out + to) = mine + ld4(grad_mu + to);
+        }
+    }
+}
+
+// The first layer's part of the forces: its context depends on the species alone, so the row's own atom is the
+// receiver i and nothing but the species of a neighbour is fetched. Signs are those of the opposite pair, to be
+// added to what `backward` left.
+template <bool STAGE> __device__ __forceinline__ void backward_first() {
+    const Share share;
+    const float *table = filters<STAGE>(0, share.slice);
+    Row row;
+    row.fetch(share, share.first);
+    follow();
+    const float *grad_mu = P.grad_mu[(LAYERS - 1) & 1];
+    const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
+    for (int i = share.first; i < share.end; i += share.step) {
+        if (i > share.first) row.fetch(share, i);
+        const u32 start = row.start, count = row.count;
+        Ahead ahead = row.ahead;
+        const float4 gq = ld4(P.grad_q + size_t(i) * F + ch);
+        float4 gmu[3];
+#pragma unroll
+        for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (size_t(i) * 3 + c) * F + ch);
+        for (u32 base = 0; base < count; base += GROUPS) {
+            const u32 at = base + share.group;
+            const bool inside = at < count;
+            const float4 geometry = ahead.geometry;
+            const uint2 pair = ahead.pair;
+            const float *x = P.first_context + size_t(P.species[pair.x]) * 3 * F + ch;
+            const float4 x0 = ld4(x), x1 = ld4(x + F);
+            float *push = P.push + (size_t(pair.y) * SLICES + share.slice) * 4 + lane % 4;
+            const float before = LAYERS == 1 ? 0.0f : *push;
+            ahead.fetch(start, at + GROUPS, count);
+            const Spline spline(table + offset, geometry.w, inside);
+            float4 w, slope;
+            spline.both(0, w, slope);
+            float4 s = slope * x0 * gq;
+            const float4 along = fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2])));
+            spline.both(1, w, slope);
+            s = fma4(slope * x1, along, s);
+            const float4 radial = scale4(-1.0f, w * x1);
+            const float sum = gather8(sum4(radial * gmu[0]), sum4(radial * gmu[1]), sum4(radial * gmu[2]), sum4(s));
+            if (inside && lane % 8 < 4) *push = before + sum;
+        }
+    }
+}
+
+#if STAGED
+#define MESSAGE(name, threads, body)                                                                                   \
+    extern "C" __global__ void __launch_bounds__(threads, 1) name(int l) { body; }
+#else
+#define MESSAGE(name, threads, body)                                                                                   \
+    extern "C" __global__ void __launch_bounds__(TEAM * WARP) name(int l) { body; }
+#endif
+MESSAGE(message_first, 768, (forward<true, STAGED>(0)))
+MESSAGE(message, 768, (forward<false, STAGED>(l)))
+MESSAGE(message_back, 512, (backward<STAGED>(l)))
+MESSAGE(message_back_first, 768, (backward_first<STAGED>()))

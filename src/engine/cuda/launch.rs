@@ -1,0 +1,558 @@
+//! Kernels and the order in which they run: one evaluation of the network, one step, one build of the pairs.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_void};
+
+use cudarc::driver::{CudaGraph, result, sys};
+
+use super::buffers::{Buffers, OBSERVE_BLOCK};
+use super::compile::Shape;
+use super::device::{Device, failed, write_at};
+use super::tables::SLICE;
+use crate::{Error, Result};
+
+const GEMM_THREADS: u32 = 256;
+const WARP: u32 = 32;
+
+/// Kernels that start while the one before them ends (they call `follow`).
+const FOLLOWERS: &[&CStr] = &[
+    c"context1",
+    c"context2",
+    c"mix",
+    c"update1",
+    c"update2",
+    c"update2_back",
+    c"update1_back",
+    c"mix_back",
+    c"context2_back",
+    c"context1_back",
+    c"atoms_forward",
+    c"atoms_turn",
+    c"atoms_backward",
+    c"head_forward",
+    c"head_back",
+    c"head_linear",
+    c"message_first",
+    c"message",
+    c"message_back",
+    c"message_back_first",
+    c"measure",
+    c"sum_forces",
+    c"advance",
+    c"sum_momentum",
+    c"remove_drift",
+    c"sum_heat",
+    c"check_kinetic",
+];
+/// The others: they wait for all that came before.
+const OTHERS: &[&CStr] = &[
+    c"make_grid",
+    c"clear_cells",
+    c"count_cells",
+    c"scan_cells",
+    c"fill_cells",
+    c"sort_out",
+    c"sort_in",
+    c"count_pairs",
+    c"scan_pairs",
+    c"fill_pairs",
+    c"sort_pairs",
+    c"match_pairs",
+    c"observe",
+    c"observe_all",
+    c"to_ids",
+    c"from_ids",
+];
+
+/// Blocks and threads of one launch.
+#[derive(Clone, Copy)]
+struct Size {
+    grid: [u32; 2],
+    threads: u32,
+    shared: u32,
+}
+
+impl Size {
+    fn flat(blocks: u32, threads: u32) -> Self {
+        Self {
+            grid: [blocks.max(1), 1],
+            threads,
+            shared: 0,
+        }
+    }
+
+    /// A thread each for `count`.
+    fn each(count: usize, threads: u32) -> Self {
+        Self::flat((count as u32).div_ceil(threads), threads)
+    }
+
+    /// A warp each for `count`.
+    fn warps(count: usize) -> Self {
+        Self::flat((count as u32).div_ceil(256 / WARP), 256)
+    }
+}
+
+/// What a step has besides forces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Extras {
+    /// Noise, whose heat is summed.
+    pub heat: bool,
+    /// Removal of the drift.
+    pub drift: bool,
+    /// A limit on the kinetic energy.
+    pub kinetic: bool,
+}
+
+/// The loaded kernels for one system.
+pub(super) struct Kernels {
+    functions: HashMap<&'static CStr, (sys::CUfunction, bool)>,
+    modules: Vec<sys::CUmodule>,
+    shape: Shape,
+    atoms: usize,
+    heads: Vec<(usize, usize)>,
+    processors: u32,
+    cell_capacity: usize,
+}
+
+impl Kernels {
+    /// Loads compiled parts.
+    pub fn load(
+        device: &Device,
+        parts: &[Vec<u8>],
+        shape: Shape,
+        buffers: &Buffers,
+    ) -> Result<Self> {
+        device.bind()?;
+        let mut kernels = Self {
+            functions: HashMap::new(),
+            modules: Vec::new(),
+            shape,
+            atoms: buffers.params.atoms as usize,
+            heads: buffers.heads(),
+            processors: device.processors,
+            cell_capacity: buffers.params.cell_capacity as usize,
+        };
+        for part in parts {
+            // Code for the driver's own compiler is text that must end with a zero.
+            let mut image = part.clone();
+            image.push(0);
+            // SAFETY: the image is what NVRTC made.
+            let module = unsafe { result::module::load_data(image.as_ptr().cast()) }
+                .map_err(failed("loading the kernels"))?;
+            kernels.modules.push(module);
+            for (&name, follows) in names() {
+                // SAFETY: the module is loaded.
+                if let Ok(f) = unsafe { result::module::get_function(module, name.into()) } {
+                    kernels
+                        .functions
+                        .insert(name, (f, follows && device.overlap));
+                }
+            }
+        }
+        kernels.allow_shared()?;
+        Ok(kernels)
+    }
+
+    /// Lets kernels take as much shared memory as they need.
+    fn allow_shared(&self) -> Result<()> {
+        use sys::CUfunction_attribute_enum as A;
+        let messages = [
+            c"message_first",
+            c"message",
+            c"message_back",
+            c"message_back_first",
+        ];
+        let stages = [c"atoms_forward", c"atoms_turn", c"atoms_backward"];
+        let with = |names: &[&'static CStr], bytes, used| {
+            names
+                .iter()
+                .filter(move |_| used)
+                .map(move |&name| (name, bytes))
+                .collect::<Vec<_>>()
+        };
+        let messages = with(&messages, table_bytes(self.shape.knots), self.shape.staged);
+        for (name, bytes) in messages.into_iter().chain(with(
+            &stages,
+            stage_bytes(self.shape.features),
+            self.shape.fused,
+        )) {
+            let (function, _) = self.find(name)?;
+            // SAFETY: the function is loaded.
+            unsafe {
+                result::function::set_function_attribute(
+                    function,
+                    A::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                    bytes as i32,
+                )
+            }
+            .map_err(failed("asking for shared memory"))?;
+        }
+        // One split of the memory between cache and shared for all of a short step: a change waits for the kernel before.
+        for &(function, _) in self.functions.values().filter(|f| self.shape.fused && f.1) {
+            // SAFETY: the function is loaded.
+            unsafe {
+                let carveout = A::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
+                result::function::set_function_attribute(function, carveout, 100)
+            }
+            .map_err(failed("asking for shared memory"))?;
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &CStr) -> Result<(sys::CUfunction, bool)> {
+        let missing = || {
+            Error::run(format!(
+                "the kernel {} was not compiled",
+                name.to_string_lossy()
+            ))
+        };
+        self.functions.get(name).copied().ok_or_else(missing)
+    }
+
+    /// Copies the parameters to where each part of the kernels reads them.
+    pub fn set_params(&self, device: &Device, buffers: &Buffers) -> Result<()> {
+        device.bind()?;
+        let bytes = buffers.bytes();
+        for &module in &self.modules {
+            // SAFETY: the module is loaded; the copy is checked against the symbol's size.
+            let (address, room) =
+                unsafe { result::module::get_global(module, CString::from(c"P")) }
+                    .map_err(failed("finding the kernels' parameters"))?;
+            if room != bytes.len() {
+                return Err(Error::run(format!(
+                    "the kernels take {room} bytes of parameters, not {}",
+                    bytes.len()
+                )));
+            }
+            write_at(&device.stream, address, room, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn launch(
+        &self,
+        device: &Device,
+        name: &CStr,
+        size: Size,
+        args: &mut [*mut c_void],
+    ) -> Result<()> {
+        let (function, follows) = self.find(name)?;
+        let mut attribute = sys::CUlaunchAttribute {
+            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            pad: [0; 4],
+            value: sys::CUlaunchAttributeValue {
+                programmaticStreamSerializationAllowed: 1,
+            },
+        };
+        let config = sys::CUlaunchConfig {
+            gridDimX: size.grid[0],
+            gridDimY: size.grid[1],
+            gridDimZ: 1,
+            blockDimX: size.threads,
+            blockDimY: 1,
+            blockDimZ: 1,
+            sharedMemBytes: size.shared,
+            hStream: device.stream.cu_stream(),
+            attrs: &mut attribute,
+            numAttrs: u32::from(follows),
+        };
+        // SAFETY: arguments match the kernel's parameters, and outlive the call, which copies them.
+        unsafe { sys::cuLaunchKernelEx(&config, function, args.as_mut_ptr(), std::ptr::null_mut()) }
+            .result()
+            .map_err(failed("starting a kernel"))
+    }
+
+    /// A kernel whose parameters are integers.
+    fn go<const N: usize>(
+        &self,
+        device: &Device,
+        name: &CStr,
+        size: Size,
+        mut values: [i32; N],
+    ) -> Result<()> {
+        let mut args = values.each_mut().map(|v| std::ptr::from_mut(v).cast());
+        self.launch(device, name, size, &mut args)
+    }
+
+    /// A matrix product of the atom-wise layers: components, groups and outputs as in `layers.cu`.
+    fn product(
+        &self,
+        device: &Device,
+        name: &CStr,
+        l: usize,
+        shape: [usize; 3],
+        wide: bool,
+    ) -> Result<()> {
+        let [components, groups, outputs] = shape;
+        let (channels, atoms) = if self.shape.tiled {
+            let wide = wide && groups == 1 && self.shape.features.is_multiple_of(64);
+            let atoms = if components == 1 { 128 } else { 64 };
+            (if wide { 64 } else { 32 }, atoms / self.shape.shrink)
+        } else {
+            (8, 16)
+        };
+        let size = Size {
+            grid: [
+                (outputs / channels) as u32,
+                self.atoms.div_ceil(atoms) as u32,
+            ],
+            threads: GEMM_THREADS,
+            shared: 0,
+        };
+        self.go(device, name, size, [l as i32])
+    }
+
+    fn message(&self, device: &Device, name: &CStr, l: usize, threads: u32) -> Result<()> {
+        let slices = (self.shape.features / SLICE) as u32;
+        let size = if self.shape.staged {
+            let chunks = (self.processors / slices).max(1);
+            Size {
+                grid: [chunks * slices, 1],
+                threads,
+                shared: table_bytes(self.shape.knots),
+            }
+        } else {
+            Size::flat(self.atoms as u32 * slices, self.shape.team as u32 * WARP)
+        };
+        self.go(device, name, size, [l as i32])
+    }
+
+    /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`.
+    fn stage(&self, device: &Device, name: &CStr, l: usize) -> Result<()> {
+        let [cluster, strips] = cluster(self.shape.features);
+        let size = Size {
+            grid: [cluster as u32, self.atoms.div_ceil(16) as u32],
+            threads: strips as u32 * 4 * WARP,
+            shared: stage_bytes(self.shape.features),
+        };
+        self.go(device, name, size, [l as i32])
+    }
+
+    /// Pairs within the cutoff, network forward and backward, forces.
+    pub fn network(&self, device: &Device) -> Result<()> {
+        self.go(device, c"measure", Size::warps(self.atoms), [])?;
+        if self.shape.fused {
+            self.fused_layers(device)?;
+        } else {
+            self.forward(device)?;
+            self.readout(device)?;
+            self.backward(device)?;
+        }
+        self.go(device, c"sum_forces", Size::warps(self.atoms), [])
+    }
+
+    fn fused_layers(&self, device: &Device) -> Result<()> {
+        let last = self.shape.layers - 1;
+        for l in 0..=last {
+            self.message_into(device, l)?;
+            let name = if l < last {
+                c"atoms_forward"
+            } else {
+                c"atoms_turn"
+            };
+            self.stage(device, name, l)?;
+        }
+        for l in (0..last).rev() {
+            self.message_back(device, l + 1)?;
+            self.stage(device, c"atoms_backward", l)?;
+        }
+        self.message_back(device, 0)
+    }
+
+    fn message_into(&self, device: &Device, l: usize) -> Result<()> {
+        let name = if l == 0 { c"message_first" } else { c"message" };
+        self.message(device, name, l, 768)
+    }
+
+    fn message_back(&self, device: &Device, l: usize) -> Result<()> {
+        if l == 0 {
+            return self.message(device, c"message_back_first", l, 768);
+        }
+        self.message(device, c"message_back", l, 512)
+    }
+
+    fn forward(&self, device: &Device) -> Result<()> {
+        let f = self.shape.features;
+        for l in 0..self.shape.layers {
+            if l > 0 {
+                self.product(device, c"context1", l, [1, 1, f], true)?;
+                self.product(device, c"context2", l, [1, 3, f], true)?;
+            }
+            self.message_into(device, l)?;
+            self.product(device, c"mix", l, [3, 2, f], true)?;
+            self.product(device, c"update1", l, [1, 1, f], true)?;
+            self.product(device, c"update2", l, [1, 3, f], true)?;
+        }
+        Ok(())
+    }
+
+    fn backward(&self, device: &Device) -> Result<()> {
+        let f = self.shape.features;
+        for l in (0..self.shape.layers).rev() {
+            self.product(device, c"update2_back", l, [1, 1, f], true)?;
+            self.product(device, c"update1_back", l, [1, 2, f], true)?;
+            self.product(device, c"mix_back", l, [3, 1, f], true)?;
+            self.message_back(device, l)?;
+            if l > 0 {
+                self.product(device, c"context2_back", l, [1, 1, f], true)?;
+                self.product(device, c"context1_back", l, [1, 1, f], true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn readout(&self, device: &Device) -> Result<()> {
+        if self.heads.is_empty() {
+            let size = Size::each(self.atoms * self.shape.features, 256);
+            return self.go(device, c"head_linear", size, []);
+        }
+        for (l, &(_, outputs)) in self.heads.iter().enumerate() {
+            self.product(device, c"head_forward", l, [1, 1, outputs], false)?;
+        }
+        for (l, &(inputs, _)) in self.heads.iter().enumerate().rev() {
+            self.product(device, c"head_back", l, [1, 1, inputs], false)?;
+        }
+        Ok(())
+    }
+
+    fn advance(&self, device: &Device, finish: bool, begin: bool) -> Result<()> {
+        let args = [i32::from(finish), i32::from(begin)];
+        self.go(device, c"advance", Size::each(self.atoms, 128), args)
+    }
+
+    /// Completes the step that was begun, as far as it was; checks what is checked after a step.
+    pub fn finish(&self, device: &Device, extras: Extras) -> Result<()> {
+        self.advance(device, true, false)?;
+        if extras.drift || extras.kinetic {
+            self.between(device, extras)?;
+            // Turns what the check raised into a halt.
+            self.advance(device, false, false)?;
+        }
+        Ok(())
+    }
+
+    /// What happens between two steps, where it involves all atoms.
+    fn between(&self, device: &Device, extras: Extras) -> Result<()> {
+        if extras.drift {
+            self.go(device, c"sum_momentum", Size::flat(1, 1024), [])?;
+            self.go(device, c"remove_drift", Size::each(self.atoms, 128), [])?;
+        }
+        if extras.kinetic {
+            self.go(device, c"check_kinetic", Size::flat(1, 1024), [])?;
+        }
+        Ok(())
+    }
+
+    /// Completes one step and takes the next up to its forces.
+    pub fn step(&self, device: &Device, extras: Extras) -> Result<()> {
+        if extras.drift || extras.kinetic {
+            self.advance(device, true, false)?;
+            self.between(device, extras)?;
+            self.advance(device, false, true)?;
+        } else {
+            self.advance(device, true, true)?;
+        }
+        if extras.heat {
+            self.go(device, c"sum_heat", Size::flat(1, 1024), [])?;
+        }
+        self.network(device)
+    }
+
+    /// Sorts atoms into cells and counts their pairs.
+    pub fn count(&self, device: &Device) -> Result<()> {
+        let each = Size::each(self.atoms, 256);
+        self.go(device, c"make_grid", Size::flat(1, 1024), [])?;
+        self.go(
+            device,
+            c"clear_cells",
+            Size::each(self.cell_capacity, 256),
+            [],
+        )?;
+        self.go(device, c"count_cells", each, [])?;
+        self.go(device, c"scan_cells", Size::flat(1, 1024), [])?;
+        self.go(device, c"fill_cells", each, [])?;
+        self.go(device, c"sort_out", each, [])?;
+        self.go(device, c"sort_in", each, [])?;
+        self.go(device, c"count_pairs", Size::warps(self.atoms), [])?;
+        self.go(device, c"scan_pairs", Size::flat(1, 1024), [])
+    }
+
+    /// Fills the list, in canonical order.
+    pub fn fill(&self, device: &Device) -> Result<()> {
+        for name in [c"fill_pairs", c"sort_pairs", c"match_pairs"] {
+            self.go(device, name, Size::warps(self.atoms), [])?;
+        }
+        Ok(())
+    }
+
+    /// Sums what is observed over all atoms.
+    pub fn observe(&self, device: &Device) -> Result<()> {
+        let blocks = self.atoms.div_ceil(OBSERVE_BLOCK).max(1);
+        let threads = OBSERVE_BLOCK as u32;
+        self.go(device, c"observe", Size::flat(blocks as u32, threads), [])?;
+        self.go(device, c"observe_all", Size::flat(1, WARP), [blocks as i32])
+    }
+
+    /// Copies array `which` (0 positions, 1 velocities, 2 forces) to `address` in the order of ids, or back.
+    pub fn exchange(&self, device: &Device, which: i32, address: u64, out: bool) -> Result<()> {
+        let name = if out { c"to_ids" } else { c"from_ids" };
+        let (mut which, mut address) = (which, address);
+        let mut args = [
+            std::ptr::from_mut(&mut which).cast(),
+            std::ptr::from_mut(&mut address).cast(),
+        ];
+        self.launch(device, name, Size::each(self.atoms, 256), &mut args)
+    }
+
+    /// Records what `work` starts, to be replayed.
+    pub fn record(&self, device: &Device, work: impl FnOnce() -> Result<()>) -> Result<CudaGraph> {
+        use sys::CUgraphInstantiate_flags as G;
+        use sys::CUstreamCaptureMode as M;
+        let stream = &device.stream;
+        stream
+            .begin_capture(M::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+            .map_err(failed("recording a graph"))?;
+        let done = work();
+        let graph = stream
+            .end_capture(G::CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY)
+            .map_err(failed("recording a graph"));
+        done?;
+        graph?.ok_or_else(|| Error::run("CUDA: recording a graph gave none"))
+    }
+}
+
+impl Drop for Kernels {
+    fn drop(&mut self) {
+        for &module in &self.modules {
+            // SAFETY: loaded once, unloaded once. A failure is of no consequence: the context ends soon.
+            let _ = unsafe { result::module::unload(module) };
+        }
+    }
+}
+
+/// All kernels, and whether they overlap with the one before.
+fn names() -> impl Iterator<Item = (&'static &'static CStr, bool)> {
+    let followers = FOLLOWERS.iter().map(|name| (name, true));
+    followers.chain(OTHERS.iter().map(|name| (name, false)))
+}
+
+/// Shared memory of a slice's splines (bytes).
+pub(super) fn table_bytes(knots: usize) -> u32 {
+    ((knots + 3) * 3 * SLICE * 4) as u32
+}
+
+/// Shared memory that the message kernels use besides the splines, where teams have several warps (bytes).
+pub(super) const TEAM_BYTES: u32 = 96 * 8 * 16;
+
+/// Blocks of a cluster of a fused stage, and strips of 8 channels in each.
+fn cluster(features: usize) -> [usize; 2] {
+    let cluster = (features / 16).clamp(1, 8);
+    [cluster, features / 8 / cluster]
+}
+
+/// Shared memory of a fused stage: two boards and the parts of a product, as in `stages.cu` (bytes).
+pub(super) fn stage_bytes(features: usize) -> u32 {
+    let [_, strips] = cluster(features);
+    let boards = 3 * 16 * (2 * features + 16) + 16 * (features + 16);
+    ((boards + 4 * 6 * strips * 16 * 8) * 4) as u32
+}

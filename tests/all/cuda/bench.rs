@@ -1,0 +1,166 @@
+//! How fast: energy and forces of fixed pairs, and whole NVE steps, of the water boxes that `torch_painn.py` times.
+//! Run with MDRUN_BENCH=1; MDRUN_BENCH_SIZES and MDRUN_MODEL (a safetensors file) choose sizes and weights.
+
+use std::time::Instant;
+
+use mdrun::core::rng::{Noise, Stream};
+use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
+use mdrun::engine::Engine;
+use mdrun::engine::cuda::Tuning;
+use mdrun::integrate::nve;
+use mdrun::potential::painn::{RadialBasis, import};
+
+use super::{Scene, gpu, random_model};
+
+/// Sizes under this are clusters without a cell.
+const PERIODIC_FROM: usize = 150;
+/// Temperature kT of the starting velocities (eV): 300 K.
+const KT: f64 = 0.025_852;
+/// 0.5 fs in angstrom sqrt(u / eV).
+const TIMESTEP: f64 = 0.049_113_5;
+
+/// The box of `torch_painn.py`: water on a grid, turned by Shoemake's quaternions of the R3 sequence.
+fn water(atoms: usize) -> Scene {
+    let molecules = (atoms / 3).max(1);
+    let edge = (3.0 * molecules as f64 / 0.1002).cbrt();
+    let mut m = (molecules as f64).cbrt().round() as usize;
+    if m * m * m < molecules {
+        m += 1;
+    }
+    let angle = 104.52f64.to_radians();
+    let body = [
+        Vec3::zeros(),
+        Vec3::new(0.9572, 0.0, 0.0),
+        Vec3::new(0.9572 * angle.cos(), 0.9572 * angle.sin(), 0.0),
+    ];
+    let mut positions = Vec::new();
+    for k in 0..molecules {
+        let grid =
+            Vec3::new((k / (m * m)) as f64, (k / m % m) as f64, (k % m) as f64) * (edge / m as f64);
+        let g = [
+            0.819_172_513_396_164_5,
+            0.671_043_606_703_789_3,
+            0.549_700_477_901_970_3,
+        ];
+        let u = g.map(|g: f64| ((k + 1) as f64 * g).fract());
+        let tau = std::f64::consts::TAU;
+        let (a, b) = ((1.0 - u[0]).sqrt(), u[0].sqrt());
+        let turn = nalgebra::UnitQuaternion::new_normalize(nalgebra::Quaternion::new(
+            a * (tau * u[1]).sin(),
+            a * (tau * u[1]).cos(),
+            b * (tau * u[2]).sin(),
+            b * (tau * u[2]).cos(),
+        ));
+        positions.extend(body.iter().map(|r| grid + turn * r));
+    }
+    let count = positions.len();
+    let masses: Vec<f64> = (0..count)
+        .map(|i| if i % 3 == 0 { 15.999 } else { 1.008 })
+        .collect();
+    let noise = Noise::new(1, 0);
+    let velocities = (masses.iter().enumerate())
+        .map(|(i, m)| noise.normal3(0, i as u32, Stream::Velocities) * (KT / m).sqrt())
+        .collect();
+    let cell = if count < PERIODIC_FROM {
+        Cell::open()
+    } else {
+        Cell::new(Mat3::identity() * edge, [true; 3]).unwrap()
+    };
+    Scene {
+        system: System {
+            species: (0..count).map(|i| if i % 3 == 0 { 8 } else { 1 }).collect(),
+            masses,
+        },
+        cell,
+        positions,
+        velocities,
+    }
+}
+
+/// Ways to choose the kernels, by name; MDRUN_BENCH_WAYS has parts of the names wanted, between semicolons.
+fn ways() -> Vec<(String, Tuning)> {
+    if std::env::var_os("MDRUN_BENCH_WAYS").is_none() {
+        return vec![("default".into(), Tuning::default())];
+    }
+    let mut all = Vec::new();
+    for (name, fused, tiled, shrink) in [
+        ("fused", true, false, 1),
+        ("spread", false, false, 1),
+        ("half tiles", false, true, 2),
+        ("tiles", false, true, 1),
+    ] {
+        for (staged, team) in [
+            (false, 4),
+            (false, 8),
+            (true, 1),
+            (true, 2),
+            (true, 4),
+            (true, 8),
+        ] {
+            let tuning = Tuning {
+                fused: Some(fused),
+                team: Some(team),
+                tiled: Some(tiled),
+                shrink: Some(shrink),
+                staged: Some(staged),
+            };
+            let place = if staged { "staged" } else { "not staged" };
+            all.push((format!("{name}, {place}, teams of {team}"), tuning));
+        }
+    }
+    let wanted = std::env::var("MDRUN_BENCH_WAYS").unwrap_or_default();
+    all.retain(|(name, _)| wanted.split(';').any(|part| name.contains(part)));
+    all
+}
+
+#[test]
+fn steps_per_second() {
+    if std::env::var_os("MDRUN_BENCH").is_none() {
+        eprintln!("skipped: set MDRUN_BENCH=1 to measure");
+        return;
+    }
+    if !gpu() {
+        return;
+    }
+    let sizes = std::env::var("MDRUN_BENCH_SIZES").unwrap_or("21,102,192,1536,12288,98304".into());
+    let (spec, weights) = match std::env::var("MDRUN_MODEL") {
+        Ok(path) => import::import(&std::fs::read(path).unwrap(), "model").unwrap(),
+        Err(_) => random_model(128, 3, RadialBasis::gaussian(20, 5.0)),
+    };
+    println!(
+        "atoms | way | energy and forces (ms) | NVE step (ms) | rebuilds per step | drift (meV/atom) | MiB | start (s)"
+    );
+    for size in sizes.split(',').map(|s| s.parse::<usize>().unwrap()) {
+        let scene = water(size);
+        for (way, tuning) in ways() {
+            let began = Instant::now();
+            // Pairs in the skin cost little, a build costs as much as two steps of a small system.
+            let skin = if size < 500 { 2.0 } else { 1.0 };
+            let mut engine = scene.tuned(&spec, &weights, skin, tuning);
+            let start = began.elapsed().as_secs_f64();
+            let count = (2_000_000 / size).clamp(5, 300) as u32;
+            let evaluation = engine.time_evaluation(count).unwrap();
+            let program = nve(TIMESTEP);
+            let steps = u64::from(count);
+            engine.run(&program, 0..steps / 3 + 2).unwrap();
+            let before = (
+                engine.snapshot(Fields::NONE).unwrap(),
+                engine.statistics().rebuilds,
+            );
+            let began = Instant::now();
+            let first = before.0.step;
+            let outcome = engine.run(&program, first..first + steps).unwrap();
+            let step = began.elapsed().as_secs_f64() * 1e3 / (outcome.step - first) as f64;
+            let after = engine.snapshot(Fields::NONE).unwrap();
+            let drift = (after.observables.total() - before.0.observables.total())
+                / scene.system.len() as f64;
+            let rebuilds = (engine.statistics().rebuilds - before.1) as f64 / steps as f64;
+            println!(
+                "{size} | {way} | {evaluation:.4} | {step:.4} | {rebuilds:.3} | {:.4} | {:.0} | {start:.2} | {:?}",
+                drift * 1e3,
+                engine.memory() as f64 / f64::from(1 << 20),
+                outcome.flags,
+            );
+        }
+    }
+}
