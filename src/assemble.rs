@@ -10,6 +10,8 @@ use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::core::{System, Vec3};
 use crate::engine::cpu::FusedPainn;
+#[cfg(feature = "cuda")]
+use crate::engine::cuda;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::integrate::{self, Integrator};
 use crate::potential::lennard_jones::LennardJones;
@@ -161,8 +163,35 @@ impl Model {
     }
 }
 
-/// A PaiNN on the device and by the implementation asked for. Left to itself it is the fused engine on
-/// the CPU: Burn on CUDA takes milliseconds for the launches of one evaluation alone.
+/// Where a network is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the CPU.
+    Cpu,
+    /// On the CUDA device of this index.
+    Cuda(usize),
+}
+
+/// Where a plan's network is evaluated: as asked for, else on the first GPU that the CUDA engine can use
+/// (it computes in f32), else on the CPU.
+pub fn place(device: &DevicePlan, precision: Precision) -> Place {
+    match device.kind {
+        DeviceKind::Cpu => Place::Cpu,
+        DeviceKind::Cuda(index) => Place::Cuda(index),
+        DeviceKind::Auto if device.engine == EngineChoice::Burn => Place::Cpu,
+        DeviceKind::Auto if precision == Precision::F32 && has_cuda() => Place::Cuda(0),
+        DeviceKind::Auto => Place::Cpu,
+    }
+}
+
+fn has_cuda() -> bool {
+    #[cfg(feature = "cuda")]
+    return cuda::devices().is_ok();
+    #[cfg(not(feature = "cuda"))]
+    false
+}
+
+/// A PaiNN in host memory: fused on the CPU, or Burn's on either device.
 fn bind_painn(
     spec: &Spec,
     weights: &Weights,
@@ -170,22 +199,45 @@ fn bind_painn(
     precision: Precision,
     device: &DevicePlan,
 ) -> Result<Box<dyn Potential>> {
-    match (device.kind, device.engine) {
-        (DeviceKind::Cuda(_), EngineChoice::Fused) => Err(Error::input(
-            "[device] engine = \"fused\" runs on the CPU; on CUDA use engine = \"burn\"",
-        )),
-        (DeviceKind::Cuda(index), _) => {
+    match (place(device, precision), device.engine) {
+        (Place::Cuda(index), _) => {
             burn::potential(spec, weights, species, precision, burn::Device::Cuda(index))
         }
-        (_, EngineChoice::Burn) => {
+        (Place::Cpu, EngineChoice::Burn) => {
             burn::potential(spec, weights, species, precision, burn::Device::Cpu)
         }
-        _ => {
+        (Place::Cpu, _) => {
             let threads = thread_count(device);
             let fused = FusedPainn::new(spec, weights, species, precision, threads)?;
             Ok(Box::new(fused))
         }
     }
+}
+
+/// The engine that lives on the GPU of this index, at `start`; `skin` in angstrom.
+///
+/// # Errors
+/// The model is no PaiNN or does not know an element, or the device is not there or has no room.
+#[cfg(feature = "cuda")]
+pub fn cuda_engine(
+    start: Start,
+    model: &Model,
+    noise: Noise,
+    skin: f64,
+    index: usize,
+) -> Result<cuda::CudaEngine> {
+    let Model::Painn {
+        path,
+        spec,
+        weights,
+    } = model
+    else {
+        return Err(Error::input(
+            "Lennard-Jones runs on the CPU: set [device] kind = \"cpu\"",
+        ));
+    };
+    config::check_elements(&spec.elements, &start.system).map_err(|e| e.within(path.display()))?;
+    cuda::CudaEngine::new(start, spec, weights, noise, skin, index)
 }
 
 /// The operators of one step.
@@ -259,11 +311,57 @@ pub fn engine(plan: &Plan, model: &Model) -> Result<Box<dyn Engine>> {
         plan.start.positions.clone(),
         starting_velocities(plan),
     );
-    let precision = precision(&plan.potential);
-    let potential = model.bind(&plan.start.system, precision, &plan.device)?;
     let noise = Noise::new(seed, REPLICA);
+    let precision = precision(&plan.potential);
+    if let Some(index) = resident(plan, model, precision)? {
+        return resident_engine(start, model, noise, plan.dynamics.skin, index);
+    }
+    let potential = model.bind(&plan.start.system, precision, &plan.device)?;
     let engine = HostEngine::new(start, noise, plan.dynamics.skin, potential)?;
     Ok(Box::new(engine))
+}
+
+/// The GPU that a plan's phase space lives on, if it does.
+fn resident(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
+    let asked = matches!(plan.device.kind, DeviceKind::Cuda(_));
+    match (model, place(&plan.device, precision)) {
+        (_, Place::Cpu) => Ok(None),
+        (Model::Painn { .. }, Place::Cuda(_)) if plan.device.engine == EngineChoice::Burn => {
+            Ok(None)
+        }
+        (Model::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
+        (Model::Painn { .. }, Place::Cuda(_)) if precision == Precision::F64 => {
+            Err(Error::input(format!(
+                "{}: the CUDA engine computes in f32: set precision = \"f32\", or [device] kind = \"cpu\"",
+                plan.places.of("potential.precision")
+            )))
+        }
+        (_, Place::Cuda(index)) => Ok(Some(index)),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn resident_engine(
+    start: Start,
+    model: &Model,
+    noise: Noise,
+    skin: f64,
+    index: usize,
+) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(cuda_engine(start, model, noise, skin, index)?))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn resident_engine(
+    _start: Start,
+    _model: &Model,
+    _noise: Noise,
+    _skin: f64,
+    index: usize,
+) -> Result<Box<dyn Engine>> {
+    Err(Error::input(format!(
+        "there is no CUDA device {index}: this program was built without CUDA (the feature `cuda`)"
+    )))
 }
 
 /// What is checked after every step.

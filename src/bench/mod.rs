@@ -4,6 +4,8 @@
 //! in two ways: the energy and forces of pairs that do not change, and whole NVE steps with everything
 //! that belongs to them, pairs built anew as often as in a run of liquid water.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 pub mod measure;
 pub mod water;
 
@@ -121,6 +123,11 @@ pub trait FixedPairs {
 
     /// Number of ordered pairs.
     fn pairs(&self) -> u64;
+
+    /// Memory held on a device (bytes); `None` where all is in that of the host.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Makes what is measured.
@@ -213,6 +220,10 @@ pub struct Row {
 /// The model cannot be read or does not know water, the device failed, or the JSON file cannot be
 /// written.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    #[cfg(feature = "cuda")]
+    if let (DeviceKind::Cuda(index), "fused") = (args.device, args.engine.as_str()) {
+        return run_with(args, &cuda::CudaWorkshop(index));
+    }
     run_with(args, &HostWorkshop)
 }
 
@@ -267,10 +278,10 @@ fn measure_size(
     };
     let iterations = args.iters as usize;
     measure::forget_peak_memory();
-    let (pairs, energy_forces_ms) = {
+    let (pairs, memory, energy_forces_ms) = {
         let mut fixed = workshop.fixed_pairs(&job)?;
         let times = measure::time(iterations, 1, || fixed.call())?;
-        (fixed.pairs(), times)
+        (fixed.pairs(), fixed.memory(), times)
     };
     let mut engine = workshop.engine(&job)?;
     let step_ms = measure::time_steps(engine.as_mut(), iterations, rate.steps)?;
@@ -283,7 +294,9 @@ fn measure_size(
         threads: assemble::thread_count(&job.device),
         energy_forces_ms,
         step_ms,
-        peak_memory_mib: measure::peak_memory_mib(),
+        peak_memory_mib: memory
+            .map(|bytes| bytes as f64 / 1048576.0)
+            .or_else(measure::peak_memory_mib),
         ns_per_day: ns_per_day(step_ms.median),
     })
 }

@@ -9,9 +9,9 @@ use super::run::least_bytes;
 use super::{CheckArgs, words};
 use crate::assemble::{self, Model};
 use crate::config;
-use crate::config::plan::Plan;
+use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan};
 use crate::core::rng::{Noise, Stream};
-use crate::core::{Cell, Mat3, System, Vec3, elements};
+use crate::core::{Cell, Fields, Mat3, System, Vec3, elements};
 use crate::engine::single_point;
 use crate::potential::{Potential, Precision};
 use crate::{Error, Result, units};
@@ -41,6 +41,18 @@ const FORCE_ATOMS: usize = 4;
 const SPEED_SECONDS: f64 = 2.0;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
+
+/// What the run's own engine is compared with.
+const JUDGE: DevicePlan = DevicePlan {
+    kind: DeviceKind::Cpu,
+    threads: None,
+    engine: EngineChoice::Auto,
+};
+const FORCES: Fields = Fields {
+    positions: false,
+    velocities: false,
+    forces: true,
+};
 
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +195,7 @@ fn describe(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
 /// Whether the model is a potential: forces are slopes, space has no preferred direction or origin.
 fn physics(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
     let start = &plan.start;
-    let mut exact = model.bind(&start.system, Precision::F64, &plan.device)?;
+    let mut exact = model.bind(&start.system, Precision::F64, &JUDGE)?;
     let (reference, pairs) = single_point(exact.as_mut(), &start.cell, &start.positions)?;
     let contact = pairs
         .distances
@@ -247,17 +259,14 @@ fn physics(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
     }
     let jump = cutoff_jump(plan, model)?;
     table.judge("cutoff is smooth", jump, CUTOFF_TOLERANCE, "eV");
-    if assemble::precision(&plan.potential) == Precision::F32 {
-        let mut single = model.bind(&start.system, Precision::F32, &plan.device)?;
-        let (rounded, _) = single_point(single.as_mut(), &start.cell, &start.positions)?;
-        let worst = (rounded.forces.iter().zip(&reference.forces))
-            .map(|(a, b)| (a - b).norm())
-            .fold(0.0, f64::max);
-        table.info(
-            "f32 against f64",
-            format!("forces differ by {worst:.1e} eV/A at most"),
-        );
-    }
+    let rounded = assemble::engine(plan, model)?.snapshot(FORCES)?.forces;
+    let worst = (rounded.iter().zip(&reference.forces))
+        .map(|(a, b)| (a - b).norm())
+        .fold(0.0, f64::max);
+    table.info(
+        "run against f64",
+        format!("forces differ by {worst:.1e} eV/A at most"),
+    );
     Ok(())
 }
 
@@ -312,7 +321,7 @@ fn cutoff_jump(plan: &Plan, model: &Model) -> Result<f64> {
                 species: vec![a, b],
                 masses: vec![1.0; 2],
             };
-            let mut pair = model.bind(&two, Precision::F64, &plan.device)?;
+            let mut pair = model.bind(&two, Precision::F64, &JUDGE)?;
             let mut at = |distance: f64| -> Result<f64> {
                 let positions = [Vec3::zeros(), Vec3::new(distance, 0.0, 0.0)];
                 Ok(single_point(pair.as_mut(), &Cell::open(), &positions)?

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::RunArgs;
 use super::words;
-use crate::assemble::{self, Model};
+use crate::assemble::{self, Model, Place};
 use crate::config;
-use crate::config::plan::{DeviceKind, Ensemble, Plan, VelocityPlan};
+use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::core::elements;
 use crate::report::{
     Console, Course, Description, Energies, RunDirectory, RunRecord, Source, Status, Summary,
@@ -215,9 +215,9 @@ fn versions() -> Vec<(String, String)> {
 }
 
 fn device(plan: &Plan) -> String {
-    match plan.device.kind {
-        DeviceKind::Cuda(index) => format!("cuda:{index}"),
-        DeviceKind::Auto | DeviceKind::Cpu => "cpu".to_owned(),
+    match assemble::place(&plan.device, assemble::precision(&plan.potential)) {
+        Place::Cuda(index) => format!("cuda:{index}"),
+        Place::Cpu => "cpu".to_owned(),
     }
 }
 

@@ -1,0 +1,55 @@
+//! What is measured on a GPU: the engine that lives there.
+
+use super::{FixedPairs, Job, Workshop};
+use crate::assemble;
+use crate::core::rng::Noise;
+use crate::engine::Engine;
+use crate::engine::cuda::CudaEngine;
+use crate::{Error, Result};
+
+/// Phase space, pairs and network in the memory of the GPU of this index.
+pub struct CudaWorkshop(pub usize);
+
+impl CudaWorkshop {
+    fn make(&self, job: &Job) -> Result<CudaEngine> {
+        if job.precision != crate::potential::Precision::F32 {
+            return Err(Error::input(
+                "the CUDA engine computes in f32: use --precision f32",
+            ));
+        }
+        assemble::cuda_engine(
+            job.start.clone(),
+            job.model,
+            Noise::new(0, 0),
+            job.skin,
+            self.0,
+        )
+    }
+}
+
+/// Evaluations where the atoms are.
+struct Resident(CudaEngine);
+
+impl FixedPairs for Resident {
+    fn call(&mut self) -> Result<()> {
+        self.0.evaluate_again()
+    }
+
+    fn pairs(&self) -> u64 {
+        self.0.statistics().pairs
+    }
+
+    fn memory(&self) -> Option<u64> {
+        Some(self.0.memory() as u64)
+    }
+}
+
+impl Workshop for CudaWorkshop {
+    fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>> {
+        Ok(Box::new(Resident(self.make(job)?)))
+    }
+
+    fn engine(&self, job: &Job) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(self.make(job)?))
+    }
+}
