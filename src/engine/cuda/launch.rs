@@ -170,19 +170,22 @@ impl Kernels {
     /// Lets kernels take as much shared memory as they need.
     fn allow_shared(&self) -> Result<()> {
         use sys::CUfunction_attribute_enum as A;
-        let with = |names: &[&'static CStr], bytes, used| {
-            names
-                .iter()
-                .filter(move |_| used)
-                .map(move |&name| (name, bytes))
-                .collect::<Vec<_>>()
-        };
-        let messages = with(MESSAGES, table_bytes(self.shape.knots), self.shape.staged);
-        for (name, bytes) in messages.into_iter().chain(with(
-            &stages,
-            stage_bytes(self.shape.features),
-            self.shape.fused,
-        )) {
+        let mut needs = Vec::new();
+        if self.shape.staged {
+            needs.extend(
+                MESSAGES
+                    .iter()
+                    .map(|&name| (name, table_bytes(self.shape.knots))),
+            );
+        }
+        if self.shape.fused {
+            needs.extend(
+                STAGES
+                    .iter()
+                    .map(|&name| (name, stage_bytes(self.shape.features))),
+            );
+        }
+        for (name, bytes) in needs {
             let (function, _) = self.find(name)?;
             // SAFETY: the function is loaded.
             unsafe {
