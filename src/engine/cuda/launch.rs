@@ -14,8 +14,8 @@ use crate::{Error, Result};
 const GEMM_THREADS: u32 = 256;
 const WARP: u32 = 32;
 
-/// Kernels that start while the one before them ends (they call `follow`).
-const FOLLOWERS: &[&CStr] = &[
+/// Products of the atom-wise layers; one by one.
+const PRODUCTS: &[&CStr] = &[
     c"context1",
     c"context2",
     c"mix",
@@ -26,16 +26,20 @@ const FOLLOWERS: &[&CStr] = &[
     c"mix_back",
     c"context2_back",
     c"context1_back",
-    c"atoms_forward",
-    c"atoms_turn",
-    c"atoms_backward",
-    c"head_forward",
-    c"head_back",
     c"head_linear",
+];
+/// The same for a readout with hidden layers.
+const HEADS: &[&CStr] = &[c"head_forward", c"head_back"];
+/// All products between two messages at once.
+const STAGES: &[&CStr] = &[c"atoms_forward", c"atoms_turn", c"atoms_backward"];
+const MESSAGES: &[&CStr] = &[
     c"message_first",
     c"message",
     c"message_back",
     c"message_back_first",
+];
+/// The rest of a step.
+const STEPS: &[&CStr] = &[
     c"measure",
     c"sum_forces",
     c"advance",
@@ -44,7 +48,7 @@ const FOLLOWERS: &[&CStr] = &[
     c"sum_heat",
     c"check_kinetic",
 ];
-/// The others: they wait for all that came before.
+/// Kernels outside of steps: unlike the others they wait until all that came before is done.
 const OTHERS: &[&CStr] = &[
     c"make_grid",
     c"clear_cells",
@@ -132,7 +136,8 @@ impl Kernels {
             processors: device.processors,
             cell_capacity: buffers.params.cell_capacity as usize,
         };
-        for part in parts {
+        let names = kernels.names();
+        for (part, names) in parts.iter().zip(names) {
             // Code for the driver's own compiler is text that must end with a zero.
             let mut image = part.clone();
             image.push(0);
@@ -140,42 +145,47 @@ impl Kernels {
             let module = unsafe { result::module::load_data(image.as_ptr().cast()) }
                 .map_err(failed("loading the kernels"))?;
             kernels.modules.push(module);
-            for (&name, follows) in names() {
+            for name in names {
                 // SAFETY: the module is loaded.
-                if let Ok(f) = unsafe { result::module::get_function(module, name.into()) } {
-                    kernels
-                        .functions
-                        .insert(name, (f, follows && device.overlap));
-                }
+                let function = unsafe { result::module::get_function(module, name.into()) }
+                    .map_err(failed("finding a kernel"))?;
+                let follows = device.overlap && !OTHERS.contains(&name);
+                kernels.functions.insert(name, (function, follows));
             }
         }
         kernels.allow_shared()?;
         Ok(kernels)
     }
 
+    /// The kernels in each part.
+    fn names(&self) -> [Vec<&'static CStr>; 3] {
+        let layers = match (self.shape.fused, self.shape.heads) {
+            (true, _) => STAGES.to_vec(),
+            (false, 0) => PRODUCTS.to_vec(),
+            _ => [PRODUCTS, HEADS].concat(),
+        };
+        [layers, MESSAGES.to_vec(), [STEPS, OTHERS].concat()]
+    }
+
     /// Lets kernels take as much shared memory as they need.
     fn allow_shared(&self) -> Result<()> {
         use sys::CUfunction_attribute_enum as A;
-        let messages = [
-            c"message_first",
-            c"message",
-            c"message_back",
-            c"message_back_first",
-        ];
-        let stages = [c"atoms_forward", c"atoms_turn", c"atoms_backward"];
-        let with = |names: &[&'static CStr], bytes, used| {
-            names
-                .iter()
-                .filter(move |_| used)
-                .map(move |&name| (name, bytes))
-                .collect::<Vec<_>>()
-        };
-        let messages = with(&messages, table_bytes(self.shape.knots), self.shape.staged);
-        for (name, bytes) in messages.into_iter().chain(with(
-            &stages,
-            stage_bytes(self.shape.features),
-            self.shape.fused,
-        )) {
+        let mut needs = Vec::new();
+        if self.shape.staged {
+            needs.extend(
+                MESSAGES
+                    .iter()
+                    .map(|&name| (name, table_bytes(self.shape.knots))),
+            );
+        }
+        if self.shape.fused {
+            needs.extend(
+                STAGES
+                    .iter()
+                    .map(|&name| (name, stage_bytes(self.shape.features))),
+            );
+        }
+        for (name, bytes) in needs {
             let (function, _) = self.find(name)?;
             // SAFETY: the function is loaded.
             unsafe {
@@ -528,12 +538,6 @@ impl Drop for Kernels {
             let _ = unsafe { result::module::unload(module) };
         }
     }
-}
-
-/// All kernels, and whether they overlap with the one before.
-fn names() -> impl Iterator<Item = (&'static &'static CStr, bool)> {
-    let followers = FOLLOWERS.iter().map(|name| (name, true));
-    followers.chain(OTHERS.iter().map(|name| (name, false)))
 }
 
 /// Shared memory of a slice's splines (bytes).

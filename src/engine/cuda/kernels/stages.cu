@@ -134,6 +134,7 @@ template <int NC, int NG, int K, int N> struct Product {
             }
             mma16<SETS, NC, NG>(acc, upper, lower, b[i]);
         }
+        __syncthreads(); // the owners have read the parts of the product before
         float *parts = board(PARTS);
         auto place = [&](int part, int tile, int s, int row) { return parts + (((part * MOST_TILES + tile) * STRIPS + s) * ROWS + row) * 8; };
 #pragma unroll
