@@ -150,12 +150,12 @@ impl<B: Platform> Block<B> {
         let mut g_x2: Option<Matrix<B>> = None;
         let mut g_mu = Vec::with_capacity(3);
         let x_2 = rows.own(&around.x[2]);
-        for a in 0..3 {
+        for (a, mu) in mu.iter().enumerate() {
             let neighbor = rows.gather(&around.g_mu[a]);
             let along = rows.sum(1 + a, neighbor.clone() * towards.clone());
             g_x1 = Some(plus(g_x1, along));
             let h = rows.sum(0, neighbor * across.clone());
-            g_x2 = Some(plus(g_x2, rows.own(&mu[a]) * h.clone()));
+            g_x2 = Some(plus(g_x2, rows.own(mu) * h.clone()));
             g_mu.push(rows.own(&around.g_mu[a]) + h * x_2.clone());
         }
         let mut inner = self.messages[0].backward(g_x0);

@@ -8,6 +8,7 @@ pub mod spec;
 pub mod weights;
 
 mod adjoint;
+mod autodiff;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod layout;

@@ -220,10 +220,9 @@ impl<B: Platform> Block<B> {
             return (dq, dmu);
         };
         let scale = message(2);
-        let mut a = 0..3;
-        let dmu = dmu.map(|along| {
-            let neighbor = rows.gather(&mu[a.next().unwrap_or(0)]);
-            along + rows.sum(0, neighbor * scale.clone())
+        let dmu = std::array::from_fn(|a| {
+            let carried = rows.gather(&mu[a]) * scale.clone();
+            dmu[a].clone() + rows.sum(0, carried)
         });
         (dq, dmu)
     }
