@@ -44,13 +44,16 @@ pub use spline::{Filters, SplineError};
 use lane::Wide;
 use network::Network;
 use pool::Pool;
-use stages::{Kernels, Stage};
+use stages::Kernels;
 use workspace::Workspace;
 
 /// Largest error of the filters' splines, as part of the largest filter (or slope): at f32's rounding.
 const SPLINE_BOUND_F32: f64 = 1e-6;
 /// The same where the network is f64: a thousandth of what parity with the reference asks for.
 const SPLINE_BOUND_F64: f64 = 1e-11;
+
+/// Fewest atoms for each thread: below, threads cost more than they save.
+const ATOMS_PER_THREAD: usize = 4;
 
 /// Instructions to compute with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,7 +247,7 @@ fn bind<V: Kernels>(
     };
     let (network, error) = Network::new(spec, weights, &present, 2 * V::N, bound)?;
     let workspace = Workspace::new(&network, indices);
-    let pool = Pool::new(threads)?;
+    let pool = Pool::new(threads, workspace.stages())?;
     let runner = Bound::<V> {
         network,
         workspace,
@@ -255,19 +258,21 @@ fn bind<V: Kernels>(
 
 impl<V: Kernels> Runner for Bound<V> {
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64> {
-        let threads = self.pool.threads();
+        let atoms = self.workspace.atoms();
+        let threads = self.pool.threads().min(atoms / ATOMS_PER_THREAD).max(1);
         self.workspace
             .prepare(pairs, self.network.cutoff, threads, out)?;
-        let (view, programs) = self.workspace.view(&self.network, pairs, scale, out);
-        for stage in programs[usize::from(view.chained(threads))].iter().copied() {
-            // SAFETY: `with_isa` has checked the processor, `prepare` the sizes; tasks of one stage
-            // write to different places, and the pool ends a stage before the next begins.
-            let work = |task: usize| unsafe { V::task(&view, stage, task) };
-            self.pool.run(stage.tasks(&view), &work);
-            if stage == Stage::Geometry && view.faulty() {
-                break;
+        let (view, program) = (self.workspace).view(&self.network, pairs, threads, scale, out);
+        let work = |stage: usize, task: usize| {
+            // What the first stage finds not to be a pair list is not followed.
+            if stage == 0 || !view.faulty() {
+                // SAFETY: `with_isa` has checked the processor, `prepare` the sizes; tasks of one
+                // stage write to different places, and a stage ends before the next begins.
+                unsafe { V::task(&view, program[stage], task) }
             }
-        }
+        };
+        let tasks = program.iter().map(|stage| stage.tasks(&view));
+        self.pool.run(threads, tasks, &work);
         self.workspace.finish(out)
     }
 }

@@ -1,49 +1,76 @@
-//! Threads that run one stage after another with a hand-off of well under a microsecond.
+//! Threads that run stage after stage with a hand-off of well under a microsecond.
 //!
-//! A stage is a number of tasks that do not depend on each other. Every thread has its own range of
-//! tasks, so that it meets the same weights and atoms in its cache call after call, and takes from
-//! others when its own are done. A thread that the system has put to sleep holds nobody up unless it
-//! is in the middle of a task: the caller takes all tasks that nobody has begun. Which thread runs a
-//! task never changes what the task computes.
+//! A stage is a number of tasks that do not depend on each other; a stage begins when all tasks of the
+//! one before are finished. Every thread goes through the stages of a run by itself. Of each stage it
+//! has its own range of tasks, so that it meets the same weights and atoms in its cache run after run,
+//! and takes from others when its own are done. A thread that the system has put to sleep holds nobody
+//! up unless it is in the middle of a task: the others take all tasks that it has not begun. Which
+//! thread runs a task never changes what the task computes.
 //!
-//! Idle threads spin for a moment (the stages of one evaluation follow each other within
-//! microseconds), then park.
+//! Where other programs take the processors, a helper that is put to sleep within a task costs the
+//! caller milliseconds. A run that has lost most of its time in this way is followed by runs of the
+//! caller alone, ever more of them while that goes on.
+//!
+//! Idle threads spin for a moment (one evaluation follows another within microseconds), then park.
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::{Error, Result};
 
-/// Turns that a thread spins before it parks, tens of microseconds.
+/// Turns that a thread spins before it parks or lets others run, tens of microseconds.
 const SPINS: u32 = 1000;
 
-type Stage<'a> = dyn Fn(usize) + Sync + 'a;
+/// Most tasks of a stage.
+pub(super) const MOST_TASKS: usize = (1 << FIELD) - 1;
+
+/// Bits of the numbers in a [`Claim`]: next task and end; the rest is the run's number.
+const FIELD: u32 = 20;
+
+/// Called with the numbers of a stage and of a task.
+type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+/// Fewest and most runs of the caller alone after one that was held up.
+const ALONE: [u32; 2] = [16, 1024];
 
 /// The caller and `threads - 1` helpers.
 pub(super) struct Pool {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
+    /// Runs that the caller still does alone.
+    alone: u32,
+    /// How many it will do after the next that is held up.
+    penalty: u32,
 }
 
-/// One cache line each, so that threads do not slow each other down.
+/// Numbers that different threads write are kept on cache lines of their own.
 #[repr(align(128))]
+struct Line<T>(T);
+
+/// What one thread has to do.
 struct Seat {
-    /// Tasks not yet begun of this thread's range: the next one in the high half, the end in the low.
-    tasks: AtomicU64,
+    /// Its range of each stage.
+    claims: Vec<Claim>,
     parked: AtomicBool,
 }
 
+/// Tasks not yet begun of a range: the run's number, the next task, the end.
+struct Claim(AtomicU64);
+
 struct Shared {
-    /// Counts stages; helpers watch it.
-    stage: AtomicU32,
-    /// Tasks of the present stage that are not finished.
-    pending: AtomicUsize,
+    /// Counts runs; helpers watch it.
+    run: Line<AtomicU32>,
+    /// Threads that take part in the present run.
+    active: AtomicU32,
+    /// Tasks of each stage that are not finished.
+    pending: Vec<Line<AtomicU32>>,
     quit: AtomicBool,
     panicked: AtomicBool,
-    work: UnsafeCell<Option<*const Stage<'static>>>,
-    seats: Vec<Seat>,
+    work: UnsafeCell<Option<*const Work<'static>>>,
+    seats: Vec<Line<Seat>>,
 }
 
 // SAFETY: `work` is written by the caller only while no task is pending, and read by a thread only
@@ -53,19 +80,22 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Pool {
-    /// A pool of `threads` threads, the caller included.
+    /// A pool of `threads` threads, the caller included, for runs of up to `stages` stages.
     ///
     /// # Errors
     /// The system starts no more threads.
-    pub(super) fn new(threads: usize) -> Result<Self> {
+    pub(super) fn new(threads: usize, stages: usize) -> Result<Self> {
         let threads = threads.max(1);
-        let seat = |_| Seat {
-            tasks: AtomicU64::new(0),
-            parked: AtomicBool::new(false),
+        let seat = |_| {
+            Line(Seat {
+                claims: (0..stages).map(|_| Claim(AtomicU64::new(0))).collect(),
+                parked: AtomicBool::new(false),
+            })
         };
         let shared = Arc::new(Shared {
-            stage: AtomicU32::new(0),
-            pending: AtomicUsize::new(0),
+            run: Line(AtomicU32::new(0)),
+            active: AtomicU32::new(0),
+            pending: (0..stages).map(|_| Line(AtomicU32::new(0))).collect(),
             quit: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
             work: UnsafeCell::new(None),
@@ -74,6 +104,8 @@ impl Pool {
         let mut pool = Self {
             shared,
             helpers: Vec::new(),
+            alone: 0,
+            penalty: ALONE[0],
         };
         for index in 1..threads {
             let shared = Arc::clone(&pool.shared);
@@ -91,50 +123,91 @@ impl Pool {
         self.shared.seats.len()
     }
 
-    /// Runs `work` for every task below `tasks` and returns when all are finished.
+    /// Runs `work` for every task of every stage, `tasks` giving their numbers, on at most `active`
+    /// threads; returns when all are finished.
     ///
     /// # Panics
-    /// Where a task has panicked.
-    pub(super) fn run(&mut self, tasks: usize, work: &Stage<'_>) {
-        if tasks <= 1 || self.helpers.is_empty() {
-            (0..tasks).for_each(work);
+    /// Where a task has panicked, or on more stages or tasks than there is room for.
+    pub(super) fn run(
+        &mut self,
+        active: usize,
+        tasks: impl ExactSizeIterator<Item = usize>,
+        work: &Work<'_>,
+    ) {
+        let active = active.clamp(1, self.shared.seats.len());
+        if active == 1 || self.alone > 0 {
+            self.alone = self.alone.saturating_sub(1);
+            for (stage, tasks) in tasks.enumerate() {
+                (0..tasks).for_each(|task| work(stage, task));
+            }
             return;
         }
+        let begin = Instant::now();
+        let waited = self.run_together(active, tasks, work);
+        self.judge(waited, begin.elapsed());
+    }
+
+    /// After a run in which the caller waited for others: whether it does the next ones alone.
+    fn judge(&mut self, waited: Duration, elapsed: Duration) {
+        let [fewest, most] = ALONE;
+        if 2 * waited > elapsed {
+            self.alone = self.penalty;
+            self.penalty = (2 * self.penalty).min(most);
+        } else {
+            self.penalty = (self.penalty / 2).max(fewest);
+        }
+    }
+
+    /// Returns how long the caller waited, short waits left out.
+    fn run_together(
+        &mut self,
+        active: usize,
+        tasks: impl ExactSizeIterator<Item = usize>,
+        work: &Work<'_>,
+    ) -> Duration {
         let shared = &*self.shared;
-        // SAFETY: no task is pending, so nobody reads `work`. The lifetime is extended only until the
-        // wait below has seen every task finished; `&mut self` keeps other callers out.
+        let run = shared.run.0.load(Ordering::Relaxed).wrapping_add(1);
+        let stages = tasks.len();
+        assert!(stages <= shared.pending.len(), "more stages than announced");
+        // SAFETY: no task is pending, so nobody reads `work`. The lifetime is extended only until
+        // `AllFinished` has seen every task finished; `&mut self` keeps other callers out.
         unsafe {
             *shared.work.get() =
-                Some(std::mem::transmute::<*const Stage<'_>, *const Stage<'static>>(work));
+                Some(std::mem::transmute::<*const Work<'_>, *const Work<'static>>(work));
         }
-        shared.pending.store(tasks, Ordering::Relaxed);
-        let threads = shared.seats.len();
-        for (index, seat) in shared.seats.iter().enumerate() {
-            let range = index * tasks / threads..(index + 1) * tasks / threads;
-            let packed = (range.start as u64) << 32 | range.end as u64;
-            seat.tasks.store(packed, Ordering::Release);
+        for (stage, tasks) in tasks.enumerate() {
+            assert!(tasks <= MOST_TASKS, "more tasks than there is room for");
+            shared.pending[stage]
+                .0
+                .store(tasks as u32, Ordering::Relaxed);
+            for (index, seat) in shared.seats[..active].iter().enumerate() {
+                let range = index * tasks / active..(index + 1) * tasks / active;
+                seat.0.claims[stage].set(run, range);
+            }
         }
-        shared.stage.fetch_add(1, Ordering::SeqCst);
-        for (seat, helper) in shared.seats[1..].iter().zip(&self.helpers) {
-            if seat.parked.load(Ordering::SeqCst) {
+        shared.active.store(active as u32, Ordering::Relaxed);
+        shared.run.0.store(run, Ordering::SeqCst);
+        for (seat, helper) in shared.seats[1..active].iter().zip(&self.helpers) {
+            if seat.0.parked.load(Ordering::SeqCst) {
                 helper.thread().unpark();
             }
         }
-        {
-            let _all_finished = Barrier(shared);
-            shared.work_from(0);
-        }
+        let waited = {
+            let _all_finished = AllFinished { shared, stages };
+            shared.go_through(0, run, stages, active)
+        };
         assert!(
             !shared.panicked.load(Ordering::Relaxed),
             "a task of the fused engine has panicked"
         );
+        waited
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.quit.store(true, Ordering::SeqCst);
-        self.shared.stage.fetch_add(1, Ordering::SeqCst);
+        self.shared.run.0.fetch_add(1, Ordering::SeqCst);
         for helper in self.helpers.drain(..) {
             helper.thread().unpark();
             // A helper that panicked has said so already.
@@ -143,27 +216,45 @@ impl Drop for Pool {
     }
 }
 
-/// Waits, when dropped (so also where the caller's own task unwinds), for all tasks to finish.
-struct Barrier<'a>(&'a Shared);
+/// Waits, when dropped (so also where the caller's own task unwinds), for all claimed tasks to finish
+/// after claiming away what nobody has begun.
+struct AllFinished<'a> {
+    shared: &'a Shared,
+    stages: usize,
+}
 
-impl Drop for Barrier<'_> {
+impl Drop for AllFinished<'_> {
     fn drop(&mut self) {
-        let mut spins = 0;
-        while self.0.pending.load(Ordering::Acquire) > 0 {
-            spins += 1;
-            if spins < SPINS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
+        for stage in 0..self.stages {
+            if std::thread::panicking() {
+                self.shared.give_up(stage);
             }
+            let pending = &self.shared.pending[stage].0;
+            wait(|| pending.load(Ordering::Acquire) == 0);
         }
     }
+}
+
+/// Spins, then lets other threads run, until `done`. Returns how long it took after the spinning.
+fn wait(done: impl Fn() -> bool) -> Duration {
+    for _ in 0..SPINS {
+        if done() {
+            return Duration::ZERO;
+        }
+        std::hint::spin_loop();
+    }
+    let begin = Instant::now();
+    while !done() {
+        std::thread::yield_now();
+    }
+    begin.elapsed()
 }
 
 /// Counts tasks as finished, also when one of them unwinds.
 struct Finished<'a> {
     shared: &'a Shared,
-    tasks: usize,
+    stage: usize,
+    tasks: u32,
 }
 
 impl Drop for Finished<'_> {
@@ -171,7 +262,9 @@ impl Drop for Finished<'_> {
         if std::thread::panicking() {
             self.shared.panicked.store(true, Ordering::Relaxed);
         }
-        self.shared.pending.fetch_sub(self.tasks, Ordering::Release);
+        if self.tasks > 0 {
+            (self.shared.pending[self.stage].0).fetch_sub(self.tasks, Ordering::AcqRel);
+        }
     }
 }
 
@@ -180,74 +273,138 @@ impl Shared {
     fn help(&self, index: usize) {
         let mut seen = 0;
         loop {
-            seen = self.wait(index, seen);
+            seen = self.wait_for_run(index, seen);
             if self.quit.load(Ordering::Relaxed) {
                 return;
             }
-            self.work_from(index);
+            let active = self.active.load(Ordering::Relaxed) as usize;
+            if index < active {
+                self.go_through(index, seen, self.pending.len(), active);
+            }
         }
     }
 
-    /// Waits for a stage other than `seen` and returns its number.
-    fn wait(&self, index: usize, seen: u32) -> u32 {
+    /// Waits for a run other than `seen` and returns its number.
+    fn wait_for_run(&self, index: usize, seen: u32) -> u32 {
         for _ in 0..SPINS {
-            let stage = self.stage.load(Ordering::Acquire);
-            if stage != seen {
-                return stage;
+            let run = self.run.0.load(Ordering::Acquire);
+            if run != seen {
+                return run;
             }
             std::hint::spin_loop();
         }
-        let parked = &self.seats[index].parked;
+        let parked = &self.seats[index].0.parked;
         parked.store(true, Ordering::SeqCst);
         loop {
-            let stage = self.stage.load(Ordering::SeqCst);
-            if stage != seen {
+            let run = self.run.0.load(Ordering::SeqCst);
+            if run != seen {
                 parked.store(false, Ordering::Relaxed);
-                return stage;
+                return run;
             }
             std::thread::park();
         }
     }
 
+    /// Takes part in every stage of a run, from seat `index`; leaves early once the run is over.
+    /// Returns how long it waited for others, short waits left out.
+    fn go_through(&self, index: usize, run: u32, stages: usize, active: usize) -> Duration {
+        let mut waited = Duration::ZERO;
+        for stage in 0..stages {
+            self.take_tasks(index, run, stage, active);
+            let pending = &self.pending[stage].0;
+            let over = || self.run.0.load(Ordering::Relaxed) != run;
+            waited += wait(|| pending.load(Ordering::Acquire) == 0 || over());
+        }
+        waited
+    }
+
     /// Runs tasks of seat `index`, then those left over in other seats.
-    fn work_from(&self, index: usize) {
+    fn take_tasks(&self, index: usize, run: u32, stage: usize, active: usize) {
         let mut finished = Finished {
             shared: self,
+            stage,
             tasks: 0,
         };
-        for turn in 0..self.seats.len() {
-            let seat = &self.seats[(index + turn) % self.seats.len()];
-            while let Some(task) = seat.claim() {
+        for turn in 0..active {
+            let seat = &self.seats[(index + turn) % active].0;
+            while let Some(task) = seat.claims[stage].take(run) {
                 finished.tasks += 1;
                 // SAFETY: the claimed task is pending, so the caller waits and its `work` lives.
                 let work = unsafe { (*self.work.get()).map(|work| &*work) };
                 if let Some(work) = work {
-                    work(task);
+                    work(stage, task);
                 }
+            }
+        }
+    }
+
+    /// Counts all tasks of a stage that nobody has begun as finished.
+    fn give_up(&self, stage: usize) {
+        let run = self.run.0.load(Ordering::Relaxed);
+        for seat in &self.seats {
+            while seat.0.claims[stage].take(run).is_some() {
+                self.pending[stage].0.fetch_sub(1, Ordering::AcqRel);
             }
         }
     }
 }
 
-impl Seat {
-    /// Takes the next task. The exchange succeeds on the words of the present stage alone, whenever
-    /// they were read.
-    fn claim(&self) -> Option<usize> {
-        let mut word = self.tasks.load(Ordering::Relaxed);
+impl Claim {
+    /// The part of a run's number that fits.
+    fn tag(run: u32) -> u64 {
+        u64::from(run) << (2 * FIELD)
+    }
+
+    fn set(&self, run: u32, range: std::ops::Range<usize>) {
+        let word = Self::tag(run) | (range.start as u64) << FIELD | range.end as u64;
+        self.0.store(word, Ordering::Release);
+    }
+
+    /// Takes the next task of a run. Words of any other run give none, so that a thread left behind in
+    /// one run takes nothing of the next (but for one whose number differs by a multiple of 2^24).
+    fn take(&self, run: u32) -> Option<usize> {
+        const MASK: u64 = (1 << FIELD) - 1;
+        let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            let (next, end) = (word >> 32, word & 0xFFFF_FFFF);
-            if next >= end {
+            let (next, end) = (word >> FIELD & MASK, word & MASK);
+            if next >= end || word >> (2 * FIELD) << (2 * FIELD) != Self::tag(run) {
                 return None;
             }
-            let taken = (next + 1) << 32 | end;
-            match (self.tasks).compare_exchange_weak(
-                word,
-                taken,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            let taken = word + (1 << FIELD);
+            match (self.0).compare_exchange_weak(word, taken, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Some(next as usize),
                 Err(present) => word = present,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Every task runs once, after all tasks of the stage before, run after run.
+    #[test]
+    fn stages_follow_each_other() {
+        let stages = [3, 0, 7, 1, 64, 2];
+        let before: Vec<usize> = (0..stages.len())
+            .map(|s| stages[..s].iter().sum())
+            .collect();
+        for threads in [1, 2, 5] {
+            let mut pool = Pool::new(threads, stages.len() + 1).unwrap();
+            for run in 0..2000 {
+                let finished = AtomicUsize::new(0);
+                let early = AtomicUsize::new(0);
+                let work = |stage: usize, _task: usize| {
+                    if finished.load(Ordering::SeqCst) < before[stage] {
+                        early.fetch_add(1, Ordering::SeqCst);
+                    }
+                    finished.fetch_add(1, Ordering::SeqCst);
+                };
+                pool.run(1 + run % threads, stages.iter().copied(), &work);
+                assert_eq!(early.into_inner(), 0);
+                assert_eq!(finished.into_inner(), stages.iter().sum::<usize>());
             }
         }
     }

@@ -22,8 +22,20 @@ use super::network::Network;
 /// Atoms of a block in the atom-wise stages: two register tiles of 12 rows, six for vectors.
 pub(super) const ATOMS_PER_BLOCK: usize = 24;
 
-/// Blocks per thread from which a task takes a whole block through a chain of stages.
-const CHAINED_BLOCKS: usize = 4;
+/// Fewest atoms of a block that a task takes through a chain of stages: with fewer, reading all weights
+/// on every thread takes longer than handing activations around.
+const CHAINED_ATOMS: usize = 6;
+
+/// Blocks of the atom-wise stages, and whether a task takes one through a chain of stages.
+pub(super) fn cut(atoms: usize, threads: usize) -> (usize, bool) {
+    // As many for each thread.
+    let blocks = atoms.div_ceil(ATOMS_PER_BLOCK * threads) * threads;
+    if atoms >= CHAINED_ATOMS * blocks {
+        (blocks, true)
+    } else {
+        (atoms.div_ceil(ATOMS_PER_BLOCK), false)
+    }
+}
 
 /// Places, in slices, of what the forward pass keeps of an atom and layer for the backward pass.
 pub(super) struct Saved;
@@ -48,6 +60,8 @@ pub(super) struct View<'a, T> {
     pub(super) network: &'a Network<T>,
     pub(super) pairs: &'a Pairs,
     pub(super) atoms: usize,
+    /// Blocks of the atom-wise stages.
+    pub(super) atom_blocks: usize,
     /// The caller's index of each atom, and the other way round.
     pub(super) order: &'a [u32],
     pub(super) rank: &'a [u32],
@@ -160,25 +174,15 @@ impl<T: Real> View<'_, T> {
         }
     }
 
-    /// Blocks of the atom-wise stages.
-    pub(super) fn atom_blocks(&self) -> usize {
-        self.atoms.div_ceil(ATOMS_PER_BLOCK)
-    }
-
-    /// The atoms of such a block, of nearly equal sizes.
+    /// The atoms of a block of the atom-wise stages; blocks are of nearly equal sizes.
     fn atom_block(&self, block: usize) -> Range<usize> {
-        let blocks = self.atom_blocks();
+        let blocks = self.atom_blocks;
         block * self.atoms / blocks..(block + 1) * self.atoms / blocks
     }
 
     /// Whether the pair list was found not to be one.
     pub(super) fn faulty(&self) -> bool {
         self.faulty.load(Ordering::Relaxed)
-    }
-
-    /// Whether tasks take whole blocks through chains.
-    pub(super) fn chained(&self, threads: usize) -> bool {
-        self.atom_blocks() >= CHAINED_BLOCKS * threads
     }
 }
 
@@ -275,9 +279,9 @@ impl Stage {
                 view.blocks.len().saturating_sub(1)
             }
             Self::Atoms(Readout, _) | Self::Forward(_) | Self::Turn(_) | Self::Back(_) => {
-                view.atom_blocks()
+                view.atom_blocks
             }
-            Self::Atoms(..) => view.atom_blocks() * view.network.slices,
+            Self::Atoms(..) => view.atom_blocks * view.network.slices,
         }
     }
 }
@@ -295,7 +299,7 @@ unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize) {
             Stage::Forces => message::forces::<V>(view, task),
             Stage::Atoms(Readout, layer) => V::atoms(view, Readout, layer, task, 0),
             Stage::Atoms(stage, layer) => {
-                let blocks = view.atom_blocks();
+                let blocks = view.atom_blocks;
                 V::atoms(view, stage, layer, task % blocks, task / blocks);
             }
             Stage::Forward(layer) => {

@@ -84,6 +84,16 @@ impl<T: Real> Workspace<T> {
         }
     }
 
+    /// Number of atoms.
+    pub(super) fn atoms(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Most stages of an evaluation.
+    pub(super) fn stages(&self) -> usize {
+        self.programs.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// Makes room for the pairs, checks what kernels rely on, and cuts rows into blocks.
     pub(super) fn prepare(
         &mut self,
@@ -135,19 +145,22 @@ impl<T: Real> Workspace<T> {
         Ok(())
     }
 
-    /// What tasks see, and the stages to run, apart and chained.
+    /// What tasks see, and the stages to run.
     pub(super) fn view<'a>(
         &'a mut self,
         network: &'a Network<T>,
         pairs: &'a Pairs,
+        threads: usize,
         scale: f64,
         out: &'a mut Evaluation,
-    ) -> (View<'a, T>, &'a [Vec<Stage>; 2]) {
+    ) -> (View<'a, T>, &'a [Stage]) {
+        let (atom_blocks, chained) = stages::cut(self.kinds.len(), threads);
         let [even, odd] = &mut self.gradients;
         let view = View {
             network,
             pairs,
             atoms: self.species.len(),
+            atom_blocks,
             order: &self.order.order,
             rank: &self.order.rank,
             species: &self.species,
@@ -171,7 +184,7 @@ impl<T: Real> Workspace<T> {
             forces: Shared::new(&mut out.forces),
             strain: Shared::new(&mut self.strain),
         };
-        (view, &self.programs)
+        (view, &self.programs[usize::from(chained)])
     }
 
     /// Sums up, in f64 and in the caller's order of atoms: the strain derivative into `out`, and the
