@@ -228,7 +228,7 @@ fn the_shipped_model_is_read() {
     let error = spec.check_species(&[1, 17]).unwrap_err().to_string();
     for part in [
         "element Cl (atomic number 17)",
-        "atom 2",
+        "atom 1 (counted from 0)",
         "knows H, C, N, O",
     ] {
         assert!(error.contains(part), "{error}");
