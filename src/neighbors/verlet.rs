@@ -17,9 +17,6 @@ const CHUNK: usize = 64;
 /// Candidates that one task goes through; below twice as many, threads cost more than they save.
 const TASK: usize = 16_384;
 
-/// In place of a slot: farther than the cutoff at present.
-const OUTSIDE: u32 = u32::MAX;
-
 /// Neighbours within the cutoff and a skin of positions at the time of the build, images included.
 #[derive(Debug, Clone)]
 pub struct VerletList {
@@ -34,8 +31,10 @@ pub struct VerletList {
     candidates: Vec<Candidate>,
     /// Index of the candidate in the opposite direction.
     reverse: Vec<u32>,
-    /// Place of each candidate among the present pairs of its row, or [`OUTSIDE`].
+    /// Place of each candidate among the present pairs of its row; has no meaning outside the cutoff.
     slots: Vec<u32>,
+    /// The candidates that are present pairs, at the front of each row.
+    inside: Vec<u32>,
 }
 
 impl VerletList {
@@ -61,6 +60,7 @@ impl VerletList {
             candidates: Vec::new(),
             reverse: Vec::new(),
             slots: Vec::new(),
+            inside: Vec::new(),
         };
         list.rebuild(positions)?;
         Ok(list)
@@ -93,7 +93,8 @@ impl VerletList {
         }
         self.gather(&found, total as usize);
         self.reverse.resize(total as usize, 0);
-        self.slots.resize(total as usize, OUTSIDE);
+        self.slots.resize(total as usize, 0);
+        self.inside.resize(total as usize, 0);
         self.link();
         self.origin.clear();
         self.origin.extend_from_slice(positions);
@@ -159,9 +160,20 @@ impl VerletList {
         assert_eq!(positions.len(), self.origin.len(), "one position per atom");
         let atoms = positions.len();
         let mut slots = std::mem::take(&mut self.slots);
+        let mut inside = std::mem::take(&mut self.inside);
         pairs.rows.resize(atoms + 1, 0);
         pairs.rows[0] = 0;
-        self.mark(positions, 0..atoms, &mut pairs.rows[1..], &mut slots);
+        let marks = Marks {
+            lengths: &mut pairs.rows[1..],
+            slots: &mut slots,
+            inside: &mut inside,
+        };
+        let marker = Marker {
+            list: self,
+            positions,
+            limit: under_root(self.cutoff),
+        };
+        marker.mark(0..atoms, marks);
         for i in 0..atoms {
             pairs.rows[i + 1] += pairs.rows[i];
         }
@@ -172,10 +184,12 @@ impl VerletList {
             positions,
             rows: &rows,
             slots: &slots,
+            inside: &inside,
         };
         writer.write(0..atoms, Out::of(pairs));
         pairs.rows = rows;
         self.slots = slots;
+        self.inside = inside;
     }
 
     /// The cutoff (angstrom).
@@ -207,36 +221,11 @@ impl VerletList {
     }
 
     /// r_ij, a function of the two positions and the image alone, odd under exchange.
+    #[inline]
     fn vector(&self, positions: &[Vec3], receiver: usize, candidate: &Candidate) -> Vec3 {
-        let vector = positions[candidate.neighbor as usize] - positions[receiver];
-        if candidate.image == [0; 3] {
-            vector
-        } else {
-            vector + self.cell.shift(candidate.image)
-        }
-    }
-
-    /// Counts the pairs of each row and numbers them within it.
-    fn mark(&self, positions: &[Vec3], rows: Range<usize>, lengths: &mut [u32], slots: &mut [u32]) {
-        if let Some(middle) = self.split(&rows) {
-            let (lengths_a, lengths_b) = lengths.split_at_mut(middle - rows.start);
-            let (slots_a, slots_b) = slots.split_at_mut(self.range(&(rows.start..middle)).len());
-            rayon::join(
-                || self.mark(positions, rows.start..middle, lengths_a, slots_a),
-                || self.mark(positions, middle..rows.end, lengths_b, slots_b),
-            );
-            return;
-        }
-        let first = self.range(&rows).start;
-        for (receiver, length) in rows.zip(lengths) {
-            *length = 0;
-            for c in self.row(receiver) {
-                let inside =
-                    self.vector(positions, receiver, &self.candidates[c]).norm() < self.cutoff;
-                slots[c - first] = if inside { *length } else { OUTSIDE };
-                *length += u32::from(inside);
-            }
-        }
+        // No branch around the shift of image zero: where it is taken or not has no pattern.
+        (positions[candidate.neighbor as usize] - positions[receiver])
+            + self.cell.shift(candidate.image)
     }
 
     /// Where to cut rows in two for two threads, if that is worth it.
@@ -281,6 +270,84 @@ fn search(grid: &Grid, atoms: usize, most: u64) -> Vec<Chunk> {
         return (0..chunks).map(task).collect();
     }
     (0..chunks).into_par_iter().map(task).collect()
+}
+
+/// The smallest number whose root is not under `bound`: a square is below it exactly where its root
+/// is under the bound.
+fn under_root(bound: f64) -> f64 {
+    let mut square = bound * bound;
+    while square.sqrt() < bound {
+        square = square.next_up();
+    }
+    while square.next_down().sqrt() >= bound {
+        square = square.next_down();
+    }
+    square
+}
+
+/// What is noted of some rows' candidates.
+struct Marks<'a> {
+    /// Pairs of each row.
+    lengths: &'a mut [u32],
+    slots: &'a mut [u32],
+    inside: &'a mut [u32],
+}
+
+impl<'a> Marks<'a> {
+    fn split_at(self, rows: usize, candidates: usize) -> (Self, Self) {
+        let (lengths_a, lengths_b) = self.lengths.split_at_mut(rows);
+        let (slots_a, slots_b) = self.slots.split_at_mut(candidates);
+        let (inside_a, inside_b) = self.inside.split_at_mut(candidates);
+        let a = Self {
+            lengths: lengths_a,
+            slots: slots_a,
+            inside: inside_a,
+        };
+        let b = Self {
+            lengths: lengths_b,
+            slots: slots_b,
+            inside: inside_b,
+        };
+        (a, b)
+    }
+}
+
+/// Finds the candidates that are pairs at present.
+struct Marker<'a> {
+    list: &'a VerletList,
+    positions: &'a [Vec3],
+    /// Bound on the square of the distance.
+    limit: f64,
+}
+
+impl Marker<'_> {
+    fn mark(&self, rows: Range<usize>, marks: Marks) {
+        if let Some(middle) = self.list.split(&rows) {
+            let candidates = self.list.range(&(rows.start..middle)).len();
+            let (a, b) = marks.split_at(middle - rows.start, candidates);
+            rayon::join(
+                || self.mark(rows.start..middle, a),
+                || self.mark(middle..rows.end, b),
+            );
+            return;
+        }
+        let first = self.list.range(&rows).start;
+        for (receiver, length) in rows.zip(marks.lengths) {
+            let row = self.list.row(receiver);
+            let candidates = &self.list.candidates[row.clone()];
+            let slots = &mut marks.slots[row.start - first..row.end - first];
+            let inside = &mut marks.inside[row.start - first..row.end - first];
+            let mut count = 0;
+            // Without a branch, which would go either way half of the time.
+            for (k, candidate) in candidates.iter().enumerate() {
+                let vector = self.list.vector(self.positions, receiver, candidate);
+                slots[k] = count;
+                inside[count as usize] = (row.start + k) as u32;
+                count += u32::from(vector.norm_squared() < self.limit);
+            }
+            *length = count;
+        }
+    }
 }
 
 /// Makes room for the pairs that the rows count; some more where there is too little, since the
@@ -351,6 +418,7 @@ struct Writer<'a> {
     /// Rows of the pairs.
     rows: &'a [u32],
     slots: &'a [u32],
+    inside: &'a [u32],
 }
 
 impl Writer<'_> {
@@ -365,16 +433,15 @@ impl Writer<'_> {
         }
         let mut p = 0;
         for receiver in rows {
-            for c in self.list.row(receiver) {
-                if self.slots[c] == OUTSIDE {
-                    continue;
-                }
-                let candidate = &self.list.candidates[c];
+            let length = self.rows[receiver + 1] - self.rows[receiver];
+            let first = self.list.row(receiver).start;
+            for &c in &self.inside[first..first + length as usize] {
+                let candidate = &self.list.candidates[c as usize];
                 let vector = self.list.vector(self.positions, receiver, candidate);
                 out.receivers[p] = receiver as u32;
                 out.neighbors[p] = candidate.neighbor;
                 out.reverse[p] = self.rows[candidate.neighbor as usize]
-                    + self.slots[self.list.reverse[c] as usize];
+                    + self.slots[self.list.reverse[c as usize] as usize];
                 out.vectors[p] = vector;
                 out.distances[p] = vector.norm();
                 p += 1;
@@ -386,6 +453,15 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn squares_are_compared_as_their_roots_would_be() {
+        for k in 1..1000 {
+            let bound = 0.01 * f64::from(k);
+            let square = under_root(bound);
+            assert!(square.sqrt() >= bound && square.next_down().sqrt() < bound);
+        }
+    }
 
     #[test]
     fn too_many_pairs_are_an_error_that_says_so() {
