@@ -265,13 +265,20 @@ pub fn precision(plan: &PotentialPlan) -> Precision {
 
 /// Degrees of freedom that share the kinetic energy.
 pub fn degrees_of_freedom(plan: &Plan) -> usize {
-    let whole = match (plan.dynamics.ensemble, plan.dynamics.remove_drift) {
-        (Ensemble::Nve, _) => WholeMotion::Conserved,
-        (Ensemble::Langevin { .. }, 0) => WholeMotion::Thermal,
-        (Ensemble::Langevin { .. }, _) => WholeMotion::Held,
-    };
     let start = &plan.start;
-    observe::degrees_of_freedom(&start.system, &start.cell, &start.positions, whole)
+    let (system, cell, positions) = (&start.system, &start.cell, &start.positions);
+    let whole = match (plan.dynamics.ensemble, &start.velocities) {
+        (Ensemble::Nve, VelocityPlan::Given(velocities)) => {
+            WholeMotion::of_constant_energy(system, cell, positions, velocities)
+        }
+        (Ensemble::Nve, VelocityPlan::Thermal { .. }) => WholeMotion::Conserved,
+        (Ensemble::Langevin { .. }, _) => WholeMotion::Thermal,
+    };
+    let whole = match (whole, plan.dynamics.remove_drift) {
+        (WholeMotion::Thermal, 1..) => WholeMotion::Held,
+        _ => whole,
+    };
+    observe::degrees_of_freedom(system, cell, positions, whole)
 }
 
 /// The starting velocities (angstrom / time).
