@@ -23,6 +23,8 @@
 //! * Architecture invariant: positions are unwrapped inside; wrapping is a choice of a writer.
 //! * Architecture invariant: Burn's types stop at `Box<dyn Potential>` and `Box<dyn Engine>`.
 
+#![warn(missing_docs)]
+
 pub mod error;
 pub mod units;
 
