@@ -4,7 +4,7 @@
 //! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
 //! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
 //! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
-//! watches and writes; [`config`] reads the run file; [`assemble`] puts all of it together; [`cli`]
+//! watches and writes; [`config`] reads the run file; [`memory`] knows what room there is; [`assemble`] puts all of it together; [`cli`]
 //! is the command line.
 //!
 //! # Invariants
@@ -40,6 +40,8 @@ pub mod simulation;
 pub mod report;
 
 pub mod config;
+
+pub mod memory;
 
 pub mod assemble;
 
