@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 
 use super::gemm::{Panels, Product};
 use super::lane::{Lane, Real, silu, silu_slope};
-use super::memory::Shared;
+use super::memory::{Shared, Span};
 use super::network::Affine;
 use super::stages::{ATOMS_PER_BLOCK, Block, Kernels, Saved, View};
 
@@ -38,9 +38,16 @@ struct Rows<T> {
     start: *const T,
     stride: usize,
     count: usize,
+    next: Span<T>,
 }
 
 impl<T: Real> Rows<T> {
+    /// The same; what is given is fetched into cache while the product is computed.
+    #[inline(always)]
+    fn fetching(self, next: Span<T>) -> Self {
+        Self { next, ..self }
+    }
+
     /// Into `tile`: these rows times a panel, plus a bias.
     #[inline(always)]
     unsafe fn times<V: Kernels<T = T>>(
@@ -58,6 +65,7 @@ impl<T: Real> Rows<T> {
             panel: panels.slice(slice),
             bias,
             c: tile.start(),
+            next: self.next,
         };
         debug_assert!(self.count * 2 * V::N <= TILE);
         // SAFETY: the caller's rows hold k numbers each, and the tile has room.
@@ -111,6 +119,7 @@ impl<V: Kernels> Part<'_, V> {
             start: unsafe { array.at(self.block.atoms.start * per_atom * stride) },
             stride,
             count: self.block.atoms.len() * per_atom,
+            next: Span::NONE,
         }
     }
 
@@ -126,7 +135,48 @@ impl<V: Kernels> Part<'_, V> {
             start: unsafe { array.at(self.block.scratch * per_atom * stride) },
             stride,
             count: self.block.atoms.len() * per_atom,
+            next: Span::NONE,
         }
+    }
+
+    /// What is saved of the block and slice in a layer.
+    #[inline(always)]
+    unsafe fn saved_span(&self, layer: usize) -> Span<V::T> {
+        Span {
+            start: unsafe { self.view.saved(layer, self.slice, self.block.atoms.start) },
+            count: self.block.atoms.len() * Saved::COUNT * Self::WIDTH,
+        }
+    }
+
+    /// Senders of the block and slice in a layer.
+    #[inline(always)]
+    unsafe fn senders_span(&self, layer: usize) -> Span<V::T> {
+        Span {
+            start: unsafe { self.view.sender(layer, self.slice, self.block.atoms.start) },
+            count: self.block.atoms.len() * 6 * Self::WIDTH,
+        }
+    }
+
+    /// G_q and G_mu of the block and slice after a layer.
+    #[inline(always)]
+    unsafe fn gradients_span(&self, layer: usize) -> Span<V::T> {
+        Span {
+            start: unsafe {
+                self.view
+                    .gradient(layer, self.slice, self.block.atoms.start)
+            },
+            count: self.block.atoms.len() * 4 * Self::WIDTH,
+        }
+    }
+
+    /// This slice's share of what the next block, most likely the thread's next, begins with: `per_atom`
+    /// numbers of each atom.
+    #[inline(always)]
+    unsafe fn next_block(&self, array: Shared<V::T>, per_atom: usize) -> Span<V::T> {
+        let (atoms, slices) = (&self.block.atoms, self.view.network.slices);
+        let share = (atoms.len() * per_atom).div_ceil(slices);
+        let start = atoms.end * per_atom + self.slice * share;
+        array.span(start..start + share)
     }
 
     /// A place in the record of hidden numbers of the readout of the block's atom `row`.
@@ -158,8 +208,15 @@ impl<V: Kernels> Part<'_, V> {
         let (mut v, mut w) = (Tile::new(), Tile::new());
         unsafe {
             let mu = self.rows(view.vectors, 3, features);
-            mu.forward::<V>(&layer.mix, self.slice, &mut v);
-            mu.forward::<V>(&layer.mix, view.network.slices + self.slice, &mut w);
+            mu.fetching(self.saved_span(self.layer))
+                .forward::<V>(&layer.mix, self.slice, &mut v);
+            let next = if self.last() {
+                self.gradients_span(self.layer)
+            } else {
+                self.senders_span(self.layer + 1)
+            };
+            mu.fetching(next)
+                .forward::<V>(&layer.mix, view.network.slices + self.slice, &mut w);
             let (v, w) = (v.start(), w.start());
             let epsilon = V::splat(layer.epsilon);
             each!(self, |atom, lane, row| {
@@ -298,8 +355,15 @@ impl<V: Kernels> Part<'_, V> {
         };
         let mut tile = Tile::new();
         unsafe {
-            let input = self.scratch_rows(view.hidden, 1, view.network.features);
+            let features = view.network.features;
+            let input = self.scratch_rows(view.hidden, 1, features);
+            let next = [
+                Span::NONE,
+                self.next_block(view.features, 2 * features),
+                self.next_block(view.vectors, 3 * features),
+            ];
             for kind in 0..3 {
+                let input = input.fetching(next[kind]);
                 input.forward::<V>(map, kind * view.network.slices + self.slice, &mut tile);
                 let tile = tile.start();
                 each!(self, |atom, lane, row| {
@@ -403,11 +467,20 @@ impl<V: Kernels> Part<'_, V> {
     #[inline(always)]
     pub(super) unsafe fn mix_back(&self) {
         let view = self.view;
+        let features = view.network.features;
         let map = &view.network.layers[self.layer].mix;
         let mut tile = Tile::new();
         unsafe {
-            let input = self.scratch_rows(view.mixed, 3, 2 * view.network.features);
-            input.backward::<V>(map, self.slice, &mut tile);
+            let input = self.scratch_rows(view.mixed, 3, 2 * features);
+            // After the last layer's, the next block begins with its forward pass.
+            let next = if self.last() {
+                self.next_block(view.vectors, 3 * features)
+            } else {
+                self.next_block(view.contexts, 3 * features)
+            };
+            input
+                .fetching(next)
+                .backward::<V>(map, self.slice, &mut tile);
             let tile = tile.start();
             each!(self, |atom, lane, row| {
                 let g = view.gradient(self.layer, self.slice, atom).add(lane);
@@ -433,7 +506,9 @@ impl<V: Kernels> Part<'_, V> {
         let mut tile = Tile::new();
         unsafe {
             let input = self.rows(view.contexts, 1, 3 * view.network.features);
-            input.backward::<V>(map, self.slice, &mut tile);
+            input
+                .fetching(self.saved_span(self.layer - 1))
+                .backward::<V>(map, self.slice, &mut tile);
             self.activate_back(tile.start(), Saved::CONTEXT);
         }
     }
@@ -448,7 +523,9 @@ impl<V: Kernels> Part<'_, V> {
         let mut tile = Tile::new();
         unsafe {
             let input = self.scratch_rows(view.hidden, 1, view.network.features);
-            input.backward::<V>(map, self.slice, &mut tile);
+            input
+                .fetching(self.gradients_span(self.layer - 1))
+                .backward::<V>(map, self.slice, &mut tile);
             let tile = tile.start();
             each!(self, |atom, lane, row| {
                 let before = V::load(view.gradient(self.layer, self.slice, atom).add(lane));
@@ -482,6 +559,7 @@ impl<V: Kernels> Part<'_, V> {
                     start: self.record(view.readout, 0, hidden.offset),
                     stride: readout.size,
                     count,
+                    next: Span::NONE,
                 };
             }
             let last = readout.last.as_slice();
@@ -526,6 +604,7 @@ impl<V: Kernels> Part<'_, V> {
                         .cast_const(),
                     stride: readout.size,
                     count,
+                    next: Span::NONE,
                 };
                 for slice in 0..before.width / Self::WIDTH {
                     input.backward::<V>(&hidden.map, slice, &mut tile);
@@ -545,6 +624,7 @@ impl<V: Kernels> Part<'_, V> {
                 start: self.record(view.readout_back, 0, first.offset).cast_const(),
                 stride: readout.size,
                 count,
+                next: Span::NONE,
             };
             for slice in 0..view.network.slices {
                 input.backward::<V>(&first.map, slice, &mut tile);

@@ -106,6 +106,16 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Part of the array, cut off at its end.
+    #[inline(always)]
+    pub(super) fn span(self, range: std::ops::Range<usize>) -> Span<T> {
+        let start = range.start.min(self.len);
+        Span {
+            start: self.start.wrapping_add(start),
+            count: range.end.min(self.len) - start,
+        }
+    }
+
     /// Pointer to a number.
     ///
     /// # Safety
@@ -115,6 +125,37 @@ impl<T> Shared<T> {
         debug_assert!(index <= self.len);
         // SAFETY: the caller keeps within the array.
         unsafe { self.start.add(index) }
+    }
+}
+
+/// Numbers next to each other that will be read or written soon.
+#[derive(Clone, Copy)]
+pub(super) struct Span<T> {
+    pub(super) start: *const T,
+    pub(super) count: usize,
+}
+
+impl<T> Span<T> {
+    pub(super) const NONE: Self = Self {
+        start: std::ptr::null(),
+        count: 0,
+    };
+
+    /// Begins to fetch one of so many parts into the second-level cache.
+    #[inline(always)]
+    pub(super) fn fetch_part(self, part: usize, parts: usize) {
+        let lines = self.count * size_of::<T>() / LINE;
+        for line in part * lines / parts..(part + 1) * lines / parts {
+            let line = self.start.wrapping_byte_add(line * LINE).cast::<i8>();
+            #[cfg(target_arch = "x86_64")]
+            {
+                use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+                // SAFETY: fetching has no effect but on speed, whatever the address.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(line) };
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = line;
+        }
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Geometry<T> {
 /// neighbours come from the third level, a hundred nanoseconds away.
 pub(super) const AHEAD: usize = 6;
 
+/// Bytes of a slice of senders of all atoms up to which the forward pass is faster without.
+const NEAR: usize = 1 << 19;
+
 /// Weights of the six coefficients for the filters' slope (1 / angstrom).
 pub(super) type SlopeWeights<T> = [T; ORDER];
 
@@ -44,6 +47,7 @@ pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
     let per_angstrom = view.network.layers[0].filter.intervals as f64 / view.network.cutoff;
     let last = view.network.layers[0].filter.intervals - 1;
     for i in view.row_block(block) {
+        fetch_given(view, i + 1);
         for (p, here) in view.given_row(i).zip(view.row(i)) {
             let d = pairs.distances[p];
             let neighbor = pairs.neighbors[p] as usize;
@@ -70,6 +74,18 @@ pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
                 *view.sent.at(here) = [V::T::default(); 4];
             }
         }
+    }
+}
+
+/// Begins to fetch the pairs of an atom in the caller's list, whose rows are in another order.
+#[inline(always)]
+fn fetch_given<T: Real>(view: &View<T>, atom: usize) {
+    if atom < view.atoms {
+        let row = view.given_row(atom);
+        prefetch(view.pairs.vectors[row.clone()].as_ptr(), row.len());
+        prefetch(view.pairs.distances[row.clone()].as_ptr(), row.len());
+        prefetch(view.pairs.neighbors[row.clone()].as_ptr(), row.len());
+        prefetch(view.pairs.reverse[row.clone()].as_ptr(), row.len());
     }
 }
 
@@ -160,6 +176,7 @@ pub(super) unsafe fn gather<V: Lane, const FIRST: bool>(
     let width = 2 * V::N;
     let features = view.network.features;
     let table = &view.network.layers[layer].filter;
+    let far = !FIRST && view.atoms * 6 * width * size_of::<V::T>() > NEAR;
     for slice in 0..view.network.slices {
         let table = table.slice(slice).as_ptr();
         // SAFETY: indices below are within the arrays that `View` describes; a block's rows are
@@ -179,7 +196,7 @@ pub(super) unsafe fn gather<V: Lane, const FIRST: bool>(
                 };
                 for p in view.row(i) {
                     let pair = &*view.geometry.at(p);
-                    if !FIRST {
+                    if far {
                         let next = (*view.geometry.at(p + AHEAD)).neighbor as usize;
                         prefetch(senders.add(next * 6 * width), 6 * width);
                     }
@@ -379,8 +396,8 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
 #[inline(always)]
 pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
     let pairs = view.pairs;
-    // SAFETY: as in `gather`; `reverse` was checked by `geometry`.
     for i in view.row_block(block) {
+        fetch_given(view, i + 1);
         let mut force = Vec3::zeros();
         let mut strain = Mat3::zeros();
         for (p, here) in view.given_row(i).zip(view.row(i)) {
