@@ -71,6 +71,8 @@ pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
                     neighbor: view.rank[neighbor],
                 };
                 *view.slopes.at(here) = rounded(spline::slopes(t), per_angstrom * inside);
+                let back = view.row(view.rank[neighbor] as usize).start;
+                *view.reverse.at(here) = (back + reverse - pairs.row(neighbor).start) as u32;
                 *view.sent.at(here) = [V::T::default(); 4];
             }
         }
@@ -401,11 +403,14 @@ pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
         let mut force = Vec3::zeros();
         let mut strain = Mat3::zeros();
         for (p, here) in view.given_row(i).zip(view.row(i)) {
-            let neighbor = pairs.neighbors[p] as usize;
-            let place = (pairs.reverse[p] - pairs.rows[neighbor]) as usize;
-            let back = view.row(view.rank[neighbor] as usize).start + place;
-            // SAFETY: as in `gather`; `geometry` has checked `neighbors` and `reverse`.
-            let (own, back) = unsafe { (sent(view, here), sent(view, back)) };
+            // SAFETY: as in `gather`; `geometry` has written `reverse`.
+            let (own, back) = unsafe {
+                prefetch(view.sent.at(*view.reverse.at(here + AHEAD) as usize), 1);
+                (
+                    sent(view, here),
+                    sent(view, *view.reverse.at(here) as usize),
+                )
+            };
             let d = pairs.distances[p];
             let unit = pairs.vectors[p] / d;
             let turn = Vec3::new(back[1] - own[1], back[2] - own[2], back[3] - own[3]);

@@ -79,6 +79,8 @@ pub(super) struct View<'a, T> {
     pub(super) geometry: Shared<Geometry<T>>,
     pub(super) slopes: Shared<SlopeWeights<T>>,
     pub(super) sent: Shared<Sent<T>>,
+    /// Index here of the pair (j <- i).
+    pub(super) reverse: Shared<u32>,
     /// q and n, \[N\]\[2\]\[F\].
     pub(super) features: Shared<T>,
     /// mu after the message, \[N\]\[3\]\[F\].

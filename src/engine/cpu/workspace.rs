@@ -40,6 +40,7 @@ pub(super) struct Workspace<T> {
     geometry: Vec<Geometry<T>>,
     slopes: Vec<SlopeWeights<T>>,
     sent: Vec<Sent<T>>,
+    reverse: Vec<u32>,
     features: Aligned<T>,
     vectors: Aligned<T>,
     senders: Aligned<T>,
@@ -72,6 +73,7 @@ impl<T: Real> Workspace<T> {
             geometry: Vec::new(),
             slopes: Vec::new(),
             sent: Vec::new(),
+            reverse: Vec::new(),
             features: Aligned::zeros(2 * per_atom),
             vectors: Aligned::zeros(3 * per_atom),
             senders: Aligned::zeros((layers - 1) * 6 * per_atom),
@@ -130,6 +132,7 @@ impl<T: Real> Workspace<T> {
             self.geometry = large_vec(room);
             self.slopes = large_vec(room);
             self.sent = large_vec(room);
+            self.reverse = large_vec(room);
         }
         if self.order.renew(pairs, SPACING * cutoff) {
             for (kind, &id) in self.species.iter_mut().zip(&self.order.order) {
@@ -180,6 +183,7 @@ impl<T: Real> Workspace<T> {
             geometry: Shared::new(&mut self.geometry),
             slopes: Shared::new(&mut self.slopes),
             sent: Shared::new(&mut self.sent),
+            reverse: Shared::new(&mut self.reverse),
             features: self.features.shared(),
             vectors: self.vectors.shared(),
             senders: self.senders.shared(),
