@@ -1,19 +1,28 @@
 //! The loop: plan a block, run it, commit it or roll it back, report.
 
+mod flight;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::core::{Fields, Snapshot};
+use crate::core::Fields;
 use crate::engine::{Breach, Engine, Flags, Limits, Outcome, Watched};
 use crate::integrate::Integrator;
+use crate::neighbors::audit;
 use crate::report::{Reporter, Signal};
 use crate::{Error, Result};
+
+use flight::PHASE;
+pub use flight::{Cause, Flight, Guard, Ring};
 
 /// A block is cut so that it takes about this long: the latency of an interrupt.
 const BLOCK_TIME: Duration = Duration::from_millis(200);
 
 /// Runs of one block that an engine may ask for before its pairs are taken to grow without end.
 const MOST_RERUNS: u32 = 40;
+
+/// Atoms whose pairs are compared with brute force in one audit.
+const AUDITED: usize = 4;
 
 /// A simulation, ready to run.
 pub struct Simulation {
@@ -25,6 +34,8 @@ pub struct Simulation {
     pub limits: Limits,
     /// What watches.
     pub reporters: Vec<Box<dyn Reporter>>,
+    /// Flight recorder and audit of the pairs.
+    pub guard: Guard,
     /// Steps taken so far.
     pub step: u64,
     /// Steps to take in all.
@@ -38,22 +49,26 @@ pub enum Finish {
     Complete,
     /// It was interrupted; all that was reached is written.
     Interrupted,
-    /// A limit was broken or a number is not finite.
-    Breach {
-        /// The engine's finding.
-        breach: Breach,
-        /// All of the last state before it; `None` where the first state is at fault already.
-        last_good: Option<Box<Snapshot>>,
+    /// Something is wrong: a limit was broken, pairs are missing, or a reporter ended the run.
+    Fault {
+        /// What.
+        cause: Cause,
+        /// The steps before it; `None` where the first state is at fault already, or nothing is recorded.
+        flight: Option<Box<Flight>>,
     },
-    /// A reporter ended it, for this reason.
-    Stopped(String),
 }
 
 /// Something to tell the user while the run goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Warning {
-    /// A limit was broken that does not end the run; told the first time for each limit.
-    Breach(Breach),
+    /// A limit was broken that does not end the run, or a reporter's alarm; told the first time for each
+    /// limit.
+    Fault {
+        /// What.
+        cause: Cause,
+        /// The steps before it, recorded at the first fault.
+        flight: Option<Box<Flight>>,
+    },
     /// A reporter's remark.
     Remark(String),
 }
@@ -79,14 +94,18 @@ impl Simulation {
         self.engine.watch(self.limits);
         let mut judge = Judge::new(self.limits);
         let first = self.block(self.step)?;
-        if let Some(breach) = judge.verdict(first, warn)? {
-            return Ok(Finish::Breach {
-                breach,
-                last_good: None,
-            });
+        if let Some(breach) = judge.verdict(first)? {
+            if judge.ends(&breach) {
+                let cause = Cause::Breach(breach);
+                return Ok(Finish::Fault {
+                    cause,
+                    flight: None,
+                });
+            }
+            warn(self.noted(Cause::Breach(breach), interrupt)?);
         }
-        if let Some(reason) = self.report(warn)? {
-            return Ok(Finish::Stopped(reason));
+        if let Some(cause) = self.look(interrupt, warn)? {
+            return Ok(self.fault(cause, interrupt));
         }
         let mut pace = Pace::default();
         while self.step < self.end {
@@ -98,13 +117,15 @@ impl Simulation {
             let outcome = self.block(until)?;
             let reached = outcome.step;
             pace.record(reached.saturating_sub(self.step), began.elapsed());
-            if let Some(breach) = judge.verdict(outcome, warn)? {
-                let last_good = Some(Box::new(self.before(breach.step)?));
-                return Ok(Finish::Breach { breach, last_good });
+            if let Some(breach) = judge.verdict(outcome)? {
+                if judge.ends(&breach) {
+                    return Ok(self.fault(Cause::Breach(breach), interrupt));
+                }
+                warn(self.noted(Cause::Breach(breach), interrupt)?);
             }
             self.commit(reached)?;
-            if let Some(reason) = self.report(warn)? {
-                return Ok(Finish::Stopped(reason));
+            if let Some(cause) = self.look(interrupt, warn)? {
+                return Ok(self.fault(cause, interrupt));
             }
         }
         Ok(Finish::Complete)
@@ -127,6 +148,7 @@ impl Simulation {
     fn next_stop(&self) -> u64 {
         let wanted = self.reporters.iter().map(|r| r.next(self.step + 1));
         let wanted = wanted.min().unwrap_or(u64::MAX);
+        let wanted = wanted.min(self.guard.next(self.step + 1));
         wanted.max(self.step + 1).min(self.end)
     }
 
@@ -160,25 +182,44 @@ impl Simulation {
         )))
     }
 
-    /// The state one step before `step`, by running the saved block again up to there.
-    fn before(&mut self, step: u64) -> Result<Snapshot> {
-        self.engine.rollback();
-        self.engine.watch(Limits::default());
-        let good = step.saturating_sub(1);
-        while self.step < good {
-            let outcome = self.block(good)?;
-            if outcome.flags.contains(Flags::NONFINITE) {
-                self.engine.rollback();
-                break;
-            }
-            self.commit(outcome.step)?;
+    /// Guards, then reporters, look at the present state. Returns what ends the run, if something does.
+    fn look(
+        &mut self,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Option<Cause>> {
+        if let Some(cause) = self.watch_over()? {
+            return Ok(Some(cause));
         }
-        self.engine.snapshot(Fields::ALL)
+        self.report(interrupt, warn)
+    }
+
+    /// Keeps the present state and compares pairs with brute force, where either is due.
+    fn watch_over(&mut self) -> Result<Option<Cause>> {
+        let step = self.step;
+        if self.guard.next(step) != step {
+            return Ok(None);
+        }
+        let state = self.engine.snapshot(PHASE)?;
+        if let Some(ring) = self.guard.ring.as_mut().filter(|r| r.next(step) == step) {
+            ring.push(&state);
+        }
+        if self.guard.audit == 0 || !step.is_multiple_of(self.guard.audit) {
+            return Ok(None);
+        }
+        let chosen = audit::choose(step, state.positions.len(), AUDITED);
+        let listed = self.engine.listed(&chosen)?;
+        let found = audit::compare(&state.cell, &state.positions, &chosen, &listed);
+        Ok(found.map(|mismatch| Cause::Pairs { step, mismatch }))
     }
 
     /// Hands one snapshot of the present state to everyone who wants it. Returns the reason to stop,
     /// if someone has one.
-    fn report(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<String>> {
+    fn report(
+        &mut self,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Option<Cause>> {
         let step = self.step;
         let due = |r: &dyn Reporter| r.next(step) == step;
         let wants = (self.reporters.iter())
@@ -189,19 +230,87 @@ impl Simulation {
             return Ok(None);
         };
         let snapshot = self.engine.snapshot(wants)?;
-        let mut stop = None;
+        let (mut stop, mut alarm) = (None, None);
         for reporter in self.reporters.iter_mut().filter(|r| due(r.as_ref())) {
             match reporter.report(&snapshot)? {
                 Signal::Continue => {}
                 Signal::Warn(remark) => warn(Warning::Remark(remark)),
+                Signal::Alarm(reason) => alarm = alarm.or(Some(reason)),
                 Signal::Stop(reason) => stop = stop.or(Some(reason)),
             }
         }
-        Ok(stop)
+        if let Some(reason) = alarm {
+            warn(self.noted(Cause::Alarm { step, reason }, interrupt)?);
+        }
+        Ok(stop.map(|reason| Cause::Alarm { step, reason }))
+    }
+
+    /// The end of a run by a fault, with the steps before it.
+    fn fault(&mut self, cause: Cause, interrupt: &AtomicBool) -> Finish {
+        let good = match &cause {
+            Cause::Breach(breach) => breach.step.saturating_sub(1),
+            _ => self.step,
+        };
+        let flight = self.flight(&cause, interrupt);
+        self.step = good;
+        Finish::Fault { cause, flight }
+    }
+
+    /// A warning of a fault that does not end the run, with the steps before it if it is the first. The
+    /// engine goes on from where it is.
+    fn noted(&mut self, cause: Cause, interrupt: &AtomicBool) -> Result<Warning> {
+        if self.guard.ring.is_none() || std::mem::replace(&mut self.guard.recorded, true) {
+            return Ok(Warning::Fault {
+                cause,
+                flight: None,
+            });
+        }
+        let (step, limits) = (self.step, self.limits);
+        let present = self.engine.snapshot(PHASE)?;
+        let flight = self.flight(&cause, interrupt);
+        self.step = step;
+        self.engine.watch(limits);
+        self.engine.restore(&present)?;
+        Ok(Warning::Fault { cause, flight })
+    }
+
+    /// Walks the steps before a fault once more and records them. `None` where they are not to be had: the
+    /// fault itself is what there is to tell then.
+    fn flight(&mut self, cause: &Cause, interrupt: &AtomicBool) -> Option<Box<Flight>> {
+        let ring = self.guard.ring.as_ref()?;
+        let (last, most) = (cause.step(), ring.frames());
+        let before = ring.before(last.saturating_sub(most))?.clone();
+        let kept = ring.states().to_vec();
+        self.engine.watch(Limits::default());
+        self.engine.restore(&before).ok()?;
+        self.step = before.step;
+        let mut frames = Vec::new();
+        loop {
+            if self.step + most > last {
+                frames.push(self.engine.snapshot(Fields::ALL).ok()?);
+            }
+            if self.step >= last || interrupt.load(Ordering::Relaxed) {
+                break;
+            }
+            let first = last.saturating_sub(most - 1);
+            let until = first.max(self.step + 1);
+            match self.block(until) {
+                Ok(outcome) if !outcome.flags.contains(Flags::NONFINITE) => {
+                    self.commit(outcome.step).ok()?;
+                }
+                _ => break,
+            }
+        }
+        Some(Box::new(Flight {
+            cause: cause.clone(),
+            frames,
+            before,
+            kept,
+        }))
     }
 }
 
-/// Decides which breaches end a run; tells the user of the others.
+/// Decides which breaches are told, and which end a run.
 struct Judge {
     stop: bool,
     told: Vec<Watched>,
@@ -215,15 +324,10 @@ impl Judge {
         }
     }
 
-    /// The breach that ends the run, if there is one.
-    fn verdict(
-        &mut self,
-        outcome: Outcome,
-        warn: &mut dyn FnMut(Warning),
-    ) -> Result<Option<Breach>> {
-        let fatal = outcome.flags.contains(Flags::NONFINITE);
+    /// The breach to tell of, if there is one.
+    fn verdict(&mut self, outcome: Outcome) -> Result<Option<Breach>> {
         let Some(breach) = outcome.breach else {
-            if fatal {
+            if outcome.flags.contains(Flags::NONFINITE) {
                 return Err(Error::run(format!(
                     "step {}: an energy, force or position is not a finite number",
                     outcome.step
@@ -231,14 +335,16 @@ impl Judge {
             }
             return Ok(None);
         };
-        if fatal || self.stop {
-            return Ok(Some(breach));
-        }
-        if !self.told.contains(&breach.what) {
+        let new = !self.told.contains(&breach.what);
+        if new {
             self.told.push(breach.what);
-            warn(Warning::Breach(breach));
         }
-        Ok(None)
+        Ok((new || self.ends(&breach)).then_some(breach))
+    }
+
+    /// Whether a breach ends the run.
+    fn ends(&self, breach: &Breach) -> bool {
+        self.stop || breach.what == Watched::Finite
     }
 }
 

@@ -71,7 +71,7 @@ pub fn load(path: &Path, overrides: &[String], out: Option<&Path>) -> Result<Pla
     done.take(section);
 
     let (mut section, table) = optional(&source, "monitor", raw.monitor);
-    let monitor = resolve::monitor(&mut section, &table)?;
+    let monitor = resolve::monitor(&mut section, &table, dynamics.timestep)?;
     done.take(section);
 
     let (mut section, table) = optional(&source, "device", raw.device);

@@ -191,6 +191,21 @@ pub struct MonitorPlan {
     pub contact: Option<f64>,
     /// What to do.
     pub action: Action,
+    /// How often pairs are compared with brute force.
+    pub audit: Audit,
+    /// Whether the steps before a fault are recorded.
+    pub record: bool,
+}
+
+/// How often the pairs of a few atoms are compared with brute force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// As often as costs less than a hundredth of the run.
+    Auto,
+    /// Never.
+    Off,
+    /// Once in so many steps.
+    Every(u64),
 }
 
 /// Which device is asked for.

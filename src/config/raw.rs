@@ -48,7 +48,15 @@ pub(super) const SCHEMA: [(&str, &[&str]); 8] = [
     ),
     (
         "monitor",
-        &["drift", "temperature", "force", "contact", "action"],
+        &[
+            "drift",
+            "temperature",
+            "force",
+            "contact",
+            "action",
+            "audit",
+            "record",
+        ],
     ),
     ("device", &["kind", "threads", "engine"]),
 ];
@@ -153,6 +161,8 @@ pub(super) struct Monitor {
     pub force: Leaf,
     pub contact: Leaf,
     pub action: Leaf,
+    pub audit: Leaf,
+    pub record: Leaf,
 }
 
 /// `[device]`

@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 
 use super::paths::{absolute, join};
 use super::plan::{
-    Action, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble, MonitorPlan, OutputPlan,
+    Action, Audit, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble, MonitorPlan, OutputPlan,
     PotentialPlan, TrajectoryFormat, TrajectoryPlan,
 };
 use super::raw;
@@ -330,7 +330,11 @@ fn fields(section: &mut Section<'_>, leaf: &raw::Leaf) -> Result<[bool; 2]> {
 
 /// `[monitor]`. Left out, it stops runs that have blown up: a force of 200 eV/A, 10000 K or a contact
 /// of 0.4 A is far outside of what any chemistry reaches. Numbers that are not finite always stop it.
-pub(super) fn monitor(section: &mut Section<'_>, raw: &raw::Monitor) -> Result<MonitorPlan> {
+pub(super) fn monitor(
+    section: &mut Section<'_>,
+    raw: &raw::Monitor,
+    timestep: f64,
+) -> Result<MonitorPlan> {
     let words = [("warn", Action::Warn), ("stop", Action::Stop)];
     Ok(MonitorPlan {
         drift: section.limit("drift", &raw.drift, Dimension::DriftPerAtom, "off")?,
@@ -343,7 +347,25 @@ pub(super) fn monitor(section: &mut Section<'_>, raw: &raw::Monitor) -> Result<M
         force: section.limit("force", &raw.force, Dimension::Force, "200 eV/A")?,
         contact: section.limit("contact", &raw.contact, Dimension::Length, "0.4 A")?,
         action: section.choice("action", &raw.action, &words, Some("stop"))?,
+        audit: audit(section, &raw.audit, timestep)?,
+        record: section.flag("record", &raw.record, true)?,
     })
+}
+
+/// `monitor.audit`: a word, or a number of steps or a time.
+fn audit(section: &mut Section<'_>, leaf: &raw::Leaf, timestep: f64) -> Result<Audit> {
+    let word = leaf.as_ref().map_or(Some("auto"), |l| l.get_ref().as_str());
+    let known = match word {
+        Some(word @ "auto") => Some((word, Audit::Auto)),
+        Some(word @ "off") => Some((word, Audit::Off)),
+        _ => None,
+    };
+    if let Some((word, audit)) = known {
+        section.keep("audit", leaf, word);
+        return Ok(audit);
+    }
+    let steps = section.steps("audit", leaf, timestep, 1)?;
+    Ok(steps.map_or(Audit::Auto, Audit::Every))
 }
 
 /// `[device]`.

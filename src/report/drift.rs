@@ -119,7 +119,8 @@ impl Energies {
         look(&self.0.borrow())
     }
 
-    fn add(&self, snapshot: &Snapshot) {
+    /// Takes in one moment.
+    pub fn add(&self, snapshot: &Snapshot) {
         self.0.borrow_mut().add(snapshot);
     }
 }
@@ -202,7 +203,7 @@ impl Reporter for DriftMonitor {
         self.told = true;
         let fault = format!("step {}: {fault}", snapshot.step);
         Ok(match self.action {
-            Action::Warn => Signal::Warn(fault),
+            Action::Warn => Signal::Alarm(fault),
             Action::Stop => Signal::Stop(fault),
         })
     }

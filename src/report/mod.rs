@@ -42,6 +42,8 @@ pub enum Signal {
     Continue,
     /// Tell the user, then go on.
     Warn(String),
+    /// A limit was broken that does not end the run: record the steps before, tell the user, go on.
+    Alarm(String),
     /// End the run as failed, for this reason.
     Stop(String),
 }

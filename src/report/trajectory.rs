@@ -56,6 +56,7 @@ impl Trajectory {
             velocities: plan.velocities,
             forces: plan.forces,
             wrap: plan.wrap,
+            exact: false,
         };
         let (encoder, wants): (Box<dyn Encoder>, Fields) = match plan.format {
             TrajectoryFormat::Xyz => (Box::new(Xyz::new(system, content)), content.fields()),

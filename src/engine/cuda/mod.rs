@@ -28,10 +28,11 @@ use self::buffers::{Buffers, DeviceOp, MOST_OPS, OBSERVED, State};
 use self::device::{Device, Memory};
 use self::launch::{Extras, Kernels};
 use self::program::Plan;
-use super::{Engine, Flags, Limits, Outcome, Start, Statistics};
+use super::{Engine, Flags, Limits, Outcome, Start, Statistics, restorable};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, Vec3};
 use crate::integrate::Integrator;
+use crate::neighbors::{Listed, Neighbor};
 use crate::potential::painn::{Spec, Weights};
 use crate::{Error, Result};
 
@@ -458,7 +459,7 @@ impl CudaEngine {
         Ok(())
     }
 
-    fn restore(&mut self) -> Result<()> {
+    fn go_back(&mut self) -> Result<()> {
         self.device.bind()?;
         let (device, saved) = (&self.device, &self.saved);
         self.kernels
@@ -490,8 +491,18 @@ impl Engine for CudaEngine {
     }
 
     fn rollback(&mut self) {
-        let restored = self.restore();
+        let restored = self.go_back();
         self.failure = self.failure.take().or(restored.err());
+    }
+
+    fn restore(&mut self, state: &Snapshot) -> Result<()> {
+        self.check_failure()?;
+        restorable(state, self.buffers.params.atoms as usize)?;
+        let saved = &mut self.saved;
+        saved.positions.write(&flat(&state.positions))?;
+        saved.velocities.write(&flat(&state.velocities))?;
+        (saved.step, saved.heat) = (state.step, state.observables.heat);
+        self.go_back()
     }
 
     fn rebuild(&mut self) -> Result<()> {
@@ -528,6 +539,21 @@ impl Engine for CudaEngine {
             positions: array(want.positions, 0)?,
             velocities: array(want.velocities, 1)?,
             forces: array(want.forces, 2)?,
+        })
+    }
+
+    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
+        self.check_failure()?;
+        let active = self.buffers.read_active(&self.device, receivers)?;
+        let positions = self.array(0)?;
+        let neighbor = |i: usize, (j, image): (usize, [i32; 3])| Neighbor {
+            atom: j,
+            vector: positions[j] - positions[i] + self.cell.shift(image),
+        };
+        let row = |(&i, row): (&usize, Vec<_>)| row.into_iter().map(|n| neighbor(i, n)).collect();
+        Ok(Listed {
+            cutoff: self.buffers.params.cutoff,
+            rows: receivers.iter().zip(active).map(row).collect(),
         })
     }
 

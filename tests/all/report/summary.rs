@@ -37,6 +37,8 @@ fn energies(picoseconds: u64, slope: f64, noise: f64) -> Energies {
         force: None,
         contact: None,
         action: Action::Warn,
+        audit: mdrun::config::plan::Audit::Off,
+        record: false,
     };
     let mut monitor = DriftMonitor::new(energies.clone(), 1, &plan);
     for k in 0..100 * picoseconds {
