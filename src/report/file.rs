@@ -93,14 +93,41 @@ impl OutputFile {
 /// # Errors
 /// It cannot be written.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let part = write_part(path, content)?;
+    std::fs::rename(&part, path).map_err(|e| {
+        let _ = std::fs::remove_file(&part);
+        Error::run(format!("cannot write {}: {e}", path.display()))
+    })
+}
+
+/// Writes what is to become the file `path` under another name, flushed to the disk; returns that
+/// name's path.
+///
+/// # Errors
+/// It cannot be written; no part of it is left.
+pub(super) fn write_part(path: &Path, content: &[u8]) -> Result<PathBuf> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
     let written = File::create(&part)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&part, path));
-    written.map_err(|e| {
-        let _ = std::fs::remove_file(&part);
-        Error::run(format!("cannot write {}: {e}", path.display()))
-    })
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
+    match written {
+        Ok(()) => Ok(part),
+        Err(e) => {
+            let _ = std::fs::remove_file(&part);
+            Err(Error::run(format!("cannot write {}: {e}", path.display())))
+        }
+    }
+}
+
+/// Waits until the names in a directory are on the disk.
+///
+/// # Errors
+/// It cannot be opened, or the disk failed.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    match File::open(path)?.sync_all() {
+        // Some file systems have no such thing for directories.
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
+    }
 }

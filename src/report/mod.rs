@@ -6,6 +6,7 @@
 //! (`run.json`) around all of it, and [`Summary`] closes.
 
 pub mod bonds;
+pub mod checkpoint;
 pub mod console;
 pub mod dcd;
 pub mod directory;
@@ -26,6 +27,7 @@ pub mod xyz;
 use crate::Result;
 use crate::core::{Fields, Snapshot};
 
+pub use checkpoint::{Checkpoint, FileMark, Identity};
 pub use console::{Console, Verbosity};
 pub use directory::RunDirectory;
 pub use drift::{DriftMonitor, Energies, EnergyRecord};

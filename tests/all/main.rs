@@ -10,5 +10,6 @@ mod neighbors;
 mod parity;
 mod physics;
 mod report;
+mod restart;
 mod support;
 mod tidy;
