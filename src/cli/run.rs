@@ -6,25 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::RunArgs;
-use super::words;
+use super::{RunArgs, diagnose, words};
 use crate::assemble::{self, Model, Place};
 use crate::config;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::core::elements;
 use crate::report::{
     Console, Course, Description, Energies, RunDirectory, RunRecord, Source, Status, Summary,
-    Verbosity, trajectory, xyz,
+    Verbosity, drift, recorder, trajectory,
 };
-use crate::simulation::{Finish, Simulation, Warning};
+use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
 use crate::{Error, Result};
-
-/// The last state before a fault, in the run's directory.
-const LAST_GOOD: &str = "last_good.xyz";
 
 /// A run that has begun: what its end needs.
 struct Run<'a> {
     plan: &'a Plan,
+    model: &'a Model,
     console: Console,
     energies: Energies,
     record: RunRecord,
@@ -71,11 +68,13 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         program: assemble::program(&plan),
         limits: assemble::limits(&plan),
         reporters,
+        guard: assemble::guard(&plan),
         step: 0,
         end: plan.dynamics.steps,
     };
     let run = Run {
         plan: &plan,
+        model: &model,
         console,
         energies,
         record,
@@ -90,7 +89,7 @@ impl Run<'_> {
         let began = Instant::now();
         let ended = simulation.run(&interrupt, &mut |warning| {
             let text = match &warning {
-                Warning::Breach(breach) => words::breach(breach, self.plan),
+                Warning::Fault { cause, flight } => self.tell(cause, flight.as_deref()),
                 Warning::Remark(remark) => remark.clone(),
             };
             self.console.remark(&format!("warning: {text}"));
@@ -99,7 +98,7 @@ impl Run<'_> {
         self.console.clear();
 
         let (status, stopped_by) = match &ended {
-            Ok(finish) => self.judge(finish)?,
+            Ok(finish) => self.judge(finish),
             Err(error) => (Status::Failed, Some(error.to_string())),
         };
         let course = Course {
@@ -115,47 +114,104 @@ impl Run<'_> {
             ("setup", self.setup.as_secs_f64()),
             ("steps", elapsed.as_secs_f64()),
         ];
-        let recorded = self.record.end(status, &summary, &timings);
+        let mut recorded = self.record.end(status, &summary, &timings);
         if json {
             words::print(&format!("{}\n", summary.to_json()));
         }
         self.console.line(&summary.to_text());
-        ended?;
-        recorded?;
+        let finish = ended?;
         if status != Status::Failed {
+            recorded?;
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(reason) = stopped_by {
             self.console.remark(&format!("error: {reason}"));
         }
+        if recorded.is_ok() {
+            self.explain(&finish, &interrupt);
+            recorded = self.record.end(status, &summary, &timings);
+        }
+        recorded?;
         Ok(ExitCode::FAILURE)
     }
 
-    /// How the run ended, and why if before its last step. Writes the last good frame of a breach.
-    fn judge(&self, finish: &Finish) -> Result<(Status, Option<String>)> {
-        Ok(match finish {
+    /// How the run ended, and why if before its last step. Writes the flight record of a fault.
+    fn judge(&self, finish: &Finish) -> (Status, Option<String>) {
+        match finish {
             Finish::Complete => (Status::Complete, None),
             Finish::Interrupted => (Status::Interrupted, Some("interrupt".to_owned())),
-            Finish::Stopped(reason) => (Status::Failed, Some(reason.clone())),
-            Finish::Breach { breach, last_good } => {
-                let mut reason = words::breach(breach, self.plan);
-                if let Some(frame) = last_good {
-                    let path = self.plan.output.directory.join(LAST_GOOD);
-                    xyz::save(&path, &self.plan.start.system, frame)?;
-                    reason += &format!(
-                        "; the state before it, step {}, is in {}",
-                        frame.step,
-                        path.display()
-                    );
-                }
-                (Status::Failed, Some(reason))
+            Finish::Fault { cause, flight } => {
+                (Status::Failed, Some(self.tell(cause, flight.as_deref())))
             }
-        })
+        }
+    }
+
+    /// A fault in words, with where the record of the steps before it is, which this writes.
+    fn tell(&self, cause: &Cause, flight: Option<&Flight>) -> String {
+        let said = words::cause(cause, self.plan);
+        let Some(flight) = flight else {
+            return said;
+        };
+        let dynamics = &self.plan.dynamics;
+        let directory = &self.plan.output.directory;
+        let energies = self.energies.read(Clone::clone);
+        let state = match cause {
+            Cause::Alarm { .. } => diagnose::replay_from(flight, &energies, dynamics.timestep),
+            _ => &flight.before,
+        };
+        let about = recorder::About {
+            system: &self.plan.start.system,
+            cause: said.clone(),
+            energies,
+            stretch: drift::stretch(dynamics.timestep, dynamics.steps),
+            identity: Default::default(),
+        };
+        match recorder::write(directory, flight, state, &about) {
+            Ok(recorded) => {
+                let frames = format!(
+                    "{said}; the {} steps up to it are in {}, the state of step {} in {}",
+                    recorded.frames,
+                    directory.join(recorder::FRAMES).display(),
+                    recorded.state_step,
+                    recorder::STATE
+                );
+                self.record
+                    .keep("flight", serde_json::to_value(recorded).unwrap_or_default());
+                frames
+            }
+            Err(error) => format!("{said}; the steps before it could not be recorded: {error}"),
+        }
+    }
+
+    /// What a drift that ended the run comes from.
+    fn explain(&self, finish: &Finish, interrupt: &AtomicBool) {
+        let Finish::Fault {
+            cause: Cause::Alarm { .. },
+            flight: Some(flight),
+        } = finish
+        else {
+            return;
+        };
+        let energies = self.energies.read(Clone::clone);
+        self.console
+            .remark("looking for the cause of the drift, for two minutes at most (Ctrl-C ends it)");
+        match diagnose::alarm(self.plan, self.model, flight, &energies, interrupt) {
+            Ok(report) => {
+                self.console.remark(&report.to_text());
+                self.record.keep("diagnosis", report.to_json());
+            }
+            Err(error) => self
+                .console
+                .remark(&format!("the cause of the drift was not found: {error}")),
+        }
     }
 }
 
 /// Becomes true at Ctrl-C or a request to terminate; the second one ends the process at once.
-fn interrupts() -> Result<Arc<AtomicBool>> {
+///
+/// # Errors
+/// The signals cannot be watched for.
+pub fn interrupts() -> Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // In this order: the first signal finds the flag unset.

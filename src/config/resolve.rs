@@ -7,8 +7,8 @@ use toml::{Spanned, Value};
 
 use super::paths::{absolute, join};
 use super::plan::{
-    Action, Audit, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble, MonitorPlan, OutputPlan,
-    PotentialPlan, TrajectoryFormat, TrajectoryPlan,
+    Action, Audit, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble, MonitorPlan,
+    OutputPlan, PotentialPlan, TrajectoryFormat, TrajectoryPlan,
 };
 use super::raw;
 use super::section::{MOST_STEPS, Section, Sign};

@@ -45,6 +45,8 @@ const MOST_ROUNDS: u32 = 6;
 const FEWEST_STEPS: u64 = 256;
 /// Steps beyond the window in which a replay may still break the limit, for replays that break it later.
 const BEYOND: u64 = 100;
+/// Part of the time allowed that replays may take; the rest is for a look at the potential.
+const REPLAYING: f64 = 0.8;
 /// Steps are divided by this at the most, to see whether the time step broke a limit.
 const MOST_DIVISOR: u64 = 8;
 
@@ -146,7 +148,7 @@ pub struct Case {
 /// The replay as it was cannot be made, or a device failed.
 pub fn diagnose(case: &Case, build: &Build<'_>, interrupt: &AtomicBool) -> Result<Report> {
     let began = Instant::now();
-    let deadline = began + case.budget;
+    let deadline = began + case.budget.mul_f64(REPLAYING);
     let mut walks = vec![Walk::begin(case, build, Variant::AS_RUN)?];
     let half = match case.question {
         Question::Drift { .. } => Walk::begin(case, build, Variant::HALF_STEP),
@@ -173,7 +175,9 @@ pub fn diagnose(case: &Case, build: &Build<'_>, interrupt: &AtomicBool) -> Resul
         }
         let courses: Vec<&Course> = walks.iter().map(|w| &w.course).collect();
         verdict = Verdict::of(case, &courses);
-        let spent = began.elapsed().div_f64(2.0_f64.powi(round as i32 + 1) - 1.0);
+        let spent = began
+            .elapsed()
+            .div_f64(2.0_f64.powi(round as i32 + 1) - 1.0);
         let next = spent.mul_f64(2.0_f64.powi(round as i32 + 1));
         let room = Instant::now() + next < deadline;
         let last = round + 1 == MOST_ROUNDS || !matches!(case.question, Question::Drift { .. });
@@ -184,7 +188,7 @@ pub fn diagnose(case: &Case, build: &Build<'_>, interrupt: &AtomicBool) -> Resul
     }
     let frames = &walks[0].frames();
     let findings = build(case.start.clone(), Variant::JUDGE)
-        .and_then(|built| potential::examine(case, built.engine, frames, deadline));
+        .and_then(|built| potential::examine(case, built.engine, frames, began + case.budget));
     let courses: Vec<Course> = walks.into_iter().map(|w| w.course).collect();
     let findings = findings.unwrap_or_default();
     verdict.conclude(case, &courses, &findings);

@@ -32,9 +32,14 @@ const STENCIL: f64 = 5e-4;
 const EDGE: f64 = 1e-6;
 /// Pairs this near to the cutoff (angstrom) are moved across it.
 const NEAR: f64 = 0.3;
-/// Moments looked at, and pairs in each.
+/// Moments in which pairs are moved across the cutoff, and pairs in each.
 const MOMENTS: usize = 16;
 const PAIRS: usize = 4;
+/// Forces that differ by more than this (eV / angstrom) from the slopes of the energy are no slopes: a hundred
+/// times what a stencil over a network in f64 comes to.
+const FORCE: f64 = 1e-5;
+/// What forces make of the energy agrees with a drift if it does so within this many standard errors.
+const AGREES: f64 = 3.0;
 /// A jump smaller than this (eV) is none: as in `mdrun check`.
 pub(super) const JUMP: f64 = 1e-6;
 
@@ -78,7 +83,7 @@ pub(super) fn examine(
     }
     findings.crossings = jumps.len();
     findings.largest_jump = jumps.iter().fold(0.0, |a, j| a.max(j.abs()));
-    for moment in moments.iter().step_by(stride).take(findings.moments) {
+    for moment in moments {
         let jumps = findings.largest_jump > JUMP;
         if let Some((error, speed)) = slope(engine.as_mut(), moment, jumps)? {
             findings.force_error = findings.force_error.max(error.abs());
@@ -209,17 +214,17 @@ impl Findings {
         self.largest_jump > JUMP
     }
 
-    /// Which of the two explains a drift (at least half of it, and not by chance): forces that are not
-    /// slopes, or a jump at the cutoff.
-    pub(super) fn explain(&self, drift: f64) -> [bool; 2] {
-        let explains = |part: &Option<Estimate>| {
-            part.is_some_and(|p| {
-                p.value.abs() > SEEN * p.error && p.value * drift.signum() > 0.5 * drift.abs()
-            })
-        };
-        [
-            explains(&self.force_drift),
-            self.jumps() && explains(&self.jump_drift),
-        ]
+    /// Which of the two explains a drift: forces that are not slopes (they make a drift that agrees with it), or
+    /// a jump at the cutoff (it makes at least half of it, and not by chance).
+    pub(super) fn explain(&self, drift: &Estimate) -> [bool; 2] {
+        let forces = self.force_drift.is_some_and(|made| {
+            let error = made.error.hypot(drift.error);
+            made.error < drift.value.abs() && (made.value - drift.value).abs() < AGREES * error
+        });
+        let jump = self.jump_drift.is_some_and(|made| {
+            made.value.abs() > SEEN * made.error
+                && made.value * drift.value.signum() > 0.5 * drift.value.abs()
+        });
+        [self.force_error > FORCE && forces, self.jumps() && jump]
     }
 }

@@ -254,8 +254,12 @@ impl Walk {
         let course = &mut self.course;
         course.steps = simulation.step.saturating_sub(self.first);
         course.span = course.steps as f64 * case.timestep / course.variant.divisor as f64;
-        let (drift, mean) = (self.energies)
-            .read(|record| (record.drift(), record.kinetic.mean().map_or(0.0, |k| k.value)));
+        let (drift, mean) = (self.energies).read(|record| {
+            (
+                record.drift(),
+                record.kinetic.mean().map_or(0.0, |k| k.value),
+            )
+        });
         course.drift = drift;
         let clock = self.clock.borrow();
         // A start at rest has no kinetic energy to compare with.

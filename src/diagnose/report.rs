@@ -129,12 +129,9 @@ impl Report {
             self.start
         )];
         for (course, effect) in self.courses.iter().zip(&self.verdict.effects) {
-            lines.push(format!(
-                "  {:26} {:38} {}",
-                self.name(course),
-                self.outcome(course),
-                self.remark(course, *effect)
-            ));
+            let (name, outcome) = (self.name(course), self.outcome(course));
+            let line = format!("  {name:26} {outcome:38} {}", self.remark(course, *effect));
+            lines.push(line.trim_end().to_owned());
         }
         let f = &self.findings;
         if let Some(drift) = f.force_drift {
@@ -307,7 +304,7 @@ fn estimate(drift: &Estimate) -> String {
     let [value, error] = [drift.value, drift.error].map(|x| x / MEV_PER_PS);
     // As many digits as the error has two of.
     let digits = match error > 0.0 && error.is_finite() {
-        true => (1.0 - error.log10().floor()).clamp(1.0, 9.0) as usize,
+        true => (1.0 - error.log10().floor()).clamp(1.0, 7.0) as usize,
         false => 4,
     };
     format!("{value:+.digits$} +- {error:.digits$} meV/atom/ps")

@@ -79,7 +79,7 @@ impl Verdict {
             return;
         };
         let broken = matches!(case.question, Question::Breach { .. });
-        let [forces, cutoff] = findings.explain(drift.value);
+        let [forces, cutoff] = findings.explain(&drift);
         let jumps = broken && findings.jumps();
         self.suspect = match self.suspect {
             Suspect::Potential if forces => Suspect::Forces,
@@ -146,7 +146,8 @@ fn remover(courses: &[&Course], effects: &[Effect]) -> Option<Suspect> {
 /// Whether every change that could be made leaves the fault as it is.
 fn all_stay(effects: &[Effect]) -> bool {
     let rest = effects.iter().skip(1);
-    rest.clone().all(|e| matches!(e, Effect::Stays | Effect::NotDone))
+    rest.clone()
+        .all(|e| matches!(e, Effect::Stays | Effect::NotDone))
         && rest.clone().any(|e| *e == Effect::Stays)
 }
 
@@ -179,8 +180,7 @@ fn drift(
     // All that might remove it must have been decided, unless a more special cause has been found.
     let found = remover(courses, effects);
     let open = |wanted: fn(&Variant) -> bool| {
-        (courses.iter().zip(effects))
-            .any(|(c, e)| wanted(&c.variant) && *e == Effect::Undecided)
+        (courses.iter().zip(effects)).any(|(c, e)| wanted(&c.variant) && *e == Effect::Undecided)
     };
     match found {
         Some(Suspect::PairList) => Suspect::PairList,

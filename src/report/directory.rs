@@ -6,16 +6,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::record;
+use super::recorder;
 use super::text::bytes;
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 4] = [record::NAME, THERMO, TOPOLOGY, LAST_GOOD];
+const OWN: [&str; 6] = [
+    record::NAME,
+    THERMO,
+    TOPOLOGY,
+    LAST_GOOD,
+    recorder::FRAMES,
+    recorder::STATE,
+];
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
 /// The topology for viewers.
 pub const TOPOLOGY: &str = "topology.pdb";
-/// The last good frame of a run that broke.
+/// The last good frame of a run that broke, as earlier versions wrote it.
 pub const LAST_GOOD: &str = "last_good.xyz";
 /// Where the files of the run before wait until the new one has begun.
 const ASIDE: &str = ".replaced";

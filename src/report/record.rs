@@ -4,6 +4,7 @@
 //! `"interrupted"` or `"failed"`), each time whole or not at all. A file that still says `running`
 //! belongs to a run that is going on or was killed.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -112,6 +113,8 @@ pub struct RunRecord {
     description: Description,
     started: SystemTime,
     began: Instant,
+    /// What happened on the way, by name.
+    events: RefCell<serde_json::Map<String, Value>>,
 }
 
 impl RunRecord {
@@ -125,9 +128,16 @@ impl RunRecord {
             description,
             started: SystemTime::now(),
             began: Instant::now(),
+            events: RefCell::default(),
         };
         record.write(Status::Running, None, Value::Null)?;
         Ok(record)
+    }
+
+    /// Keeps something that happened on the way, to be written when the run ends: `flight`, the record of the
+    /// steps before a fault, and `diagnosis`, what was found to be wrong.
+    pub fn keep(&self, event: &str, what: Value) {
+        self.events.borrow_mut().insert(event.to_owned(), what);
     }
 
     /// Writes how it ended. `timings` are seconds by what they were spent on.
@@ -175,6 +185,8 @@ impl RunRecord {
             "files": d.files,
             "timings_s": timings,
             "summary": summary.map(Summary::to_json),
+            "flight": self.events.borrow().get("flight"),
+            "diagnosis": self.events.borrow().get("diagnosis"),
         });
         let text = serde_json::to_string_pretty(&record)
             .map_err(|e| Error::run(format!("cannot write {}: {e}", self.path.display())))?;

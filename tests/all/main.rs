@@ -9,6 +9,7 @@ mod fused;
 mod neighbors;
 mod parity;
 mod physics;
+mod recorder;
 mod report;
 mod restart;
 mod support;

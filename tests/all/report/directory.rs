@@ -33,6 +33,8 @@ fn run_in(path: &Path) {
         "traj.dcd",
         "traj_12.xyz",
         "last_good.xyz.part",
+        "flight.xyz",
+        "flight.ckpt",
         "topology.pdb",
     ] {
         fs::write(path.join(name), "old").unwrap();
