@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Fields, Snapshot};
 use crate::engine::{Breach, Engine, Flags, Limits, Outcome, Watched};
 use crate::integrate::Integrator;
-use crate::report::{Reporter, Signal};
+use crate::report::{Keeper, Reporter, Signal};
 use crate::{Error, Result};
 
 /// A block is cut so that it takes about this long: the latency of an interrupt.
@@ -29,6 +29,8 @@ pub struct Simulation {
     pub step: u64,
     /// Steps to take in all.
     pub end: u64,
+    /// What writes checkpoints; `None` for a run without any.
+    pub keeper: Option<Keeper>,
 }
 
 /// Why a run ended.
@@ -65,7 +67,18 @@ impl Simulation {
     /// # Errors
     /// The device failed or an output could not be written.
     pub fn run(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
-        let ended = self.advance(interrupt, warn);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin();
+        }
+        let ended = self.advance(interrupt, warn).and_then(|finish| {
+            // A breach is in the middle of a block: the checkpoint before it stays the newest.
+            let whole = !matches!(finish, Finish::Breach { .. });
+            let due = |k: &Keeper| whole && k.is_due_at_end(self.step);
+            if self.keeper.as_ref().is_some_and(due) {
+                self.keep()?;
+            }
+            Ok(finish)
+        });
         let mut finished = Ok(());
         for reporter in &mut self.reporters {
             finished = finished.and(reporter.finish());
@@ -85,7 +98,9 @@ impl Simulation {
                 last_good: None,
             });
         }
-        if let Some(reason) = self.report(warn)? {
+        // What a checkpoint was made of was reported before.
+        let reported = self.keeper.as_ref().and_then(Keeper::kept) == Some(self.step);
+        if !reported && let Some(reason) = self.report(warn)? {
             return Ok(Finish::Stopped(reason));
         }
         let mut pace = Pace::default();
@@ -106,8 +121,25 @@ impl Simulation {
             if let Some(reason) = self.report(warn)? {
                 return Ok(Finish::Stopped(reason));
             }
+            if (self.keeper.as_ref()).is_some_and(|keeper| keeper.is_due(self.step)) {
+                self.keep()?;
+            }
         }
         Ok(Finish::Complete)
+    }
+
+    /// Writes a checkpoint of the present state, which has been reported: first all that reporters have
+    /// written reaches the disk, then the checkpoint that says how much that is.
+    fn keep(&mut self) -> Result<()> {
+        let mut files = Vec::new();
+        for reporter in &mut self.reporters {
+            files.extend(reporter.mark()?);
+        }
+        let snapshot = self.engine.snapshot(Keeper::WANTS)?;
+        match &mut self.keeper {
+            Some(keeper) => keeper.keep(snapshot, files),
+            None => Ok(()),
+        }
     }
 
     /// Takes the block that ended at `reached` as done.
@@ -126,7 +158,8 @@ impl Simulation {
     /// The first step after the present one where someone wants to look, or the end.
     fn next_stop(&self) -> u64 {
         let wanted = self.reporters.iter().map(|r| r.next(self.step + 1));
-        let wanted = wanted.min().unwrap_or(u64::MAX);
+        let kept = (self.keeper.as_ref()).map_or(u64::MAX, |k| k.next(self.step + 1));
+        let wanted = wanted.min().unwrap_or(u64::MAX).min(kept);
         wanted.max(self.step + 1).min(self.end)
     }
 

@@ -28,6 +28,7 @@ fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
         reporters: Vec::new(),
         step: 0,
         end,
+        keeper: None,
     }
 }
 
@@ -189,6 +190,7 @@ fn falling(start: f64) -> Simulation {
         reporters: Vec::new(),
         step: 0,
         end: 1000,
+        keeper: None,
     }
 }
 
