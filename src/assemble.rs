@@ -20,8 +20,8 @@ use crate::potential::lennard_jones::LennardJones;
 use crate::potential::painn::{self, Spec, Weights, burn};
 use crate::potential::{Potential, Precision};
 use crate::report::{
-    Console, DriftMonitor, Energies, EnergyRecord, Progress, Reporter, Thermo, Trajectory, drift,
-    topology, trajectory,
+    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, FileMark, Identity, Progress,
+    Reporter, Thermo, Trajectory, drift, topology, trajectory,
 };
 use crate::simulation::{Guard, Ring};
 use crate::{Error, Result, config};
@@ -315,12 +315,24 @@ fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
 /// # Errors
 /// The model does not know an element, or the device is not there or has no room.
 pub fn engine(plan: &Plan, model: &Model) -> Result<Box<dyn Engine>> {
-    let start = Start::new(
+    engine_at(plan, model, start(plan))
+}
+
+/// Where a plan starts.
+pub fn start(plan: &Plan) -> Start {
+    Start::new(
         plan.start.system.clone(),
         plan.start.cell.clone(),
         plan.start.positions.clone(),
         starting_velocities(plan),
-    );
+    )
+}
+
+/// The engine of a plan at another point of its run.
+///
+/// # Errors
+/// As for [`engine`].
+pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
     let noise = Noise::new(thermostat_seed(plan), REPLICA);
     let precision = precision(&plan.potential);
     if let Some(index) = resident(plan, model, precision)? {
@@ -461,43 +473,81 @@ pub fn files(plan: &Plan) -> Vec<String> {
     names
 }
 
-/// What watches a run, in the order in which it looks; creates the files in `directory`.
+/// How far the output files of a plan had come at a checkpoint, in their order.
 ///
 /// # Errors
-/// A file cannot be created.
+/// The checkpoint does not know one of them.
+pub fn marks<'c>(plan: &Plan, from: &'c Checkpoint) -> Result<Vec<&'c FileMark>> {
+    let mut names = vec![THERMO.to_owned()];
+    names.extend(trajectory::names(&plan.output.trajectories));
+    let mark = |name: &String| {
+        from.file(name)
+            .ok_or_else(|| Error::input(format!("the checkpoint does not know the file {name}")))
+    };
+    names.iter().map(mark).collect()
+}
+
+/// The state of a run that has taken no step, for its checkpoints; `identity` says whose.
+pub fn state(plan: &Plan, energies: &Energies, identity: Identity) -> Checkpoint {
+    let dynamics = &plan.dynamics;
+    Checkpoint {
+        step: 0,
+        heat: 0.0,
+        system: plan.start.system.clone(),
+        cell: plan.start.cell.clone(),
+        positions: Vec::new(),
+        velocities: Vec::new(),
+        energies: energies.read(Clone::clone),
+        stretch: drift::stretch(dynamics.timestep, dynamics.steps),
+        files: Vec::new(),
+        identity,
+        elapsed: 0.0,
+    }
+}
+
+/// What watches a run, in the order in which it looks. Creates the files in `directory`; with a
+/// checkpoint it cuts those that are there back to it instead.
+///
+/// # Errors
+/// A file cannot be created, or is not what it was at the checkpoint.
 pub fn reporters(
     plan: &Plan,
     directory: &Path,
     energies: &Energies,
     console: &Console,
+    from: Option<&Checkpoint>,
 ) -> Result<Vec<Box<dyn Reporter>>> {
     let (start, dynamics) = (&plan.start, &plan.dynamics);
-    let stretch = drift::stretch(dynamics.timestep, dynamics.steps);
+    let stretch = from.map_or_else(
+        || drift::stretch(dynamics.timestep, dynamics.steps),
+        |checkpoint| checkpoint.stretch,
+    );
+    let marks = from.map(|checkpoint| marks(plan, checkpoint)).transpose()?;
+    let mut marks = marks.into_iter().flatten();
     topology::save(
         &directory.join(TOPOLOGY),
         &start.system,
         &start.cell,
         &start.positions,
     )?;
+    let (path, every) = (directory.join(THERMO), plan.output.thermo_every);
+    let every = (every, dynamics.steps);
+    let thermo = match marks.next() {
+        None => Thermo::create(&path, every, &start.cell, energies, console)?,
+        Some(mark) => Thermo::resume(&path, every, &start.cell, energies, console, mark)?,
+    };
     let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(DriftMonitor::new(energies.clone(), stretch, &plan.monitor)),
-        Box::new(Thermo::create(
-            &directory.join(THERMO),
-            (plan.output.thermo_every, dynamics.steps),
-            &start.cell,
-            energies,
-            console,
-        )?),
+        Box::new(thermo),
     ];
     let names = trajectory::names(&plan.output.trajectories);
     for (name, plan) in names.iter().zip(&plan.output.trajectories) {
-        let path = directory.join(name);
-        reporters.push(Box::new(Trajectory::create(
-            &path,
-            plan,
-            &start.system,
-            dynamics.timestep,
-        )?));
+        let (path, system) = (directory.join(name), &start.system);
+        let trajectory = match marks.next() {
+            None => Trajectory::create(&path, plan, system, dynamics.timestep)?,
+            Some(mark) => Trajectory::resume(&path, plan, system, dynamics.timestep, mark)?,
+        };
+        reporters.push(Box::new(trajectory));
     }
     reporters.push(Box::new(Progress::new(
         console,

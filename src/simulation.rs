@@ -9,7 +9,7 @@ use crate::core::Fields;
 use crate::engine::{Breach, Engine, Flags, Limits, Outcome, Watched};
 use crate::integrate::Integrator;
 use crate::neighbors::audit;
-use crate::report::{Reporter, Signal};
+use crate::report::{Keeper, Reporter, Signal};
 use crate::{Error, Result};
 
 use flight::PHASE;
@@ -40,6 +40,8 @@ pub struct Simulation {
     pub step: u64,
     /// Steps to take in all.
     pub end: u64,
+    /// What writes checkpoints; `None` for a run without any.
+    pub keeper: Option<Keeper>,
 }
 
 /// Why a run ended.
@@ -80,7 +82,22 @@ impl Simulation {
     /// # Errors
     /// The device failed or an output could not be written.
     pub fn run(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
-        let ended = self.advance(interrupt, warn);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin();
+        }
+        let ended = self.advance(interrupt, warn).and_then(|finish| {
+            // A breach is in the middle of a block, and forces with wrong pairs are no state to go on from:
+            // the checkpoint before stays the newest.
+            let whole = match &finish {
+                Finish::Fault { cause, .. } => matches!(cause, Cause::Alarm { .. }),
+                _ => true,
+            };
+            let due = |k: &Keeper| whole && k.is_due_at_end(self.step);
+            if self.keeper.as_ref().is_some_and(due) {
+                self.keep()?;
+            }
+            Ok(finish)
+        });
         let mut finished = Ok(());
         for reporter in &mut self.reporters {
             finished = finished.and(reporter.finish());
@@ -104,8 +121,14 @@ impl Simulation {
             }
             warn(self.noted(Cause::Breach(breach), interrupt)?);
         }
-        if let Some(cause) = self.look(interrupt, warn)? {
-            return Ok(self.fault(cause, interrupt));
+        // What a checkpoint was made of was reported before.
+        let reported = self.keeper.as_ref().and_then(Keeper::kept) == Some(self.step);
+        let cause = match reported {
+            true => self.watch_over()?,
+            false => self.look(interrupt, warn)?,
+        };
+        if let Some(cause) = cause {
+            return self.fault(cause, interrupt);
         }
         let mut pace = Pace::default();
         while self.step < self.end {
@@ -119,16 +142,33 @@ impl Simulation {
             pace.record(reached.saturating_sub(self.step), began.elapsed());
             if let Some(breach) = judge.verdict(outcome)? {
                 if judge.ends(&breach) {
-                    return Ok(self.fault(Cause::Breach(breach), interrupt));
+                    return self.fault(Cause::Breach(breach), interrupt);
                 }
                 warn(self.noted(Cause::Breach(breach), interrupt)?);
             }
             self.commit(reached)?;
             if let Some(cause) = self.look(interrupt, warn)? {
-                return Ok(self.fault(cause, interrupt));
+                return self.fault(cause, interrupt);
+            }
+            if (self.keeper.as_ref()).is_some_and(|keeper| keeper.is_due(self.step)) {
+                self.keep()?;
             }
         }
         Ok(Finish::Complete)
+    }
+
+    /// Writes a checkpoint of the present state, which has been reported: first all that reporters have
+    /// written reaches the disk, then the checkpoint that says how much that is.
+    fn keep(&mut self) -> Result<()> {
+        let mut files = Vec::new();
+        for reporter in &mut self.reporters {
+            files.extend(reporter.mark()?);
+        }
+        let snapshot = self.engine.snapshot(Keeper::WANTS)?;
+        match &mut self.keeper {
+            Some(keeper) => keeper.keep(snapshot, files),
+            None => Ok(()),
+        }
     }
 
     /// Takes the block that ended at `reached` as done.
@@ -147,7 +187,8 @@ impl Simulation {
     /// The first step after the present one where someone wants to look, or the end.
     fn next_stop(&self) -> u64 {
         let wanted = self.reporters.iter().map(|r| r.next(self.step + 1));
-        let wanted = wanted.min().unwrap_or(u64::MAX);
+        let kept = (self.keeper.as_ref()).map_or(u64::MAX, |k| k.next(self.step + 1));
+        let wanted = wanted.min().unwrap_or(u64::MAX).min(kept);
         let wanted = wanted.min(self.guard.next(self.step + 1));
         wanted.max(self.step + 1).min(self.end)
     }
@@ -246,32 +287,38 @@ impl Simulation {
     }
 
     /// The end of a run by a fault, with the steps before it.
-    fn fault(&mut self, cause: Cause, interrupt: &AtomicBool) -> Finish {
-        let good = match &cause {
-            Cause::Breach(breach) => breach.step.saturating_sub(1),
-            _ => self.step,
-        };
-        let flight = self.flight(&cause, interrupt);
-        self.step = good;
-        Finish::Fault { cause, flight }
+    fn fault(&mut self, cause: Cause, interrupt: &AtomicBool) -> Result<Finish> {
+        if let Cause::Breach(breach) = &cause {
+            let good = breach.step.saturating_sub(1);
+            let flight = self.flight(&cause, interrupt);
+            self.step = good;
+            return Ok(Finish::Fault { cause, flight });
+        }
+        let flight = self.aside(&cause, interrupt)?;
+        Ok(Finish::Fault { cause, flight })
     }
 
-    /// A warning of a fault that does not end the run, with the steps before it if it is the first. The
-    /// engine goes on from where it is.
+    /// A warning of a fault that does not end the run, with the steps before it if it is the first.
     fn noted(&mut self, cause: Cause, interrupt: &AtomicBool) -> Result<Warning> {
-        if self.guard.ring.is_none() || std::mem::replace(&mut self.guard.recorded, true) {
-            return Ok(Warning::Fault {
-                cause,
-                flight: None,
-            });
+        let flight = match std::mem::replace(&mut self.guard.recorded, true) {
+            true => None,
+            false => self.aside(&cause, interrupt)?,
+        };
+        Ok(Warning::Fault { cause, flight })
+    }
+
+    /// The steps before a fault; the engine is where it was afterwards.
+    fn aside(&mut self, cause: &Cause, interrupt: &AtomicBool) -> Result<Option<Box<Flight>>> {
+        if self.guard.ring.is_none() {
+            return Ok(None);
         }
         let (step, limits) = (self.step, self.limits);
         let present = self.engine.snapshot(PHASE)?;
-        let flight = self.flight(&cause, interrupt);
+        let flight = self.flight(cause, interrupt);
         self.step = step;
         self.engine.watch(limits);
         self.engine.restore(&present)?;
-        Ok(Warning::Fault { cause, flight })
+        Ok(flight)
     }
 
     /// Walks the steps before a fault once more and records them. `None` where they are not to be had: the

@@ -3,6 +3,7 @@
 mod check;
 mod diagnose;
 mod energy;
+mod resume;
 mod run;
 mod words;
 
@@ -54,8 +55,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
     /// Replace an earlier run in the output directory
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub force: bool,
+    /// Go on with the run in the output directory from its newest checkpoint; begin it if there is none
+    #[arg(long)]
+    pub resume: bool,
     /// Print nothing but errors and warnings
     #[arg(long, short)]
     pub quiet: bool,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::core::{Cell, System, Vec3};
 use crate::potential::Precision;
@@ -141,6 +142,19 @@ pub struct OutputPlan {
     pub trajectories: Vec<TrajectoryPlan>,
     /// Steps between lines of the thermo table.
     pub thermo_every: u64,
+    /// When checkpoints are written.
+    pub checkpoint: CheckpointPlan,
+}
+
+/// When checkpoints are written while a run goes on; but for `Off`, one more is written when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointPlan {
+    /// After every so many steps.
+    Steps(u64),
+    /// After so much time on the clock.
+    Clock(Duration),
+    /// Never.
+    Off,
 }
 
 /// A trajectory's file format.

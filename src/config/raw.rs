@@ -41,7 +41,15 @@ pub(super) const SCHEMA: [(&str, &[&str]); 8] = [
             "skin",
         ],
     ),
-    ("output", &["directory", "thermo_every", "trajectory"]),
+    (
+        "output",
+        &[
+            "directory",
+            "thermo_every",
+            "checkpoint_every",
+            "trajectory",
+        ],
+    ),
     (
         "[output.trajectory]",
         &["format", "every", "wrap", "fields"],
@@ -138,6 +146,7 @@ pub(super) struct Dynamics {
 pub(super) struct Output {
     pub directory: Leaf,
     pub thermo_every: Leaf,
+    pub checkpoint_every: Leaf,
     #[serde(default)]
     pub trajectory: Vec<Spanned<Trajectory>>,
 }

@@ -170,6 +170,7 @@ impl Walk {
             program: built.program,
             limits,
             reporters,
+            keeper: None,
             guard: Guard::new(None, audit),
             step: first,
             end: first,

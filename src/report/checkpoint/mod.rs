@@ -31,10 +31,13 @@
 mod identity;
 pub mod store;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::drift::EnergyRecord;
+use super::file;
 use crate::core::{Cell, Mat3, System, Vec3};
 use crate::engine::Start;
 use crate::{Error, Result};
@@ -97,6 +100,16 @@ pub struct FileMark {
     pub tail: u64,
     /// SHA-256 of its last part, in hexadecimal.
     pub sha256: String,
+}
+
+impl FileMark {
+    /// That the file in a run's directory has still got what it had.
+    ///
+    /// # Errors
+    /// It is not there, is shorter, or was altered.
+    pub fn verify(&self, directory: &Path) -> Result<()> {
+        file::verify(&directory.join(&self.name), self).map(drop)
+    }
 }
 
 /// What is not an array.

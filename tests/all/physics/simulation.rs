@@ -30,6 +30,7 @@ fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
         guard: Guard::default(),
         step: 0,
         end,
+        keeper: None,
     }
 }
 
@@ -198,6 +199,7 @@ fn falling(start: f64) -> Simulation {
         guard: Guard::new(Some(Ring::new(2)), 10),
         step: 0,
         end: 1000,
+        keeper: None,
     }
 }
 

@@ -79,6 +79,7 @@ fn audited(engine: Box<dyn Engine>, every: u64, end: u64) -> Finish {
         program: integrate::nve(subject.timestep),
         limits: Limits::default(),
         reporters: Vec::new(),
+        keeper: None,
         guard: Guard::new(Some(Ring::new(subject.system.len())), every),
         step: 0,
         end,

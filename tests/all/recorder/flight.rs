@@ -24,6 +24,7 @@ fn simulation(limits: Limits, record: bool) -> Simulation {
         program: integrate::langevin(subject.timestep, 95.0 * KB, 1.0 / (3000.0 * FS)),
         limits,
         reporters: Vec::new(),
+        keeper: None,
         guard: Guard::new(ring, 0),
         step: 0,
         end: 2000,

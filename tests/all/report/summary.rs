@@ -24,6 +24,7 @@ fn course(steps: u64) -> Course {
         directory: "trajectories/run".into(),
         stopped_by: None,
         thermostat: false,
+        resumed_from: Vec::new(),
     }
 }
 
