@@ -178,7 +178,14 @@ impl Run<'_> {
         let began = Instant::now();
         let ended = simulation.run(&self.interrupt, &mut |warning| {
             let text = match &warning {
-                Warning::Fault { cause, flight } => self.tell(cause, flight.as_deref()),
+                Warning::Fault { cause, flight } => {
+                    let said = self.tell(cause, flight.as_deref());
+                    // So that the record can be looked into while the run goes on; its end writes it anyway.
+                    match self.record.update() {
+                        Ok(()) => said,
+                        Err(error) => format!("{said}; {error}"),
+                    }
+                }
                 Warning::Remark(remark) => remark.clone(),
             };
             self.console.remark(&format!("warning: {text}"));
@@ -282,11 +289,13 @@ impl Run<'_> {
         match recorder::write(directory, flight, state, &about) {
             Ok(recorded) => {
                 let frames = format!(
-                    "{said}; the {} steps up to it are in {}, the state of step {} in {}",
+                    "{said}; the {} steps up to it are in {}, the state of step {} in {}; \
+                     `mdrun diagnose {}` looks for the cause",
                     recorded.frames,
                     directory.join(recorder::FRAMES).display(),
                     recorded.state_step,
-                    recorder::STATE
+                    recorder::STATE,
+                    directory.display()
                 );
                 self.record
                     .keep("flight", serde_json::to_value(recorded).unwrap_or_default());

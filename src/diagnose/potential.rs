@@ -37,7 +37,7 @@ const MOMENTS: usize = 16;
 const PAIRS: usize = 4;
 /// Forces that differ by more than this (eV / angstrom) from the slopes of the energy are no slopes: a hundred
 /// times what a stencil over a network in f64 comes to.
-const FORCE: f64 = 1e-5;
+pub(super) const FORCE: f64 = 1e-5;
 /// What forces make of the energy agrees with a drift if it does so within this many standard errors.
 const AGREES: f64 = 3.0;
 /// A jump smaller than this (eV) is none: as in `mdrun check`.

@@ -135,11 +135,14 @@ impl Report {
         }
         let f = &self.findings;
         if let Some(drift) = f.force_drift {
+            let made = match f.force_error > super::potential::FORCE {
+                true => estimate(&drift),
+                false => "none".to_owned(),
+            };
+            let error = f.force_error;
             lines.push(format!(
-                "  {:26} {:38} force and slope differ by {:.1e} eV/A at most",
-                "forces against slopes",
-                estimate(&drift),
-                f.force_error
+                "  {:26} {made:38} differ by {error:.1e} eV/A at most",
+                "forces against slopes"
             ));
         }
         if let Some(jump) = f.jump.filter(|_| f.jumps()) {

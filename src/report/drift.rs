@@ -167,7 +167,7 @@ impl DriftMonitor {
             (drift.value.abs() - CERTAIN * drift.error > limit).then(|| {
                 format!(
                     "the energy drifts by {:+.4} +- {:.4} meV/atom/ps, beyond the limit of {} \
-                     ([monitor] drift), seen over {:.3} ps: use a smaller timestep",
+                     ([monitor] drift), seen over {:.3} ps",
                     drift.value / MEV_PER_PS,
                     drift.error / MEV_PER_PS,
                     round(limit / MEV_PER_PS),

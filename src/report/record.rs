@@ -176,10 +176,18 @@ impl RunRecord {
         Ok(record)
     }
 
-    /// Keeps something that happened on the way, to be written when the run ends: `flight`, the record of the
-    /// steps before a fault, and `diagnosis`, what was found to be wrong.
+    /// Keeps something that happened on the way, to be written with the next of the others: `flight`, the
+    /// record of the steps before a fault, and `diagnosis`, what was found to be wrong.
     pub fn keep(&self, event: &str, what: Value) {
         self.events.borrow_mut().insert(event.to_owned(), what);
+    }
+
+    /// Writes what is known so far, while the run goes on.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn update(&self) -> Result<()> {
+        self.write(Status::Running, None, Value::Null)
     }
 
     /// Writes the record of a run that goes on from step `step`, whose steps took `before` so far.
