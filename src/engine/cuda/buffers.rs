@@ -351,6 +351,11 @@ impl Buffers {
             .collect())
     }
 
+    /// Memory of the list of pairs (bytes).
+    pub fn list_bytes(&self) -> usize {
+        self.list.iter().map(Memory::bytes).sum()
+    }
+
     /// Memory in use on the card (bytes).
     pub fn total(&self) -> usize {
         let own = [

@@ -18,6 +18,7 @@ mod device;
 mod inspect;
 mod launch;
 mod program;
+mod room;
 mod tables;
 
 use std::ops::Range;
@@ -28,6 +29,7 @@ use self::buffers::{Buffers, DeviceOp, MOST_OPS, OBSERVED, State};
 use self::device::{Device, Memory};
 use self::launch::{Extras, Kernels};
 use self::program::Plan;
+use self::room::Demand;
 use super::{Engine, Flags, Limits, Outcome, Start, Statistics};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, Vec3};
@@ -138,6 +140,7 @@ impl CudaEngine {
             )));
         }
         let device = Device::open(index)?;
+        Self::demand_of(atoms, spec, weights).check(&device, 0)?;
         let shape = choose::choose(&device, spec, weights, atoms, tuning);
         let (parts, _) = shape.compile(device.capability)?;
         let system = &start.system;
@@ -191,6 +194,25 @@ impl CudaEngine {
         engine.observe()?;
         engine.save();
         Ok(engine)
+    }
+
+    /// What so many atoms want of a card before their pairs are known.
+    fn demand_of(atoms: usize, spec: &Spec, weights: &Weights) -> Demand {
+        let hidden = weights.readout.len().saturating_sub(1);
+        let widths: Vec<usize> = weights.readout[..hidden]
+            .iter()
+            .map(|l| l.outputs)
+            .collect();
+        Demand {
+            atoms,
+            pairs: None,
+            bytes: room::of_atoms(atoms, spec, &widths),
+        }
+    }
+
+    /// Memory (bytes) that so many atoms of a model will take at least, their pairs not counted.
+    pub fn foreseen_memory(atoms: usize, spec: &Spec, weights: &Weights) -> usize {
+        Self::demand_of(atoms, spec, weights).bytes
     }
 
     /// Memory in use on the card (bytes).
@@ -251,6 +273,12 @@ impl CudaEngine {
             )));
         }
         let room = (found as f64 * SPARE_PAIRS) as usize + 1024;
+        let demand = Demand {
+            atoms: self.buffers.params.atoms as usize,
+            pairs: Some(found),
+            bytes: room::of_pairs(room, self.slices),
+        };
+        demand.check(&self.device, self.buffers.list_bytes())?;
         self.buffers.make_room(&self.device, room, self.slices)?;
         self.kernels.set_params(&self.device, &self.buffers)
     }
@@ -408,7 +436,9 @@ impl CudaEngine {
                 }
             }
             if state.halt & halted::CAPACITY != 0 {
-                self.grow(state.pairs as usize)?;
+                let grown = self.grow(state.pairs as usize);
+                // Not the input's fault any more.
+                grown.map_err(|e| Error::run(format!("step {}: {e}", self.step)))?;
             }
             if state.halt & (halted::SKIN | halted::CAPACITY) != 0 {
                 self.start_build()?;
