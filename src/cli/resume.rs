@@ -3,7 +3,7 @@
 use crate::assemble;
 use crate::config::plan::Plan;
 use crate::report::checkpoint::{Checkpoint, Identity, store};
-use crate::report::{Earlier, RunDirectory};
+use crate::report::{Earlier, RunDirectory, Status};
 use crate::{Error, Result};
 
 /// What there is to go on from.
@@ -34,8 +34,8 @@ pub struct Sitting {
     pub checkpoint: Checkpoint,
     /// What the record of the run says so far.
     pub earlier: Earlier,
-    /// For the user.
-    pub remarks: Vec<String>,
+    /// What is wrong with the newest checkpoint, where this is the one before it.
+    pub unsound: Option<String>,
 }
 
 /// Looks into the directory of a plan. A value that the plan leaves to a default which depends on the
@@ -78,7 +78,7 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
             plan.places.of("dynamics.duration")
         )));
     }
-    if step == end && earlier.status == Some(crate::report::Status::Complete) {
+    if step == end && earlier.status == Some(Status::Complete) {
         let remark = format!(
             "the run in {place} is complete: all {end} steps are taken; it goes on with a longer [dynamics] \
              duration"
@@ -89,22 +89,17 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     for mark in marks {
         mark.verify(&path)?;
     }
-    let mut remarks = vec![format!("resumed from step {step} of {end}")];
-    if let Some(why) = found.remark {
-        remarks.insert(0, format!("{why}; the checkpoint before it is used"));
-    }
     store::promote(&path, &found.path)?;
     Ok(Way::GoOn(Box::new(Sitting {
         directory,
         checkpoint,
         earlier,
-        remarks,
+        unsound: found.remark,
     })))
 }
 
 /// That a run without a checkpoint was stopped before its first one, and is this one.
 fn hardly_begun(plan: &Plan, earlier: &Earlier, recorded: bool) -> Result<()> {
-    use crate::report::Status;
     let place = plan.output.directory.display();
     if !recorded || !matches!(earlier.status, None | Some(Status::Running)) {
         return Err(Error::input(format!(

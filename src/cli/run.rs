@@ -59,7 +59,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let (directory, sitting) = match resumed {
         None => (None, None),
         Some(Way::Begin { directory, remark }) => {
-            console.remark(&format!("note: {remark}"));
+            if !args.quiet {
+                console.remark(&format!("note: {remark}"));
+            }
             (Some(directory), None)
         }
         Some(Way::Complete { earlier, remark }) => {
@@ -70,10 +72,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
                 directory,
                 checkpoint,
                 earlier,
-                remarks,
+                unsound,
             } = *sitting;
-            for remark in remarks.iter().filter(|_| !args.quiet) {
-                console.remark(&format!("note: {remark}"));
+            if let Some(why) = unsound {
+                let instead = "the checkpoint before it is used";
+                console.remark(&format!("warning: {why}; {instead}"));
+            }
+            if !args.quiet {
+                let (step, end) = (checkpoint.step, plan.dynamics.steps);
+                console.remark(&format!("note: resumed from step {step} of {end}"));
             }
             (Some(directory), Some((checkpoint, earlier)))
         }

@@ -2,6 +2,7 @@
 
 use super::device::{Device, Memory, read_at};
 use super::tables::{self, SpeciesTables, padded};
+use crate::core::{Cell, Mat3};
 use crate::potential::painn::{Linear, Spec, Weights};
 use crate::{Error, Result};
 
@@ -118,6 +119,24 @@ pub(super) struct Params {
     head_out: u64,
     pub knots_per_length: f32,
     unused: f32,
+}
+
+impl Params {
+    /// Cell, cutoff and skin (angstrom).
+    pub fn describe_box(&mut self, cell: &Cell, cutoff: f64, skin: f64) {
+        let inverse = cell.vectors().try_inverse().unwrap_or_else(Mat3::identity);
+        for a in 0..3 {
+            for b in 0..3 {
+                self.cell[a][b] = cell.vectors()[(a, b)];
+                self.inverse[a][b] = inverse[(a, b)];
+            }
+            self.height[a] = cell.height(a);
+            self.periodic[a] = u32::from(cell.periodic()[a]);
+        }
+        self.cutoff = cutoff;
+        self.range = cutoff + skin;
+        self.slack2 = 0.25 * skin * skin;
+    }
 }
 
 /// `Layer` of the kernels.
@@ -395,6 +414,11 @@ impl Buffers {
             found.ok_or_else(lost)
         };
         receivers.iter().map(row).collect()
+    }
+
+    /// Memory of the list of pairs (bytes).
+    pub fn list_bytes(&self) -> usize {
+        self.list.iter().map(Memory::bytes).sum()
     }
 
     /// Memory in use on the card (bytes).

@@ -1,7 +1,11 @@
 //! Exact restart: checkpoints, runs that are killed and taken up, and faults of disks and directories.
 
+mod faults;
 mod format;
 mod fuzz;
+mod kill;
+mod resume;
+mod runs;
 
 use mdrun::core::{Cell, Mat3, System, Vec3};
 use mdrun::report::{Checkpoint, EnergyRecord, FileMark, Identity};
