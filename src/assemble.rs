@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::plan::{
-    Action, DeviceKind, DevicePlan, EngineChoice, Ensemble, Plan, PotentialPlan, VelocityPlan,
+    Action, Audit, DeviceKind, DevicePlan, EngineChoice, Ensemble, Plan, PotentialPlan,
+    VelocityPlan,
 };
 use crate::core::observe::{self, WholeMotion};
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::core::{System, Vec3};
+use crate::diagnose::{Built, Variant};
 use crate::engine::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::engine::cuda;
@@ -18,15 +20,20 @@ use crate::potential::lennard_jones::LennardJones;
 use crate::potential::painn::{self, Spec, Weights, burn};
 use crate::potential::{Potential, Precision};
 use crate::report::{
-    Console, DriftMonitor, Energies, EnergyRecord, Progress, Reporter, Thermo, Trajectory, drift,
-    topology, trajectory,
+    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, FileMark, Identity, Progress,
+    Reporter, Thermo, Trajectory, drift, topology, trajectory,
 };
+use crate::simulation::{Guard, Ring};
 use crate::{Error, Result, config, memory};
 
 /// The thermo table, in the run's directory.
 const THERMO: &str = "thermo.csv";
 /// Names, elements and bonds for viewers, in the run's directory.
 const TOPOLOGY: &str = "topology.pdb";
+/// Steps between audits of the pairs, of 4 atoms each: on a GPU their rows cost a step or two of a small
+/// molecule to read back.
+const AUDIT_HOST: u64 = 200;
+const AUDIT_GPU: u64 = 1000;
 /// A run is alone: the first and only member of its batch.
 const REPLICA: u32 = 0;
 
@@ -308,17 +315,25 @@ fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
 /// # Errors
 /// The model does not know an element, or the device is not there or has no room.
 pub fn engine(plan: &Plan, model: &Model) -> Result<Box<dyn Engine>> {
-    let seed = match plan.dynamics.ensemble {
-        Ensemble::Nve => 0,
-        Ensemble::Langevin { seed, .. } => seed,
-    };
-    let start = Start::new(
+    engine_at(plan, model, start(plan))
+}
+
+/// Where a plan starts.
+pub fn start(plan: &Plan) -> Start {
+    Start::new(
         plan.start.system.clone(),
         plan.start.cell.clone(),
         plan.start.positions.clone(),
         starting_velocities(plan),
-    );
-    let noise = Noise::new(seed, REPLICA);
+    )
+}
+
+/// The engine of a plan at another point of its run.
+///
+/// # Errors
+/// As for [`engine`].
+pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
+    let noise = Noise::new(thermostat_seed(plan), REPLICA);
     let precision = precision(&plan.potential);
     if let Some(index) = resident(plan, model, precision)? {
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
@@ -385,13 +400,75 @@ fn resident_engine(
 
 /// What is checked after every step.
 pub fn limits(plan: &Plan) -> Limits {
+    limits_of(plan, degrees_of_freedom(plan))
+}
+
+/// The same for so many degrees of freedom.
+pub fn limits_of(plan: &Plan, degrees_of_freedom: usize) -> Limits {
     let monitor = &plan.monitor;
-    let freedom = degrees_of_freedom(plan) as f64;
+    let freedom = degrees_of_freedom as f64;
     Limits {
         force: monitor.force,
         contact: monitor.contact,
         kinetic: monitor.temperature.map(|kt| 0.5 * kt * freedom),
         stop: monitor.action == Action::Stop,
+    }
+}
+
+/// Flight recorder and audits of a plan.
+pub fn guard(plan: &Plan) -> Guard {
+    let monitor = &plan.monitor;
+    let ring = monitor.record.then(|| Ring::new(plan.start.system.len()));
+    let on_gpu = place(&plan.device, precision(&plan.potential)) != Place::Cpu;
+    let audit = match monitor.audit {
+        Audit::Off => 0,
+        Audit::Every(steps) => steps,
+        Audit::Auto if on_gpu => AUDIT_GPU,
+        Audit::Auto => AUDIT_HOST,
+    };
+    Guard::new(ring, audit)
+}
+
+/// The engine and the program of a plan at a start, with something changed: what a diagnosis replays with. In
+/// f64, or with pairs by brute force, it is an engine on the CPU.
+///
+/// # Errors
+/// As for [`engine`].
+pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Result<Built> {
+    let mut changed = plan.clone();
+    let dynamics = &mut changed.dynamics;
+    dynamics.timestep /= variant.divisor as f64;
+    dynamics.remove_drift *= variant.divisor;
+    let program = program(&changed);
+    let noise = Noise::new(thermostat_seed(plan), REPLICA);
+    let precision = match variant.double {
+        true => Precision::F64,
+        false => precision(&plan.potential),
+    };
+    let mut device = plan.device;
+    let skin = plan.dynamics.skin;
+    if let Some(index) = resident(plan, model, self::precision(&plan.potential))? {
+        if !variant.double && !variant.exhaustive {
+            let engine = resident_engine(start, model, noise, skin, index)?;
+            return Ok(Built { engine, program });
+        }
+        device.kind = DeviceKind::Cpu;
+    }
+    let potential = model.bind(&start.system, precision, &device)?;
+    let engine = match variant.exhaustive {
+        true => HostEngine::exhaustive(start, noise, potential)?,
+        false => HostEngine::new(start, noise, skin, potential)?,
+    };
+    Ok(Built {
+        engine: Box::new(engine),
+        program,
+    })
+}
+
+fn thermostat_seed(plan: &Plan) -> u32 {
+    match plan.dynamics.ensemble {
+        Ensemble::Nve => 0,
+        Ensemble::Langevin { seed, .. } => seed,
     }
 }
 
@@ -408,43 +485,81 @@ pub fn files(plan: &Plan) -> Vec<String> {
     names
 }
 
-/// What watches a run, in the order in which it looks; creates the files in `directory`.
+/// How far the output files of a plan had come at a checkpoint, in their order.
 ///
 /// # Errors
-/// A file cannot be created.
+/// The checkpoint does not know one of them.
+pub fn marks<'c>(plan: &Plan, from: &'c Checkpoint) -> Result<Vec<&'c FileMark>> {
+    let mut names = vec![THERMO.to_owned()];
+    names.extend(trajectory::names(&plan.output.trajectories));
+    let mark = |name: &String| {
+        from.file(name)
+            .ok_or_else(|| Error::input(format!("the checkpoint does not know the file {name}")))
+    };
+    names.iter().map(mark).collect()
+}
+
+/// The state of a run that has taken no step, for its checkpoints; `identity` says whose.
+pub fn state(plan: &Plan, energies: &Energies, identity: Identity) -> Checkpoint {
+    let dynamics = &plan.dynamics;
+    Checkpoint {
+        step: 0,
+        heat: 0.0,
+        system: plan.start.system.clone(),
+        cell: plan.start.cell.clone(),
+        positions: Vec::new(),
+        velocities: Vec::new(),
+        energies: energies.read(Clone::clone),
+        stretch: drift::stretch(dynamics.timestep, dynamics.steps),
+        files: Vec::new(),
+        identity,
+        elapsed: 0.0,
+    }
+}
+
+/// What watches a run, in the order in which it looks. Creates the files in `directory`; with a
+/// checkpoint it cuts those that are there back to it instead.
+///
+/// # Errors
+/// A file cannot be created, or is not what it was at the checkpoint.
 pub fn reporters(
     plan: &Plan,
     directory: &Path,
     energies: &Energies,
     console: &Console,
+    from: Option<&Checkpoint>,
 ) -> Result<Vec<Box<dyn Reporter>>> {
     let (start, dynamics) = (&plan.start, &plan.dynamics);
-    let stretch = drift::stretch(dynamics.timestep, dynamics.steps);
+    let stretch = from.map_or_else(
+        || drift::stretch(dynamics.timestep, dynamics.steps),
+        |checkpoint| checkpoint.stretch,
+    );
+    let marks = from.map(|checkpoint| marks(plan, checkpoint)).transpose()?;
+    let mut marks = marks.into_iter().flatten();
     topology::save(
         &directory.join(TOPOLOGY),
         &start.system,
         &start.cell,
         &start.positions,
     )?;
+    let (path, every) = (directory.join(THERMO), plan.output.thermo_every);
+    let every = (every, dynamics.steps);
+    let thermo = match marks.next() {
+        None => Thermo::create(&path, every, &start.cell, energies, console)?,
+        Some(mark) => Thermo::resume(&path, every, &start.cell, energies, console, mark)?,
+    };
     let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(DriftMonitor::new(energies.clone(), stretch, &plan.monitor)),
-        Box::new(Thermo::create(
-            &directory.join(THERMO),
-            (plan.output.thermo_every, dynamics.steps),
-            &start.cell,
-            energies,
-            console,
-        )?),
+        Box::new(thermo),
     ];
     let names = trajectory::names(&plan.output.trajectories);
     for (name, plan) in names.iter().zip(&plan.output.trajectories) {
-        let path = directory.join(name);
-        reporters.push(Box::new(Trajectory::create(
-            &path,
-            plan,
-            &start.system,
-            dynamics.timestep,
-        )?));
+        let (path, system) = (directory.join(name), &start.system);
+        let trajectory = match marks.next() {
+            None => Trajectory::create(&path, plan, system, dynamics.timestep)?,
+            Some(mark) => Trajectory::resume(&path, plan, system, dynamics.timestep, mark)?,
+        };
+        reporters.push(Box::new(trajectory));
     }
     reporters.push(Box::new(Progress::new(
         console,

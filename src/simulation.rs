@@ -1,19 +1,28 @@
 //! The loop: plan a block, run it, commit it or roll it back, report.
 
+mod flight;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::core::{Fields, Snapshot};
+use crate::core::Fields;
 use crate::engine::{Breach, Engine, Flags, Limits, Outcome, Watched};
 use crate::integrate::Integrator;
-use crate::report::{Reporter, Signal};
+use crate::neighbors::audit;
+use crate::report::{Keeper, Reporter, Signal};
 use crate::{Error, Result};
+
+use flight::PHASE;
+pub use flight::{Cause, Flight, Guard, Ring};
 
 /// A block is cut so that it takes about this long: the latency of an interrupt.
 const BLOCK_TIME: Duration = Duration::from_millis(200);
 
 /// Runs of one block that an engine may ask for before its pairs are taken to grow without end.
 const MOST_RERUNS: u32 = 40;
+
+/// Atoms whose pairs are compared with brute force in one audit.
+const AUDITED: usize = 4;
 
 /// A simulation, ready to run.
 pub struct Simulation {
@@ -25,10 +34,14 @@ pub struct Simulation {
     pub limits: Limits,
     /// What watches.
     pub reporters: Vec<Box<dyn Reporter>>,
+    /// Flight recorder and audit of the pairs.
+    pub guard: Guard,
     /// Steps taken so far.
     pub step: u64,
     /// Steps to take in all.
     pub end: u64,
+    /// What writes checkpoints; `None` for a run without any.
+    pub keeper: Option<Keeper>,
 }
 
 /// Why a run ended.
@@ -38,22 +51,26 @@ pub enum Finish {
     Complete,
     /// It was interrupted; all that was reached is written.
     Interrupted,
-    /// A limit was broken or a number is not finite.
-    Breach {
-        /// The engine's finding.
-        breach: Breach,
-        /// All of the last state before it; `None` where the first state is at fault already.
-        last_good: Option<Box<Snapshot>>,
+    /// Something is wrong: a limit was broken, pairs are missing, or a reporter ended the run.
+    Fault {
+        /// What.
+        cause: Cause,
+        /// The steps before it; `None` where the first state is at fault already, or nothing is recorded.
+        flight: Option<Box<Flight>>,
     },
-    /// A reporter ended it, for this reason.
-    Stopped(String),
 }
 
 /// Something to tell the user while the run goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Warning {
-    /// A limit was broken that does not end the run; told the first time for each limit.
-    Breach(Breach),
+    /// A limit was broken that does not end the run, or a reporter's alarm; told the first time for each
+    /// limit.
+    Fault {
+        /// What.
+        cause: Cause,
+        /// The steps before it, recorded at the first fault.
+        flight: Option<Box<Flight>>,
+    },
     /// A reporter's remark.
     Remark(String),
 }
@@ -65,7 +82,22 @@ impl Simulation {
     /// # Errors
     /// The device failed or an output could not be written.
     pub fn run(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
-        let ended = self.advance(interrupt, warn);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin();
+        }
+        let ended = self.advance(interrupt, warn).and_then(|finish| {
+            // A breach is in the middle of a block, and forces with wrong pairs are no state to go on from:
+            // the checkpoint before stays the newest.
+            let whole = match &finish {
+                Finish::Fault { cause, .. } => matches!(cause, Cause::Alarm { .. }),
+                _ => true,
+            };
+            let due = |k: &Keeper| whole && k.is_due_at_end(self.step);
+            if self.keeper.as_ref().is_some_and(due) {
+                self.keep()?;
+            }
+            Ok(finish)
+        });
         let mut finished = Ok(());
         for reporter in &mut self.reporters {
             finished = finished.and(reporter.finish());
@@ -79,14 +111,24 @@ impl Simulation {
         self.engine.watch(self.limits);
         let mut judge = Judge::new(self.limits);
         let first = self.block(self.step)?;
-        if let Some(breach) = judge.verdict(first, warn)? {
-            return Ok(Finish::Breach {
-                breach,
-                last_good: None,
-            });
+        if let Some(breach) = judge.verdict(first)? {
+            if judge.ends(&breach) {
+                let cause = Cause::Breach(breach);
+                return Ok(Finish::Fault {
+                    cause,
+                    flight: None,
+                });
+            }
+            warn(self.noted(Cause::Breach(breach), interrupt)?);
         }
-        if let Some(reason) = self.report(warn)? {
-            return Ok(Finish::Stopped(reason));
+        // What a checkpoint was made of was reported before.
+        let reported = self.keeper.as_ref().and_then(Keeper::kept) == Some(self.step);
+        let cause = match reported {
+            true => self.watch_over()?,
+            false => self.look(interrupt, warn)?,
+        };
+        if let Some(cause) = cause {
+            return self.fault(cause, interrupt);
         }
         let mut pace = Pace::default();
         while self.step < self.end {
@@ -98,16 +140,35 @@ impl Simulation {
             let outcome = self.block(until)?;
             let reached = outcome.step;
             pace.record(reached.saturating_sub(self.step), began.elapsed());
-            if let Some(breach) = judge.verdict(outcome, warn)? {
-                let last_good = Some(Box::new(self.before(breach.step)?));
-                return Ok(Finish::Breach { breach, last_good });
+            if let Some(breach) = judge.verdict(outcome)? {
+                if judge.ends(&breach) {
+                    return self.fault(Cause::Breach(breach), interrupt);
+                }
+                warn(self.noted(Cause::Breach(breach), interrupt)?);
             }
             self.commit(reached)?;
-            if let Some(reason) = self.report(warn)? {
-                return Ok(Finish::Stopped(reason));
+            if let Some(cause) = self.look(interrupt, warn)? {
+                return self.fault(cause, interrupt);
+            }
+            if (self.keeper.as_ref()).is_some_and(|keeper| keeper.is_due(self.step)) {
+                self.keep()?;
             }
         }
         Ok(Finish::Complete)
+    }
+
+    /// Writes a checkpoint of the present state, which has been reported: first all that reporters have
+    /// written reaches the disk, then the checkpoint that says how much that is.
+    fn keep(&mut self) -> Result<()> {
+        let mut files = Vec::new();
+        for reporter in &mut self.reporters {
+            files.extend(reporter.mark()?);
+        }
+        let snapshot = self.engine.snapshot(Keeper::WANTS)?;
+        match &mut self.keeper {
+            Some(keeper) => keeper.keep(snapshot, files),
+            None => Ok(()),
+        }
     }
 
     /// Takes the block that ended at `reached` as done.
@@ -126,7 +187,9 @@ impl Simulation {
     /// The first step after the present one where someone wants to look, or the end.
     fn next_stop(&self) -> u64 {
         let wanted = self.reporters.iter().map(|r| r.next(self.step + 1));
-        let wanted = wanted.min().unwrap_or(u64::MAX);
+        let kept = (self.keeper.as_ref()).map_or(u64::MAX, |k| k.next(self.step + 1));
+        let wanted = wanted.min().unwrap_or(u64::MAX).min(kept);
+        let wanted = wanted.min(self.guard.next(self.step + 1));
         wanted.max(self.step + 1).min(self.end)
     }
 
@@ -160,25 +223,44 @@ impl Simulation {
         )))
     }
 
-    /// The state one step before `step`, by running the saved block again up to there.
-    fn before(&mut self, step: u64) -> Result<Snapshot> {
-        self.engine.rollback();
-        self.engine.watch(Limits::default());
-        let good = step.saturating_sub(1);
-        while self.step < good {
-            let outcome = self.block(good)?;
-            if outcome.flags.contains(Flags::NONFINITE) {
-                self.engine.rollback();
-                break;
-            }
-            self.commit(outcome.step)?;
+    /// Guards, then reporters, look at the present state. Returns what ends the run, if something does.
+    fn look(
+        &mut self,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Option<Cause>> {
+        if let Some(cause) = self.watch_over()? {
+            return Ok(Some(cause));
         }
-        self.engine.snapshot(Fields::ALL)
+        self.report(interrupt, warn)
+    }
+
+    /// Keeps the present state and compares pairs with brute force, where either is due.
+    fn watch_over(&mut self) -> Result<Option<Cause>> {
+        let step = self.step;
+        if self.guard.next(step) != step {
+            return Ok(None);
+        }
+        let state = self.engine.snapshot(PHASE)?;
+        if let Some(ring) = self.guard.ring.as_mut().filter(|r| r.next(step) == step) {
+            ring.push(&state);
+        }
+        if self.guard.audit == 0 || !step.is_multiple_of(self.guard.audit) {
+            return Ok(None);
+        }
+        let chosen = audit::choose(step, state.positions.len(), AUDITED);
+        let listed = self.engine.listed(&chosen)?;
+        let found = audit::compare(&state.cell, &state.positions, &chosen, &listed);
+        Ok(found.map(|mismatch| Cause::Pairs { step, mismatch }))
     }
 
     /// Hands one snapshot of the present state to everyone who wants it. Returns the reason to stop,
     /// if someone has one.
-    fn report(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<String>> {
+    fn report(
+        &mut self,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Option<Cause>> {
         let step = self.step;
         let due = |r: &dyn Reporter| r.next(step) == step;
         let wants = (self.reporters.iter())
@@ -189,19 +271,93 @@ impl Simulation {
             return Ok(None);
         };
         let snapshot = self.engine.snapshot(wants)?;
-        let mut stop = None;
+        let (mut stop, mut alarm) = (None, None);
         for reporter in self.reporters.iter_mut().filter(|r| due(r.as_ref())) {
             match reporter.report(&snapshot)? {
                 Signal::Continue => {}
                 Signal::Warn(remark) => warn(Warning::Remark(remark)),
+                Signal::Alarm(reason) => alarm = alarm.or(Some(reason)),
                 Signal::Stop(reason) => stop = stop.or(Some(reason)),
             }
         }
-        Ok(stop)
+        if let Some(reason) = alarm {
+            warn(self.noted(Cause::Alarm { step, reason }, interrupt)?);
+        }
+        Ok(stop.map(|reason| Cause::Alarm { step, reason }))
+    }
+
+    /// The end of a run by a fault, with the steps before it.
+    fn fault(&mut self, cause: Cause, interrupt: &AtomicBool) -> Result<Finish> {
+        if let Cause::Breach(breach) = &cause {
+            let good = breach.step.saturating_sub(1);
+            let flight = self.flight(&cause, interrupt);
+            self.step = good;
+            return Ok(Finish::Fault { cause, flight });
+        }
+        let flight = self.aside(&cause, interrupt)?;
+        Ok(Finish::Fault { cause, flight })
+    }
+
+    /// A warning of a fault that does not end the run, with the steps before it if it is the first.
+    fn noted(&mut self, cause: Cause, interrupt: &AtomicBool) -> Result<Warning> {
+        let flight = match std::mem::replace(&mut self.guard.recorded, true) {
+            true => None,
+            false => self.aside(&cause, interrupt)?,
+        };
+        Ok(Warning::Fault { cause, flight })
+    }
+
+    /// The steps before a fault; the engine is where it was afterwards.
+    fn aside(&mut self, cause: &Cause, interrupt: &AtomicBool) -> Result<Option<Box<Flight>>> {
+        if self.guard.ring.is_none() {
+            return Ok(None);
+        }
+        let (step, limits) = (self.step, self.limits);
+        let present = self.engine.snapshot(PHASE)?;
+        let flight = self.flight(cause, interrupt);
+        self.step = step;
+        self.engine.watch(limits);
+        self.engine.restore(&present)?;
+        Ok(flight)
+    }
+
+    /// Walks the steps before a fault once more and records them. `None` where they are not to be had: the
+    /// fault itself is what there is to tell then.
+    fn flight(&mut self, cause: &Cause, interrupt: &AtomicBool) -> Option<Box<Flight>> {
+        let ring = self.guard.ring.as_ref()?;
+        let (last, most) = (cause.step(), ring.frames());
+        let before = ring.before(last.saturating_sub(most))?.clone();
+        let kept = ring.states().to_vec();
+        self.engine.watch(Limits::default());
+        self.engine.restore(&before).ok()?;
+        self.step = before.step;
+        let mut frames = Vec::new();
+        loop {
+            if self.step + most > last {
+                frames.push(self.engine.snapshot(Fields::ALL).ok()?);
+            }
+            if self.step >= last || interrupt.load(Ordering::Relaxed) {
+                break;
+            }
+            let first = last.saturating_sub(most - 1);
+            let until = first.max(self.step + 1);
+            match self.block(until) {
+                Ok(outcome) if !outcome.flags.contains(Flags::NONFINITE) => {
+                    self.commit(outcome.step).ok()?;
+                }
+                _ => break,
+            }
+        }
+        Some(Box::new(Flight {
+            cause: cause.clone(),
+            frames,
+            before,
+            kept,
+        }))
     }
 }
 
-/// Decides which breaches end a run; tells the user of the others.
+/// Decides which breaches are told, and which end a run.
 struct Judge {
     stop: bool,
     told: Vec<Watched>,
@@ -215,15 +371,10 @@ impl Judge {
         }
     }
 
-    /// The breach that ends the run, if there is one.
-    fn verdict(
-        &mut self,
-        outcome: Outcome,
-        warn: &mut dyn FnMut(Warning),
-    ) -> Result<Option<Breach>> {
-        let fatal = outcome.flags.contains(Flags::NONFINITE);
+    /// The breach to tell of, if there is one.
+    fn verdict(&mut self, outcome: Outcome) -> Result<Option<Breach>> {
         let Some(breach) = outcome.breach else {
-            if fatal {
+            if outcome.flags.contains(Flags::NONFINITE) {
                 return Err(Error::run(format!(
                     "step {}: an energy, force or position is not a finite number",
                     outcome.step
@@ -231,14 +382,16 @@ impl Judge {
             }
             return Ok(None);
         };
-        if fatal || self.stop {
-            return Ok(Some(breach));
-        }
-        if !self.told.contains(&breach.what) {
+        let new = !self.told.contains(&breach.what);
+        if new {
             self.told.push(breach.what);
-            warn(Warning::Breach(breach));
         }
-        Ok(None)
+        Ok((new || self.ends(&breach)).then_some(breach))
+    }
+
+    /// Whether a breach ends the run.
+    fn ends(&self, breach: &Breach) -> bool {
+        self.stop || breach.what == Watched::Finite
     }
 }
 

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod check;
+mod diagnose;
 mod energy;
+mod resume;
 mod run;
 mod words;
 
@@ -32,6 +34,8 @@ struct Cli {
 enum Command {
     /// Do everything but the run: read it all, test the model's physics, estimate memory and speed
     Check(CheckArgs),
+    /// Say what is wrong with a run: replay it with half the time step, in f64, and with brute-force pairs
+    Diagnose(DiagnoseArgs),
     /// Print energy, forces and, for a cell, stress of one structure
     Energy(EnergyArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
@@ -51,8 +55,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
     /// Replace an earlier run in the output directory
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub force: bool,
+    /// Go on with the run in the output directory from its newest checkpoint; begin it if there is none
+    #[arg(long)]
+    pub resume: bool,
     /// Print nothing but errors and warnings
     #[arg(long, short)]
     pub quiet: bool,
@@ -72,6 +79,40 @@ pub struct CheckArgs {
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `mdrun diagnose RUN_DIR`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The run is replayed from the checkpoint before its fault, or, where there was none, from its last checkpoints: as it
+was, with half the time step, in f64, with pairs found by brute force at every step. What removes the drift, or the
+broken limit, is its cause; where nothing does, the potential's forces are held against the slopes of its energy, and
+its energy at the cutoff is looked at.
+
+Needs the run's directory and the model file, which must be the one of the run. Writes nothing.
+
+Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed;
+1 a replay failed; 2 the input is wrong.")]
+pub struct DiagnoseArgs {
+    /// The run's directory
+    #[arg(value_name = "RUN_DIR")]
+    pub directory: PathBuf,
+    /// The model, if it is no longer where it was
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Most minutes to take
+    #[arg(long, default_value_t = 10.0, value_parser = parse_minutes)]
+    pub minutes: f64,
+    /// Print the diagnosis as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes <= 1e6 => Ok(minutes),
+        _ => Err("a number of minutes, greater than zero".to_owned()),
+    }
 }
 
 /// `mdrun energy`.
@@ -108,6 +149,7 @@ pub fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
     match (cli.command, cli.run) {
         (Some(Command::Check(args)), _) => check::run(&args),
+        (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
         (None, Some(args)) => run::run(&args),

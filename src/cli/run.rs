@@ -1,34 +1,38 @@
 //! `mdrun CONFIG`: a run from its file to its closing summary.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::RunArgs;
-use super::words;
+use super::resume::{self, Sitting, Way};
+use super::{RunArgs, diagnose, words};
 use crate::assemble::{self, Model, Place};
 use crate::config;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::core::elements;
 use crate::report::{
-    Console, Course, Description, Energies, RunDirectory, RunRecord, Source, Status, Summary,
-    Verbosity, trajectory, xyz,
+    Console, Course, Description, Earlier, Energies, HeldDirectory, Identity, Keeper, RunDirectory,
+    RunRecord, Source, Status, Summary, Verbosity, recorder, trajectory,
 };
-use crate::simulation::{Finish, Simulation, Warning};
+use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
 use crate::{Error, Result};
-
-/// The last state before a fault, in the run's directory.
-const LAST_GOOD: &str = "last_good.xyz";
 
 /// A run that has begun: what its end needs.
 struct Run<'a> {
     plan: &'a Plan,
+    model: &'a Model,
+    args: &'a RunArgs,
+    /// Whose run it is, and the steps between samples of its drift: what a flight record keeps of it.
+    identity: Identity,
+    stretch: u64,
     console: Console,
     energies: Energies,
     record: RunRecord,
     setup: Duration,
+    interrupt: Arc<AtomicBool>,
+    /// Locked until the run has ended.
+    _directory: HeldDirectory,
 }
 
 /// Runs the command; exit code 1 where a fault ended the run.
@@ -37,69 +41,177 @@ struct Run<'a> {
 /// The input is wrong (nothing is left behind then), or the run failed.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let began = Instant::now();
-    let plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
+    let mut plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
     assemble::threads(&plan.device)?;
     let model = assemble::load(&plan)?;
-    let engine = assemble::engine(&plan, &model)?;
-    let console = Console::new(
-        Verbosity {
-            quiet: args.quiet,
-            json: args.json,
-        },
-        plan.dynamics.steps,
-    );
-    let energies = assemble::energies(&plan);
+    let source = model.path().map(Source::read).transpose()?;
+    let sha256 = source.as_ref().map(|model| model.sha256.as_str());
+    let resumed = match args.resume {
+        false => None,
+        true => Some(resume::look(&mut plan, sha256)?),
+    };
+    let plan = plan;
+    let verbosity = Verbosity {
+        quiet: args.quiet,
+        json: args.json,
+    };
+    let console = Console::new(verbosity, plan.dynamics.steps);
+    let (directory, sitting) = match resumed {
+        None => (None, None),
+        Some(Way::Begin { directory, remark }) => {
+            if !args.quiet {
+                console.remark(&format!("note: {remark}"));
+            }
+            (Some(directory), None)
+        }
+        Some(Way::Complete { earlier, remark }) => {
+            return Ok(complete_already(&console, args.json, &earlier, &remark));
+        }
+        Some(Way::GoOn(sitting)) => {
+            let Sitting {
+                directory,
+                checkpoint,
+                earlier,
+                unsound,
+            } = *sitting;
+            if let Some(why) = unsound {
+                let instead = "the checkpoint before it is used";
+                console.remark(&format!("warning: {why}; {instead}"));
+            }
+            if !args.quiet {
+                let (step, end) = (checkpoint.step, plan.dynamics.steps);
+                console.remark(&format!("note: resumed from step {step} of {end}"));
+            }
+            (Some(directory), Some((checkpoint, earlier)))
+        }
+    };
+    let from = sitting.as_ref().map(|(checkpoint, _)| checkpoint);
+    let engine = match from {
+        None => assemble::engine(&plan, &model)?,
+        Some(checkpoint) => assemble::engine_at(&plan, &model, checkpoint.start())?,
+    };
+    let energies = match from {
+        None => assemble::energies(&plan),
+        Some(checkpoint) => Energies::new(checkpoint.energies.clone()),
+    };
+    let identity = Identity::of(&plan, sha256).on(&engine.describe());
+    if let Some(checkpoint) = from {
+        for other in checkpoint.identity.platform_differences(&identity) {
+            console.remark(&format!(
+                "warning: {other}: the run goes on with other rounding than it would have had"
+            ));
+        }
+    }
+    let interrupt = interrupts()?;
 
     // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
     let at_output =
         |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
-    let directory = RunDirectory::create(&plan.output.directory, args.force).map_err(at_output)?;
+    let directory = match directory {
+        Some(directory) => directory,
+        None => RunDirectory::create(&plan.output.directory, args.force).map_err(at_output)?,
+    };
+    let there: u64 = from.map_or(0, |c| c.files.iter().map(|file| file.length).sum());
     directory
-        .check_room(least_bytes(&plan))
+        .check_room(least_bytes(&plan).saturating_sub(there))
         .map_err(at_output)?;
-    let reporters =
-        assemble::reporters(&plan, directory.path(), &energies, &console).map_err(at_output)?;
-    let description = describe(&plan, &model, engine.describe())?;
+    let reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
+        .map_err(at_output)?;
+    let description = describe(&plan, source, engine.describe())?;
     if !args.quiet {
         introduce(&console, &plan, &model, &description);
     }
-    let record = RunRecord::begin(directory.path(), description).map_err(at_output)?;
-    directory.keep()?;
+    let (state, resumed, record) = match sitting {
+        None => {
+            let record = RunRecord::begin(directory.path(), description).map_err(at_output)?;
+            (assemble::state(&plan, &energies, identity), false, record)
+        }
+        Some((mut checkpoint, earlier)) => {
+            let before = Duration::try_from_secs_f64(checkpoint.elapsed).unwrap_or_default();
+            let at = (checkpoint.step, before);
+            let record =
+                RunRecord::resume(directory.path(), description, at, earlier).map_err(at_output)?;
+            checkpoint.identity = identity;
+            (checkpoint, true, record)
+        }
+    };
+    let directory = directory.keep()?;
 
+    let (step, identity, stretch) = (state.step, state.identity.clone(), state.stretch);
+    let every = plan.output.checkpoint;
+    let keeper = Keeper::new(
+        directory.path().to_owned(),
+        every,
+        (state, resumed),
+        &energies,
+    );
     let mut simulation = Simulation {
         engine,
         program: assemble::program(&plan),
         limits: assemble::limits(&plan),
         reporters,
-        step: 0,
+        guard: assemble::guard(&plan),
+        step,
         end: plan.dynamics.steps,
+        keeper: Some(keeper),
     };
     let run = Run {
         plan: &plan,
+        model: &model,
+        args,
+        identity,
+        stretch,
         console,
         energies,
         record,
         setup: began.elapsed(),
+        interrupt,
+        _directory: directory,
     };
-    run.to_the_end(&mut simulation, args.json)
+    run.to_the_end(&mut simulation)
+}
+
+/// Says that there is nothing left to do.
+fn complete_already(console: &Console, json: bool, earlier: &Earlier, remark: &str) -> ExitCode {
+    match &earlier.summary {
+        Some(summary) if json => words::print(&format!("{summary}\n")),
+        _ => console.line(remark),
+    }
+    ExitCode::SUCCESS
 }
 
 impl Run<'_> {
-    fn to_the_end(&self, simulation: &mut Simulation, json: bool) -> Result<ExitCode> {
-        let interrupt = interrupts()?;
+    fn to_the_end(&self, simulation: &mut Simulation) -> Result<ExitCode> {
         let began = Instant::now();
-        let ended = simulation.run(&interrupt, &mut |warning| {
+        let ended = simulation.run(&self.interrupt, &mut |warning| {
             let text = match &warning {
-                Warning::Breach(breach) => words::breach(breach, self.plan),
+                Warning::Fault { cause, flight } => {
+                    let said = self.tell(cause, flight.as_deref());
+                    // So that the record can be looked into while the run goes on; its end writes it anyway.
+                    match self.record.update() {
+                        Ok(()) => said,
+                        Err(error) => format!("{said}; {error}"),
+                    }
+                }
                 Warning::Remark(remark) => remark.clone(),
             };
             self.console.remark(&format!("warning: {text}"));
         });
-        let elapsed = began.elapsed();
+        let keeper = simulation.keeper.as_ref();
+        let elapsed = keeper.map_or_else(|| began.elapsed(), Keeper::elapsed);
         self.console.clear();
+        let kept = keeper.and_then(Keeper::kept);
+        let ended = ended.map_err(|error| match kept {
+            // What to do is known for what the world does to a run.
+            Some(step) => Error::run(format!(
+                "{error}; the checkpoint of step {step} is sound: put the cause right, then go on with {}",
+                self.again()
+            )),
+            None => error,
+        });
 
         let (status, stopped_by) = match &ended {
-            Ok(finish) => self.judge(finish)?,
+            Ok(finish) => self.judge(finish),
             Err(error) => (Status::Failed, Some(error.to_string())),
         };
         let course = Course {
@@ -109,61 +221,146 @@ impl Run<'_> {
             directory: self.plan.output.directory.clone(),
             stopped_by: stopped_by.clone(),
             thermostat: matches!(self.plan.dynamics.ensemble, Ensemble::Langevin { .. }),
+            resumed_from: self.record.resumed_from(),
         };
         let summary = Summary::new(&course, &self.energies);
         let timings = [
             ("setup", self.setup.as_secs_f64()),
             ("steps", elapsed.as_secs_f64()),
         ];
-        let recorded = self.record.end(status, &summary, &timings);
-        if json {
+        let mut recorded = self.record.end(status, &summary, &timings);
+        if self.args.json {
             words::print(&format!("{}\n", summary.to_json()));
         }
         self.console.line(&summary.to_text());
-        ended?;
-        recorded?;
+        if status == Status::Interrupted && kept == Some(simulation.step) {
+            self.console
+                .line(&format!("  go on with    {}", self.again()));
+        }
+        let finish = ended?;
         if status != Status::Failed {
+            recorded?;
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(reason) = stopped_by {
             self.console.remark(&format!("error: {reason}"));
         }
+        if recorded.is_ok() {
+            self.explain(&finish, &self.interrupt);
+            recorded = self.record.end(status, &summary, &timings);
+        }
+        recorded?;
         Ok(ExitCode::FAILURE)
     }
 
-    /// How the run ended, and why if before its last step. Writes the last good frame of a breach.
-    fn judge(&self, finish: &Finish) -> Result<(Status, Option<String>)> {
-        Ok(match finish {
+    /// The command that goes on with this run.
+    fn again(&self) -> String {
+        let mut command = format!("mdrun {} --resume", self.args.config.display());
+        if let Some(out) = &self.args.out {
+            command += &format!(" --out {}", out.display());
+        }
+        command
+    }
+
+    /// How the run ended, and why if before its last step. Writes the flight record of a fault.
+    fn judge(&self, finish: &Finish) -> (Status, Option<String>) {
+        match finish {
             Finish::Complete => (Status::Complete, None),
             Finish::Interrupted => (Status::Interrupted, Some("interrupt".to_owned())),
-            Finish::Stopped(reason) => (Status::Failed, Some(reason.clone())),
-            Finish::Breach { breach, last_good } => {
-                let mut reason = words::breach(breach, self.plan);
-                if let Some(frame) = last_good {
-                    let path = self.plan.output.directory.join(LAST_GOOD);
-                    xyz::save(&path, &self.plan.start.system, frame)?;
-                    reason += &format!(
-                        "; the state before it, step {}, is in {}",
-                        frame.step,
-                        path.display()
-                    );
-                }
-                (Status::Failed, Some(reason))
+            Finish::Fault { cause, flight } => {
+                (Status::Failed, Some(self.tell(cause, flight.as_deref())))
             }
-        })
+        }
+    }
+
+    /// A fault in words, with where the record of the steps before it is, which this writes.
+    fn tell(&self, cause: &Cause, flight: Option<&Flight>) -> String {
+        let said = words::cause(cause, self.plan);
+        let Some(flight) = flight else {
+            return said;
+        };
+        let dynamics = &self.plan.dynamics;
+        let directory = &self.plan.output.directory;
+        let energies = self.energies.read(Clone::clone);
+        let state = match cause {
+            Cause::Alarm { .. } => diagnose::replay_from(flight, &energies, dynamics.timestep),
+            _ => &flight.before,
+        };
+        let about = recorder::About {
+            system: &self.plan.start.system,
+            cause: said.clone(),
+            energies,
+            stretch: self.stretch,
+            identity: self.identity.clone(),
+        };
+        match recorder::write(directory, flight, state, &about) {
+            Ok(recorded) => {
+                let frames = format!(
+                    "{said}; the {} steps up to it are in {}, the state of step {} in {}; \
+                     `mdrun diagnose {}` looks for the cause",
+                    recorded.frames,
+                    directory.join(recorder::FRAMES).display(),
+                    recorded.state_step,
+                    recorder::STATE,
+                    directory.display()
+                );
+                self.record
+                    .keep("flight", serde_json::to_value(recorded).unwrap_or_default());
+                frames
+            }
+            Err(error) => format!("{said}; the steps before it could not be recorded: {error}"),
+        }
+    }
+
+    /// What a drift that ended the run comes from.
+    fn explain(&self, finish: &Finish, interrupt: &AtomicBool) {
+        let Finish::Fault {
+            cause: Cause::Alarm { .. },
+            flight: Some(flight),
+        } = finish
+        else {
+            return;
+        };
+        let energies = self.energies.read(Clone::clone);
+        self.console
+            .remark("looking for the cause of the drift, for two minutes at most (Ctrl-C ends it)");
+        match diagnose::alarm(self.plan, self.model, flight, &energies, interrupt) {
+            Ok(report) => {
+                self.console.remark(&report.to_text());
+                self.record.keep("diagnosis", report.to_json());
+            }
+            Err(error) => self
+                .console
+                .remark(&format!("the cause of the drift was not found: {error}")),
+        }
     }
 }
 
-/// Becomes true at Ctrl-C or a request to terminate; the second one ends the process at once.
-fn interrupts() -> Result<Arc<AtomicBool>> {
+/// Becomes true at Ctrl-C, a request to terminate, or when the terminal goes away (unless that is ignored,
+/// as under `nohup`); the second time it ends the process at once.
+///
+/// # Errors
+/// The signals cannot be watched for.
+pub fn interrupts() -> Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let interrupt = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    let hangup = (!ignores_hangup()).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         // In this order: the first signal finds the flag unset.
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupt))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupt)))
             .map_err(|e| Error::run(format!("cannot watch for Ctrl-C: {e}")))?;
     }
     Ok(interrupt)
+}
+
+/// Whether the process was started to outlive its terminal. Told by Linux alone; elsewhere a run ends
+/// with its terminal.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 << (signal_hook::consts::SIGHUP - 1) != 0)
 }
 
 /// Bytes that the trajectories will take at the least.
@@ -174,7 +371,7 @@ pub fn least_bytes(plan: &Plan) -> u64 {
         .sum()
 }
 
-fn describe(plan: &Plan, model: &Model, engine: String) -> Result<Description> {
+fn describe(plan: &Plan, model: Option<Source>, engine: String) -> Result<Description> {
     let mut seeds = Vec::new();
     if let VelocityPlan::Thermal { seed, .. } = plan.start.velocities {
         seeds.push(("velocities".to_owned(), seed));
@@ -182,12 +379,11 @@ fn describe(plan: &Plan, model: &Model, engine: String) -> Result<Description> {
     if let Ensemble::Langevin { seed, .. } = plan.dynamics.ensemble {
         seeds.push(("thermostat".to_owned(), seed));
     }
-    let source = |path: &Path| Source::read(path);
     Ok(Description {
         config: plan.resolved.clone(),
         config_file: plan.source.clone(),
-        model: model.path().map(source).transpose()?,
-        structure: Some(source(&plan.start.structure)?),
+        model,
+        structure: Some(Source::read(&plan.start.structure)?),
         formula: elements::formula(&plan.start.system.species),
         atoms: plan.start.system.len(),
         degrees_of_freedom: assemble::degrees_of_freedom(plan),

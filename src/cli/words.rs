@@ -6,6 +6,7 @@ use crate::assemble;
 use crate::config::plan::{Ensemble, Plan};
 use crate::core::{Cell, elements, observe};
 use crate::engine::{Breach, Watched};
+use crate::simulation::Cause;
 use crate::units;
 
 /// Prints on standard output; a reader that has gone away (`mdrun energy ... | head`) is no fault.
@@ -53,6 +54,31 @@ pub fn dynamics(plan: &Plan) -> String {
 /// To nine decimals, without the rounding noise of a conversion.
 fn rounded(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
+}
+
+/// A fault: step, atoms, what is wrong.
+pub fn cause(cause: &Cause, plan: &Plan) -> String {
+    match cause {
+        Cause::Breach(found) => breach(found, plan),
+        Cause::Alarm { reason, .. } => reason.clone(),
+        Cause::Pairs { step, mismatch: m } => {
+            let atom = |i: usize| {
+                let symbol = elements::symbol(plan.start.system.species[i]);
+                format!("{i} ({symbol})")
+            };
+            let (is, so) = match m.missing {
+                true => ("is missing from", "forces lack it"),
+                false => ("is among", "forces have it for nothing"),
+            };
+            format!(
+                "step {step}: the pair of atoms {} and {}, {:.6} A apart, {is} the pairs within the cutoff of                  {} A: {so}; this is a fault of the program: please report it, with the run's directory",
+                atom(m.atom),
+                atom(m.neighbor),
+                m.distance,
+                m.cutoff
+            )
+        }
+    }
 }
 
 /// A broken limit: step, atoms, values, key.

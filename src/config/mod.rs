@@ -23,7 +23,7 @@ use std::path::Path;
 use toml::{Spanned, Table};
 
 use crate::Result;
-use plan::{Places, Plan};
+use plan::{Places, Plan, StartPlan};
 use raw::Raw;
 use resolve::OutputContext;
 use section::Section;
@@ -50,18 +50,43 @@ pub fn load(path: &Path, overrides: &[String], out: Option<&Path>) -> Result<Pla
     let (mut section, table) = required(&source, "system", &raw.system)?;
     let start = start::system(&mut section, table, base)?;
     done.take(section);
+    rest(&source, raw, start, done, out)
+}
 
-    let (mut section, table) = required(&source, "potential", &raw.potential)?;
+/// Resolves a run file that was resolved before, as `run.json` keeps it, for a run that does not start from
+/// its structure: that file is not looked for. `path` is what errors name.
+///
+/// # Errors
+/// It is not a resolved run file, or the model is not where it says.
+pub fn recorded(config: &Table, path: &Path, start: StartPlan) -> Result<Plan> {
+    let text = toml::to_string(config)
+        .map_err(|e| crate::Error::input(format!("{}: its config: {e}", path.display())))?;
+    let source = Source::of(text, path);
+    let raw: Raw = source.parse()?;
+    rest(&source, raw, start, Done::default(), None)
+}
+
+/// All tables after `[system]`.
+fn rest(
+    source: &Source,
+    raw: Raw,
+    start: StartPlan,
+    mut done: Done,
+    out: Option<&Path>,
+) -> Result<Plan> {
+    let path = source.path.clone();
+    let base = path.parent().unwrap_or(Path::new(""));
+    let (mut section, table) = required(source, "potential", &raw.potential)?;
     let potential = resolve::potential(&mut section, table, base)?;
     done.take(section);
 
-    let (mut section, table) = required(&source, "dynamics", &raw.dynamics)?;
+    let (mut section, table) = required(source, "dynamics", &raw.dynamics)?;
     let dynamics = resolve::dynamics(&mut section, table)?;
     done.take(section);
 
-    let (mut section, table) = optional(&source, "output", raw.output);
+    let (mut section, table) = optional(source, "output", raw.output);
     let context = OutputContext {
-        source: path,
+        source: &path,
         base,
         out,
         dynamics: &dynamics,
@@ -70,16 +95,16 @@ pub fn load(path: &Path, overrides: &[String], out: Option<&Path>) -> Result<Pla
     let output = resolve::output(&mut section, &table, &context)?;
     done.take(section);
 
-    let (mut section, table) = optional(&source, "monitor", raw.monitor);
-    let monitor = resolve::monitor(&mut section, &table)?;
+    let (mut section, table) = optional(source, "monitor", raw.monitor);
+    let monitor = resolve::monitor(&mut section, &table, dynamics.timestep)?;
     done.take(section);
 
-    let (mut section, table) = optional(&source, "device", raw.device);
+    let (mut section, table) = optional(source, "device", raw.device);
     let device = resolve::device(&mut section, &table, &potential)?;
     done.take(section);
 
     Ok(Plan {
-        source: path.to_path_buf(),
+        source: path,
         resolved: done.resolved,
         start,
         potential,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::core::{Cell, System, Vec3};
 use crate::potential::Precision;
@@ -141,6 +142,19 @@ pub struct OutputPlan {
     pub trajectories: Vec<TrajectoryPlan>,
     /// Steps between lines of the thermo table.
     pub thermo_every: u64,
+    /// When checkpoints are written.
+    pub checkpoint: CheckpointPlan,
+}
+
+/// When checkpoints are written while a run goes on; but for `Off`, one more is written when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointPlan {
+    /// After every so many steps.
+    Steps(u64),
+    /// After so much time on the clock.
+    Clock(Duration),
+    /// Never.
+    Off,
 }
 
 /// A trajectory's file format.
@@ -191,6 +205,21 @@ pub struct MonitorPlan {
     pub contact: Option<f64>,
     /// What to do.
     pub action: Action,
+    /// How often pairs are compared with brute force.
+    pub audit: Audit,
+    /// Whether the steps before a fault are recorded.
+    pub record: bool,
+}
+
+/// How often the pairs of a few atoms are compared with brute force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// As often as costs less than a hundredth of the run.
+    Auto,
+    /// Never.
+    Off,
+    /// Once in so many steps.
+    Every(u64),
 }
 
 /// Which device is asked for.

@@ -41,14 +41,30 @@ pub(super) const SCHEMA: [(&str, &[&str]); 8] = [
             "skin",
         ],
     ),
-    ("output", &["directory", "thermo_every", "trajectory"]),
+    (
+        "output",
+        &[
+            "directory",
+            "thermo_every",
+            "checkpoint_every",
+            "trajectory",
+        ],
+    ),
     (
         "[output.trajectory]",
         &["format", "every", "wrap", "fields"],
     ),
     (
         "monitor",
-        &["drift", "temperature", "force", "contact", "action"],
+        &[
+            "drift",
+            "temperature",
+            "force",
+            "contact",
+            "action",
+            "audit",
+            "record",
+        ],
     ),
     ("device", &["kind", "threads", "engine"]),
 ];
@@ -130,6 +146,7 @@ pub(super) struct Dynamics {
 pub(super) struct Output {
     pub directory: Leaf,
     pub thermo_every: Leaf,
+    pub checkpoint_every: Leaf,
     #[serde(default)]
     pub trajectory: Vec<Spanned<Trajectory>>,
 }
@@ -153,6 +170,8 @@ pub(super) struct Monitor {
     pub force: Leaf,
     pub contact: Leaf,
     pub action: Leaf,
+    pub audit: Leaf,
+    pub record: Leaf,
 }
 
 /// `[device]`

@@ -2,26 +2,34 @@
 //! is meant.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::{Spanned, Value};
 
 use super::paths::{absolute, join};
 use super::plan::{
-    Action, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble, MonitorPlan, OutputPlan,
-    PotentialPlan, TrajectoryFormat, TrajectoryPlan,
+    Action, Audit, CheckpointPlan, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble,
+    MonitorPlan, OutputPlan, PotentialPlan, TrajectoryFormat, TrajectoryPlan,
 };
 use super::raw;
 use super::section::{MOST_STEPS, Section, Sign};
 use super::structure::unreadable;
-use crate::Result;
 use crate::potential::Precision;
 use crate::units::{Dimension, FEMTOSECOND};
+use crate::{Error, Result};
 
 /// A step longer than this (fs) is a slip more often than not: bonds to hydrogen vibrate within 10 fs.
 const LONG_STEP: f64 = 5.0;
 
 /// Steps between thermo lines at most, and lines a run has at least, where nothing is said.
 const THERMO_EVERY: u64 = 100;
+
+/// Time on the clock between checkpoints where nothing is said: what a crash may cost at most.
+const CHECKPOINT_EVERY: &str = "10 min";
+
+/// Shortest and longest time on the clock between checkpoints (s).
+const SHORTEST_CLOCK: f64 = 1e-3;
+const LONGEST_CLOCK: f64 = 3.6e7;
 
 /// `[potential]`.
 pub(super) fn potential(
@@ -199,6 +207,7 @@ pub(super) fn output(
     if thermo_every.is_none() {
         section.keep("thermo_every", &None, i64::try_from(usual).unwrap_or(1));
     }
+    let checkpoint = checkpoint_every(section, &raw.checkpoint_every, dynamics.timestep)?;
     let mut trajectories: Vec<TrajectoryPlan> = Vec::new();
     let mut tables = Vec::new();
     for (k, one) in raw.trajectory.iter().enumerate() {
@@ -212,7 +221,62 @@ pub(super) fn output(
         directory,
         trajectories,
         thermo_every: thermo_every.unwrap_or(usual),
+        checkpoint,
     })
+}
+
+/// `checkpoint_every`: steps, a simulated time, or a time on the clock.
+fn checkpoint_every(
+    section: &mut Section<'_>,
+    leaf: &raw::Leaf,
+    timestep: f64,
+) -> Result<CheckpointPlan> {
+    const KEY: &str = "checkpoint_every";
+    let text = match leaf.as_ref().map(|l| l.get_ref()) {
+        None => CHECKPOINT_EVERY,
+        Some(Value::String(text)) => text.trim(),
+        Some(_) => {
+            let steps = section.steps(KEY, leaf, timestep, 1)?;
+            return Ok(steps.map_or(CheckpointPlan::Off, CheckpointPlan::Steps));
+        }
+    };
+    let number = |unit: &str| text.strip_suffix(unit)?.trim_end().parse::<f64>().ok();
+    let clock = [("min", 60.0), ("h", 3600.0), ("s", 1.0)]
+        .iter()
+        .find_map(|(unit, seconds)| Some(number(unit)? * seconds));
+    let plan = if text == "off" {
+        CheckpointPlan::Off
+    } else if let Some(seconds) = clock {
+        let time = Some(seconds).filter(|s| (SHORTEST_CLOCK..=LONGEST_CLOCK).contains(s));
+        let time = time.and_then(|s| Duration::try_from_secs_f64(s).ok());
+        CheckpointPlan::Clock(time.ok_or_else(|| {
+            section.fault(
+                KEY,
+                leaf,
+                format!("{text:?} is not from 0.001 s to 10000 h"),
+            )
+        })?)
+    } else if let Some(steps) = text.strip_suffix("steps").or(text.strip_suffix("step")) {
+        let steps = steps.trim_end().parse().ok();
+        let steps = steps.filter(|n| (1..=MOST_STEPS).contains(n));
+        CheckpointPlan::Steps(steps.ok_or_else(|| {
+            section.fault(
+                KEY,
+                leaf,
+                format!("{text:?} is not a whole number of steps from 1"),
+            )
+        })?)
+    } else {
+        let steps = section.steps(KEY, leaf, timestep, 1).map_err(|e| {
+            Error::input(format!(
+                "{e}; a number of steps (\"5000 steps\"), a simulated time (\"10 ps\"), a time on the \
+                 clock (\"30 s\", \"10 min\", \"1 h\"), or \"off\" is wanted"
+            ))
+        })?;
+        return Ok(steps.map_or(CheckpointPlan::Off, CheckpointPlan::Steps));
+    };
+    section.keep(KEY, leaf, text);
+    Ok(plan)
 }
 
 /// What the output depends on.
@@ -330,7 +394,11 @@ fn fields(section: &mut Section<'_>, leaf: &raw::Leaf) -> Result<[bool; 2]> {
 
 /// `[monitor]`. Left out, it stops runs that have blown up: a force of 200 eV/A, 10000 K or a contact
 /// of 0.4 A is far outside of what any chemistry reaches. Numbers that are not finite always stop it.
-pub(super) fn monitor(section: &mut Section<'_>, raw: &raw::Monitor) -> Result<MonitorPlan> {
+pub(super) fn monitor(
+    section: &mut Section<'_>,
+    raw: &raw::Monitor,
+    timestep: f64,
+) -> Result<MonitorPlan> {
     let words = [("warn", Action::Warn), ("stop", Action::Stop)];
     Ok(MonitorPlan {
         drift: section.limit("drift", &raw.drift, Dimension::DriftPerAtom, "off")?,
@@ -343,7 +411,25 @@ pub(super) fn monitor(section: &mut Section<'_>, raw: &raw::Monitor) -> Result<M
         force: section.limit("force", &raw.force, Dimension::Force, "200 eV/A")?,
         contact: section.limit("contact", &raw.contact, Dimension::Length, "0.4 A")?,
         action: section.choice("action", &raw.action, &words, Some("stop"))?,
+        audit: audit(section, &raw.audit, timestep)?,
+        record: section.flag("record", &raw.record, true)?,
     })
+}
+
+/// `monitor.audit`: a word, or a number of steps or a time.
+fn audit(section: &mut Section<'_>, leaf: &raw::Leaf, timestep: f64) -> Result<Audit> {
+    let word = leaf.as_ref().map_or(Some("auto"), |l| l.get_ref().as_str());
+    let known = match word {
+        Some(word @ "auto") => Some((word, Audit::Auto)),
+        Some(word @ "off") => Some((word, Audit::Off)),
+        _ => None,
+    };
+    if let Some((word, audit)) = known {
+        section.keep("audit", leaf, word);
+        return Ok(audit);
+    }
+    let steps = section.steps("audit", leaf, timestep, 1)?;
+    Ok(steps.map_or(Audit::Auto, Audit::Every))
 }
 
 /// `[device]`.

@@ -78,6 +78,15 @@ impl Source {
         })
     }
 
+    /// A document that is in memory already; `path` is what errors name.
+    pub fn of(text: String, path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            text,
+            overrides: Vec::new(),
+        }
+    }
+
     /// Whether a span is in the file, not in an override.
     fn in_file(&self, span: &Range<usize>) -> bool {
         span.start <= self.text.len()

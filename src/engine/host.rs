@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched};
+use super::{Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched, restorable};
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Cell, Fields, Observables, Snapshot, System, Vec3, observe};
 use crate::integrate::{Integrator, Op};
-use crate::neighbors::{Pairs, VerletList};
+use crate::neighbors::{Listed, Neighbor, Pairs, VerletList};
 use crate::potential::{Evaluation, Potential};
 use crate::{Error, Result};
 
@@ -23,6 +23,8 @@ pub struct HostEngine {
     noise: Noise,
     potential: Box<dyn Potential>,
     list: VerletList,
+    /// Whether the pairs are found by brute force at every step, not from the list.
+    exhaustive: bool,
     pairs: Pairs,
     /// Whether `pairs` are those of another state (after a rollback).
     stale: bool,
@@ -73,6 +75,25 @@ impl HostEngine {
         skin: f64,
         potential: Box<dyn Potential>,
     ) -> Result<Self> {
+        Self::with(start, noise, skin, potential, false)
+    }
+
+    /// The same, except that pairs are found anew at every step, by trying every image of every atom: slow,
+    /// and simple enough to judge a list by.
+    ///
+    /// # Errors
+    /// As for [`HostEngine::new`].
+    pub fn exhaustive(start: Start, noise: Noise, potential: Box<dyn Potential>) -> Result<Self> {
+        Self::with(start, noise, 0.0, potential, true)
+    }
+
+    fn with(
+        start: Start,
+        noise: Noise,
+        skin: f64,
+        potential: Box<dyn Potential>,
+        exhaustive: bool,
+    ) -> Result<Self> {
         start.check()?;
         let list = VerletList::build(&start.cell, &start.positions, potential.cutoff(), skin)?;
         let state = State {
@@ -89,6 +110,7 @@ impl HostEngine {
             noise,
             potential,
             list,
+            exhaustive,
             pairs: Pairs::default(),
             stale: false,
             saved: state.clone(),
@@ -164,6 +186,12 @@ impl HostEngine {
     }
 
     fn update_pairs(&mut self) -> Result<()> {
+        if self.exhaustive {
+            let cutoff = self.list.cutoff();
+            (self.pairs).exhaust(&self.cell, &self.state.positions, cutoff);
+            self.stale = false;
+            return Ok(());
+        }
         if self.list.needs_rebuild(&self.state.positions) {
             self.rebuild_list()?;
         }
@@ -298,11 +326,20 @@ impl Engine for HostEngine {
         self.stale = true;
     }
 
+    fn restore(&mut self, state: &Snapshot) -> Result<()> {
+        restorable(state, self.system.len())?;
+        self.state.step = state.step;
+        self.state.heat = state.observables.heat;
+        self.state.positions.clone_from(&state.positions);
+        self.state.velocities.clone_from(&state.velocities);
+        self.evaluate()?;
+        self.save();
+        Ok(())
+    }
+
     fn rebuild(&mut self) -> Result<()> {
         self.rebuild_list()?;
-        self.list.pairs(&self.state.positions, &mut self.pairs);
-        self.stale = false;
-        Ok(())
+        self.update_pairs()
     }
 
     fn watch(&mut self, limits: Limits) {
@@ -328,6 +365,22 @@ impl Engine for HostEngine {
             positions: copy(want.positions, &state.positions),
             velocities: copy(want.velocities, &state.velocities),
             forces: copy(want.forces, &state.evaluation.forces),
+        })
+    }
+
+    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
+        if self.stale {
+            self.update_pairs()?;
+        }
+        let neighbor = |p: usize| Neighbor {
+            atom: self.pairs.neighbors[p] as usize,
+            vector: self.pairs.vectors[p],
+        };
+        Ok(Listed {
+            cutoff: self.list.cutoff(),
+            rows: (receivers.iter())
+                .map(|&i| self.pairs.row(i).map(neighbor).collect())
+                .collect(),
         })
     }
 

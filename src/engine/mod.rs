@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use crate::core::{Cell, Fields, Snapshot, System, Vec3};
 use crate::integrate::Integrator;
+use crate::neighbors::Listed;
 use crate::{Error, Result};
 
 pub use host::HostEngine;
@@ -186,6 +187,14 @@ pub trait Engine {
     /// Goes back to the state last saved.
     fn rollback(&mut self);
 
+    /// Puts the engine into an earlier state of the same system: step, heat, positions and velocities of a
+    /// snapshot that holds both. What follows is, bit for bit, what followed then. The state saved is this
+    /// one now.
+    ///
+    /// # Errors
+    /// The device failed, or the arrays are not those of this system.
+    fn restore(&mut self, state: &Snapshot) -> Result<()>;
+
     /// Builds the pairs anew from the present positions, with more room if there was too little.
     ///
     /// # Errors
@@ -201,11 +210,29 @@ pub trait Engine {
     /// The device failed.
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot>;
 
+    /// The pairs of some receivers (indices from 0) that the present forces were computed with.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn listed(&mut self, receivers: &[usize]) -> Result<Listed>;
+
     /// Counts of what was done so far.
     fn statistics(&self) -> Statistics;
 
     /// What runs, on what, for people.
     fn describe(&self) -> String;
+}
+
+/// That a state has the arrays to restore a system of so many atoms from.
+fn restorable(state: &Snapshot, atoms: usize) -> Result<()> {
+    let lengths = [state.positions.len(), state.velocities.len()];
+    if lengths != [atoms; 2] {
+        return Err(Error::run(format!(
+            "step {}: {} positions and {} velocities are not a state of {atoms} atoms",
+            state.step, lengths[0], lengths[1]
+        )));
+    }
+    Ok(())
 }
 
 /// Counts for the closing summary.

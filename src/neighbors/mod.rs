@@ -5,9 +5,12 @@
 //! pairs within the cutoff from it. The pairs of one moment depend on the positions alone, bit for
 //! bit: not on the skin, not on when the list was built, not on the number of threads.
 
+pub mod audit;
+mod brute;
 mod grid;
 mod verlet;
 
+pub use audit::{Listed, Mismatch, Neighbor};
 pub use verlet::VerletList;
 
 use crate::Result;

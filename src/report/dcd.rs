@@ -113,9 +113,9 @@ impl Dcd {
 impl Encoder for Dcd {
     fn encode(&mut self, frame: &Snapshot, out: &mut Vec<u8>) -> Result<()> {
         let standard = Standard::new(&frame.cell)?;
+        self.has_cell = standard.cell().is_periodic();
+        self.atoms = frame.positions.len();
         if self.frames == 0 {
-            self.has_cell = standard.cell().is_periodic();
-            self.atoms = frame.positions.len();
             self.header(frame, out)?;
         }
         if self.has_cell {
@@ -139,6 +139,10 @@ impl Encoder for Dcd {
         }
         self.frames += 1;
         Ok(())
+    }
+
+    fn resume(&mut self, frames: u64) {
+        self.frames = frames;
     }
 
     fn amendments(&self) -> Vec<(u64, [u8; 4])> {

@@ -5,23 +5,36 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::store;
+use super::lock::Lock;
 use super::record;
+use super::recorder;
 use super::text::bytes;
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 4] = [record::NAME, THERMO, TOPOLOGY, LAST_GOOD];
+const OWN: [&str; 8] = [
+    record::NAME,
+    THERMO,
+    TOPOLOGY,
+    LAST_GOOD,
+    recorder::FRAMES,
+    recorder::STATE,
+    store::NEWEST,
+    store::PREVIOUS,
+];
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
 /// The topology for viewers.
 pub const TOPOLOGY: &str = "topology.pdb";
-/// The last good frame of a run that broke.
+/// The last good frame of a run that broke, as earlier versions wrote it.
 pub const LAST_GOOD: &str = "last_good.xyz";
 /// Where the files of the run before wait until the new one has begun.
 const ASIDE: &str = ".replaced";
 
-/// The directory of a run that is about to begin. Dropped before [`RunDirectory::keep`], it removes
-/// what the run has written into it and puts back what was there before.
+/// The directory of a run that is about to begin or to go on, locked against other runs. Dropped before
+/// [`RunDirectory::keep`], it removes what a new run has written into it and puts back what was there
+/// before.
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -29,7 +42,23 @@ pub struct RunDirectory {
     made: Vec<PathBuf>,
     /// Files of the run before, moved aside.
     replaced: Vec<String>,
-    kept: bool,
+    /// Whether the files in it are those of a new run that has not begun yet.
+    new: bool,
+    lock: Option<Lock>,
+}
+
+/// The directory of a run that has begun. It stays locked as long as this lives.
+#[derive(Debug)]
+pub struct HeldDirectory {
+    path: PathBuf,
+    _lock: Option<Lock>,
+}
+
+impl HeldDirectory {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl RunDirectory {
@@ -37,29 +66,65 @@ impl RunDirectory {
     /// holds is replaced: its own files go when the new run begins, others stay.
     ///
     /// # Errors
-    /// It holds a run (and `force` is not given), is no directory, or cannot be made or written to.
+    /// It holds a run (and `force` is not given), another run is going on in it, it is no directory, or
+    /// cannot be made or written to.
     pub fn create(path: &Path, force: bool) -> Result<Self> {
-        let made = make(path)?;
+        Self::open(path)?.begin(force)
+    }
+
+    /// Makes the directory, or takes one that is there, whatever it holds, and locks it.
+    ///
+    /// # Errors
+    /// Another run is going on in it, it is no directory, or cannot be made or written to.
+    pub fn open(path: &Path) -> Result<Self> {
         let mut directory = Self {
             path: path.to_owned(),
-            made,
+            made: make(path)?,
             replaced: Vec::new(),
-            kept: false,
+            new: false,
+            lock: None,
         };
-        let old = directory.own_files()?;
+        directory.lock = Some(Lock::take(path)?);
+        Ok(directory)
+    }
+
+    /// Takes it for a new run; one that it holds goes, as for [`RunDirectory::create`].
+    ///
+    /// # Errors
+    /// It holds a run (and `force` is not given), or cannot be written to.
+    pub fn begin(mut self, force: bool) -> Result<Self> {
+        let old = self.own_files()?;
         let record = old.iter().find(|name| *name == record::NAME);
         if let (Some(first), false) = (record.or(old.first()), force) {
-            // What is there belongs to the other run.
-            directory.kept = true;
             return Err(Error::input(format!(
                 "{} holds a run already ({first}); choose another directory ([output] directory, \
-                 or --out), or replace that run with --force",
-                path.display()
+                 or --out), go on with that run with --resume, or replace it with --force",
+                self.path.display()
             )));
         }
-        directory.set_aside(old)?;
-        directory.claim()?;
-        Ok(directory)
+        self.new = true;
+        self.set_aside(old)?;
+        self.claim()?;
+        Ok(self)
+    }
+
+    /// Whether it holds no run, nor any part of one.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn is_free(&self) -> Result<bool> {
+        Ok(self.own_files()?.is_empty() && !self.is_half_replaced())
+    }
+
+    /// Whether it has a record of a run, be it empty.
+    pub fn has_record(&self) -> bool {
+        self.path.join(record::NAME).is_file()
+    }
+
+    /// Whether a run that was to replace another one was killed before it had begun: what is in it may
+    /// be of either.
+    pub fn is_half_replaced(&self) -> bool {
+        self.path.join(ASIDE).exists()
     }
 
     /// Where it is.
@@ -93,12 +158,12 @@ impl RunDirectory {
     ///
     /// # Errors
     /// A file of the run before cannot be removed.
-    pub fn keep(mut self) -> Result<PathBuf> {
-        self.kept = true;
+    pub fn keep(mut self) -> Result<HeldDirectory> {
+        self.new = false;
+        self.made.clear();
         if !self.replaced.is_empty() {
             let aside = self.path.join(ASIDE);
-            (self.replaced.iter())
-                .try_for_each(|name| fs::remove_file(aside.join(name)))
+            clear(&aside)
                 .and_then(|()| fs::remove_dir(&aside))
                 .map_err(|e| {
                     Error::run(format!(
@@ -107,7 +172,10 @@ impl RunDirectory {
                     ))
                 })?;
         }
-        Ok(self.path.clone())
+        Ok(HeldDirectory {
+            path: self.path.clone(),
+            _lock: self.lock.take(),
+        })
     }
 
     /// Files of a run in the directory, sorted.
@@ -116,8 +184,11 @@ impl RunDirectory {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(fault)? {
             let entry = entry.map_err(fault)?;
+            // A folder of such a name is not ours.
+            let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if let Ok(name) = entry.file_name().into_string()
                 && is_own(&name)
+                && !folder
             {
                 names.push(name);
             }
@@ -128,10 +199,10 @@ impl RunDirectory {
 
     /// Moves the files of the run before aside.
     fn set_aside(&mut self, names: Vec<String>) -> Result<()> {
-        if names.is_empty() {
+        let aside = self.path.join(ASIDE);
+        if names.is_empty() && !aside.exists() {
             return Ok(());
         }
-        let aside = self.path.join(ASIDE);
         let fault = |e| {
             let place = self.path.display();
             Error::input(format!("cannot replace the run in {place}: {e}"))
@@ -140,9 +211,13 @@ impl RunDirectory {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => clear(&aside).map_err(fault)?,
             made => made.map_err(fault)?,
         }
-        for name in names {
-            fs::rename(self.path.join(&name), aside.join(&name)).map_err(fault)?;
-            self.replaced.push(name);
+        for name in &names {
+            fs::rename(self.path.join(name), aside.join(name)).map_err(fault)?;
+            self.replaced.push(name.clone());
+        }
+        if names.is_empty() {
+            // Left by a start that was killed, and empty now.
+            return fs::remove_dir(&aside).map_err(fault);
         }
         Ok(())
     }
@@ -164,9 +239,20 @@ impl RunDirectory {
 
 impl Drop for RunDirectory {
     fn drop(&mut self) {
-        if self.kept {
-            return;
+        if self.new {
+            self.undo();
         }
+        self.lock = None;
+        // Only directories made here, and only empty ones.
+        for made in self.made.iter().rev() {
+            let _ = fs::remove_dir(made);
+        }
+    }
+}
+
+impl RunDirectory {
+    /// Removes what the new run has written, and puts back what was there before.
+    fn undo(&self) {
         // The error that brought us here is the one to tell; what cannot be undone stays.
         for name in self.own_files().unwrap_or_default() {
             let _ = fs::remove_file(self.path.join(name));
@@ -177,10 +263,6 @@ impl Drop for RunDirectory {
         }
         if !self.replaced.is_empty() {
             let _ = fs::remove_dir(&aside);
-        }
-        // Only directories made here, and only empty ones.
-        for made in self.made.iter().rev() {
-            let _ = fs::remove_dir(made);
         }
     }
 }

@@ -119,7 +119,8 @@ impl Energies {
         look(&self.0.borrow())
     }
 
-    fn add(&self, snapshot: &Snapshot) {
+    /// Takes in one moment.
+    pub fn add(&self, snapshot: &Snapshot) {
         self.0.borrow_mut().add(snapshot);
     }
 }
@@ -166,7 +167,7 @@ impl DriftMonitor {
             (drift.value.abs() - CERTAIN * drift.error > limit).then(|| {
                 format!(
                     "the energy drifts by {:+.4} +- {:.4} meV/atom/ps, beyond the limit of {} \
-                     ([monitor] drift), seen over {:.3} ps: use a smaller timestep",
+                     ([monitor] drift), seen over {:.3} ps",
                     drift.value / MEV_PER_PS,
                     drift.error / MEV_PER_PS,
                     round(limit / MEV_PER_PS),
@@ -202,7 +203,7 @@ impl Reporter for DriftMonitor {
         self.told = true;
         let fault = format!("step {}: {fault}", snapshot.step);
         Ok(match self.action {
-            Action::Warn => Signal::Warn(fault),
+            Action::Warn => Signal::Alarm(fault),
             Action::Stop => Signal::Stop(fault),
         })
     }

@@ -6,14 +6,18 @@
 //! (`run.json`) around all of it, and [`Summary`] closes.
 
 pub mod bonds;
+pub mod checkpoint;
 pub mod console;
 pub mod dcd;
 pub mod directory;
 pub mod drift;
 mod file;
+pub mod keeper;
+pub mod lock;
 pub mod orient;
 pub mod progress;
 pub mod record;
+pub mod recorder;
 pub mod series;
 pub mod summary;
 mod text;
@@ -26,11 +30,14 @@ pub mod xyz;
 use crate::Result;
 use crate::core::{Fields, Snapshot};
 
+pub use checkpoint::{Checkpoint, FileMark, Identity};
 pub use console::{Console, Verbosity};
-pub use directory::RunDirectory;
+pub use directory::{HeldDirectory, RunDirectory};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
+pub use keeper::Keeper;
 pub use progress::Progress;
-pub use record::{Description, RunRecord, Source, Status};
+pub use record::{Description, Earlier, RunRecord, Source, Status};
+pub use recorder::Recorded;
 pub use summary::{Course, Summary};
 pub use thermo::Thermo;
 pub use trajectory::Trajectory;
@@ -42,6 +49,8 @@ pub enum Signal {
     Continue,
     /// Tell the user, then go on.
     Warn(String),
+    /// A limit was broken that does not end the run: record the steps before, tell the user, go on.
+    Alarm(String),
     /// End the run as failed, for this reason.
     Stop(String),
 }
@@ -59,6 +68,15 @@ pub trait Reporter {
     /// # Errors
     /// A file could not be written: the run ends, all other reporters are finished.
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal>;
+
+    /// Waits until all that it has written is on the disk, and tells how far its file has come; `None`
+    /// where it has none. A run goes on from a checkpoint with the file cut back to there.
+    ///
+    /// # Errors
+    /// Some of it could not be written after all.
+    fn mark(&mut self) -> Result<Option<FileMark>> {
+        Ok(None)
+    }
 
     /// Completes what it writes. Called once, also when the run failed.
     ///

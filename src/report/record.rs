@@ -4,18 +4,19 @@
 //! `"interrupted"` or `"failed"`), each time whole or not at all. A file that still says `running`
 //! belongs to a run that is going on or was killed.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::file;
 use super::summary::Summary;
-use super::text::timestamp;
+use super::text::{hexadecimal, timestamp};
 use crate::{Error, Result};
 
 /// The name of the file in the run's directory.
@@ -54,7 +55,7 @@ impl Source {
         let digest = hash.finalize();
         Ok(Self {
             path: path.to_owned(),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hexadecimal(&digest),
             bytes,
         })
     }
@@ -92,7 +93,7 @@ pub struct Description {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It is going on.
@@ -105,13 +106,55 @@ pub enum Status {
     Failed,
 }
 
+/// Room that the record of a run that goes on has to spare (bytes), so that how it ended can be written in
+/// its place where the disk is full.
+const SPARE: usize = 4096;
+
 /// The record of a run.
 #[derive(Debug)]
 pub struct RunRecord {
     path: PathBuf,
     description: Description,
-    started: SystemTime,
+    started: String,
+    /// Time that the sittings before took.
+    before: Duration,
+    resumed_from: Vec<Resumption>,
     began: Instant,
+    /// What happened on the way, by name.
+    events: RefCell<serde_json::Map<String, Value>>,
+}
+
+/// That a run went on from a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumption {
+    /// The checkpoint's step.
+    pub step: u64,
+    /// When.
+    pub at: String,
+}
+
+/// What the record of a run before this one says, as far as it can be read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Earlier {
+    /// How it ended, if it did.
+    pub status: Option<Status>,
+    /// The run file that it resolved.
+    pub config: Option<Value>,
+    /// When it began.
+    pub started: Option<String>,
+    /// How often it went on.
+    pub resumed_from: Vec<Resumption>,
+    /// Its summary.
+    pub summary: Option<Value>,
+}
+
+impl Earlier {
+    /// The record in a directory; nothing where there is none, or one that was not finished.
+    pub fn read(directory: &Path) -> Self {
+        let bytes = fs::read(directory.join(NAME)).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
 }
 
 impl RunRecord {
@@ -123,11 +166,62 @@ impl RunRecord {
         let record = Self {
             path: directory.join(NAME),
             description,
-            started: SystemTime::now(),
+            started: timestamp(SystemTime::now()),
+            before: Duration::ZERO,
+            resumed_from: Vec::new(),
             began: Instant::now(),
+            events: RefCell::default(),
         };
         record.write(Status::Running, None, Value::Null)?;
         Ok(record)
+    }
+
+    /// Keeps something that happened on the way, to be written with the next of the others: `flight`, the
+    /// record of the steps before a fault, and `diagnosis`, what was found to be wrong.
+    pub fn keep(&self, event: &str, what: Value) {
+        self.events.borrow_mut().insert(event.to_owned(), what);
+    }
+
+    /// Writes what is known so far, while the run goes on.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn update(&self) -> Result<()> {
+        self.write(Status::Running, None, Value::Null)
+    }
+
+    /// Writes the record of a run that goes on from step `step`, whose steps took `before` so far.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn resume(
+        directory: &Path,
+        description: Description,
+        (step, before): (u64, Duration),
+        earlier: Earlier,
+    ) -> Result<Self> {
+        let now = timestamp(SystemTime::now());
+        let mut resumed_from = earlier.resumed_from;
+        resumed_from.push(Resumption {
+            step,
+            at: now.clone(),
+        });
+        let record = Self {
+            path: directory.join(NAME),
+            description,
+            started: earlier.started.unwrap_or(now),
+            before,
+            resumed_from,
+            began: Instant::now(),
+            events: RefCell::default(),
+        };
+        record.write(Status::Running, None, Value::Null)?;
+        Ok(record)
+    }
+
+    /// The steps from which the run went on.
+    pub fn resumed_from(&self) -> Vec<u64> {
+        self.resumed_from.iter().map(|r| r.step).collect()
     }
 
     /// Writes how it ended. `timings` are seconds by what they were spent on.
@@ -138,7 +232,7 @@ impl RunRecord {
         let mut seconds: serde_json::Map<String, Value> = (timings.iter())
             .map(|(what, s)| ((*what).to_owned(), Value::from(*s)))
             .collect();
-        let total = self.began.elapsed().as_secs_f64();
+        let total = (self.before + self.began.elapsed()).as_secs_f64();
         seconds.insert("total".to_owned(), Value::from(total));
         self.write(status, Some(summary), Value::Object(seconds))
     }
@@ -158,7 +252,8 @@ impl RunRecord {
             .collect();
         let record = serde_json::json!({
             "status": status,
-            "started": timestamp(self.started),
+            "started": self.started,
+            "resumed_from": self.resumed_from,
             "ended": summary.map(|_| timestamp(SystemTime::now())),
             "versions": pairs(&versions),
             "config_file": d.config_file,
@@ -175,9 +270,31 @@ impl RunRecord {
             "files": d.files,
             "timings_s": timings,
             "summary": summary.map(Summary::to_json),
+            "flight": self.events.borrow().get("flight"),
+            "diagnosis": self.events.borrow().get("diagnosis"),
         });
         let text = serde_json::to_string_pretty(&record)
             .map_err(|e| Error::run(format!("cannot write {}: {e}", self.path.display())))?;
-        file::replace(&self.path, format!("{text}\n").as_bytes())
+        match status {
+            Status::Running => {
+                let length = text.len() + SPARE;
+                file::replace(&self.path, format!("{text:<length$}\n").as_bytes())
+            }
+            _ => self.complete(format!("{text}\n").as_bytes()),
+        }
+    }
+
+    /// Puts the final record down: in the place of the present one where the disk has no room for
+    /// another, since `running` must not be what is left.
+    fn complete(&self, text: &[u8]) -> Result<()> {
+        file::replace(&self.path, text).or_else(|error| {
+            let in_place = || -> io::Result<()> {
+                let mut file = File::options().write(true).open(&self.path)?;
+                file.write_all(text)?;
+                file.set_len(text.len() as u64)?;
+                file.sync_all()
+            };
+            in_place().map_err(|_| error)
+        })
     }
 }

@@ -140,6 +140,11 @@ impl Series {
         self.levels.first().map(|level| &level.sums)
     }
 
+    /// Number of levels of blocking.
+    pub(super) fn levels(&self) -> usize {
+        self.levels.len()
+    }
+
     /// Number of samples.
     pub fn count(&self) -> u64 {
         self.all().map_or(0, |sums| sums.count)

@@ -41,6 +41,8 @@ pub struct Course {
     pub stopped_by: Option<String>,
     /// Whether a thermostat was at work.
     pub thermostat: bool,
+    /// Steps from which it went on after it had stopped.
+    pub resumed_from: Vec<u64>,
 }
 
 /// The closing summary. As JSON its keys are these names; what is not known is null.
@@ -87,6 +89,8 @@ pub struct Summary {
     pub output_directory: PathBuf,
     /// Why the run ended before its last step; null if it did not.
     pub stopped_by: Option<String>,
+    /// Steps from which the run went on after it had stopped.
+    pub resumed_from: Vec<u64>,
     /// What should be conserved: the total energy, or that less the thermostat's heat.
     #[serde(skip)]
     conserved_name: &'static str,
@@ -133,6 +137,7 @@ impl Summary {
             verdict,
             output_directory: course.directory.clone(),
             stopped_by: course.stopped_by.clone(),
+            resumed_from: course.resumed_from.clone(),
             conserved_name,
         }
     }
@@ -159,6 +164,10 @@ impl Summary {
         )];
         if let Some(reason) = &self.stopped_by {
             lines.push(format!("  stopped by    {reason}"));
+        }
+        if !self.resumed_from.is_empty() {
+            let steps: Vec<String> = self.resumed_from.iter().map(u64::to_string).collect();
+            lines.push(format!("  resumed from  step {}", steps.join(", ")));
         }
         if let (Some(t), Some(e)) = (self.mean_temperature_k, self.mean_temperature_stderr_k) {
             lines.push(format!("  temperature   {t:.1} +- {e:.1} K"));

@@ -30,6 +30,11 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
     format!("{value:.decimals$}")
 }
 
+/// Bytes in hexadecimal.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A number of bytes for people: `"3.2 GB"`.
 pub(super) fn bytes(count: u64) -> String {
     let mut value = count as f64;

@@ -14,6 +14,7 @@
 
 use std::path::Path;
 
+use super::checkpoint::FileMark;
 use super::console::Console;
 use super::drift::Energies;
 use super::file::OutputFile;
@@ -60,24 +61,53 @@ impl Thermo {
         energies: &Energies,
         console: &Console,
     ) -> Result<Self> {
-        let pressure = cell.volume().is_some();
         let mut file = OutputFile::create(path)?;
         let header = format!(
             "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
              temperature_k,{}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n",
-            if pressure { "pressure_bar," } else { "" }
+            if cell.volume().is_some() {
+                "pressure_bar,"
+            } else {
+                ""
+            }
         );
         file.append(header.as_bytes())?;
-        Ok(Self {
+        Ok(Self::with(file, (every, end), cell, energies, console))
+    }
+
+    /// Goes on with the file at `path` as it was at a checkpoint; the rest as for [`Thermo::create`].
+    ///
+    /// # Errors
+    /// The file is not what it was then, or cannot be written to.
+    pub fn resume(
+        path: &Path,
+        (every, end): (u64, u64),
+        cell: &Cell,
+        energies: &Energies,
+        console: &Console,
+        mark: &FileMark,
+    ) -> Result<Self> {
+        let file = OutputFile::resume(path, mark)?;
+        Ok(Self::with(file, (every, end), cell, energies, console))
+    }
+
+    fn with(
+        file: OutputFile,
+        (every, end): (u64, u64),
+        cell: &Cell,
+        energies: &Energies,
+        console: &Console,
+    ) -> Self {
+        Self {
             file,
             every,
             shown_every: shown_every(every, end),
             end,
-            pressure,
+            pressure: cell.volume().is_some(),
             energies: energies.clone(),
             console: console.clone(),
             headed: false,
-        })
+        }
     }
 
     fn line(&self, snapshot: &Snapshot) -> Line {
@@ -165,6 +195,10 @@ impl Reporter for Thermo {
             self.show(&line);
         }
         Ok(Signal::Continue)
+    }
+
+    fn mark(&mut self) -> Result<Option<FileMark>> {
+        self.file.mark().map(Some)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use super::checkpoint::FileMark;
 use super::dcd::Dcd;
 use super::file::OutputFile;
 use super::xtc::Xtc;
@@ -25,10 +26,23 @@ pub trait Encoder: Send {
     /// The format cannot hold the frame.
     fn encode(&mut self, frame: &Snapshot, out: &mut Vec<u8>) -> Result<()>;
 
+    /// Goes on with a file that has so many frames.
+    fn resume(&mut self, frames: u64) {
+        let _ = frames;
+    }
+
     /// What a new frame changes in the header: offsets in the file and the bytes there.
     fn amendments(&self) -> Vec<(u64, [u8; 4])> {
         Vec::new()
     }
+}
+
+/// What the run hands to the thread.
+enum Parcel {
+    /// A frame to write.
+    Frame(Snapshot),
+    /// A request to flush the file and to tell how far it has come.
+    Mark(SyncSender<FileMark>),
 }
 
 /// A trajectory file, written by a thread of its own. The file is complete after every frame.
@@ -36,7 +50,7 @@ pub struct Trajectory {
     path: PathBuf,
     every: u64,
     wants: Fields,
-    frames: Option<SyncSender<Snapshot>>,
+    frames: Option<SyncSender<Parcel>>,
     used: Receiver<Snapshot>,
     writer: Option<JoinHandle<Result<()>>>,
 }
@@ -52,20 +66,35 @@ impl Trajectory {
         system: &System,
         timestep: f64,
     ) -> Result<Self> {
-        let content = Content {
-            velocities: plan.velocities,
-            forces: plan.forces,
-            wrap: plan.wrap,
-        };
-        let (encoder, wants): (Box<dyn Encoder>, Fields) = match plan.format {
-            TrajectoryFormat::Xyz => (Box::new(Xyz::new(system, content)), content.fields()),
-            TrajectoryFormat::Dcd => (
-                Box::new(Dcd::new(plan.every, timestep, plan.wrap)),
-                POSITIONS,
-            ),
-            TrajectoryFormat::Xtc => (Box::new(Xtc::new(plan.wrap)), POSITIONS),
-        };
         let file = OutputFile::create(path)?;
+        Self::start(file, plan, encoder(plan, system, timestep))
+    }
+
+    /// Goes on with the file at `path` as it was at a checkpoint; the rest as for
+    /// [`Trajectory::create`].
+    ///
+    /// # Errors
+    /// The file is not what it was then, or cannot be written to.
+    pub fn resume(
+        path: &Path,
+        plan: &TrajectoryPlan,
+        system: &System,
+        timestep: f64,
+        mark: &FileMark,
+    ) -> Result<Self> {
+        let mut file = OutputFile::resume(path, mark)?;
+        let mut encoder = encoder(plan, system, timestep);
+        if mark.records > 0 {
+            encoder.resume(mark.records);
+            for (offset, bytes) in encoder.amendments() {
+                file.amend(offset, &bytes)?;
+            }
+        }
+        Self::start(file, plan, encoder)
+    }
+
+    fn start(file: OutputFile, plan: &TrajectoryPlan, encoder: Box<dyn Encoder>) -> Result<Self> {
+        let path = file.path().to_owned();
         let (frames, inbox) = sync_channel(FRAMES_IN_FLIGHT - 1);
         let (recycle, used) = sync_channel(FRAMES_IN_FLIGHT + 1);
         let writer = std::thread::Builder::new()
@@ -73,13 +102,19 @@ impl Trajectory {
             .spawn(move || write_all(file, encoder, &inbox, &recycle))
             .map_err(|e| Error::run(format!("cannot start a thread: {e}")))?;
         Ok(Self {
-            path: path.to_owned(),
+            path,
             every: plan.every,
-            wants,
+            wants: content(plan).fields(),
             frames: Some(frames),
             used,
             writer: Some(writer),
         })
+    }
+
+    /// Hands something to the thread. Where that ended early, it has an error to tell.
+    fn send(&mut self, parcel: Parcel) -> Result<()> {
+        let accepted = (self.frames.as_ref()).is_some_and(|frames| frames.send(parcel).is_ok());
+        if accepted { Ok(()) } else { self.close() }
     }
 
     /// Closes the channel and waits for the thread; its error is told once.
@@ -96,11 +131,24 @@ impl Trajectory {
     }
 }
 
-const POSITIONS: Fields = Fields {
-    positions: true,
-    velocities: false,
-    forces: false,
-};
+/// What of a frame a plan wants; formats other than XYZ hold positions alone.
+fn content(plan: &TrajectoryPlan) -> Content {
+    let text = plan.format == TrajectoryFormat::Xyz;
+    Content {
+        velocities: plan.velocities && text,
+        forces: plan.forces && text,
+        wrap: plan.wrap,
+        exact: false,
+    }
+}
+
+fn encoder(plan: &TrajectoryPlan, system: &System, timestep: f64) -> Box<dyn Encoder> {
+    match plan.format {
+        TrajectoryFormat::Xyz => Box::new(Xyz::new(system, content(plan))),
+        TrajectoryFormat::Dcd => Box::new(Dcd::new(plan.every, timestep, plan.wrap)),
+        TrajectoryFormat::Xtc => Box::new(Xtc::new(plan.wrap)),
+    }
+}
 
 impl Reporter for Trajectory {
     fn next(&self, step: u64) -> u64 {
@@ -114,12 +162,20 @@ impl Reporter for Trajectory {
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
         let mut frame = self.used.try_recv().unwrap_or_else(|_| blank());
         copy(snapshot, self.wants, &mut frame);
-        let accepted = (self.frames.as_ref()).is_some_and(|frames| frames.send(frame).is_ok());
-        if !accepted {
-            // The thread ended early: it has an error to tell.
-            self.close()?;
-        }
+        self.send(Parcel::Frame(frame))?;
         Ok(Signal::Continue)
+    }
+
+    fn mark(&mut self) -> Result<Option<FileMark>> {
+        let (answer, asked) = sync_channel(1);
+        self.send(Parcel::Mark(answer))?;
+        match asked.recv() {
+            Ok(mark) => Ok(Some(mark)),
+            Err(_) => {
+                self.close()?;
+                Err(Error::run(format!("{} is closed", self.path.display())))
+            }
+        }
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -138,11 +194,19 @@ impl Drop for Trajectory {
 fn write_all(
     mut file: OutputFile,
     mut encoder: Box<dyn Encoder>,
-    inbox: &Receiver<Snapshot>,
+    inbox: &Receiver<Parcel>,
     recycle: &SyncSender<Snapshot>,
 ) -> Result<()> {
     let mut bytes = Vec::new();
-    for frame in inbox {
+    for parcel in inbox {
+        let frame = match parcel {
+            Parcel::Frame(frame) => frame,
+            Parcel::Mark(answer) => {
+                // Nobody waits for it where the run is over.
+                let _ = answer.send(file.mark()?);
+                continue;
+            }
+        };
         bytes.clear();
         (encoder.encode(&frame, &mut bytes)).map_err(|e| e.within(file.path().display()))?;
         file.append(&bytes)?;

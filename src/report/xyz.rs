@@ -11,6 +11,7 @@
 //! | `momenta` | momentum | sqrt(u eV) | what ASE's `get_velocities` and `get_temperature` use |
 //! | `masses` | mass | u | ASE's `get_masses` |
 //! | `forces` | force | eV / angstrom | ASE's `get_forces`, OVITO's Force |
+//! | `velo_internal` | velocity, flight records only | sqrt(eV / u) | mdrun: the very bits |
 //!
 //! Velocities come twice because ASE gives zeros, without a word, where there are no `momenta`; masses
 //! come with them because ASE's own are others for some elements (argon) and for isotopes.
@@ -36,6 +37,9 @@ pub struct Content {
     pub forces: bool,
     /// Whether atoms are moved into the cell along its periodic directions.
     pub wrap: bool,
+    /// With velocities: the same in internal units, bit for bit, and energies that a replay can be compared
+    /// with.
+    pub exact: bool,
 }
 
 impl Content {
@@ -44,6 +48,7 @@ impl Content {
         velocities: true,
         forces: true,
         wrap: false,
+        exact: false,
     };
 
     /// The arrays that this needs.
@@ -93,6 +98,9 @@ impl Xyz {
                 vector(out, &(self.system.masses[i] * velocity));
                 out.push(b' ');
                 number(out, self.system.masses[i]);
+                if self.content.exact {
+                    vector(out, velocity);
+                }
             }
             if self.content.forces {
                 vector(out, &frame.forces[i]);
@@ -108,6 +116,9 @@ impl Xyz {
         out.extend_from_slice(b"Properties=species:S:1:pos:R:3");
         if self.content.velocities {
             out.extend_from_slice(b":velo:R:3:momenta:R:3:masses:R:1");
+            if self.content.exact {
+                out.extend_from_slice(b":velo_internal:R:3");
+            }
         }
         if self.content.forces {
             out.extend_from_slice(b":forces:R:3");
@@ -131,6 +142,18 @@ impl Xyz {
         if self.content.velocities {
             out.extend_from_slice(b" velo_unit=A/fs");
         }
+        if self.content.exact {
+            let o = &frame.observables;
+            let energies = [
+                ("kinetic", o.kinetic),
+                ("heat", o.heat),
+                ("conserved", o.conserved()),
+            ];
+            for (key, value) in energies {
+                let _ = write!(out, " {key}=");
+                number(out, value);
+            }
+        }
         out.push(b'\n');
     }
 }
@@ -152,6 +175,7 @@ pub fn save(path: &Path, system: &System, frame: &Snapshot) -> Result<()> {
         velocities: !frame.velocities.is_empty(),
         forces: !frame.forces.is_empty(),
         wrap: false,
+        exact: false,
     };
     let mut text = Vec::new();
     Xyz::new(system, content).write_frame(frame, &mut text);

@@ -10,6 +10,8 @@ mod fuzz;
 mod neighbors;
 mod parity;
 mod physics;
+mod recorder;
 mod report;
+mod restart;
 mod support;
 mod tidy;

@@ -2,8 +2,9 @@
 
 use super::device::{Device, Memory, read_at};
 use super::tables::{self, SpeciesTables, padded};
-use crate::Result;
+use crate::core::{Cell, Mat3};
 use crate::potential::painn::{Linear, Spec, Weights};
+use crate::{Error, Result};
 
 /// Number of operators that one program may have.
 pub(super) const MOST_OPS: usize = 16;
@@ -118,6 +119,24 @@ pub(super) struct Params {
     head_out: u64,
     pub knots_per_length: f32,
     unused: f32,
+}
+
+impl Params {
+    /// Cell, cutoff and skin (angstrom).
+    pub fn describe_box(&mut self, cell: &Cell, cutoff: f64, skin: f64) {
+        let inverse = cell.vectors().try_inverse().unwrap_or_else(Mat3::identity);
+        for a in 0..3 {
+            for b in 0..3 {
+                self.cell[a][b] = cell.vectors()[(a, b)];
+                self.inverse[a][b] = inverse[(a, b)];
+            }
+            self.height[a] = cell.height(a);
+            self.periodic[a] = u32::from(cell.periodic()[a]);
+        }
+        self.cutoff = cutoff;
+        self.range = cutoff + skin;
+        self.slack2 = 0.25 * skin * skin;
+    }
 }
 
 /// `Layer` of the kernels.
@@ -318,8 +337,6 @@ impl Buffers {
 
     /// The pairs of the list: ids of receiver and neighbour, image of the neighbour.
     pub fn read_pairs(&self, device: &Device) -> Result<Vec<(usize, usize, [i32; 3])>> {
-        /// As `IMAGE_BIAS` of the kernels.
-        const BIAS: i64 = 1 << 20;
         let (p, stream) = (&self.params, &device.stream);
         let n = p.atoms as usize;
         let (mut ids, mut rows) = (vec![0u32; n], vec![0u32; n + 1]);
@@ -335,20 +352,73 @@ impl Buffers {
             read_at(stream, p.col, &mut col)?;
             read_at(stream, p.image, &mut image)?;
         }
-        let unpack =
-            |packed: i64| [42, 21, 0].map(|s| (((packed >> s) & (2 * BIAS - 1)) - BIAS) as i32);
         let row = |i: usize| rows[i] as usize..rows[i + 1] as usize;
         let pair = |i: usize, at: usize| {
             (
                 ids[i] as usize,
                 ids[col[at] as usize] as usize,
-                unpack(image[at]),
+                unpack_image(image[at]),
             )
         };
         Ok((0..n)
             .flat_map(|i| row(i).map(move |at| (i, at)))
             .map(|(i, at)| pair(i, at))
             .collect())
+    }
+
+    /// The pairs within the cutoff that the last evaluation worked with, of some receivers (ids): id and
+    /// image of each neighbour.
+    pub fn read_active(
+        &self,
+        device: &Device,
+        receivers: &[usize],
+    ) -> Result<Vec<Vec<(usize, [i32; 3])>>> {
+        let (p, stream) = (&self.params, &device.stream);
+        let mut ids = vec![0u32; p.atoms as usize];
+        // SAFETY: as long as allocated in `place_atoms`.
+        unsafe { read_at(stream, p.id, &mut ids)? };
+        let lost = || Error::run("CUDA: a row of the pairs is outside of the list".to_owned());
+        let row = |&receiver: &usize| {
+            let (mut slot, mut ends, mut active) = ([0u32], [0u32; 2], [0u32]);
+            if receiver >= ids.len() {
+                return Err(lost());
+            }
+            // SAFETY: these arrays have an entry for each atom, rows one more; what the device holds of them
+            // is checked before it is used.
+            unsafe {
+                read_at(stream, p.slot + 4 * receiver as u64, &mut slot)?;
+                if slot[0] >= p.atoms {
+                    return Err(lost());
+                }
+                let slot = u64::from(slot[0]);
+                read_at(stream, p.rows + 4 * slot, &mut ends)?;
+                read_at(stream, p.active + 4 * slot, &mut active)?;
+            }
+            let [start, end] = ends;
+            if start > end || end > p.list_capacity || active[0] > end - start {
+                return Err(lost());
+            }
+            let mut pairs = vec![[0u32; 2]; active[0] as usize];
+            let mut images = vec![0i64; (end - start) as usize];
+            // SAFETY: both ranges lie within the list, as seen above.
+            unsafe {
+                read_at(stream, p.pair + 8 * u64::from(start), &mut pairs)?;
+                read_at(stream, p.image + 8 * u64::from(start), &mut images)?;
+            }
+            let neighbor = |&[slot, place]: &[u32; 2]| {
+                let id = *ids.get(slot as usize)?;
+                let image = *images.get(place.checked_sub(start)? as usize)?;
+                Some((id as usize, unpack_image(image)))
+            };
+            let found: Option<Vec<_>> = pairs.iter().map(neighbor).collect();
+            found.ok_or_else(lost)
+        };
+        receivers.iter().map(row).collect()
+    }
+
+    /// Memory of the list of pairs (bytes).
+    pub fn list_bytes(&self) -> usize {
+        self.list.iter().map(Memory::bytes).sum()
     }
 
     /// Memory in use on the card (bytes).
@@ -365,6 +435,13 @@ impl Buffers {
             .map(Memory::bytes)
             .sum()
     }
+}
+
+/// An image as the kernels pack it.
+fn unpack_image(packed: i64) -> [i32; 3] {
+    /// As `IMAGE_BIAS` of the kernels.
+    const BIAS: i64 = 1 << 20;
+    [42, 21, 0].map(|s| (((packed >> s) & (2 * BIAS - 1)) - BIAS) as i32)
 }
 
 /// Arrays with one entry per atom or cell.

@@ -1,9 +1,11 @@
-//! What is wrong with a state that the device has flagged, in full: a look at everything, since it is rare.
+//! What is wrong with a state that the device has flagged, in full: a look at everything, since it is rare. And
+//! the pairs of a few atoms, for an audit.
 
 use super::CudaEngine;
 use crate::Result;
 use crate::core::Vec3;
 use crate::engine::{Breach, Watched};
+use crate::neighbors::{Listed, Neighbor};
 
 /// A value and the atoms at fault.
 type Finding = (f64, Vec<usize>);
@@ -42,6 +44,21 @@ impl CudaEngine {
         }
         let kinetic = self.observe()?[1];
         Ok(breach(Watched::Kinetic, (kinetic, Vec::new())))
+    }
+
+    /// The pairs of some receivers that the last evaluation worked with.
+    pub(super) fn pairs_of(&self, receivers: &[usize]) -> Result<Listed> {
+        let active = self.buffers.read_active(&self.device, receivers)?;
+        let positions = self.array(0)?;
+        let neighbor = |i: usize, (j, image): (usize, [i32; 3])| Neighbor {
+            atom: j,
+            vector: positions[j] - positions[i] + self.cell.shift(image),
+        };
+        let row = |(&i, row): (&usize, Vec<_>)| row.into_iter().map(|n| neighbor(i, n)).collect();
+        Ok(Listed {
+            cutoff: self.buffers.params.cutoff,
+            rows: receivers.iter().zip(active).map(row).collect(),
+        })
     }
 
     /// The smallest distance among the pairs, and its two atoms in ascending order.

@@ -18,6 +18,7 @@ mod device;
 mod inspect;
 mod launch;
 mod program;
+mod room;
 mod tables;
 
 use std::ops::Range;
@@ -28,10 +29,12 @@ use self::buffers::{Buffers, DeviceOp, MOST_OPS, OBSERVED, State};
 use self::device::{Device, Memory};
 use self::launch::{Extras, Kernels};
 use self::program::Plan;
-use super::{Engine, Flags, Limits, Outcome, Start, Statistics};
+use self::room::Demand;
+use super::{Engine, Flags, Limits, Outcome, Start, Statistics, restorable};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, Vec3};
 use crate::integrate::Integrator;
+use crate::neighbors::Listed;
 use crate::potential::painn::{Spec, Weights};
 use crate::{Error, Result};
 
@@ -138,11 +141,12 @@ impl CudaEngine {
             )));
         }
         let device = Device::open(index)?;
+        Self::demand_of(atoms, spec, weights).check(&device, 0)?;
         let shape = choose::choose(&device, spec, weights, atoms, tuning);
         let (parts, _) = shape.compile(device.capability)?;
         let system = &start.system;
         let mut buffers = Buffers::new(&device, &system.species, &system.masses, spec, weights)?;
-        describe_box(&mut buffers.params, &start.cell, spec.cutoff, skin);
+        buffers.params.describe_box(&start.cell, spec.cutoff, skin);
         let p = &mut buffers.params;
         [p.seed, p.replica] = noise.key();
         p.total_mass = system.total_mass();
@@ -191,6 +195,25 @@ impl CudaEngine {
         engine.observe()?;
         engine.save();
         Ok(engine)
+    }
+
+    /// What so many atoms want of a card before their pairs are known.
+    fn demand_of(atoms: usize, spec: &Spec, weights: &Weights) -> Demand {
+        let hidden = weights.readout.len().saturating_sub(1);
+        let widths: Vec<usize> = weights.readout[..hidden]
+            .iter()
+            .map(|l| l.outputs)
+            .collect();
+        Demand {
+            atoms,
+            pairs: None,
+            bytes: room::of_atoms(atoms, spec, &widths),
+        }
+    }
+
+    /// Memory (bytes) that so many atoms of a model will take at least, their pairs not counted.
+    pub fn foreseen_memory(atoms: usize, spec: &Spec, weights: &Weights) -> usize {
+        Self::demand_of(atoms, spec, weights).bytes
     }
 
     /// Memory in use on the card (bytes).
@@ -251,6 +274,12 @@ impl CudaEngine {
             )));
         }
         let room = (found as f64 * SPARE_PAIRS) as usize + 1024;
+        let demand = Demand {
+            atoms: self.buffers.params.atoms as usize,
+            pairs: Some(found),
+            bytes: room::of_pairs(room, self.slices),
+        };
+        demand.check(&self.device, self.buffers.list_bytes())?;
         self.buffers.make_room(&self.device, room, self.slices)?;
         self.kernels.set_params(&self.device, &self.buffers)
     }
@@ -408,7 +437,9 @@ impl CudaEngine {
                 }
             }
             if state.halt & halted::CAPACITY != 0 {
-                self.grow(state.pairs as usize)?;
+                let grown = self.grow(state.pairs as usize);
+                // Not the input's fault any more.
+                grown.map_err(|e| Error::run(format!("step {}: {e}", self.step)))?;
             }
             if state.halt & (halted::SKIN | halted::CAPACITY) != 0 {
                 self.start_build()?;
@@ -458,7 +489,7 @@ impl CudaEngine {
         Ok(())
     }
 
-    fn restore(&mut self) -> Result<()> {
+    fn go_back(&mut self) -> Result<()> {
         self.device.bind()?;
         let (device, saved) = (&self.device, &self.saved);
         self.kernels
@@ -490,8 +521,18 @@ impl Engine for CudaEngine {
     }
 
     fn rollback(&mut self) {
-        let restored = self.restore();
+        let restored = self.go_back();
         self.failure = self.failure.take().or(restored.err());
+    }
+
+    fn restore(&mut self, state: &Snapshot) -> Result<()> {
+        self.check_failure()?;
+        restorable(state, self.buffers.params.atoms as usize)?;
+        let saved = &mut self.saved;
+        saved.positions.write(&flat(&state.positions))?;
+        saved.velocities.write(&flat(&state.velocities))?;
+        (saved.step, saved.heat) = (state.step, state.observables.heat);
+        self.go_back()
     }
 
     fn rebuild(&mut self) -> Result<()> {
@@ -531,6 +572,11 @@ impl Engine for CudaEngine {
         })
     }
 
+    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
+        self.check_failure()?;
+        self.pairs_of(receivers)
+    }
+
     fn statistics(&self) -> Statistics {
         Statistics {
             rebuilds: self.rebuilds,
@@ -541,22 +587,6 @@ impl Engine for CudaEngine {
     fn describe(&self) -> String {
         self.about.clone()
     }
-}
-
-/// Cell, cutoff and skin.
-fn describe_box(p: &mut buffers::Params, cell: &Cell, cutoff: f64, skin: f64) {
-    let inverse = cell.vectors().try_inverse().unwrap_or_else(Mat3::identity);
-    for a in 0..3 {
-        for b in 0..3 {
-            p.cell[a][b] = cell.vectors()[(a, b)];
-            p.inverse[a][b] = inverse[(a, b)];
-        }
-        p.height[a] = cell.height(a);
-        p.periodic[a] = u32::from(cell.periodic()[a]);
-    }
-    p.cutoff = cutoff;
-    p.range = cutoff + skin;
-    p.slack2 = 0.25 * skin * skin;
 }
 
 /// Vectors as one row of numbers.

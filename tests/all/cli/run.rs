@@ -119,7 +119,7 @@ fn an_earlier_run_is_kept_unless_forced() {
 }
 
 #[test]
-fn a_broken_limit_ends_the_run_with_the_last_good_frame() {
+fn a_broken_limit_ends_the_run_with_the_frames_before_it() {
     let out = TempDir::new().unwrap();
     let run = out.path().join("run");
     let output = mdrun(&[
@@ -149,8 +149,8 @@ fn a_broken_limit_ends_the_run_with_the_last_good_frame() {
         reason.contains("temperature") && reason.contains("420.0 K"),
         "{reason}"
     );
-    let frame = fs::read_to_string(run.join("last_good.xyz")).unwrap();
-    assert!(frame.contains("velo:R:3"), "{frame}");
+    let frames = fs::read_to_string(run.join("flight.xyz")).unwrap();
+    assert!(frames.contains("velo:R:3"), "{frames}");
     assert!(stderr(&output).contains(reason), "{}", stderr(&output));
     let record: serde_json::Value =
         serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
@@ -174,7 +174,7 @@ fn an_exploding_run_stops_and_says_where() {
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     let reason = json(&output)["stopped_by"].as_str().unwrap().to_owned();
     assert!(reason.starts_with("step "), "{reason}");
-    assert!(run.join("last_good.xyz").is_file(), "{reason}");
+    assert!(run.join("flight.xyz").is_file(), "{reason}");
 }
 
 /// How long a run may take to start and to stop, on a machine that does much else.

@@ -1,6 +1,7 @@
 //! Run files that are right, and what they mean.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mdrun::config::{self, plan::*};
 use mdrun::core::{Mat3, Vec3};
@@ -132,6 +133,8 @@ fn every_key_means_what_it_says() {
     close(plan.dynamics.skin, 1.0);
     assert_eq!(plan.output.directory, good("somewhere"));
     assert_eq!(plan.output.thermo_every, 20);
+    let hours = Duration::from_secs(90 * 60);
+    assert_eq!(plan.output.checkpoint, CheckpointPlan::Clock(hours));
     let of = |format, every, wrap, fields: bool| TrajectoryPlan {
         format,
         every,
@@ -176,6 +179,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(plan.output.directory, good("trajectories/minimal"));
     assert_eq!(plan.output.thermo_every, 1);
     assert!(plan.output.trajectories.is_empty());
+    let minutes = Duration::from_secs(10 * 60);
+    assert_eq!(plan.output.checkpoint, CheckpointPlan::Clock(minutes));
     assert_eq!((plan.dynamics.remove_drift, plan.dynamics.skin), (0, 0.5));
     assert_eq!(plan.monitor.drift, None);
     assert_eq!(plan.monitor.force, Some(200.0));
@@ -359,5 +364,32 @@ fn a_run_file_that_cannot_be_read_is_an_error() {
     ] {
         let error = config::load(&path, &[], None).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
+    }
+}
+
+/// Steps, a simulated time in steps of 0.5 fs, or a time on the clock; and what `run.json` keeps means the same.
+#[test]
+fn checkpoints_come_by_steps_or_by_the_clock() {
+    let steps = CheckpointPlan::Steps;
+    let clock = |seconds| CheckpointPlan::Clock(Duration::from_secs_f64(seconds));
+    for (written, means) in [
+        ("5000", steps(5000)),
+        ("\"5000 steps\"", steps(5000)),
+        ("\"1 step\"", steps(1)),
+        ("\"10 ps\"", steps(20_000)),
+        ("\"0.9 fs\"", steps(2)),
+        ("\"10 min\"", clock(600.0)),
+        ("\"90s\"", clock(90.0)),
+        ("\"1e-3 s\"", clock(0.001)),
+        ("\"0.5 h\"", clock(1800.0)),
+        ("\"off\"", CheckpointPlan::Off),
+    ] {
+        let set = |value: &str| vec![format!("output.checkpoint_every={value}")];
+        let run_file = root().join("configs/ethanol_nve.toml");
+        let plan = config::load(&run_file, &set(written), None).unwrap();
+        assert_eq!(plan.output.checkpoint, means, "{written}");
+        let kept = plan.resolved["output"]["checkpoint_every"].to_string();
+        let again = config::load(&run_file, &set(&kept), None).unwrap();
+        assert_eq!(again.output.checkpoint, means, "{written}, {kept}");
     }
 }

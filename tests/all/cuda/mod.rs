@@ -9,6 +9,7 @@ mod dynamics;
 mod limits;
 mod naive;
 mod parity;
+mod room;
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Mat3, System, Vec3};
@@ -18,7 +19,7 @@ use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
 /// Whether there is a GPU; prints the reason where a test is skipped for want of one, and fails where
 /// MDRUN_REQUIRE_GPU says that there is to be one.
-fn gpu() -> bool {
+pub fn gpu() -> bool {
     match devices() {
         Ok(_) => true,
         Err(reason) => {

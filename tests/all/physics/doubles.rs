@@ -7,7 +7,7 @@ use std::rc::Rc;
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
 use mdrun::engine::{Engine, Flags, Limits, Outcome, Statistics};
 use mdrun::integrate::{Integrator, Op};
-use mdrun::neighbors::Pairs;
+use mdrun::neighbors::{Listed, Pairs};
 use mdrun::potential::{Evaluation, Potential};
 use mdrun::report::{Reporter, Signal, next_multiple};
 use mdrun::{Error, Result};
@@ -145,6 +145,15 @@ impl Engine for Flaky {
     fn rebuild(&mut self) -> Result<()> {
         self.ready = true;
         self.inner.rebuild()
+    }
+
+    fn restore(&mut self, state: &Snapshot) -> Result<()> {
+        self.ready = true;
+        self.inner.restore(state)
+    }
+
+    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
+        self.inner.listed(receivers)
     }
 
     fn watch(&mut self, limits: Limits) {

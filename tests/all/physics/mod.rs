@@ -2,7 +2,7 @@
 
 mod allocations;
 pub mod bodies;
-mod doubles;
+pub mod doubles;
 mod host_engine;
 mod langevin;
 mod lennard_jones;

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mdrun::Error;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
-use mdrun::engine::{Engine, Flags, HostEngine, Limits, Start, Watched};
+use mdrun::engine::{Breach, Engine, Flags, HostEngine, Limits, Start, Watched};
 use mdrun::integrate;
+use mdrun::neighbors::Listed;
 use mdrun::report::{Reporter, Signal};
-use mdrun::simulation::{Finish, Simulation, Warning};
+use mdrun::simulation::{Cause, Finish, Flight, Guard, Ring, Simulation, Warning};
 
 use super::doubles::{Flaky, Hole, Recorder, Seen, bits, full};
 use super::subjects::{FS, argon};
@@ -26,8 +27,10 @@ fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
             .remove_drift(5),
         limits: Limits::default(),
         reporters: Vec::new(),
+        guard: Guard::default(),
         step: 0,
         end,
+        keeper: None,
     }
 }
 
@@ -154,6 +157,12 @@ impl Engine for Stubborn {
     fn rebuild(&mut self) -> mdrun::Result<()> {
         self.0.rebuild()
     }
+    fn restore(&mut self, state: &Snapshot) -> mdrun::Result<()> {
+        self.0.restore(state)
+    }
+    fn listed(&mut self, receivers: &[usize]) -> mdrun::Result<Listed> {
+        self.0.listed(receivers)
+    }
     fn watch(&mut self, limits: Limits) {
         self.0.watch(limits);
     }
@@ -187,8 +196,10 @@ fn falling(start: f64) -> Simulation {
         program: integrate::nve(1.0),
         limits: Limits::default(),
         reporters: Vec::new(),
+        guard: Guard::new(Some(Ring::new(2)), 10),
         step: 0,
         end: 1000,
+        keeper: None,
     }
 }
 
@@ -205,13 +216,12 @@ fn what_is_not_a_number_ends_the_run_with_the_last_good_state() {
     for every in [1, 64, 1000] {
         let mut simulation = falling(10.0);
         let seen = record(&mut simulation, every);
-        let Finish::Breach { breach, last_good } = run(&mut simulation).0 else {
-            panic!("the run must end");
-        };
+        let (breach, flight) = broken(run(&mut simulation).0);
         assert_eq!((breach.step, breach.what), (70, Watched::Finite));
         assert_eq!(breach.atoms, [0, 1]);
-        let last_good = last_good.expect("step 69 is good");
-        assert_eq!(bits(&last_good), bits(&falling_at(69)));
+        // What is not finite is not recorded: the last frame is the state before.
+        let flight = flight.expect("step 69 is good");
+        assert_eq!(bits(flight.frames.last().unwrap()), bits(&falling_at(69)));
         let seen = seen.borrow();
         assert_eq!(seen.finished, 1);
         assert!(seen.snapshots.iter().all(|s| s.step < 70));
@@ -222,11 +232,9 @@ fn what_is_not_a_number_ends_the_run_with_the_last_good_state() {
 fn a_start_that_is_not_a_number_has_no_good_state() {
     let mut simulation = falling(2.0);
     let seen = record(&mut simulation, 1);
-    let Finish::Breach { breach, last_good } = run(&mut simulation).0 else {
-        panic!("the run must end");
-    };
+    let (breach, flight) = broken(run(&mut simulation).0);
     assert_eq!(
-        (breach.step, breach.what, last_good),
+        (breach.step, breach.what, flight),
         (0, Watched::Finite, None)
     );
     assert_eq!(
@@ -245,14 +253,16 @@ fn limits_stop_the_run_or_warn_once() {
     let mut stopped = falling(10.0);
     stopped.limits = limits(true);
     let (finish, warnings) = run(&mut stopped);
-    let Finish::Breach { breach, last_good } = finish else {
-        panic!("the run must end");
-    };
+    let (breach, flight) = broken(finish);
     assert_eq!(
         (breach.step, breach.what, warnings.len()),
         (50, Watched::Contact, 0)
     );
-    assert_eq!(bits(&last_good.unwrap()), bits(&falling_at(49)));
+    // The state at fault is the last frame, since its numbers are finite; the one before it is there too.
+    let frames = flight.unwrap().frames;
+    for (frame, step) in frames.iter().rev().zip([50, 49, 48]) {
+        assert_eq!(bits(frame), bits(&falling_at(step)));
+    }
 
     let mut warned = falling(10.0);
     warned.limits = limits(false);
@@ -261,18 +271,41 @@ fn limits_stop_the_run_or_warn_once() {
     record(&mut warned, 1);
     let (finish, warnings) = run(&mut warned);
     assert_eq!((finish, warned.step), (Finish::Complete, 65));
-    let [Warning::Breach(breach)] = &warnings[..] else {
+    let [
+        Warning::Fault {
+            cause: Cause::Breach(breach),
+            flight: Some(flight),
+        },
+    ] = &warnings[..]
+    else {
         panic!("one warning: {warnings:?}");
     };
     assert_eq!((breach.step, breach.what), (50, Watched::Contact));
+    assert_eq!(bits(flight.frames.last().unwrap()), bits(&falling_at(50)));
+    // Recording it has left no trace in the run.
+    let end = warned.engine.snapshot(Fields::ALL).unwrap();
+    assert_eq!(bits(&end), bits(&falling_at(65)));
 
     // A limit that only warns does not hide the step at which numbers end.
     let mut broken = falling(10.0);
     broken.limits = limits(false);
-    let Finish::Breach { breach, .. } = run(&mut broken).0 else {
-        panic!("the run must end");
-    };
+    let (breach, flight) = self::broken(run(&mut broken).0);
     assert_eq!((breach.step, breach.what), (70, Watched::Finite));
+    assert_eq!(
+        flight.expect("recorded anew").frames.last().unwrap().step,
+        69
+    );
+}
+
+/// What a run that had to end ended by, and what was recorded.
+fn broken(finish: Finish) -> (Breach, Option<Box<Flight>>) {
+    match finish {
+        Finish::Fault {
+            cause: Cause::Breach(breach),
+            flight,
+        } => (breach, flight),
+        other => panic!("the run must end by a breach: {other:?}"),
+    }
 }
 
 #[test]
@@ -344,10 +377,15 @@ fn reporters_can_warn_stop_and_fail() {
     };
     // Others still see the step at which one of them stops the run.
     let (finish, _, reports) = answer(stop);
-    assert_eq!(
-        (finish.unwrap(), reports),
-        (Finish::Stopped("drift".into()), 3)
-    );
+    let cause = Cause::Alarm {
+        step: 10,
+        reason: "drift".into(),
+    };
+    let stopped = Finish::Fault {
+        cause,
+        flight: None,
+    };
+    assert_eq!((finish.unwrap(), reports), (stopped, 3));
     let (finish, _, reports) = answer(full);
     assert_eq!(
         (finish.unwrap_err().to_string(), reports),
@@ -395,6 +433,12 @@ impl Engine for Idle {
     fn rollback(&mut self) {}
     fn rebuild(&mut self) -> mdrun::Result<()> {
         Ok(())
+    }
+    fn restore(&mut self, _: &Snapshot) -> mdrun::Result<()> {
+        Ok(())
+    }
+    fn listed(&mut self, _: &[usize]) -> mdrun::Result<Listed> {
+        Err(Error::run("there are none"))
     }
     fn watch(&mut self, _: Limits) {}
     fn snapshot(&mut self, _: Fields) -> mdrun::Result<Snapshot> {

@@ -33,6 +33,8 @@ fn run_in(path: &Path) {
         "traj.dcd",
         "traj_12.xyz",
         "last_good.xyz.part",
+        "flight.xyz",
+        "flight.ckpt",
         "topology.pdb",
     ] {
         fs::write(path.join(name), "old").unwrap();
@@ -52,7 +54,7 @@ fn a_run_that_never_begins_leaves_nothing() {
     }
     assert!(names(root.path()).is_empty());
     let path = RunDirectory::create(&path, false).unwrap().keep().unwrap();
-    assert!(path.join("run.json").exists());
+    assert!(path.path().join("run.json").exists());
 }
 
 #[test]
@@ -126,8 +128,21 @@ fn a_directory_with_strangers_only_is_taken_and_left_to_them() {
 fn two_runs_do_not_share_a_directory() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("run");
-    let _first = RunDirectory::create(&path, false).unwrap();
+    let first = RunDirectory::create(&path, false).unwrap();
+    let busy = |force| {
+        let message = refused(&path, force);
+        assert!(message.contains("another mdrun"), "{message}");
+        let process = format!("process {}", std::process::id());
+        assert!(message.contains(&process), "{message}");
+    };
+    busy(false);
+    busy(true);
+    let begun = first.keep().unwrap();
+    busy(true);
+    drop(begun);
     assert!(refused(&path, false).contains("holds a run already"));
+    drop(RunDirectory::create(&path, true).unwrap());
+    assert_eq!(names(&path), set(&["run.json"]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The watch over the energy: when it looks, what it concludes.
 
-use mdrun::config::plan::{Action, MonitorPlan};
+use mdrun::config::plan::{Action, Audit, MonitorPlan};
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Snapshot};
 use mdrun::report::drift::stretch;
@@ -19,6 +19,8 @@ fn plan(limit: f64, action: Action) -> MonitorPlan {
         force: None,
         contact: None,
         action,
+        audit: Audit::Off,
+        record: false,
     }
 }
 
@@ -163,7 +165,7 @@ fn only_a_drift_surely_beyond_the_limit_is_told() {
     let (mut warning, _) = monitor(20, &plan(1.0, Action::Warn));
     assert!(matches!(
         run(&mut warning, 5.0, 40_000),
-        Some((_, Signal::Warn(_)))
+        Some((_, Signal::Alarm(_)))
     ));
     assert_eq!(run(&mut warning, 5.0, 40_000), None, "told once");
     let mut silent = plan(1.0, Action::Stop);

@@ -24,6 +24,7 @@ fn course(steps: u64) -> Course {
         directory: "trajectories/run".into(),
         stopped_by: None,
         thermostat: false,
+        resumed_from: Vec::new(),
     }
 }
 
@@ -37,6 +38,8 @@ fn energies(picoseconds: u64, slope: f64, noise: f64) -> Energies {
         force: None,
         contact: None,
         action: Action::Warn,
+        audit: mdrun::config::plan::Audit::Off,
+        record: false,
     };
     let mut monitor = DriftMonitor::new(energies.clone(), 1, &plan);
     for k in 0..100 * picoseconds {

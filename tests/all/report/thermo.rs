@@ -18,6 +18,8 @@ fn columns_are_in_the_units_that_they_name() {
         force: None,
         contact: None,
         action: mdrun::config::plan::Action::Warn,
+        audit: mdrun::config::plan::Audit::Off,
+        record: false,
     };
     let mut drift = DriftMonitor::new(energies.clone(), 1, &monitor);
     let mut thermo =

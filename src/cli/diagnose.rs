@@ -1,0 +1,278 @@
+//! `mdrun diagnose RUN_DIR`, and the same at the end of a run that a drift has stopped.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{DiagnoseArgs, words};
+use crate::assemble::{self, Model};
+use crate::config;
+use crate::config::plan::{Plan, StartPlan, VelocityPlan};
+use crate::core::Snapshot;
+use crate::diagnose::{Case, Question, Report, Suspect, diagnose, window};
+use crate::engine::Start;
+use crate::potential::Precision;
+use crate::report::checkpoint::{self, Checkpoint, store};
+use crate::report::recorder::{self, Kind};
+use crate::report::series::Estimate;
+use crate::report::{EnergyRecord, Recorded, Source, record};
+use crate::simulation::Flight;
+use crate::units::MEV_PER_PS;
+use crate::{Error, Result};
+
+/// Time that the end of a run may take to look for the cause of a drift.
+const AUTOMATIC: Duration = Duration::from_secs(120);
+/// A drift (meV/atom/ps) under this is nothing to explain where the run has no limit: it warms a solid by
+/// 0.2 K in a picosecond.
+const TOLERABLE: f64 = 0.05;
+/// Steps replayed at first where no drift was seen.
+const USUAL_WINDOW: u64 = 2000;
+
+/// A cause was found.
+const FOUND: u8 = 3;
+/// It cannot be decided, or has passed.
+const UNDECIDED: u8 = 4;
+
+/// Runs the command.
+///
+/// # Errors
+/// The directory does not hold a run with a state to start from, the model is not the run's, or a replay failed.
+pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
+    let past = Past::read(&args.directory, args.model.as_deref())?;
+    assemble::threads(&past.plan.device)?;
+    let model = assemble::load(&past.plan)?;
+    let budget = Duration::from_secs_f64(60.0 * args.minutes);
+    let case = past.case(budget);
+    let interrupt = super::run::interrupts()?;
+    let report = replay(&past.plan, &model, &case, &interrupt)?;
+    match args.json {
+        true => words::print(&format!("{}\n", report.to_json())),
+        false => words::print(&format!("{}\n", report.to_text())),
+    }
+    Ok(match report.verdict.suspect {
+        Suspect::Nothing => ExitCode::SUCCESS,
+        Suspect::Undecided | Suspect::Passed => ExitCode::from(UNDECIDED),
+        _ => ExitCode::from(FOUND),
+    })
+}
+
+/// Diagnoses a run that has just been stopped by its drift.
+///
+/// # Errors
+/// A replay failed.
+pub fn alarm(
+    plan: &Plan,
+    model: &Model,
+    flight: &Flight,
+    energies: &EnergyRecord,
+    interrupt: &AtomicBool,
+) -> Result<Report> {
+    let state = replay_from(flight, energies, plan.dynamics.timestep);
+    let start = Start {
+        system: plan.start.system.clone(),
+        cell: plan.start.cell.clone(),
+        positions: state.positions.clone(),
+        velocities: state.velocities.clone(),
+        step: state.step,
+        heat: state.observables.heat,
+    };
+    let last = flight.frames.last();
+    let case = Case {
+        start,
+        timestep: plan.dynamics.timestep,
+        degrees_of_freedom: energies.degrees_of_freedom,
+        question: drift(
+            plan,
+            energies.drift(),
+            flight.cause.step().saturating_sub(state.step),
+        ),
+        later: last.filter(|l| l.step > state.step).cloned(),
+        double: assemble::precision(&plan.potential) == Precision::F32,
+        budget: AUTOMATIC,
+    };
+    replay(plan, model, &case, interrupt)
+}
+
+/// The state to replay a drift from: the newest that leaves a window long enough to see it again.
+pub fn replay_from<'f>(flight: &'f Flight, energies: &EnergyRecord, timestep: f64) -> &'f Snapshot {
+    let steps = (energies.conserved.span() / timestep) as u64;
+    let wanted = energies.drift().map_or(steps, |seen| window(&seen, steps));
+    let from = flight.cause.step().saturating_sub(wanted);
+    let early = flight.kept.iter().rev().find(|s| s.step <= from);
+    early.or(flight.kept.first()).unwrap_or(&flight.before)
+}
+
+/// The question of a drift that was seen, or that may be there.
+fn drift(plan: &Plan, seen: Option<Estimate>, window: u64) -> Question {
+    let limit = plan.monitor.drift.unwrap_or(TOLERABLE * MEV_PER_PS);
+    let tolerable = match seen {
+        Some(seen) if seen.value.abs() > limit => 0.5 * seen.value.abs(),
+        _ => limit,
+    };
+    Question::Drift {
+        seen,
+        window,
+        tolerable,
+    }
+}
+
+fn replay(plan: &Plan, model: &Model, case: &Case, interrupt: &AtomicBool) -> Result<Report> {
+    let build = |start, variant| assemble::variant(plan, model, start, variant);
+    diagnose(case, &build, interrupt)
+}
+
+/// A run that is over, as its directory has it.
+struct Past {
+    plan: Plan,
+    /// What to start from.
+    state: Checkpoint,
+    /// A state that the run came through later.
+    later: Option<Checkpoint>,
+    flight: Option<Recorded>,
+    degrees_of_freedom: usize,
+}
+
+impl Past {
+    fn read(directory: &Path, model: Option<&Path>) -> Result<Self> {
+        let path = directory.join(record::NAME);
+        let name = path.display();
+        let bytes = std::fs::read(&path)
+            .map_err(|e| Error::input(format!("{name}: {e}; name the directory of a run")))?;
+        let record: Value = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::input(format!("{name} is not the record of a run: {e}")))?;
+        let lacks = |what: &str| {
+            Error::input(format!(
+                "{name} is not the record of a run: it has no {what}"
+            ))
+        };
+        let config = record.get("config").cloned();
+        let mut config: toml::Table = config
+            .and_then(|config| serde_json::from_value(config).ok())
+            .ok_or_else(|| lacks("config"))?;
+        if let Some(model) = model {
+            rename_model(&mut config, model);
+        }
+        let flight = record.get("flight").filter(|f| !f.is_null());
+        let flight: Option<Recorded> = flight
+            .map(|f| serde_json::from_value(f.clone()))
+            .transpose()
+            .map_err(|e| Error::input(format!("{name}: its flight record: {e}")))?;
+        let (state, later) = match &flight {
+            Some(_) => (checkpoint::read(&directory.join(recorder::STATE))?, None),
+            None => last_two(directory)?,
+        };
+        let start = StartPlan {
+            structure: path.clone(),
+            system: state.system.clone(),
+            cell: state.cell.clone(),
+            positions: state.positions.clone(),
+            velocities: VelocityPlan::Given(state.velocities.clone()),
+        };
+        let plan = config::recorded(&config, &path, start)?;
+        check_model(&record, &plan)?;
+        let freedom = record.get("degrees_of_freedom").and_then(Value::as_u64);
+        let freedom = freedom.ok_or_else(|| lacks("degrees_of_freedom"))?;
+        Ok(Self {
+            plan,
+            state,
+            later,
+            flight,
+            degrees_of_freedom: freedom as usize,
+        })
+    }
+
+    fn case(&self, budget: Duration) -> Case {
+        let plan = &self.plan;
+        let question = match &self.flight {
+            Some(flight) if !matches!(flight.kind, Kind::Drift | Kind::Pairs) => Question::Breach {
+                step: flight.step,
+                limits: assemble::limits_of(plan, self.degrees_of_freedom),
+            },
+            Some(flight) => {
+                let window = flight.step.saturating_sub(self.state.step);
+                drift(plan, flight.drift(), window)
+            }
+            None => {
+                let window = self.later.as_ref().map_or(0, |l| l.step - self.state.step);
+                let seen = (self.later.as_ref().unwrap_or(&self.state))
+                    .energies
+                    .drift();
+                drift(plan, seen, window.clamp(USUAL_WINDOW, 10 * USUAL_WINDOW))
+            }
+        };
+        Case {
+            start: self.state.start(),
+            timestep: plan.dynamics.timestep,
+            degrees_of_freedom: self.degrees_of_freedom,
+            question,
+            later: self.later.as_ref().map(moment),
+            double: assemble::precision(&plan.potential) == Precision::F32,
+            budget,
+        }
+    }
+}
+
+/// The checkpoint before the last as a start, and the last one as what the run came through later; the last
+/// one alone where the other is not sound.
+fn last_two(directory: &Path) -> Result<(Checkpoint, Option<Checkpoint>)> {
+    let newest = checkpoint::newest(directory)?.ok_or_else(|| {
+        Error::input(format!(
+            "{}: there is neither a flight record nor a checkpoint to start from",
+            directory.display()
+        ))
+    })?;
+    let newest = newest.checkpoint;
+    let before = checkpoint::read(&directory.join(store::PREVIOUS));
+    Ok(match before {
+        Ok(before) if before.step < newest.step => (before, Some(newest)),
+        _ => (newest, None),
+    })
+}
+
+/// A checkpoint's state as a moment of the run.
+fn moment(checkpoint: &Checkpoint) -> Snapshot {
+    Snapshot {
+        step: checkpoint.step,
+        time: 0.0,
+        cell: checkpoint.cell.clone(),
+        observables: crate::core::Observables {
+            potential: 0.0,
+            kinetic: 0.0,
+            heat: checkpoint.heat,
+            momentum: Default::default(),
+            strain_derivative: Default::default(),
+        },
+        positions: checkpoint.positions.clone(),
+        velocities: checkpoint.velocities.clone(),
+        forces: Vec::new(),
+    }
+}
+
+fn rename_model(config: &mut toml::Table, model: &Path) {
+    let place = std::path::absolute(model).unwrap_or_else(|_| model.to_path_buf());
+    let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
+    if let Some(potential) = potential.filter(|p| p.contains_key("model")) {
+        potential.insert("model".to_owned(), place.display().to_string().into());
+    }
+}
+
+/// That the model is the one that the run had.
+fn check_model(record: &Value, plan: &Plan) -> Result<()> {
+    let crate::config::plan::PotentialPlan::Painn { model, .. } = &plan.potential else {
+        return Ok(());
+    };
+    let had = record.pointer("/model/sha256").and_then(Value::as_str);
+    let has = Source::read(model)?.sha256;
+    match had {
+        Some(had) if had == has => Ok(()),
+        _ => Err(Error::input(format!(
+            "{}: this is not the model of the run: its SHA-256 is {has}, that of the run's was {}; name the \
+             right one with --model",
+            model.display(),
+            had.unwrap_or("not recorded")
+        ))),
+    }
+}

@@ -1,0 +1,163 @@
+//! `--resume`: which checkpoint a run goes on from, and whether it is one of this run.
+
+use crate::assemble;
+use crate::config::plan::Plan;
+use crate::report::checkpoint::{Checkpoint, Identity, store};
+use crate::report::{Earlier, RunDirectory, Status};
+use crate::{Error, Result};
+
+/// What there is to go on from.
+pub enum Way {
+    /// Nothing: the run begins, in place of one that had hardly begun if there is one.
+    Begin {
+        /// Its directory, taken for it.
+        directory: RunDirectory,
+        /// Why, for the user.
+        remark: String,
+    },
+    /// A checkpoint.
+    GoOn(Box<Sitting>),
+    /// A run that has taken all its steps.
+    Complete {
+        /// Its record.
+        earlier: Earlier,
+        /// That it is, for the user.
+        remark: String,
+    },
+}
+
+/// What a run goes on from.
+pub struct Sitting {
+    /// Its directory, locked.
+    pub directory: RunDirectory,
+    /// The state.
+    pub checkpoint: Checkpoint,
+    /// What the record of the run says so far.
+    pub earlier: Earlier,
+    /// What is wrong with the newest checkpoint, where this is the one before it.
+    pub unsound: Option<String>,
+}
+
+/// Looks into the directory of a plan. A value that the plan leaves to a default which depends on the
+/// duration stays what it was.
+///
+/// # Errors
+/// What is there is another run, has no sound checkpoint, or another process is at work in it.
+pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
+    let path = plan.output.directory.clone();
+    let place = path.display();
+    let directory = RunDirectory::open(&path)?;
+    let begin = |directory: RunDirectory, why: &str| {
+        let remark = format!("{place} {why}: the run starts from the beginning");
+        let directory = directory.begin(true)?;
+        Ok(Way::Begin { directory, remark })
+    };
+    if directory.is_free()? {
+        return begin(directory, "holds no run to resume");
+    }
+    if directory.is_half_replaced() {
+        return begin(
+            directory,
+            "holds a run that was stopped before its first step",
+        );
+    }
+    let earlier = Earlier::read(&path);
+    let found =
+        store::newest(&path).map_err(|e| Error::input(format!("{e}; begin anew with --force")))?;
+    let Some(found) = found else {
+        hardly_begun(plan, &earlier, directory.has_record())?;
+        return begin(directory, "holds no checkpoint yet");
+    };
+    let checkpoint = found.checkpoint;
+    keep_defaults(plan, &checkpoint.identity);
+    same_run(plan, model, &checkpoint)?;
+    let (step, end) = (checkpoint.step, plan.dynamics.steps);
+    if step > end {
+        return Err(Error::input(format!(
+            "{}: the run in {place} has come to step {step} already, beyond the {end} steps asked for",
+            plan.places.of("dynamics.duration")
+        )));
+    }
+    if step == end && earlier.status == Some(Status::Complete) {
+        let remark = format!(
+            "the run in {place} is complete: all {end} steps are taken; it goes on with a longer [dynamics] \
+             duration"
+        );
+        return Ok(Way::Complete { earlier, remark });
+    }
+    let marks = assemble::marks(plan, &checkpoint)?;
+    for mark in marks {
+        mark.verify(&path)?;
+    }
+    store::promote(&path, &found.path)?;
+    Ok(Way::GoOn(Box::new(Sitting {
+        directory,
+        checkpoint,
+        earlier,
+        unsound: found.remark,
+    })))
+}
+
+/// That a run without a checkpoint was stopped before its first one, and is this one.
+fn hardly_begun(plan: &Plan, earlier: &Earlier, recorded: bool) -> Result<()> {
+    let place = plan.output.directory.display();
+    if !recorded || !matches!(earlier.status, None | Some(Status::Running)) {
+        return Err(Error::input(format!(
+            "{place} holds a run without checkpoints ([output] checkpoint_every), which cannot go on: choose \
+             another directory, or replace it with --force"
+        )));
+    }
+    let now = serde_json::to_value(&plan.resolved).unwrap_or_default();
+    let other = earlier.config.as_ref().and_then(|before| {
+        ["system", "potential", "dynamics"]
+            .into_iter()
+            .find(|table| {
+                let of = |config: &serde_json::Value| {
+                    let mut table = config[table].clone();
+                    for free in ["steps", "duration", "skin"] {
+                        table.as_object_mut().map(|t| t.remove(free));
+                    }
+                    table
+                };
+                of(before) != of(&now)
+            })
+    });
+    match other {
+        Some(table) => Err(Error::input(format!(
+            "{place} holds another run, its [{table}] is not this one's: choose another directory, or replace \
+             it with --force"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The interval of the thermo table, where it is not given, follows from the duration that the run
+/// began with.
+fn keep_defaults(plan: &mut Plan, before: &Identity) {
+    const KEY: &str = "output.thermo_every";
+    let value = before.get(KEY).and_then(|text| text.parse::<u32>().ok());
+    let Some(every) = value.filter(|_| !plan.places.0.contains_key(KEY)) else {
+        return;
+    };
+    plan.output.thermo_every = u64::from(every.max(1));
+    if let Some(toml::Value::Table(output)) = plan.resolved.get_mut("output") {
+        output.insert("thermo_every".to_owned(), i64::from(every.max(1)).into());
+    }
+}
+
+/// That a checkpoint is one of this run.
+fn same_run(plan: &Plan, model: Option<&str>, checkpoint: &Checkpoint) -> Result<()> {
+    let differences = checkpoint
+        .identity
+        .run_differences(&Identity::of(plan, model));
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "{}: the checkpoint in {} is of another run and cannot be resumed: {}; put back what it was, or begin \
+         anew with --force",
+        plan.places.of("output.directory"),
+        plan.output.directory.display(),
+        differences.join("; ")
+    )))
+}

@@ -1,0 +1,218 @@
+//! Whose checkpoint it is: everything that the bits of a run depend on, as text, key by key.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::plan::{Ensemble, Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
+use crate::core::{Cell, Vec3, elements};
+use crate::report::text::{hexadecimal, round};
+use crate::report::trajectory::extension;
+use crate::units::{FEMTOSECOND, KELVIN, PICOSECOND};
+
+/// Digits of a hash that are kept: enough that two inputs never have the same by chance.
+const DIGITS: usize = 16;
+
+/// Keys of a run and their values: two runs whose identities are equal give the same files, but for how
+/// long they are.
+///
+/// Left out is what no bit depends on, and may change when a run goes on: the duration, the skin, threads,
+/// limits and when checkpoints are written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Identity {
+    /// What the run is defined by: it cannot go on with another value.
+    pub run: Vec<(String, String)>,
+    /// What computes it: with another value it can go on, with other rounding.
+    pub platform: Vec<(String, String)>,
+}
+
+impl Identity {
+    /// The identity of a plan whose model's file has this hash. The platform is left empty.
+    pub fn of(plan: &Plan, model: Option<&str>) -> Self {
+        let mut run: Vec<(String, String)> = Vec::new();
+        let mut put = |key: &str, value: String| run.push((key.to_owned(), value));
+        system(plan, &mut put);
+        potential(&plan.potential, model, &mut put);
+        dynamics(plan, &mut put);
+        put("output.thermo_every", plan.output.thermo_every.to_string());
+        for (k, one) in plan.output.trajectories.iter().enumerate() {
+            put(&format!("output.trajectory.{k}"), trajectory(one));
+        }
+        Self {
+            run,
+            platform: Vec::new(),
+        }
+    }
+
+    /// The same, computed by an engine that describes itself so.
+    pub fn on(mut self, engine: &str) -> Self {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.platform = vec![
+            ("mdrun".to_owned(), version),
+            ("engine".to_owned(), regardless(engine)),
+        ];
+        self
+    }
+
+    /// The value of a key of the run.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let found = self.run.iter().find(|(k, _)| k == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What the run has otherwise now, such as `dynamics.timestep was 0.5 fs and is 1 fs now`.
+    pub fn run_differences(&self, now: &Self) -> Vec<String> {
+        differences(&self.run, &now.run)
+    }
+
+    /// What computes it otherwise now.
+    pub fn platform_differences(&self, now: &Self) -> Vec<String> {
+        differences(&self.platform, &now.platform)
+    }
+}
+
+fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<String> {
+    let value = |of: &[(String, String)], key: &str| {
+        let found = of.iter().find(|(k, _)| k == key);
+        found.map_or_else(|| "not there".to_owned(), |(_, value)| value.clone())
+    };
+    let new = (now.iter()).filter(|(key, _)| !before.iter().any(|(k, _)| k == key));
+    (before.iter().chain(new))
+        .map(|(key, _)| (key, value(before, key), value(now, key)))
+        .filter(|(_, before, now)| before != now)
+        .map(|(key, before, now)| format!("{key} was {before} and is {now} now"))
+        .collect()
+}
+
+/// An engine's words for itself without what its bits do not depend on: how many threads, and the number
+/// of the device.
+fn regardless(engine: &str) -> String {
+    let words: Vec<&str> = engine.split_inclusive([',', ';', '(']).collect();
+    let threads = |word: &&str| !word.contains(" thread");
+    let text: String = words.into_iter().filter(threads).collect();
+    match text.split_once("(device ") {
+        Some((about, _)) => about.trim_end().to_owned(),
+        None => text,
+    }
+}
+
+fn system(plan: &Plan, put: &mut impl FnMut(&str, String)) {
+    let start = &plan.start;
+    let vectors = |vectors: &[Vec3]| hash(vectors.iter().flatten().copied());
+    let species = &start.system.species;
+    put(
+        "system (elements)",
+        format!("{}, {}", elements::formula(species), short(species)),
+    );
+    put("system (positions)", vectors(&start.positions));
+    put("system.masses", hash(start.system.masses.iter().copied()));
+    put("system.cell", cell(&start.cell));
+    let velocities = match &start.velocities {
+        VelocityPlan::Given(given) => format!("as given, {}", vectors(given)),
+        VelocityPlan::Thermal { kt, seed } => format!("{} K, seed {seed}", round(kt / KELVIN)),
+    };
+    put("system.velocities", velocities);
+}
+
+fn cell(cell: &Cell) -> String {
+    if !cell.is_given() {
+        return "none".to_owned();
+    }
+    let axes: String = (["a", "b", "c"].into_iter().zip(cell.periodic()))
+        .filter_map(|(name, periodic)| periodic.then_some(name))
+        .collect();
+    let rows: Vec<String> = (0..3)
+        .map(|k| {
+            let v = cell.vector(k);
+            format!("({} {} {})", v.x, v.y, v.z)
+        })
+        .collect();
+    match axes.is_empty() {
+        true => format!("{} A, not periodic", rows.join(" ")),
+        false => format!("{} A, periodic along {axes}", rows.join(" ")),
+    }
+}
+
+fn potential(plan: &PotentialPlan, model: Option<&str>, put: &mut impl FnMut(&str, String)) {
+    match plan {
+        PotentialPlan::Painn { precision, .. } => {
+            let hash = model.unwrap_or_default();
+            let hash = hash.get(..DIGITS).unwrap_or(hash);
+            put("potential.model", format!("a file of SHA-256 {hash}..."));
+            put(
+                "potential.precision",
+                format!("{precision:?}").to_lowercase(),
+            );
+        }
+        PotentialPlan::LennardJones {
+            epsilon,
+            sigma,
+            cutoff,
+        } => {
+            put("potential.lennard_jones.epsilon", format!("{epsilon} eV"));
+            put("potential.lennard_jones.sigma", format!("{sigma} A"));
+            put("potential.lennard_jones.cutoff", format!("{cutoff} A"));
+        }
+    }
+}
+
+fn dynamics(plan: &Plan, put: &mut impl FnMut(&str, String)) {
+    let dynamics = &plan.dynamics;
+    match dynamics.ensemble {
+        Ensemble::Nve => put("dynamics.ensemble", "nve".to_owned()),
+        Ensemble::Langevin { kt, friction, seed } => {
+            put("dynamics.ensemble", "langevin".to_owned());
+            let kelvin = round(kt / KELVIN);
+            put("dynamics.temperature", format!("{kelvin} K"));
+            let rate = round(friction * PICOSECOND);
+            put("dynamics.friction", format!("{rate} 1/ps"));
+            put("dynamics.seed", seed.to_string());
+        }
+    }
+    let timestep = round(dynamics.timestep / FEMTOSECOND);
+    put("dynamics.timestep", format!("{timestep} fs"));
+    let every = dynamics.remove_drift;
+    put("dynamics.remove_drift", format!("every {every} steps"));
+}
+
+fn trajectory(plan: &TrajectoryPlan) -> String {
+    let mut text = format!("{} every {} steps", extension(plan.format), plan.every);
+    for (is, what) in [
+        (plan.wrap, ", wrapped"),
+        (plan.velocities, ", with velocities"),
+        (plan.forces, ", with forces"),
+    ] {
+        text += if is { what } else { "" };
+    }
+    text
+}
+
+/// The hash of numbers, to the bit.
+fn hash(numbers: impl Iterator<Item = f64>) -> String {
+    let bytes: Vec<u8> = numbers.flat_map(f64::to_le_bytes).collect();
+    short(&bytes)
+}
+
+fn short(bytes: &[u8]) -> String {
+    let mut text = hexadecimal(&Sha256::digest(bytes));
+    text.truncate(DIGITS);
+    format!("SHA-256 {text}...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::regardless;
+
+    #[test]
+    fn threads_and_the_number_of_the_device_do_not_count() {
+        let cpu = |n: &str| format!("PaiNN, f32, fused on the CPU (AVX-512, {n}; filters)");
+        assert_eq!(regardless(&cpu("1 thread")), regardless(&cpu("16 threads")));
+        assert_ne!(
+            regardless(&cpu("1 thread")),
+            regardless(&cpu("1 thread").replace("512", "2"))
+        );
+        assert_eq!(
+            regardless("kernels on NVIDIA H100 (device 3)"),
+            "kernels on NVIDIA H100"
+        );
+    }
+}

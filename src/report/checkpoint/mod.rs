@@ -1,0 +1,330 @@
+//! Checkpoints: all that a run needs to go on exactly as if it had never stopped.
+//!
+//! Engines promise that the state after a step depends on the state before it alone, and noise is a
+//! function of the seed and the step: so positions, velocities, the step and the heat are the whole of
+//! the dynamics. Beside them a checkpoint keeps the record of energies, how far every output file had
+//! come (see [`FileMark`]), and whose it is (see [`Identity`]).
+//!
+//! # Layout
+//!
+//! Little endian, one piece after the other:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `mdrunCKP` |
+//! | 4 | version of the format, 1 |
+//! | 4 | length h of the header |
+//! | h | header: JSON, numbers exact |
+//! | n | atomic numbers |
+//! | 8 n | masses (u), f64 |
+//! | 24 n | unwrapped positions (angstrom), f64 |
+//! | 24 n | velocities (angstrom / internal time), f64 |
+//! | 32 | SHA-256 of all before it |
+//!
+//! Everything is checked against the length of the file before memory is taken for it.
+//!
+//! # On the disk
+//!
+//! See [`store`]: written under another name, flushed to the disk, renamed; the generation before is
+//! kept.
+
+mod identity;
+pub mod store;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::drift::EnergyRecord;
+use super::file;
+use crate::core::{Cell, Mat3, System, Vec3};
+use crate::engine::Start;
+use crate::{Error, Result};
+
+pub use identity::Identity;
+pub use store::{Found, newest, read, save, write};
+
+const MAGIC: [u8; 8] = *b"mdrunCKP";
+/// Version of the format.
+const VERSION: u32 = 1;
+/// Magic, version and length of the header.
+const PREFIX: usize = 16;
+/// Length of the hash at the end.
+const HASH: usize = 32;
+/// Bytes of one atom.
+const ATOM: usize = 1 + 8 + 24 + 24;
+/// Longest header: one of many trajectories takes a few thousand bytes.
+const LONGEST_HEADER: usize = 1 << 24;
+/// Levels of blocking that a record can have: each halves the number of samples.
+const MOST_LEVELS: usize = 64;
+
+/// The state of a run after so many steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Steps taken since the run began.
+    pub step: u64,
+    /// Energy that thermostat and drift removal have put in (eV).
+    pub heat: f64,
+    /// Species and masses.
+    pub system: System,
+    /// The cell.
+    pub cell: Cell,
+    /// Unwrapped positions, one per atom (angstrom).
+    pub positions: Vec<Vec3>,
+    /// Velocities, one per atom (angstrom / internal time).
+    pub velocities: Vec<Vec3>,
+    /// What is known of the energies so far.
+    pub energies: EnergyRecord,
+    /// Steps between two samples of the drift (see [`super::drift::stretch`]): it depends on how long
+    /// the run was to be when it began.
+    pub stretch: u64,
+    /// How far each output file had come.
+    pub files: Vec<FileMark>,
+    /// Whose checkpoint it is.
+    pub identity: Identity,
+    /// Time that the steps took so far (s).
+    pub elapsed: f64,
+}
+
+/// How far an output file had come: what is beyond was written after the checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMark {
+    /// Its name in the run's directory.
+    pub name: String,
+    /// Its length (bytes).
+    pub length: u64,
+    /// Records (lines, frames) in it.
+    pub records: u64,
+    /// Where its last part begins (bytes).
+    pub tail: u64,
+    /// SHA-256 of its last part, in hexadecimal.
+    pub sha256: String,
+}
+
+impl FileMark {
+    /// That the file in a run's directory has still got what it had.
+    ///
+    /// # Errors
+    /// It is not there, is shorter, or was altered.
+    pub fn verify(&self, directory: &Path) -> Result<()> {
+        file::verify(&directory.join(&self.name), self).map(drop)
+    }
+}
+
+/// What is not an array.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    step: u64,
+    atoms: u64,
+    heat: f64,
+    /// Lattice vectors as rows; null where none were given.
+    vectors: Option<[f64; 9]>,
+    periodic: [bool; 3],
+    stretch: u64,
+    elapsed: f64,
+    identity: Identity,
+    files: Vec<FileMark>,
+    energies: EnergyRecord,
+}
+
+impl Header {
+    fn of(checkpoint: &Checkpoint) -> Self {
+        let cell = &checkpoint.cell;
+        let vectors = || {
+            let rows = cell.vectors().transpose();
+            let mut numbers = [0.0; 9];
+            numbers.copy_from_slice(rows.as_slice());
+            numbers
+        };
+        Self {
+            step: checkpoint.step,
+            atoms: checkpoint.system.len() as u64,
+            heat: checkpoint.heat,
+            vectors: cell.is_given().then(vectors),
+            periodic: cell.periodic(),
+            stretch: checkpoint.stretch,
+            elapsed: checkpoint.elapsed,
+            identity: checkpoint.identity.clone(),
+            files: checkpoint.files.clone(),
+            energies: checkpoint.energies.clone(),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let header: Self =
+            serde_json::from_slice(bytes).map_err(|e| fault(format!("its header: {e}")))?;
+        let energies = &header.energies;
+        let levels = energies.conserved.levels().max(energies.kinetic.levels());
+        if energies.atoms as u64 != header.atoms || levels > MOST_LEVELS || header.stretch == 0 {
+            return Err(fault("its header contradicts itself"));
+        }
+        Ok(header)
+    }
+
+    /// Number of atoms; an error where so many cannot be in `bytes` bytes.
+    fn atoms(&self, bytes: u64) -> Result<usize> {
+        let wanted = self.atoms.checked_mul(ATOM as u64);
+        match (wanted, usize::try_from(self.atoms)) {
+            (Some(wanted), Ok(atoms)) if wanted == bytes => Ok(atoms),
+            _ => Err(fault(format!(
+                "{bytes} bytes are not those of {} atoms",
+                self.atoms
+            ))),
+        }
+    }
+
+    fn cell(&self) -> Result<Cell> {
+        match &self.vectors {
+            Some(rows) => Cell::new(Mat3::from_row_slice(rows), self.periodic),
+            None if self.periodic == [false; 3] => Ok(Cell::open()),
+            None => Err(fault("it is periodic without a cell")),
+        }
+    }
+}
+
+impl Checkpoint {
+    /// The starting point of an engine that goes on from here.
+    pub fn start(&self) -> Start {
+        Start {
+            system: self.system.clone(),
+            cell: self.cell.clone(),
+            positions: self.positions.clone(),
+            velocities: self.velocities.clone(),
+            step: self.step,
+            heat: self.heat,
+        }
+    }
+
+    /// How far the file of this name had come.
+    pub fn file(&self, name: &str) -> Option<&FileMark> {
+        self.files.iter().find(|mark| mark.name == name)
+    }
+
+    /// The bytes of the file. The same checkpoint gives the same bytes.
+    ///
+    /// # Errors
+    /// A number is not finite, or there is not one mass, position and velocity for each atom.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        (self.start().check()).map_err(|e| Error::run(format!("no checkpoint of this: {e}")))?;
+        if !(self.heat.is_finite() && self.elapsed.is_finite()) {
+            return Err(Error::run("the heat is not a finite number"));
+        }
+        let header = serde_json::to_vec(&Header::of(self))
+            .map_err(|e| Error::run(format!("a checkpoint cannot be written: {e}")))?;
+        let length = u32::try_from(header.len())
+            .ok()
+            .filter(|_| header.len() <= LONGEST_HEADER)
+            .ok_or_else(|| Error::run("a checkpoint cannot be written: its header is too long"))?;
+        let atoms = self.system.len();
+        let mut bytes = Vec::with_capacity(PREFIX + header.len() + ATOM * atoms + HASH);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(&self.system.species);
+        let numbers = (self.system.masses.iter())
+            .chain(self.positions.iter().flatten())
+            .chain(self.velocities.iter().flatten());
+        for number in numbers {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        let hash = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&hash);
+        Ok(bytes)
+    }
+
+    /// The checkpoint in the bytes of a file.
+    ///
+    /// # Errors
+    /// It is none, was cut short or altered, or is of another version of the format.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let header_length = header_length(bytes)?;
+        let Some((content, hash)) = bytes.split_last_chunk::<HASH>() else {
+            return Err(short());
+        };
+        if Sha256::digest(content).as_slice() != hash {
+            return Err(fault("its content is not what was written (hash)"));
+        }
+        let after = content.get(PREFIX..).ok_or_else(short)?;
+        let (header, arrays) = after.split_at_checked(header_length).ok_or_else(short)?;
+        let header = Header::parse(header)?;
+        let atoms = header.atoms(arrays.len() as u64)?;
+        let (species, numbers) = arrays.split_at(atoms);
+        let (masses, vectors) = numbers.split_at(8 * atoms);
+        let (positions, velocities) = vectors.split_at(24 * atoms);
+        let checkpoint = Self {
+            step: header.step,
+            heat: header.heat,
+            system: System {
+                species: species.to_vec(),
+                masses: numbers_of(masses).collect(),
+            },
+            cell: header.cell()?,
+            positions: vectors_of(positions),
+            velocities: vectors_of(velocities),
+            energies: header.energies,
+            stretch: header.stretch,
+            files: header.files,
+            identity: header.identity,
+            elapsed: header.elapsed,
+        };
+        if let Some(z) = species.iter().find(|z| !(1..=118).contains(*z)) {
+            return Err(fault(format!("there is no element {z}")));
+        }
+        checkpoint.start().check()?;
+        Ok(checkpoint)
+    }
+}
+
+/// The length of the header that the start of a file announces.
+fn header_length(start: &[u8]) -> Result<usize> {
+    let Some((magic, rest)) = start.split_first_chunk::<8>() else {
+        return Err(short());
+    };
+    if *magic != MAGIC {
+        return Err(fault("it is no checkpoint of mdrun"));
+    }
+    let number = |at: usize| {
+        let bytes = rest.get(at..at + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let (Some(version), Some(length)) = (number(0), number(4)) else {
+        return Err(short());
+    };
+    if version != VERSION {
+        return Err(fault(format!(
+            "its format is version {version}, this program reads {VERSION}"
+        )));
+    }
+    Some(length as usize)
+        .filter(|length| *length <= LONGEST_HEADER)
+        .ok_or_else(|| fault("its header is too long"))
+}
+
+fn numbers_of(bytes: &[u8]) -> impl Iterator<Item = f64> {
+    let (numbers, _) = bytes.as_chunks::<8>();
+    numbers.iter().map(|bytes| f64::from_le_bytes(*bytes))
+}
+
+fn vectors_of(bytes: &[u8]) -> Vec<Vec3> {
+    let (vectors, _) = bytes.as_chunks::<24>();
+    let vector = |bytes: &[u8; 24]| {
+        let mut vector = Vec3::zeros();
+        vector
+            .iter_mut()
+            .zip(numbers_of(bytes))
+            .for_each(|(to, x)| *to = x);
+        vector
+    };
+    vectors.iter().map(vector).collect()
+}
+
+fn fault(why: impl std::fmt::Display) -> Error {
+    Error::input(format!("not a sound checkpoint: {why}"))
+}
+
+fn short() -> Error {
+    fault("it is cut short")
+}

@@ -1,0 +1,120 @@
+//! When checkpoints are written, and of what: every so many steps or so much time on the clock, and when a
+//! run ends.
+//!
+//! Neither alters the run: engines' states do not depend on where blocks of steps end, nor does anything
+//! that is written.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::checkpoint::{self, Checkpoint, FileMark};
+use super::drift::Energies;
+use super::next_multiple;
+use crate::Result;
+use crate::config::plan::CheckpointPlan;
+use crate::core::{Fields, Snapshot};
+
+/// Writes checkpoints of one run.
+#[derive(Debug)]
+pub struct Keeper {
+    directory: PathBuf,
+    every: CheckpointPlan,
+    /// The newest checkpoint written or gone on from; before the first one, what does not change.
+    state: Checkpoint,
+    energies: Energies,
+    /// The step of the newest checkpoint.
+    kept: Option<u64>,
+    /// Time that the steps had taken when this sitting began.
+    before: Duration,
+    began: Instant,
+    last: Instant,
+}
+
+impl Keeper {
+    /// Arrays and observables that a checkpoint is made of.
+    pub const WANTS: Fields = Fields {
+        positions: true,
+        velocities: true,
+        forces: false,
+    };
+
+    /// Keeps checkpoints in `directory`. `state` has all that does not change; with `resumed` it is the
+    /// checkpoint that the run goes on from.
+    pub fn new(
+        directory: PathBuf,
+        every: CheckpointPlan,
+        (state, resumed): (Checkpoint, bool),
+        energies: &Energies,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            directory,
+            every,
+            kept: resumed.then_some(state.step),
+            before: Duration::try_from_secs_f64(state.elapsed).unwrap_or_default(),
+            state,
+            energies: energies.clone(),
+            began: now,
+            last: now,
+        }
+    }
+
+    /// The clock starts: from here on steps are taken.
+    pub fn begin(&mut self) {
+        self.began = Instant::now();
+        self.last = self.began;
+    }
+
+    /// The first step at or after `step` at which a checkpoint is to be written; never where the clock
+    /// says when.
+    pub fn next(&self, step: u64) -> u64 {
+        match self.every {
+            CheckpointPlan::Steps(every) => next_multiple(step, every),
+            CheckpointPlan::Clock(_) | CheckpointPlan::Off => u64::MAX,
+        }
+    }
+
+    /// Whether one is to be written after `step` steps.
+    pub fn is_due(&self, step: u64) -> bool {
+        match self.every {
+            CheckpointPlan::Steps(_) => self.next(step) == step,
+            CheckpointPlan::Clock(every) => self.last.elapsed() >= every,
+            CheckpointPlan::Off => false,
+        }
+    }
+
+    /// Whether one is to be written when the run ends after `step` steps.
+    pub fn is_due_at_end(&self, step: u64) -> bool {
+        self.every != CheckpointPlan::Off && self.kept != Some(step)
+    }
+
+    /// The step of the newest checkpoint, written or gone on from.
+    pub fn kept(&self) -> Option<u64> {
+        self.kept
+    }
+
+    /// Time that the steps took so far, that of earlier sittings included.
+    pub fn elapsed(&self) -> Duration {
+        self.before + self.began.elapsed()
+    }
+
+    /// Writes a checkpoint of this state, with the output files as far as they have come: all that they
+    /// have is on the disk already.
+    ///
+    /// # Errors
+    /// It cannot be written; the ones before are still there.
+    pub fn keep(&mut self, snapshot: Snapshot, files: Vec<FileMark>) -> Result<()> {
+        let state = &mut self.state;
+        state.step = snapshot.step;
+        state.heat = snapshot.observables.heat;
+        state.positions = snapshot.positions;
+        state.velocities = snapshot.velocities;
+        state.energies = self.energies.read(Clone::clone);
+        state.files = files;
+        state.elapsed = (self.before + self.began.elapsed()).as_secs_f64();
+        checkpoint::write(&self.directory, state)?;
+        self.kept = Some(state.step);
+        self.last = Instant::now();
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Runs that are killed at random moments and taken up again, until they come to their end: what they leave is to
+//! the byte what a run leaves that nobody disturbed.
+
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use mdrun::core::rng::philox;
+
+use super::runs::{self, Bench, Dynamics, Subject, assert_same, hashes};
+
+/// Kills of each of the four kinds of runs: 52 in all. Ten times as many with MDRUN_VALIDATE=1.
+const KILLS: u32 = 13;
+/// A run that was killed so often without coming to its end would never come there.
+const MOST_SITTINGS: u32 = 200;
+/// Kills come within this part of the time that an undisturbed run takes, so that many come before its
+/// end.
+const WITHIN: f64 = 0.9;
+/// Steps of a run.
+const STEPS: u64 = 70;
+
+fn kills() -> u32 {
+    match std::env::var_os("MDRUN_VALIDATE") {
+        Some(_) => 10 * KILLS,
+        None => KILLS,
+    }
+}
+
+/// Moments to kill at, the same ones every time.
+struct Moments {
+    seed: u32,
+    count: u32,
+    longest: Duration,
+}
+
+impl Moments {
+    fn next(&mut self) -> Duration {
+        self.count += 1;
+        let [word, ..] = philox([self.seed, self.count, 0, 0], [0x6b69, 0x6c6c]);
+        self.longest.mul_f64(f64::from(word) / 4_294_967_296.0)
+    }
+}
+
+/// Waits for the process to end, but no longer than `moment`; then kills it. Whether it was killed.
+fn kill_after(child: &mut Child, moment: Duration) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < moment {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    child.kill().unwrap();
+    // By the signal: it had not ended by itself in the meantime.
+    child.wait().unwrap().code().is_none()
+}
+
+/// Runs into `run` with one kill after another; returns the number of kills before it was complete.
+fn disturbed(bench: &Bench, run: &Path, moments: &mut Moments) -> (u32, String) {
+    let mut story = String::new();
+    for kills in 0..MOST_SITTINGS {
+        let mut child = bench.start(run, &["--resume"]);
+        let moment = moments.next();
+        let killed = kill_after(&mut child, moment);
+        let output = child.wait_with_output().unwrap();
+        story += &format!("\nafter {moment:?}: {}", runs::stderr(&output).trim());
+        if !killed {
+            assert!(output.status.success(), "{story}");
+            assert_eq!(runs::status(run), "complete", "{story}");
+            return (kills, story);
+        }
+    }
+    panic!("killed {MOST_SITTINGS} times, and not at its end: {story}");
+}
+
+fn survives(bench: &Bench, seed: u32, kills: u32) {
+    let whole = bench.at("whole");
+    let began = Instant::now();
+    bench.complete(&whole, &["-q"]);
+    let mut moments = Moments {
+        seed,
+        count: 0,
+        longest: began.elapsed().mul_f64(WITHIN),
+    };
+    let right = hashes(&whole);
+    let mut killed = 0;
+    for n in 0.. {
+        let run = bench.at(&format!("run{n}"));
+        let (kills_here, story) = disturbed(bench, &run, &mut moments);
+        assert_same(&run, &right, &story);
+        killed += kills_here;
+        if killed >= kills {
+            return;
+        }
+    }
+}
+
+fn cpu(subject: Subject, dynamics: Dynamics, seed: u32) {
+    let one_thread = "[device]\nkind = \"cpu\"\nthreads = 1\n";
+    survives(
+        &Bench::new(subject, dynamics, STEPS, one_thread),
+        seed,
+        kills(),
+    );
+}
+
+#[test]
+fn argon_at_constant_energy_survives_kills() {
+    cpu(Subject::Argon, Dynamics::Nve, 1);
+}
+
+#[test]
+fn argon_with_a_thermostat_survives_kills() {
+    cpu(Subject::Argon, Dynamics::Langevin, 2);
+}
+
+#[test]
+fn ethanol_at_constant_energy_survives_kills() {
+    cpu(Subject::Ethanol, Dynamics::Nve, 3);
+}
+
+#[test]
+fn ethanol_with_a_thermostat_survives_kills() {
+    cpu(Subject::Ethanol, Dynamics::Langevin, 4);
+}
+
+/// On a GPU, both ensembles.
+#[cfg(feature = "cuda")]
+#[test]
+fn runs_on_a_gpu_survive_kills() {
+    if !crate::cuda::gpu() {
+        return;
+    }
+    for (dynamics, seed) in [(Dynamics::Nve, 5), (Dynamics::Langevin, 6)] {
+        let device = "[device]\nkind = \"cuda:0\"\n";
+        let bench = Bench::new(Subject::Ethanol, dynamics, 20 * STEPS, device);
+        survives(&bench, seed, kills());
+    }
+}

@@ -1,0 +1,52 @@
+//! Exact restart: checkpoints, runs that are killed and taken up, and faults of disks and directories.
+
+mod faults;
+mod format;
+mod fuzz;
+mod kill;
+mod resume;
+mod runs;
+
+use mdrun::core::{Cell, Mat3, System, Vec3};
+use mdrun::report::{Checkpoint, EnergyRecord, FileMark, Identity};
+
+/// A checkpoint with something in every part of it.
+fn sample(atoms: usize) -> Checkpoint {
+    let mut energies = EnergyRecord::new(atoms, 3 * atoms);
+    for k in 0..100 {
+        let x = f64::from(k);
+        energies.conserved.add(0.1 * x, -1234.5 + (0.7 * x).sin());
+        energies.kinetic.add(0.1 * x, 3.0 + (1.3 * x).cos());
+    }
+    let vector = |i: usize, scale: f64| {
+        let x = i as f64 + 1.0 / 3.0;
+        Vec3::new(x.sin(), -x.sqrt(), 1e-300 * x) * scale
+    };
+    let rows = [9.0, 0.0, 0.0, 3.0, 8.0, 0.0, -2.0, 1.0, 7.0 + 1.0 / 7.0];
+    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    Checkpoint {
+        step: 123_456_789_012,
+        heat: -1.0 / 3.0,
+        system: System {
+            species: (0..atoms).map(|i| 1 + (i % 118) as u8).collect(),
+            masses: (0..atoms).map(|i| 1.008 + i as f64 / 3.0).collect(),
+        },
+        cell: Cell::new(Mat3::from_row_slice(&rows), [true, true, false]).unwrap(),
+        positions: (0..atoms).map(|i| vector(i, 10.0)).collect(),
+        velocities: (0..atoms).map(|i| vector(i, 0.01)).collect(),
+        energies,
+        stretch: 20,
+        files: vec![FileMark {
+            name: "thermo.csv".to_owned(),
+            length: 1 << 40,
+            records: 17,
+            tail: 3,
+            sha256: "00".repeat(32),
+        }],
+        identity: Identity {
+            run: vec![pair("dynamics.timestep", "0.5 fs")],
+            platform: vec![pair("engine", "fused, \"quoted\"")],
+        },
+        elapsed: 12.25,
+    }
+}
