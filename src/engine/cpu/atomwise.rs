@@ -1,4 +1,4 @@
-//! The atom-wise layers: context, mixing, update and readout, forward and backward.
+//! The atom-wise layers: context, mixing and update, forward and backward (see `readout` for the last).
 //!
 //! Each function computes one slice of channels of one block of atoms: a product or two (see `gemm`)
 //! into a tile on the stack, then what follows element by element. Names follow the PaiNN paper:
@@ -18,27 +18,28 @@ const TILE: usize = 3 * ATOMS_PER_BLOCK * 32;
 
 /// A product on the stack.
 #[repr(align(64))]
-struct Tile<T>([MaybeUninit<T>; TILE]);
+pub(super) struct Tile<T>([MaybeUninit<T>; TILE]);
 
 impl<T> Tile<T> {
     #[inline(always)]
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self([const { MaybeUninit::uninit() }; TILE])
     }
 
     #[inline(always)]
-    fn start(&mut self) -> *mut T {
+    pub(super) fn start(&mut self) -> *mut T {
         self.0.as_mut_ptr().cast()
     }
 }
 
 /// The left factor of a product: rows `stride` apart.
 #[derive(Clone, Copy)]
-struct Rows<T> {
-    start: *const T,
-    stride: usize,
-    count: usize,
-    next: Span<T>,
+pub(super) struct Rows<T> {
+    pub(super) start: *const T,
+    pub(super) stride: usize,
+    pub(super) count: usize,
+    /// What is fetched into cache meanwhile.
+    pub(super) next: Span<T>,
 }
 
 impl<T: Real> Rows<T> {
@@ -73,12 +74,22 @@ impl<T: Real> Rows<T> {
     }
 
     #[inline(always)]
-    unsafe fn forward<V: Kernels<T = T>>(self, map: &Affine<T>, slice: usize, tile: &mut Tile<T>) {
+    pub(super) unsafe fn forward<V: Kernels<T = T>>(
+        self,
+        map: &Affine<T>,
+        slice: usize,
+        tile: &mut Tile<T>,
+    ) {
         unsafe { self.times::<V>(&map.forward, slice, map.bias(slice, 2 * V::N), tile) }
     }
 
     #[inline(always)]
-    unsafe fn backward<V: Kernels<T = T>>(self, map: &Affine<T>, slice: usize, tile: &mut Tile<T>) {
+    pub(super) unsafe fn backward<V: Kernels<T = T>>(
+        self,
+        map: &Affine<T>,
+        slice: usize,
+        tile: &mut Tile<T>,
+    ) {
         unsafe { self.times::<V>(&map.backward, slice, std::ptr::null(), tile) }
     }
 }
@@ -97,6 +108,8 @@ macro_rules! each {
     };
 }
 
+pub(super) use each;
+
 /// A slice of a block: what every function here works on.
 pub(super) struct Part<'a, V: Lane> {
     pub(super) view: &'a View<'a, V::T>,
@@ -106,7 +119,7 @@ pub(super) struct Part<'a, V: Lane> {
 }
 
 impl<V: Kernels> Part<'_, V> {
-    const WIDTH: usize = 2 * V::N;
+    pub(super) const WIDTH: usize = 2 * V::N;
 
     fn last(&self) -> bool {
         self.layer + 1 == self.view.network.layers.len()
@@ -114,7 +127,12 @@ impl<V: Kernels> Part<'_, V> {
 
     /// `per_atom` rows of `stride` numbers for each atom, from the start of the atom's record.
     #[inline(always)]
-    unsafe fn rows(&self, array: Shared<V::T>, per_atom: usize, stride: usize) -> Rows<V::T> {
+    pub(super) unsafe fn rows(
+        &self,
+        array: Shared<V::T>,
+        per_atom: usize,
+        stride: usize,
+    ) -> Rows<V::T> {
         Rows {
             start: unsafe { array.at(self.block.atoms.start * per_atom * stride) },
             stride,
@@ -177,13 +195,6 @@ impl<V: Kernels> Part<'_, V> {
         let share = (atoms.len() * per_atom).div_ceil(slices);
         let start = atoms.end * per_atom + self.slice * share;
         array.span(start..start + share)
-    }
-
-    /// A place in the record of hidden numbers of the readout of the block's atom `row`.
-    #[inline(always)]
-    unsafe fn record(&self, array: Shared<V::T>, row: usize, place: usize) -> *mut V::T {
-        let record = self.block.scratch + row;
-        unsafe { array.at(record * self.view.network.readout.size + place) }
     }
 
     /// v.w of what was saved of an atom and lane.
@@ -532,108 +543,6 @@ impl<V: Kernels> Part<'_, V> {
                 let sum = before.add(V::load(tile.add(row * Self::WIDTH + lane)));
                 sum.store(view.gradient(self.layer - 1, self.slice, atom).add(lane));
             });
-        }
-    }
-
-    /// Energies of the block's atoms and G_q of the last layer; all slices at once.
-    #[inline(always)]
-    pub(super) unsafe fn readout(&self) {
-        let view = self.view;
-        let readout = &view.network.readout;
-        let count = self.block.atoms.len();
-        let mut tile = Tile::new();
-        unsafe {
-            let mut input = self.rows(view.features, 1, 2 * view.network.features);
-            for hidden in &readout.hidden {
-                for slice in 0..hidden.width / Self::WIDTH {
-                    input.forward::<V>(&hidden.map, slice, &mut tile);
-                    let tile = tile.start();
-                    each!(self, |_, lane, row| {
-                        let h = V::load(tile.add(row * Self::WIDTH + lane));
-                        let place = hidden.offset + slice * Self::WIDTH + lane;
-                        silu(h).store(self.record(view.readout, row, place));
-                        silu_slope(h).store(self.record(view.readout_back, row, place));
-                    });
-                }
-                input = Rows {
-                    start: self.record(view.readout, 0, hidden.offset),
-                    stride: readout.size,
-                    count,
-                    next: Span::NONE,
-                };
-            }
-            let last = readout.last.as_slice();
-            for (row, atom) in self.block.atoms.clone().enumerate() {
-                let mut sum = V::splat(V::T::default());
-                for k in (0..last.len()).step_by(V::N) {
-                    let x = V::load(input.start.add(row * input.stride + k));
-                    sum = x.mul_add(V::load(last.as_ptr().add(k)), sum);
-                }
-                let mut sums = [V::T::default(); 4];
-                V::add_sums([sum; 4], &mut sums);
-                *view.energies.at(view.order[atom] as usize) = sums[0].to_f64() + readout.bias;
-            }
-            let Some((first, deeper)) = readout.hidden.split_first() else {
-                for slice in 0..view.network.slices {
-                    each!(self, |atom, lane, _| {
-                        let to = view.gradient(self.layer, slice, atom).add(lane);
-                        V::load(last[slice * Self::WIDTH + lane..].as_ptr()).store(to);
-                    });
-                }
-                return;
-            };
-            // `gradient` holds the slopes of silu; each becomes a gradient once what follows is known.
-            let end = deeper.last().unwrap_or(first);
-            for slice in 0..end.width / Self::WIDTH {
-                each!(self, |_, lane, row| {
-                    let place = self.record(
-                        view.readout_back,
-                        row,
-                        end.offset + slice * Self::WIDTH + lane,
-                    );
-                    V::load(place)
-                        .mul(V::load(last[slice * Self::WIDTH + lane..].as_ptr()))
-                        .store(place);
-                });
-            }
-            for k in (0..deeper.len()).rev() {
-                let (hidden, before) = (&deeper[k], &readout.hidden[k]);
-                let input = Rows {
-                    start: self
-                        .record(view.readout_back, 0, hidden.offset)
-                        .cast_const(),
-                    stride: readout.size,
-                    count,
-                    next: Span::NONE,
-                };
-                for slice in 0..before.width / Self::WIDTH {
-                    input.backward::<V>(&hidden.map, slice, &mut tile);
-                    let tile = tile.start();
-                    each!(self, |_, lane, row| {
-                        let place = self.record(
-                            view.readout_back,
-                            row,
-                            before.offset + slice * Self::WIDTH + lane,
-                        );
-                        let g = V::load(tile.add(row * Self::WIDTH + lane));
-                        V::load(place).mul(g).store(place);
-                    });
-                }
-            }
-            let input = Rows {
-                start: self.record(view.readout_back, 0, first.offset).cast_const(),
-                stride: readout.size,
-                count,
-                next: Span::NONE,
-            };
-            for slice in 0..view.network.slices {
-                input.backward::<V>(&first.map, slice, &mut tile);
-                let tile = tile.start();
-                each!(self, |atom, lane, row| {
-                    let to = view.gradient(self.layer, slice, atom).add(lane);
-                    V::load(tile.add(row * Self::WIDTH + lane)).store(to);
-                });
-            }
         }
     }
 }

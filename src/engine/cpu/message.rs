@@ -30,7 +30,8 @@ pub(super) struct Geometry<T> {
 /// neighbours come from the third level, a hundred nanoseconds away.
 pub(super) const AHEAD: usize = 6;
 
-/// Bytes of a slice of senders of all atoms up to which the forward pass is faster without.
+/// Bytes of a slice of what all atoms send up to which the forward pass is faster without, since it
+/// stays in the second-level cache.
 const NEAR: usize = 1 << 19;
 
 /// Weights of the six coefficients for the filters' slope (1 / angstrom).

@@ -10,6 +10,10 @@
 //!   what is element by element.
 //! * The first layer's context is a function of the species, computed once when the engine is made;
 //!   what nothing reads (the last layer's vector update, the first layer's gradients) is left out.
+//! * The cost per atom hardly grows with their number: atoms and pairs lie in memory along a curve
+//!   through space, gathers fetch the neighbours of later pairs into cache, products what their block
+//!   stores next, what only the next product reads stays in scratch arrays of one block, and arrays
+//!   are in huge pages.
 //! * Threads hand stages over within a microsecond, and nothing is allocated once sizes are known.
 //!
 //! Every number is a sum in a fixed order: over a row's pairs in the list's canonical order, over the
@@ -30,6 +34,7 @@ mod message;
 mod network;
 mod order;
 mod pool;
+mod readout;
 mod spline;
 mod stages;
 mod workspace;

@@ -442,3 +442,25 @@ mod x86 {
     kernels!(__m256, "avx2,fma");
     kernels!(__m256d, "avx2,fma");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the size of the scratch arrays relies on: a chained block has room in its thread's part, and
+    /// without chains there is a row for every atom.
+    #[test]
+    fn scratch_arrays_have_room() {
+        for threads in 1..40 {
+            for atoms in 1..3000 {
+                let (blocks, chained) = cut(atoms, threads);
+                let rows = if chained {
+                    atoms.div_ceil(blocks)
+                } else {
+                    atoms.div_ceil(threads)
+                };
+                assert!(rows <= ATOMS_PER_BLOCK, "{atoms} atoms, {threads} threads");
+            }
+        }
+    }
+}
