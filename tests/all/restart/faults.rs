@@ -53,7 +53,7 @@ fn end_of(mut child: Child) -> Output {
 fn signals_end_a_run_with_a_checkpoint_and_it_goes_on() {
     let bench = ethanol(3000);
     let whole = bench.at("whole");
-    bench.complete(&whole, &["-q"]);
+    bench.complete(&whole, &["-q", "--set", SELDOM]);
     let right = hashes(&whole);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let run = bench.at(&format!("{signal:?}"));
@@ -68,7 +68,7 @@ fn signals_end_a_run_with_a_checkpoint_and_it_goes_on() {
             assert_eq!(newest(&run).step, lines(&run) as u64 - 2);
             assert_eq!(record(&run)["summary"]["stopped_by"], "interrupt");
         }
-        bench.complete(&run, &["--resume", "-q"]);
+        bench.complete(&run, &["--resume", "-q", "--set", SELDOM]);
         assert_same(&run, &right, &format!("{signal:?}"));
     }
 }
@@ -80,7 +80,7 @@ fn a_hangup_that_is_ignored_ends_nothing() {
     let run = bench.at("run");
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
-    let inner = bench.command(&run, &["-q"]);
+    let inner = bench.command(&run, &["-q", "--set", SELDOM]);
     let child = shell
         .arg(inner.get_program())
         .args(inner.get_args())
@@ -220,7 +220,7 @@ fn a_disk_that_fills_up_costs_nothing_but_time() {
     assert!(reason.contains("No space left on device"), "{reason}");
     assert!(store::newest(&full).unwrap().unwrap().remark.is_none());
     let whole = bench.at("whole");
-    bench.complete(&whole, &["-q"]);
+    bench.complete(&whole, &["-q", "--set", SELDOM]);
     let after = bench.at("after");
     assert_eq!(status(&after), "complete");
     for name in ["thermo.csv", "topology.pdb"] {
