@@ -261,3 +261,17 @@ fn a_read_only_directory_is_named() {
         ("complete".to_owned(), 5)
     );
 }
+
+/// Where no second file can be made beside it, how the run ended is written into the record's own place.
+#[test]
+fn the_record_never_stays_at_running() {
+    let bench = ethanol(10);
+    let run = bench.at("run");
+    let child = bench.start(&run, &["--set", LONG, "--set", SELDOM]);
+    wait_for_steps(&run);
+    fs::create_dir(run.join("run.json.part")).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let output = end_of(child);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(status(&run), "interrupted");
+}
