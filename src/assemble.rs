@@ -24,7 +24,7 @@ use crate::report::{
     Reporter, Thermo, Trajectory, drift, topology, trajectory,
 };
 use crate::simulation::{Guard, Ring};
-use crate::{Error, Result, config};
+use crate::{Error, Result, config, memory};
 
 /// The thermo table, in the run's directory.
 const THERMO: &str = "thermo.csv";
@@ -338,9 +338,21 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
     if let Some(index) = resident(plan, model, precision)? {
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
     }
+    check_room(plan, model)?;
     let potential = model.bind(&plan.start.system, precision, &plan.device)?;
     let engine = HostEngine::new(start, noise, plan.dynamics.skin, potential)?;
     Ok(Box::new(engine))
+}
+
+/// That there is room in host memory for the atoms' neighbours.
+fn check_room(plan: &Plan, model: &Model) -> Result<()> {
+    let key = match model {
+        Model::Painn { .. } => "system.structure",
+        Model::LennardJones { .. } => "potential.lennard_jones.cutoff",
+    };
+    let range = model.cutoff() + plan.dynamics.skin;
+    memory::check_neighbors(&plan.start.cell, &plan.start.positions, range)
+        .map_err(|e| e.within(plan.places.of(key)))
 }
 
 /// The GPU that a plan's phase space lives on, if it does.

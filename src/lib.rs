@@ -4,8 +4,9 @@
 //! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
 //! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
 //! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
-//! watches and writes; [`config`] reads the run file; [`diagnose`] replays a run to say what is wrong
-//! with it; [`assemble`] puts all of it together; [`cli`] is the command line.
+//! watches and writes; [`config`] reads the run file; [`memory`] knows what room there is; [`diagnose`]
+//! replays a run to say what is wrong with it; [`assemble`] puts all of it together; [`cli`] is the
+//! command line.
 //!
 //! # Invariants
 //!
@@ -42,6 +43,7 @@ pub mod report;
 pub mod config;
 
 pub mod diagnose;
+pub mod memory;
 
 pub mod assemble;
 

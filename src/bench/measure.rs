@@ -181,19 +181,3 @@ pub fn rebuild_rate(
         measured: true,
     })
 }
-
-/// Forgets the largest memory use so far, where the system can.
-pub fn forget_peak_memory() {
-    // Where it fails the peak is that of the whole process: still a true bound.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// Largest resident memory of this process since it was last forgotten (MiB), where the system tells.
-pub fn peak_memory_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
-}

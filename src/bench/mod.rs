@@ -19,6 +19,7 @@ use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::rng::Noise;
 use crate::engine::{Engine, HostEngine, Start};
+use crate::memory;
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
 use crate::{Error, Result};
@@ -277,7 +278,7 @@ fn measure_size(
         start: &start,
     };
     let iterations = args.iters as usize;
-    measure::forget_peak_memory();
+    memory::forget_peak();
     let (pairs, memory, energy_forces_ms) = {
         let mut fixed = workshop.fixed_pairs(&job)?;
         let times = measure::time(iterations, 1, || fixed.call())?;
@@ -295,8 +296,8 @@ fn measure_size(
         energy_forces_ms,
         step_ms,
         peak_memory_mib: memory
-            .map(|bytes| bytes as f64 / 1048576.0)
-            .or_else(measure::peak_memory_mib),
+            .or_else(memory::peak)
+            .map(|bytes| bytes as f64 / 1048576.0),
         ns_per_day: ns_per_day(step_ms.median),
     })
 }

@@ -13,6 +13,7 @@ use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan};
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Cell, Fields, Mat3, System, Vec3, elements};
 use crate::engine::single_point;
+use crate::memory;
 use crate::potential::{Potential, Precision};
 use crate::{Error, Result, units};
 
@@ -359,7 +360,7 @@ fn speed(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
             ))
         ),
     );
-    if let Some(bytes) = peak_memory() {
+    if let Some(bytes) = memory::peak() {
         table.info("memory", format!("{}", indicatif::HumanBytes(bytes)));
     }
     table.info(
@@ -367,12 +368,4 @@ fn speed(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
         format!("at least {}", indicatif::HumanBytes(least_bytes(plan))),
     );
     Ok(())
-}
-
-/// Most memory (bytes) that this process has held so far, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
 }

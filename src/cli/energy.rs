@@ -10,7 +10,7 @@ use crate::config::{check_overlaps, structure};
 use crate::core::{Mat3, elements};
 use crate::engine::single_point;
 use crate::potential::Evaluation;
-use crate::{Error, Result, assemble};
+use crate::{Error, Result, assemble, memory};
 
 /// One structure is soon done: no other device is worth its start.
 const DEVICE: DevicePlan = DevicePlan {
@@ -32,6 +32,8 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     check_overlaps(&system, &structure.positions, &cell)
         .map_err(|e| e.within(args.structure.display()))?;
     let model = assemble::load_painn(&args.model)?;
+    memory::check_neighbors(&cell, &structure.positions, model.cutoff())
+        .map_err(|e| e.within(args.structure.display()))?;
     let mut potential = model.bind(&system, args.precision, &DEVICE)?;
     let (evaluation, pairs) = single_point(potential.as_mut(), &cell, &structure.positions)?;
     if !evaluation.energy.is_finite() {

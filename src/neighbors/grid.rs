@@ -193,6 +193,27 @@ impl<'a> Grid<'a> {
         self.entries = sorted;
     }
 
+    /// Neighbours of all atoms, images included, judged from a few of them.
+    pub(super) fn expected(&self) -> f64 {
+        /// Atoms looked at, spread over the system.
+        const SAMPLE: usize = 64;
+        /// Neighbours after which no further atom is looked at.
+        const ENOUGH: usize = 1_000_000;
+        let atoms = self.places.len();
+        let mut found = Vec::new();
+        let (mut looked, mut neighbors) = (0_u32, 0);
+        for k in 0..SAMPLE.min(atoms) {
+            found.clear();
+            self.search(k * atoms / SAMPLE.min(atoms), &mut found);
+            looked += 1;
+            neighbors += found.len();
+            if neighbors > ENOUGH {
+                break;
+            }
+        }
+        neighbors as f64 / f64::from(looked.max(1)) * atoms as f64
+    }
+
     /// Appends the neighbours of `atom`, images of itself included, in no particular order.
     ///
     /// Whether j is found from i is decided by the very numbers that decide it from j.

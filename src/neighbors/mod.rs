@@ -19,6 +19,18 @@ use crate::core::{Cell, Vec3};
 /// Most atoms, and most pairs, that can be numbered.
 const MOST_PAIRS: u64 = u32::MAX as u64;
 
+/// Least memory (bytes) that a list of neighbours takes for each of them, while it is built.
+pub const BYTES_PER_NEIGHBOR: f64 = 44.0;
+
+/// About how many neighbours within `range` (angstrom) a list of all atoms would hold, judged from a few
+/// of them: to know before a list is built whether there is room for it.
+///
+/// # Errors
+/// A position that is not finite or is too far out; a cell far smaller than the range.
+pub fn expected_neighbors(cell: &Cell, positions: &[Vec3], range: f64) -> Result<f64> {
+    Ok(grid::Grid::new(cell, positions, range)?.expected())
+}
+
 /// A neighbour found by a search, at r_j - r_i + shift(image) from the unwrapped positions.
 ///
 /// The order is the canonical one: by neighbour, then by image, first index first.

@@ -6,6 +6,7 @@ mod config;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod fused;
+mod fuzz;
 mod neighbors;
 mod parity;
 mod physics;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every build of the tests uses every helper")]
 
+pub mod allocator;
 pub mod brute;
 
 use std::path::{Path, PathBuf};

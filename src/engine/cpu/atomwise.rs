@@ -6,13 +6,12 @@
 //! q += a + c (v.w); mu += b w.
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use super::gemm::{Panels, Product};
 use super::lane::{Lane, Real, silu, silu_slope};
-use super::memory::Shared;
+use super::memory::{Shared, Span};
 use super::network::Affine;
-use super::stages::{ATOMS_PER_BLOCK, Kernels, Saved, View};
+use super::stages::{ATOMS_PER_BLOCK, Block, Kernels, Saved, View};
 
 /// Most numbers of a tile: three rows an atom, and the widest slice (two lanes of AVX-512 in f32).
 const TILE: usize = 3 * ATOMS_PER_BLOCK * 32;
@@ -39,9 +38,16 @@ struct Rows<T> {
     start: *const T,
     stride: usize,
     count: usize,
+    next: Span<T>,
 }
 
 impl<T: Real> Rows<T> {
+    /// The same; what is given is fetched into cache while the product is computed.
+    #[inline(always)]
+    fn fetching(self, next: Span<T>) -> Self {
+        Self { next, ..self }
+    }
+
     /// Into `tile`: these rows times a panel, plus a bias.
     #[inline(always)]
     unsafe fn times<V: Kernels<T = T>>(
@@ -59,6 +65,7 @@ impl<T: Real> Rows<T> {
             panel: panels.slice(slice),
             bias,
             c: tile.start(),
+            next: self.next,
         };
         debug_assert!(self.count * 2 * V::N <= TILE);
         // SAFETY: the caller's rows hold k numbers each, and the tile has room.
@@ -80,8 +87,8 @@ impl<T: Real> Rows<T> {
 /// where the lane's channels begin. A macro, since a closure is not compiled for the processor feature
 /// of the function that it is called from.
 macro_rules! each {
-    ($part:expr, |$atom:ident, $lane:ident, $row:pat_param| $body:block) => {
-        for ($row, $atom) in $part.atoms.clone().enumerate() {
+    ($part:expr, |$atom:pat_param, $lane:ident, $row:pat_param| $body:block) => {
+        for ($row, $atom) in $part.block.atoms.clone().enumerate() {
             for half in 0..2 {
                 let $lane = half * V::N;
                 $body
@@ -94,7 +101,7 @@ macro_rules! each {
 pub(super) struct Part<'a, V: Lane> {
     pub(super) view: &'a View<'a, V::T>,
     pub(super) layer: usize,
-    pub(super) atoms: Range<usize>,
+    pub(super) block: Block,
     pub(super) slice: usize,
 }
 
@@ -109,19 +116,90 @@ impl<V: Kernels> Part<'_, V> {
     #[inline(always)]
     unsafe fn rows(&self, array: Shared<V::T>, per_atom: usize, stride: usize) -> Rows<V::T> {
         Rows {
-            start: unsafe { array.at(self.atoms.start * per_atom * stride) },
+            start: unsafe { array.at(self.block.atoms.start * per_atom * stride) },
             stride,
-            count: self.atoms.len() * per_atom,
+            count: self.block.atoms.len() * per_atom,
+            next: Span::NONE,
         }
     }
 
-    /// A place in an atom's record of hidden numbers of the readout.
+    /// The same of a scratch array.
     #[inline(always)]
-    unsafe fn record(&self, array: Shared<V::T>, atom: usize, place: usize) -> *mut V::T {
-        unsafe { array.at(atom * self.view.network.readout.size + place) }
+    unsafe fn scratch_rows(
+        &self,
+        array: Shared<V::T>,
+        per_atom: usize,
+        stride: usize,
+    ) -> Rows<V::T> {
+        Rows {
+            start: unsafe { array.at(self.block.scratch * per_atom * stride) },
+            stride,
+            count: self.block.atoms.len() * per_atom,
+            next: Span::NONE,
+        }
     }
 
-    /// (v, w) = Wmix mu, n, v.w.
+    /// What is saved of the block and slice in a layer.
+    #[inline(always)]
+    unsafe fn saved_span(&self, layer: usize) -> Span<V::T> {
+        Span {
+            start: unsafe { self.view.saved(layer, self.slice, self.block.atoms.start) },
+            count: self.block.atoms.len() * Saved::COUNT * Self::WIDTH,
+        }
+    }
+
+    /// Senders of the block and slice in a layer.
+    #[inline(always)]
+    unsafe fn senders_span(&self, layer: usize) -> Span<V::T> {
+        Span {
+            start: unsafe { self.view.sender(layer, self.slice, self.block.atoms.start) },
+            count: self.block.atoms.len() * 6 * Self::WIDTH,
+        }
+    }
+
+    /// G_q and G_mu of the block and slice after a layer.
+    #[inline(always)]
+    unsafe fn gradients_span(&self, layer: usize) -> Span<V::T> {
+        Span {
+            start: unsafe {
+                self.view
+                    .gradient(layer, self.slice, self.block.atoms.start)
+            },
+            count: self.block.atoms.len() * 4 * Self::WIDTH,
+        }
+    }
+
+    /// This slice's share of what the next block, most likely the thread's next, begins with: `per_atom`
+    /// numbers of each atom.
+    #[inline(always)]
+    unsafe fn next_block(&self, array: Shared<V::T>, per_atom: usize) -> Span<V::T> {
+        let (atoms, slices) = (&self.block.atoms, self.view.network.slices);
+        let share = (atoms.len() * per_atom).div_ceil(slices);
+        let start = atoms.end * per_atom + self.slice * share;
+        array.span(start..start + share)
+    }
+
+    /// A place in the record of hidden numbers of the readout of the block's atom `row`.
+    #[inline(always)]
+    unsafe fn record(&self, array: Shared<V::T>, row: usize, place: usize) -> *mut V::T {
+        let record = self.block.scratch + row;
+        unsafe { array.at(record * self.view.network.readout.size + place) }
+    }
+
+    /// v.w of what was saved of an atom and lane.
+    #[inline(always)]
+    unsafe fn dot(&self, saved: *const V::T) -> V {
+        unsafe {
+            let mut dot = V::splat(V::T::default());
+            for axis in 0..3 {
+                let v = V::load(saved.add((Saved::V + axis) * Self::WIDTH));
+                dot = v.mul_add(V::load(saved.add((Saved::W + axis) * Self::WIDTH)), dot);
+            }
+            dot
+        }
+    }
+
+    /// (v, w) = Wmix mu, n.
     #[inline(always)]
     pub(super) unsafe fn mix(&self) {
         let view = self.view;
@@ -130,29 +208,29 @@ impl<V: Kernels> Part<'_, V> {
         let (mut v, mut w) = (Tile::new(), Tile::new());
         unsafe {
             let mu = self.rows(view.vectors, 3, features);
-            mu.forward::<V>(&layer.mix, self.slice, &mut v);
-            mu.forward::<V>(&layer.mix, view.network.slices + self.slice, &mut w);
+            mu.fetching(self.saved_span(self.layer))
+                .forward::<V>(&layer.mix, self.slice, &mut v);
+            let next = if self.last() {
+                self.gradients_span(self.layer)
+            } else {
+                self.senders_span(self.layer + 1)
+            };
+            mu.fetching(next)
+                .forward::<V>(&layer.mix, view.network.slices + self.slice, &mut w);
             let (v, w) = (v.start(), w.start());
             let epsilon = V::splat(layer.epsilon);
             each!(self, |atom, lane, row| {
                 let saved = view.saved(self.layer, self.slice, atom);
                 let mut square = epsilon;
-                let mut dot = V::splat(V::T::default());
                 for a in 0..3 {
                     let from = (row * 3 + a) * Self::WIDTH + lane;
                     let (v, w) = (V::load(v.add(from)), V::load(w.add(from)));
                     square = v.mul_add(v, square);
-                    dot = v.mul_add(w, dot);
                     v.store(saved.add((Saved::V + a) * Self::WIDTH + lane));
                     w.store(saved.add((Saved::W + a) * Self::WIDTH + lane));
                 }
-                let norm = square.sqrt();
-                norm.store(saved.add(Saved::NORM * Self::WIDTH + lane));
-                dot.store(saved.add(Saved::DOT * Self::WIDTH + lane));
-                norm.store(
-                    view.features
-                        .at((atom * 2 + 1) * features + self.slice * Self::WIDTH + lane),
-                );
+                let to = (atom * 2 + 1) * features + self.slice * Self::WIDTH + lane;
+                square.sqrt().store(view.features.at(to));
             });
         }
     }
@@ -182,7 +260,9 @@ impl<V: Kernels> Part<'_, V> {
                     view.saved(self.layer, self.slice, atom)
                         .add(place * Self::WIDTH + lane),
                 );
-                let to = atom * view.network.features + self.slice * Self::WIDTH + lane;
+                let to = (self.block.scratch + row) * view.network.features
+                    + self.slice * Self::WIDTH
+                    + lane;
                 silu(h).store(view.hidden.at(to));
             });
         }
@@ -199,7 +279,9 @@ impl<V: Kernels> Part<'_, V> {
                     view.saved(self.layer, self.slice, atom)
                         .add(place * Self::WIDTH + lane),
                 );
-                let to = atom * view.network.features + self.slice * Self::WIDTH + lane;
+                let to = (self.block.scratch + row) * view.network.features
+                    + self.slice * Self::WIDTH
+                    + lane;
                 g.mul(silu_slope(h)).store(view.hidden.at(to));
             });
         }
@@ -213,7 +295,7 @@ impl<V: Kernels> Part<'_, V> {
         let map = &view.network.layers[self.layer].update[1];
         let (mut a, mut b, mut c) = (Tile::new(), Tile::new(), Tile::new());
         unsafe {
-            let input = self.rows(view.hidden, 1, features);
+            let input = self.scratch_rows(view.hidden, 1, features);
             input.forward::<V>(map, self.slice, &mut a);
             if self.last() {
                 input.forward::<V>(map, slices + self.slice, &mut c);
@@ -230,7 +312,7 @@ impl<V: Kernels> Part<'_, V> {
                 let q = view
                     .features
                     .at(atom * 2 * features + self.slice * Self::WIDTH + lane);
-                let dot = V::load(saved.add(Saved::DOT * Self::WIDTH));
+                let dot = self.dot(saved);
                 let sum = V::load(q).add(V::load(a.add(from)));
                 c.mul_add(dot, sum).store(q);
                 if self.last() {
@@ -273,8 +355,15 @@ impl<V: Kernels> Part<'_, V> {
         };
         let mut tile = Tile::new();
         unsafe {
-            let input = self.rows(view.hidden, 1, view.network.features);
+            let features = view.network.features;
+            let input = self.scratch_rows(view.hidden, 1, features);
+            let next = [
+                Span::NONE,
+                self.next_block(view.features, 2 * features),
+                self.next_block(view.vectors, 3 * features),
+            ];
             for kind in 0..3 {
+                let input = input.fetching(next[kind]);
                 input.forward::<V>(map, kind * view.network.slices + self.slice, &mut tile);
                 let tile = tile.start();
                 each!(self, |atom, lane, row| {
@@ -292,14 +381,13 @@ impl<V: Kernels> Part<'_, V> {
         let view = self.view;
         let features = view.network.features;
         unsafe {
-            each!(self, |atom, lane, _| {
+            each!(self, |atom, lane, row| {
                 let saved = view.saved(self.layer, self.slice, atom).add(lane);
                 let g = view.gradient(self.layer, self.slice, atom).add(lane);
-                let to = view
-                    .wide
-                    .at(atom * 3 * features + self.slice * Self::WIDTH + lane);
+                let record = (self.block.scratch + row) * 3 * features;
+                let to = view.wide.at(record + self.slice * Self::WIDTH + lane);
                 let gq = V::load(g);
-                let gc = gq.mul(V::load(saved.add(Saved::DOT * Self::WIDTH)));
+                let gc = gq.mul(self.dot(saved));
                 gq.store(to);
                 if self.last() {
                     gc.store(to.add(features));
@@ -323,7 +411,7 @@ impl<V: Kernels> Part<'_, V> {
         let map = &view.network.layers[self.layer].update[1];
         let mut tile = Tile::new();
         unsafe {
-            let input = self.rows(view.wide, 1, 3 * view.network.features);
+            let input = self.scratch_rows(view.wide, 1, 3 * view.network.features);
             input.backward::<V>(map, self.slice, &mut tile);
             self.activate_back(tile.start(), Saved::UPDATE);
         }
@@ -337,32 +425,36 @@ impl<V: Kernels> Part<'_, V> {
         let map = &view.network.layers[self.layer].update[0];
         let (mut tile_q, mut tile_n) = (Tile::new(), Tile::new());
         unsafe {
-            let input = self.rows(view.hidden, 1, features);
+            let input = self.scratch_rows(view.hidden, 1, features);
             input.backward::<V>(map, self.slice, &mut tile_q);
             input.backward::<V>(map, slices + self.slice, &mut tile_n);
             let (tile_q, tile_n) = (tile_q.start(), tile_n.start());
             // Keeps 0 / 0 out of padded channels when epsilon is zero.
             let tiny = V::splat(V::T::of(f64::from(f32::MIN_POSITIVE)));
+            let epsilon = V::splat(view.network.layers[self.layer].epsilon);
             each!(self, |atom, lane, row| {
                 let from = row * Self::WIDTH + lane;
                 let saved = view.saved(self.layer, self.slice, atom).add(lane);
                 let g = view.gradient(self.layer, self.slice, atom).add(lane);
                 let gq = V::load(g);
                 let gqc = gq.mul(V::load(saved.add(Saved::C * Self::WIDTH)));
-                let ratio = V::load(tile_n.add(from))
-                    .div(V::load(saved.add(Saved::NORM * Self::WIDTH)).max(tiny));
+                let mut v = [epsilon; 3];
+                let mut square = epsilon;
                 for axis in 0..3 {
-                    let (v, w) = (
-                        V::load(saved.add((Saved::V + axis) * Self::WIDTH)),
-                        V::load(saved.add((Saved::W + axis) * Self::WIDTH)),
-                    );
+                    v[axis] = V::load(saved.add((Saved::V + axis) * Self::WIDTH));
+                    square = v[axis].mul_add(v[axis], square);
+                }
+                let ratio = V::load(tile_n.add(from)).div(square.sqrt().max(tiny));
+                for (axis, v) in v.into_iter().enumerate() {
+                    let w = V::load(saved.add((Saved::W + axis) * Self::WIDTH));
                     let gv = gqc.mul_add(w, ratio.mul(v));
                     let mut gw = gqc.mul(v);
                     if !self.last() {
                         gw = V::load(saved.add(Saved::B * Self::WIDTH))
                             .mul_add(V::load(g.add((1 + axis) * Self::WIDTH)), gw);
                     }
-                    let to = (atom * 3 + axis) * 2 * features + self.slice * Self::WIDTH + lane;
+                    let record = (self.block.scratch + row) * 3 + axis;
+                    let to = record * 2 * features + self.slice * Self::WIDTH + lane;
                     gv.store(view.mixed.at(to));
                     gw.store(view.mixed.at(to + features));
                 }
@@ -375,11 +467,20 @@ impl<V: Kernels> Part<'_, V> {
     #[inline(always)]
     pub(super) unsafe fn mix_back(&self) {
         let view = self.view;
+        let features = view.network.features;
         let map = &view.network.layers[self.layer].mix;
         let mut tile = Tile::new();
         unsafe {
-            let input = self.rows(view.mixed, 3, 2 * view.network.features);
-            input.backward::<V>(map, self.slice, &mut tile);
+            let input = self.scratch_rows(view.mixed, 3, 2 * features);
+            // After the last layer's, the next block begins with its forward pass.
+            let next = if self.last() {
+                self.next_block(view.vectors, 3 * features)
+            } else {
+                self.next_block(view.contexts, 3 * features)
+            };
+            input
+                .fetching(next)
+                .backward::<V>(map, self.slice, &mut tile);
             let tile = tile.start();
             each!(self, |atom, lane, row| {
                 let g = view.gradient(self.layer, self.slice, atom).add(lane);
@@ -404,8 +505,10 @@ impl<V: Kernels> Part<'_, V> {
         };
         let mut tile = Tile::new();
         unsafe {
-            let input = self.rows(view.wide, 1, 3 * view.network.features);
-            input.backward::<V>(map, self.slice, &mut tile);
+            let input = self.rows(view.contexts, 1, 3 * view.network.features);
+            input
+                .fetching(self.saved_span(self.layer - 1))
+                .backward::<V>(map, self.slice, &mut tile);
             self.activate_back(tile.start(), Saved::CONTEXT);
         }
     }
@@ -419,8 +522,10 @@ impl<V: Kernels> Part<'_, V> {
         };
         let mut tile = Tile::new();
         unsafe {
-            let input = self.rows(view.hidden, 1, view.network.features);
-            input.backward::<V>(map, self.slice, &mut tile);
+            let input = self.scratch_rows(view.hidden, 1, view.network.features);
+            input
+                .fetching(self.gradients_span(self.layer - 1))
+                .backward::<V>(map, self.slice, &mut tile);
             let tile = tile.start();
             each!(self, |atom, lane, row| {
                 let before = V::load(view.gradient(self.layer, self.slice, atom).add(lane));
@@ -435,7 +540,7 @@ impl<V: Kernels> Part<'_, V> {
     pub(super) unsafe fn readout(&self) {
         let view = self.view;
         let readout = &view.network.readout;
-        let atoms = self.atoms.clone();
+        let count = self.block.atoms.len();
         let mut tile = Tile::new();
         unsafe {
             let mut input = self.rows(view.features, 1, 2 * view.network.features);
@@ -443,21 +548,22 @@ impl<V: Kernels> Part<'_, V> {
                 for slice in 0..hidden.width / Self::WIDTH {
                     input.forward::<V>(&hidden.map, slice, &mut tile);
                     let tile = tile.start();
-                    each!(self, |atom, lane, row| {
+                    each!(self, |_, lane, row| {
                         let h = V::load(tile.add(row * Self::WIDTH + lane));
                         let place = hidden.offset + slice * Self::WIDTH + lane;
-                        silu(h).store(self.record(view.readout, atom, place));
-                        silu_slope(h).store(self.record(view.readout_back, atom, place));
+                        silu(h).store(self.record(view.readout, row, place));
+                        silu_slope(h).store(self.record(view.readout_back, row, place));
                     });
                 }
                 input = Rows {
-                    start: self.record(view.readout, atoms.start, hidden.offset),
+                    start: self.record(view.readout, 0, hidden.offset),
                     stride: readout.size,
-                    count: atoms.len(),
+                    count,
+                    next: Span::NONE,
                 };
             }
             let last = readout.last.as_slice();
-            for (row, atom) in atoms.clone().enumerate() {
+            for (row, atom) in self.block.atoms.clone().enumerate() {
                 let mut sum = V::splat(V::T::default());
                 for k in (0..last.len()).step_by(V::N) {
                     let x = V::load(input.start.add(row * input.stride + k));
@@ -479,10 +585,10 @@ impl<V: Kernels> Part<'_, V> {
             // `gradient` holds the slopes of silu; each becomes a gradient once what follows is known.
             let end = deeper.last().unwrap_or(first);
             for slice in 0..end.width / Self::WIDTH {
-                each!(self, |atom, lane, _| {
+                each!(self, |_, lane, row| {
                     let place = self.record(
                         view.readout_back,
-                        atom,
+                        row,
                         end.offset + slice * Self::WIDTH + lane,
                     );
                     V::load(place)
@@ -494,18 +600,19 @@ impl<V: Kernels> Part<'_, V> {
                 let (hidden, before) = (&deeper[k], &readout.hidden[k]);
                 let input = Rows {
                     start: self
-                        .record(view.readout_back, atoms.start, hidden.offset)
+                        .record(view.readout_back, 0, hidden.offset)
                         .cast_const(),
                     stride: readout.size,
-                    count: atoms.len(),
+                    count,
+                    next: Span::NONE,
                 };
                 for slice in 0..before.width / Self::WIDTH {
                     input.backward::<V>(&hidden.map, slice, &mut tile);
                     let tile = tile.start();
-                    each!(self, |atom, lane, row| {
+                    each!(self, |_, lane, row| {
                         let place = self.record(
                             view.readout_back,
-                            atom,
+                            row,
                             before.offset + slice * Self::WIDTH + lane,
                         );
                         let g = V::load(tile.add(row * Self::WIDTH + lane));
@@ -514,11 +621,10 @@ impl<V: Kernels> Part<'_, V> {
                 }
             }
             let input = Rows {
-                start: self
-                    .record(view.readout_back, atoms.start, first.offset)
-                    .cast_const(),
+                start: self.record(view.readout_back, 0, first.offset).cast_const(),
                 stride: readout.size,
-                count: atoms.len(),
+                count,
+                next: Span::NONE,
             };
             for slice in 0..view.network.slices {
                 input.backward::<V>(&first.map, slice, &mut tile);

@@ -5,7 +5,7 @@
 //! it falls into, so that results depend neither on how rows are cut into blocks nor on threads.
 
 use super::lane::{Lane, Real};
-use super::memory::Aligned;
+use super::memory::{Aligned, Span};
 
 /// Weights as panels of `width` columns: \[slice\]\[k\]\[width\].
 pub(super) struct Panels<T> {
@@ -52,6 +52,8 @@ pub(super) struct Product<T> {
     pub(super) bias: *const T,
     /// C, rows next to each other.
     pub(super) c: *mut T,
+    /// What is fetched into cache meanwhile.
+    pub(super) next: Span<T>,
 }
 
 /// Computes a product, in register tiles of nearly equal numbers of rows.
@@ -64,6 +66,7 @@ pub(super) unsafe fn multiply<V: Lane>(p: &Product<V::T>) {
     let mut row = 0;
     for t in 0..tiles {
         let rows = (p.rows - row).div_ceil(tiles - t);
+        p.next.fetch_part(t, tiles);
         // SAFETY: rows row..row + rows lie within A and C.
         unsafe {
             match rows {

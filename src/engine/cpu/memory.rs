@@ -1,4 +1,4 @@
-//! Arrays for the kernels: aligned to cache lines, and pointers to them that tasks share.
+//! Arrays for the kernels: aligned to cache lines, in huge pages, and pointers to them that tasks share.
 
 use super::lane::Real;
 
@@ -20,7 +20,9 @@ impl<T: Real> Default for Aligned<T> {
 
 impl<T: Real> Aligned<T> {
     pub(super) fn zeros(len: usize) -> Self {
-        let numbers = vec![T::default(); len + LINE / size_of::<T>()];
+        let mut numbers = vec![T::default(); len + LINE / size_of::<T>()];
+        // Zeros of a large array are pages that nobody has touched yet.
+        ask_for_huge_pages(numbers.as_mut_ptr(), numbers.len());
         let offset = numbers.as_ptr().align_offset(LINE);
         Self {
             numbers,
@@ -41,6 +43,39 @@ impl<T: Real> Aligned<T> {
     pub(super) fn shared(&mut self) -> Shared<T> {
         Shared::new(self.as_mut_slice())
     }
+}
+
+/// `len` times the default.
+pub(super) fn large_vec<T: Default + Clone>(len: usize) -> Vec<T> {
+    let mut items = Vec::with_capacity(len);
+    ask_for_huge_pages(items.as_mut_ptr(), len);
+    items.resize(len, T::default());
+    items
+}
+
+/// Asks the system to put memory that was not touched yet into huge pages. Kernels go through hundreds
+/// of megabytes, far more than processors have addresses of small pages at hand for.
+fn ask_for_huge_pages<T>(start: *mut T, len: usize) {
+    /// Smaller arrays share their pages with others.
+    const LEAST: usize = 1 << 17;
+    #[cfg(target_os = "linux")]
+    if len * size_of::<T>() >= LEAST {
+        use rustix::mm::{Advice, madvise};
+        let page = rustix::param::page_size();
+        let before = start.addr() % page;
+        let bytes = (before + len * size_of::<T>()).next_multiple_of(page);
+        // SAFETY: this advice changes no contents, here or in what else is on the first and last page.
+        // Where the system does not take it, small pages do as well.
+        let _ = unsafe {
+            madvise(
+                start.wrapping_byte_sub(before).cast(),
+                bytes,
+                Advice::LinuxHugepage,
+            )
+        };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, len, LEAST);
 }
 
 /// An array that the tasks of a stage read and write at once, each in places of its own.
@@ -71,6 +106,16 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Part of the array, cut off at its end.
+    #[inline(always)]
+    pub(super) fn span(self, range: std::ops::Range<usize>) -> Span<T> {
+        let start = range.start.min(self.len);
+        Span {
+            start: self.start.wrapping_add(start),
+            count: range.end.min(self.len) - start,
+        }
+    }
+
     /// Pointer to a number.
     ///
     /// # Safety
@@ -80,5 +125,52 @@ impl<T> Shared<T> {
         debug_assert!(index <= self.len);
         // SAFETY: the caller keeps within the array.
         unsafe { self.start.add(index) }
+    }
+}
+
+/// Numbers next to each other that will be read or written soon.
+#[derive(Clone, Copy)]
+pub(super) struct Span<T> {
+    pub(super) start: *const T,
+    pub(super) count: usize,
+}
+
+impl<T> Span<T> {
+    pub(super) const NONE: Self = Self {
+        start: std::ptr::null(),
+        count: 0,
+    };
+
+    /// Begins to fetch one of so many parts into the second-level cache.
+    #[inline(always)]
+    pub(super) fn fetch_part(self, part: usize, parts: usize) {
+        let lines = self.count * size_of::<T>() / LINE;
+        for line in part * lines / parts..(part + 1) * lines / parts {
+            let line = self.start.wrapping_byte_add(line * LINE).cast::<i8>();
+            #[cfg(target_arch = "x86_64")]
+            {
+                use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+                // SAFETY: fetching has no effect but on speed, whatever the address.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(line) };
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = line;
+        }
+    }
+}
+
+/// Begins to fetch numbers into the first-level cache.
+#[inline(always)]
+pub(super) fn prefetch<T>(start: *const T, count: usize) {
+    for offset in (0..count * size_of::<T>()).step_by(LINE) {
+        let line = start.wrapping_byte_add(offset).cast::<i8>();
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: fetching has no effect but on speed, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
     }
 }

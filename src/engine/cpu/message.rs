@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::core::{Mat3, Vec3};
 
 use super::lane::{Lane, Real};
+use super::memory::prefetch;
 use super::spline::{self, ORDER};
 use super::stages::View;
 
@@ -25,6 +26,13 @@ pub(super) struct Geometry<T> {
     neighbor: u32,
 }
 
+/// Pairs from the one at work to that whose neighbour is fetched into cache: in a large system
+/// neighbours come from the third level, a hundred nanoseconds away.
+pub(super) const AHEAD: usize = 6;
+
+/// Bytes of a slice of senders of all atoms up to which the forward pass is faster without.
+const NEAR: usize = 1 << 19;
+
 /// Weights of the six coefficients for the filters' slope (1 / angstrom).
 pub(super) type SlopeWeights<T> = [T; ORDER];
 
@@ -39,10 +47,12 @@ pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
     let per_angstrom = view.network.layers[0].filter.intervals as f64 / view.network.cutoff;
     let last = view.network.layers[0].filter.intervals - 1;
     for i in view.row_block(block) {
-        for p in view.row(i) {
+        fetch_given(view, i + 1);
+        for (p, here) in view.given_row(i).zip(view.row(i)) {
             let d = pairs.distances[p];
             let neighbor = pairs.neighbors[p] as usize;
-            if neighbor >= view.atoms || pairs.reverse[p] as usize >= pairs.len() {
+            let reverse = pairs.reverse[p] as usize;
+            if neighbor >= view.atoms || !pairs.row(neighbor).contains(&reverse) {
                 view.faulty.store(true, Ordering::Relaxed);
                 return;
             }
@@ -52,18 +62,32 @@ pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
             // A pair at the cutoff or beyond (there is none in a proper list) weighs nothing.
             let inside = if d >= view.network.cutoff { 0.0 } else { 1.0 };
             let unit = pairs.vectors[p] / d;
-            // SAFETY: p is a pair, and rows of other blocks have other pairs.
+            // SAFETY: `here` is a pair, and rows of other blocks have other pairs.
             unsafe {
-                *view.geometry.at(p) = Geometry {
+                *view.geometry.at(here) = Geometry {
                     weights: rounded(spline::values(t), inside),
                     unit: rounded([unit.x, unit.y, unit.z], 1.0),
                     knot: knot as u32,
                     neighbor: view.rank[neighbor],
                 };
-                *view.slopes.at(p) = rounded(spline::slopes(t), per_angstrom * inside);
-                *view.sent.at(p) = [V::T::default(); 4];
+                *view.slopes.at(here) = rounded(spline::slopes(t), per_angstrom * inside);
+                let back = view.row(view.rank[neighbor] as usize).start;
+                *view.reverse.at(here) = (back + reverse - pairs.row(neighbor).start) as u32;
+                *view.sent.at(here) = [V::T::default(); 4];
             }
         }
+    }
+}
+
+/// Begins to fetch the pairs of an atom in the caller's list, whose rows are in another order.
+#[inline(always)]
+fn fetch_given<T: Real>(view: &View<T>, atom: usize) {
+    if atom < view.atoms {
+        let row = view.given_row(atom);
+        prefetch(view.pairs.vectors[row.clone()].as_ptr(), row.len());
+        prefetch(view.pairs.distances[row.clone()].as_ptr(), row.len());
+        prefetch(view.pairs.neighbors[row.clone()].as_ptr(), row.len());
+        prefetch(view.pairs.reverse[row.clone()].as_ptr(), row.len());
     }
 }
 
@@ -154,6 +178,7 @@ pub(super) unsafe fn gather<V: Lane, const FIRST: bool>(
     let width = 2 * V::N;
     let features = view.network.features;
     let table = &view.network.layers[layer].filter;
+    let far = !FIRST && view.atoms * 6 * width * size_of::<V::T>() > NEAR;
     for slice in 0..view.network.slices {
         let table = table.slice(slice).as_ptr();
         // SAFETY: indices below are within the arrays that `View` describes; a block's rows are
@@ -173,6 +198,10 @@ pub(super) unsafe fn gather<V: Lane, const FIRST: bool>(
                 };
                 for p in view.row(i) {
                     let pair = &*view.geometry.at(p);
+                    if far {
+                        let next = (*view.geometry.at(p + AHEAD)).neighbor as usize;
+                        prefetch(senders.add(next * 6 * width), 6 * width);
+                    }
                     let w = filters::<V, FIRST>(
                         table.add(pair.knot as usize * 3 * width),
                         &pair.weights,
@@ -294,6 +323,8 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
                 let zero = V::splat(V::T::default());
                 for p in view.row(j) {
                     let pair = &*view.geometry.at(p);
+                    let next = (*view.geometry.at(p + AHEAD)).neighbor as usize;
+                    prefetch(gradients.add(next * 4 * width), 4 * width);
                     let from = table.add(pair.knot as usize * 3 * width);
                     let g = gradients
                         .add(pair.neighbor as usize * 4 * width)
@@ -345,7 +376,7 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
                     V::add_sums(sent, view.sent.at(p));
                 }
                 if !FIRST {
-                    let wide = view.wide.at(j * 3 * features + slice * width);
+                    let wide = view.contexts.at(j * 3 * features + slice * width);
                     let place = (slice * view.atoms + j) * 4 * width;
                     let after = view.gradients(layer - 1).at(place);
                     for a in 0..3 {
@@ -367,13 +398,19 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
 #[inline(always)]
 pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
     let pairs = view.pairs;
-    // SAFETY: as in `gather`; `reverse` was checked by `geometry`.
     for i in view.row_block(block) {
+        fetch_given(view, i + 1);
         let mut force = Vec3::zeros();
         let mut strain = Mat3::zeros();
-        for p in view.row(i) {
-            // SAFETY: as in `gather`; `geometry` has checked `reverse`.
-            let (own, back) = unsafe { (sent(view, p), sent(view, pairs.reverse[p] as usize)) };
+        for (p, here) in view.given_row(i).zip(view.row(i)) {
+            // SAFETY: as in `gather`; `geometry` has written `reverse`.
+            let (own, back) = unsafe {
+                prefetch(view.sent.at(*view.reverse.at(here + AHEAD) as usize), 1);
+                (
+                    sent(view, here),
+                    sent(view, *view.reverse.at(here) as usize),
+                )
+            };
             let d = pairs.distances[p];
             let unit = pairs.vectors[p] / d;
             let turn = Vec3::new(back[1] - own[1], back[2] - own[2], back[3] - own[3]);

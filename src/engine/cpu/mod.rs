@@ -246,7 +246,7 @@ fn bind<V: Kernels>(
         SPLINE_BOUND_F64
     };
     let (network, error) = Network::new(spec, weights, &present, 2 * V::N, bound)?;
-    let workspace = Workspace::new(&network, indices);
+    let workspace = Workspace::new(&network, indices, threads.max(1));
     let pool = Pool::new(threads, workspace.stages())?;
     let runner = Bound::<V> {
         network,
@@ -263,12 +263,12 @@ impl<V: Kernels> Runner for Bound<V> {
         self.workspace
             .prepare(pairs, self.network.cutoff, threads, out)?;
         let (view, program) = (self.workspace).view(&self.network, pairs, threads, scale, out);
-        let work = |stage: usize, task: usize| {
+        let work = |thread: usize, stage: usize, task: usize| {
             // What the first stage finds not to be a pair list is not followed.
             if stage == 0 || !view.faulty() {
                 // SAFETY: `with_isa` has checked the processor, `prepare` the sizes; tasks of one
                 // stage write to different places, and a stage ends before the next begins.
-                unsafe { V::task(&view, program[stage], task) }
+                unsafe { V::task(&view, program[stage], task, thread) }
             }
         };
         let tasks = program.iter().map(|stage| stage.tasks(&view));

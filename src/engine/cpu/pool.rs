@@ -30,8 +30,8 @@ pub(super) const MOST_TASKS: usize = (1 << FIELD) - 1;
 /// Bits of the numbers in a [`Claim`]: next task and end; the rest is the run's number.
 const FIELD: u32 = 20;
 
-/// Called with the numbers of a stage and of a task.
-type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
+/// Called with the numbers of the thread that runs the task, of a stage and of a task.
+type Work<'a> = dyn Fn(usize, usize, usize) + Sync + 'a;
 
 /// Fewest and most runs of the caller alone after one that was held up.
 const ALONE: [u32; 2] = [16, 1024];
@@ -138,7 +138,7 @@ impl Pool {
         if active == 1 || self.alone > 0 {
             self.alone = self.alone.saturating_sub(1);
             for (stage, tasks) in tasks.enumerate() {
-                (0..tasks).for_each(|task| work(stage, task));
+                (0..tasks).for_each(|task| work(0, stage, task));
             }
             return;
         }
@@ -332,7 +332,7 @@ impl Shared {
                 // SAFETY: the claimed task is pending, so the caller waits and its `work` lives.
                 let work = unsafe { (*self.work.get()).map(|work| &*work) };
                 if let Some(work) = work {
-                    work(stage, task);
+                    work(index, stage, task);
                 }
             }
         }
@@ -396,7 +396,7 @@ mod tests {
             for run in 0..2000 {
                 let finished = AtomicUsize::new(0);
                 let early = AtomicUsize::new(0);
-                let work = |stage: usize, _task: usize| {
+                let work = |_thread: usize, stage: usize, _task: usize| {
                     if finished.load(Ordering::SeqCst) < before[stage] {
                         early.fetch_add(1, Ordering::SeqCst);
                     }

@@ -43,19 +43,18 @@ pub(super) struct Saved;
 impl Saved {
     pub(super) const V: usize = 0;
     pub(super) const W: usize = 3;
-    pub(super) const NORM: usize = 6;
-    pub(super) const DOT: usize = 7;
-    pub(super) const B: usize = 8;
-    pub(super) const C: usize = 9;
+    pub(super) const B: usize = 6;
+    pub(super) const C: usize = 7;
     /// Input of the update's silu.
-    pub(super) const UPDATE: usize = 10;
+    pub(super) const UPDATE: usize = 8;
     /// Input of the context's silu.
-    pub(super) const CONTEXT: usize = 11;
-    pub(super) const COUNT: usize = 12;
+    pub(super) const CONTEXT: usize = 9;
+    pub(super) const COUNT: usize = 10;
 }
 
 /// What tasks see: weights, pairs, and the arrays of one evaluation. N atoms in the engine's order,
-/// F padded features, slices of `width` channels.
+/// F padded features, slices of `width` channels. Scratch arrays have S rows: one for each atom of a
+/// block on each thread (few enough atoms not to be chained have one each).
 pub(super) struct View<'a, T> {
     pub(super) network: &'a Network<T>,
     pub(super) pairs: &'a Pairs,
@@ -67,6 +66,9 @@ pub(super) struct View<'a, T> {
     pub(super) rank: &'a [u32],
     /// Index of each atom's species among those present.
     pub(super) species: &'a [u32],
+    /// Where the pairs of each atom begin in the arrays of pairs here, which are in the engine's order of
+    /// atoms, so that kernels go through them from one end to the other. Length: atoms + 1.
+    pub(super) rows: &'a [u32],
     /// Where the blocks of rows begin.
     pub(super) blocks: &'a [u32],
     /// Set where the pair list is not one.
@@ -77,23 +79,27 @@ pub(super) struct View<'a, T> {
     pub(super) geometry: Shared<Geometry<T>>,
     pub(super) slopes: Shared<SlopeWeights<T>>,
     pub(super) sent: Shared<Sent<T>>,
+    /// Index here of the pair (j <- i).
+    pub(super) reverse: Shared<u32>,
     /// q and n, \[N\]\[2\]\[F\].
     pub(super) features: Shared<T>,
     /// mu after the message, \[N\]\[3\]\[F\].
     pub(super) vectors: Shared<T>,
-    /// Input of the second product of a net, \[N\]\[F\].
-    pub(super) hidden: Shared<T>,
     /// x and mu that layers after the first send, \[L - 1\]\[slice\]\[N\]\[6\]\[width\].
     pub(super) senders: Shared<T>,
-    /// [`Saved`], \[L\]\[slice\]\[N\]\[12\]\[width\].
+    /// [`Saved`], \[L\]\[slice\]\[N\]\[10\]\[width\].
     pub(super) saved: Shared<T>,
     /// G_q and G_mu, \[slice\]\[N\]\[4\]\[width\], of even and odd layers.
     pub(super) gradients: [Shared<T>; 2],
-    /// G_a, G_b, G_c, and G_x, \[N\]\[3\]\[F\].
+    /// G_x, \[N\]\[3\]\[F\].
+    pub(super) contexts: Shared<T>,
+    /// Scratch: input of the second product of a net, \[S\]\[F\].
+    pub(super) hidden: Shared<T>,
+    /// Scratch: G_a, G_b, G_c, \[S\]\[3\]\[F\].
     pub(super) wide: Shared<T>,
-    /// G_v and G_w, \[N\]\[3\]\[2\]\[F\].
+    /// Scratch: G_v and G_w, \[S\]\[3\]\[2\]\[F\].
     pub(super) mixed: Shared<T>,
-    /// silu of the readout's hidden numbers, and their gradients, \[N\]\[size\].
+    /// Scratch: silu of the readout's hidden numbers, and their gradients, \[S\]\[size\].
     pub(super) readout: Shared<T>,
     pub(super) readout_back: Shared<T>,
     /// In the caller's order.
@@ -110,9 +116,15 @@ impl<T: Real> View<'_, T> {
         self.blocks[block] as usize..self.blocks[block + 1] as usize
     }
 
-    /// The pairs of an atom.
+    /// The pairs of an atom in the arrays of pairs here.
     #[inline(always)]
     pub(super) fn row(&self, atom: usize) -> Range<usize> {
+        self.rows[atom] as usize..self.rows[atom + 1] as usize
+    }
+
+    /// The same pairs in the caller's list.
+    #[inline(always)]
+    pub(super) fn given_row(&self, atom: usize) -> Range<usize> {
         self.pairs.row(self.order[atom] as usize)
     }
 
@@ -286,9 +298,23 @@ impl Stage {
     }
 }
 
-/// One task of a stage.
+/// A block of the atom-wise stages.
+#[derive(Clone)]
+pub(super) struct Block {
+    pub(super) atoms: Range<usize>,
+    /// Row of its first atom in the scratch arrays.
+    pub(super) scratch: usize,
+}
+
+/// One task of a stage, on a thread.
 #[inline(always)]
-unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize) {
+unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize, thread: usize) {
+    let blocks = view.atom_blocks;
+    // Whole chains: a thread has one block at a time.
+    let chained = || Block {
+        atoms: view.atom_block(task),
+        scratch: thread * ATOMS_PER_BLOCK,
+    };
     unsafe {
         match stage {
             Stage::Geometry => message::geometry::<V>(view, task),
@@ -297,23 +323,27 @@ unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize) {
             Stage::GatherBack(0) => message::gather_back::<V, true>(view, 0, task),
             Stage::GatherBack(layer) => message::gather_back::<V, false>(view, layer, task),
             Stage::Forces => message::forces::<V>(view, task),
-            Stage::Atoms(Readout, layer) => V::atoms(view, Readout, layer, task, 0),
+            // One stage after another: every atom has a row of its own in the scratch arrays.
             Stage::Atoms(stage, layer) => {
-                let blocks = view.atom_blocks;
-                V::atoms(view, stage, layer, task % blocks, task / blocks);
+                let (atoms, slice) = match stage {
+                    Readout => (view.atom_block(task), 0),
+                    _ => (view.atom_block(task % blocks), task / blocks),
+                };
+                let scratch = atoms.start;
+                V::atoms(view, stage, layer, Block { atoms, scratch }, slice);
             }
             Stage::Forward(layer) => {
-                chain::<V>(view, &UPDATE, layer, task);
-                chain::<V>(view, &CONTEXT, layer + 1, task);
+                chain::<V>(view, &UPDATE, layer, &chained());
+                chain::<V>(view, &CONTEXT, layer + 1, &chained());
             }
             Stage::Turn(layer) => {
-                chain::<V>(view, &UPDATE, layer, task);
-                V::atoms(view, Readout, layer, task, 0);
-                chain::<V>(view, &UPDATE_BACK, layer, task);
+                chain::<V>(view, &UPDATE, layer, &chained());
+                V::atoms(view, Readout, layer, chained(), 0);
+                chain::<V>(view, &UPDATE_BACK, layer, &chained());
             }
             Stage::Back(layer) => {
-                chain::<V>(view, &CONTEXT_BACK, layer, task);
-                chain::<V>(view, &UPDATE_BACK, layer - 1, task);
+                chain::<V>(view, &CONTEXT_BACK, layer, &chained());
+                chain::<V>(view, &UPDATE_BACK, layer - 1, &chained());
             }
         }
     }
@@ -321,10 +351,10 @@ unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize) {
 
 /// Takes a block through stages, all slices of one before the next.
 #[inline(always)]
-unsafe fn chain<V: Kernels>(view: &View<V::T>, stages: &[AtomStage], layer: usize, block: usize) {
+unsafe fn chain<V: Kernels>(view: &View<V::T>, stages: &[AtomStage], layer: usize, block: &Block) {
     for stage in stages {
         for slice in 0..view.network.slices {
-            unsafe { V::atoms(view, *stage, layer, block, slice) };
+            unsafe { V::atoms(view, *stage, layer, block.clone(), slice) };
         }
     }
 }
@@ -335,13 +365,13 @@ unsafe fn atoms<V: Kernels>(
     view: &View<V::T>,
     stage: AtomStage,
     layer: usize,
-    block: usize,
+    block: Block,
     slice: usize,
 ) {
     let part = Part::<V> {
         view,
         layer,
-        atoms: view.atom_block(block),
+        block,
         slice,
     };
     unsafe {
@@ -374,10 +404,10 @@ pub(super) trait Kernels: Lane {
         view: &View<Self::T>,
         stage: AtomStage,
         layer: usize,
-        block: usize,
+        block: Block,
         slice: usize,
     );
-    unsafe fn task(view: &View<Self::T>, stage: Stage, task: usize);
+    unsafe fn task(view: &View<Self::T>, stage: Stage, task: usize, thread: usize);
 }
 
 macro_rules! kernels {
@@ -388,12 +418,12 @@ macro_rules! kernels {
                 unsafe { gemm::multiply::<Self>(product) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn atoms(view: &View<Self::T>, stage: AtomStage, layer: usize, block: usize, slice: usize) {
+            unsafe fn atoms(view: &View<Self::T>, stage: AtomStage, layer: usize, block: Block, slice: usize) {
                 unsafe { atoms::<Self>(view, stage, layer, block, slice) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn task(view: &View<Self::T>, stage: Stage, index: usize) {
-                unsafe { task::<Self>(view, stage, index) }
+            unsafe fn task(view: &View<Self::T>, stage: Stage, index: usize, thread: usize) {
+                unsafe { task::<Self>(view, stage, index, thread) }
             }
         }
     };

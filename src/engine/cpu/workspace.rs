@@ -8,8 +8,8 @@ use crate::potential::Evaluation;
 use crate::{Error, Result};
 
 use super::lane::Real;
-use super::memory::{Aligned, Shared};
-use super::message::{Geometry, Sent, SlopeWeights};
+use super::memory::{Aligned, Shared, large_vec};
+use super::message::{self, Geometry, Sent, SlopeWeights};
 use super::network::Network;
 use super::order::Order;
 use super::stages::{self, Saved, Stage, View};
@@ -33,18 +33,21 @@ pub(super) struct Workspace<T> {
     kinds: Vec<u32>,
     species: Vec<u32>,
     order: Order,
+    rows: Vec<u32>,
     blocks: Vec<u32>,
     faulty: AtomicBool,
     programs: [Vec<Stage>; 2],
     geometry: Vec<Geometry<T>>,
     slopes: Vec<SlopeWeights<T>>,
     sent: Vec<Sent<T>>,
+    reverse: Vec<u32>,
     features: Aligned<T>,
     vectors: Aligned<T>,
-    hidden: Aligned<T>,
     senders: Aligned<T>,
     saved: Aligned<T>,
     gradients: [Aligned<T>; 2],
+    contexts: Aligned<T>,
+    hidden: Aligned<T>,
     wide: Aligned<T>,
     mixed: Aligned<T>,
     readout: Aligned<T>,
@@ -54,29 +57,34 @@ pub(super) struct Workspace<T> {
 }
 
 impl<T: Real> Workspace<T> {
-    /// For atoms with these species indices.
-    pub(super) fn new(network: &Network<T>, species: Vec<u32>) -> Self {
+    /// For atoms with these species indices, on up to so many threads.
+    pub(super) fn new(network: &Network<T>, species: Vec<u32>, threads: usize) -> Self {
         let atoms = species.len();
+        // Atoms that are not chained are fewer than these.
+        let scratch = threads * stages::ATOMS_PER_BLOCK;
         let per_atom = atoms * network.features;
         let layers = network.layers.len();
         Self {
             order: Order::new(atoms),
+            rows: Vec::with_capacity(atoms + 1),
             blocks: Vec::with_capacity(atoms + 1),
             faulty: AtomicBool::new(false),
             programs: [false, true].map(|chained| stages::program(layers, chained)),
             geometry: Vec::new(),
             slopes: Vec::new(),
             sent: Vec::new(),
+            reverse: Vec::new(),
             features: Aligned::zeros(2 * per_atom),
             vectors: Aligned::zeros(3 * per_atom),
-            hidden: Aligned::zeros(per_atom),
             senders: Aligned::zeros((layers - 1) * 6 * per_atom),
             saved: Aligned::zeros(layers * Saved::COUNT * per_atom),
             gradients: [(); 2].map(|()| Aligned::zeros(4 * per_atom)),
-            wide: Aligned::zeros(3 * per_atom),
-            mixed: Aligned::zeros(6 * per_atom),
-            readout: Aligned::zeros(atoms * network.readout.size),
-            readout_back: Aligned::zeros(atoms * network.readout.size),
+            contexts: Aligned::zeros(3 * per_atom),
+            hidden: Aligned::zeros(scratch * network.features),
+            wide: Aligned::zeros(3 * scratch * network.features),
+            mixed: Aligned::zeros(6 * scratch * network.features),
+            readout: Aligned::zeros(scratch * network.readout.size),
+            readout_back: Aligned::zeros(scratch * network.readout.size),
             energies: vec![0.0; atoms],
             strain: vec![Mat3::zeros(); atoms],
             kinds: species.clone(),
@@ -119,11 +127,12 @@ impl<T: Real> Workspace<T> {
             )));
         }
         out.forces.resize(atoms, Vec3::zeros());
-        if self.geometry.len() < count {
-            let room = (count as f64 * PAIR_ROOM) as usize;
-            self.geometry.resize(room, Geometry::default());
-            self.slopes.resize(room, Default::default());
-            self.sent.resize(room, Default::default());
+        if self.geometry.len() < count + message::AHEAD {
+            let room = (count as f64 * PAIR_ROOM) as usize + message::AHEAD;
+            self.geometry = large_vec(room);
+            self.slopes = large_vec(room);
+            self.sent = large_vec(room);
+            self.reverse = large_vec(room);
         }
         if self.order.renew(pairs, SPACING * cutoff) {
             for (kind, &id) in self.species.iter_mut().zip(&self.order.order) {
@@ -132,14 +141,17 @@ impl<T: Real> Workspace<T> {
         }
         let [fewest, most] = PAIRS_PER_BLOCK;
         let target = (count / (threads * BLOCKS_PER_THREAD)).clamp(fewest, most);
+        self.rows.clear();
+        self.rows.push(0);
         self.blocks.clear();
         self.blocks.push(0);
-        let mut inside = 0;
+        let (mut end, mut start) = (0, 0);
         for (atom, &id) in self.order.order.iter().enumerate() {
-            inside += pairs.row(id as usize).len();
-            if inside >= target || atom + 1 == atoms {
+            end += pairs.row(id as usize).len();
+            self.rows.push(end as u32);
+            if end - start >= target || atom + 1 == atoms {
                 self.blocks.push(atom as u32 + 1);
-                inside = 0;
+                start = end;
             }
         }
         Ok(())
@@ -164,18 +176,21 @@ impl<T: Real> Workspace<T> {
             order: &self.order.order,
             rank: &self.order.rank,
             species: &self.species,
+            rows: &self.rows,
             blocks: &self.blocks,
             faulty: &self.faulty,
             scale,
             geometry: Shared::new(&mut self.geometry),
             slopes: Shared::new(&mut self.slopes),
             sent: Shared::new(&mut self.sent),
+            reverse: Shared::new(&mut self.reverse),
             features: self.features.shared(),
             vectors: self.vectors.shared(),
-            hidden: self.hidden.shared(),
             senders: self.senders.shared(),
             saved: self.saved.shared(),
             gradients: [even.shared(), odd.shared()],
+            contexts: self.contexts.shared(),
+            hidden: self.hidden.shared(),
             wide: self.wide.shared(),
             mixed: self.mixed.shared(),
             readout: self.readout.shared(),

@@ -2,6 +2,7 @@
 
 mod check;
 mod energy;
+mod long;
 mod run;
 
 use std::path::Path;

@@ -3,5 +3,4 @@
 mod bad;
 mod good;
 mod models;
-mod mutations;
 mod structures;

@@ -5,7 +5,7 @@ mod bad_models;
 mod derivatives;
 mod engines;
 mod import;
-mod model_file;
+pub mod model_file;
 mod reference;
 mod refusals;
 mod subjects;
