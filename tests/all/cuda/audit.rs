@@ -34,7 +34,7 @@ fn pairs_are_those_of_brute_force_all_along() {
     for scene in scenes() {
         let mut engine = scene.engine(&spec, &weights, 0.3);
         let all: Vec<usize> = (0..scene.positions.len()).collect();
-        let mut check = |engine: &mut dyn Engine, when: &str| {
+        let check = |engine: &mut dyn Engine, when: &str| {
             let state = engine.snapshot(Fields::ALL).unwrap();
             let listed = engine.listed(&all).unwrap();
             let found = audit::compare(&scene.cell, &state.positions, &all, &listed);
