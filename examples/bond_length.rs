@@ -59,6 +59,8 @@ fn main() -> Result<()> {
         program: assemble::program(&plan),
         limits: assemble::limits(&plan),
         reporters: vec![Box::new(bond)],
+        guard: assemble::guard(&plan),
+        keeper: None,
         step: 0,
         end: plan.dynamics.steps,
     };

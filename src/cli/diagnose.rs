@@ -47,6 +47,14 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
     let budget = Duration::from_secs_f64(60.0 * args.minutes);
     let case = past.case(budget);
     let interrupt = super::run::interrupts()?;
+    if !args.json {
+        eprintln!(
+            "replaying {} from step {} on, for {} minutes at most (Ctrl-C ends it)",
+            args.directory.display(),
+            case.start.step,
+            args.minutes
+        );
+    }
     let report = replay(&past.plan, &model, &case, &interrupt)?;
     match args.json {
         true => words::print(&format!("{}\n", report.to_json())),

@@ -21,8 +21,9 @@ const SAMPLE_FS: f64 = 1.0;
 /// Moments of the replay as it was that are kept for a look at the potential, and memory (bytes) for them.
 const MOMENTS: u64 = 64;
 const MEMORY: usize = 128 << 20;
-/// Steps between audits of the pairs in the replay as it was.
-const AUDIT: u64 = 10;
+/// Steps between audits of the pairs in the replay as it was: every step, so that the one where the run found
+/// a pair missing is among them.
+const AUDIT: u64 = 1;
 
 /// What a change does to the drift or to the broken limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -183,6 +183,9 @@ struct HeadParams {
     outputs: u32,
 }
 
+/// Neighbours of one receiver: id, and image.
+pub(super) type ActiveRow = Vec<(usize, [i32; 3])>;
+
 /// Everything on the card.
 pub(super) struct Buffers {
     pub params: Params,
@@ -368,11 +371,7 @@ impl Buffers {
 
     /// The pairs within the cutoff that the last evaluation worked with, of some receivers (ids): id and
     /// image of each neighbour.
-    pub fn read_active(
-        &self,
-        device: &Device,
-        receivers: &[usize],
-    ) -> Result<Vec<Vec<(usize, [i32; 3])>>> {
+    pub fn read_active(&self, device: &Device, receivers: &[usize]) -> Result<Vec<ActiveRow>> {
         let (p, stream) = (&self.params, &device.stream);
         let mut ids = vec![0u32; p.atoms as usize];
         // SAFETY: as long as allocated in `place_atoms`.

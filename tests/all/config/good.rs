@@ -153,6 +153,8 @@ fn every_key_means_what_it_says() {
     close(plan.monitor.force.unwrap(), 1000.0 * KCAL_PER_MOL);
     assert_eq!(plan.monitor.contact, Some(0.5));
     assert_eq!(plan.monitor.action, Action::Warn);
+    assert_eq!(plan.monitor.audit, Audit::Every(4000));
+    assert!(!plan.monitor.record);
     let device = DevicePlan {
         kind: DeviceKind::Cuda(3),
         threads: Some(2),
@@ -185,6 +187,10 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(plan.monitor.drift, None);
     assert_eq!(plan.monitor.force, Some(200.0));
     assert_eq!(plan.monitor.action, Action::Stop);
+    assert_eq!(
+        (plan.monitor.audit, plan.monitor.record),
+        (Audit::Auto, true)
+    );
     let device = DevicePlan {
         kind: DeviceKind::Auto,
         threads: None,
@@ -210,6 +216,7 @@ fn units_of_the_literature_are_understood() {
     close(cutoff, 16.0 * 0.529_177_210_544);
     assert_eq!(plan.dynamics.steps, 1000);
     assert_eq!(plan.monitor.force, None);
+    assert_eq!(plan.monitor.audit, Audit::Off);
     assert!(
         plan.notes
             .iter()

@@ -3,6 +3,7 @@
 //! On a machine that has neither sources nor the reference data where they lay at compile time, MDRUN_REFERENCE names
 //! the folder of the reference data.
 
+mod audit;
 mod bench;
 mod compile;
 mod dynamics;

@@ -53,7 +53,7 @@ fn end_of(mut child: Child) -> Output {
 fn signals_end_a_run_with_a_checkpoint_and_it_goes_on() {
     let bench = ethanol(3000);
     let whole = bench.at("whole");
-    bench.complete(&whole, &["-q"]);
+    bench.complete(&whole, &["-q", "--set", SELDOM]);
     let right = hashes(&whole);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let run = bench.at(&format!("{signal:?}"));
@@ -68,7 +68,7 @@ fn signals_end_a_run_with_a_checkpoint_and_it_goes_on() {
             assert_eq!(newest(&run).step, lines(&run) as u64 - 2);
             assert_eq!(record(&run)["summary"]["stopped_by"], "interrupt");
         }
-        bench.complete(&run, &["--resume", "-q"]);
+        bench.complete(&run, &["--resume", "-q", "--set", SELDOM]);
         assert_same(&run, &right, &format!("{signal:?}"));
     }
 }
@@ -80,7 +80,7 @@ fn a_hangup_that_is_ignored_ends_nothing() {
     let run = bench.at("run");
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
-    let inner = bench.command(&run, &["-q"]);
+    let inner = bench.command(&run, &["-q", "--set", SELDOM]);
     let child = shell
         .arg(inner.get_program())
         .args(inner.get_args())
@@ -220,7 +220,7 @@ fn a_disk_that_fills_up_costs_nothing_but_time() {
     assert!(reason.contains("No space left on device"), "{reason}");
     assert!(store::newest(&full).unwrap().unwrap().remark.is_none());
     let whole = bench.at("whole");
-    bench.complete(&whole, &["-q"]);
+    bench.complete(&whole, &["-q", "--set", SELDOM]);
     let after = bench.at("after");
     assert_eq!(status(&after), "complete");
     for name in ["thermo.csv", "topology.pdb"] {
@@ -260,4 +260,18 @@ fn a_read_only_directory_is_named() {
         (status(&run), outputs(&run).len()),
         ("complete".to_owned(), 5)
     );
+}
+
+/// Where no second file can be made beside it, how the run ended is written into the record's own place.
+#[test]
+fn the_record_never_stays_at_running() {
+    let bench = ethanol(10);
+    let run = bench.at("run");
+    let child = bench.start(&run, &["--set", LONG, "--set", SELDOM]);
+    wait_for_steps(&run);
+    fs::create_dir(run.join("run.json.part")).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let output = end_of(child);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(status(&run), "interrupted");
 }
