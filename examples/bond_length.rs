@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use mdrun::core::{Fields, Snapshot};
 use mdrun::report::{Reporter, Signal, next_multiple};
-use mdrun::simulation::Simulation;
+use mdrun::simulation::{Guard, Simulation};
 use mdrun::{Result, assemble, config};
 
 /// Mean and standard deviation of the distance between two atoms.
@@ -63,6 +63,8 @@ fn main() -> Result<()> {
         keeper: None,
         step: 0,
         end: plan.dynamics.steps,
+        keeper: None,
+        guard: Guard::default(),
     };
     let finish = simulation.run(&AtomicBool::new(false), &mut |warning| {
         eprintln!("{warning:?}")

@@ -55,12 +55,6 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     if directory.is_free()? {
         return begin(directory, "holds no run to resume");
     }
-    if directory.is_half_replaced() {
-        return begin(
-            directory,
-            "holds a run that was stopped before its first step",
-        );
-    }
     let earlier = Earlier::read(&path);
     let found =
         store::newest(&path).map_err(|e| Error::input(format!("{e}; begin anew with --force")))?;
@@ -98,10 +92,15 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     })))
 }
 
-/// That a run without a checkpoint was stopped before its first one, and is this one.
+/// That a run without a checkpoint came to its end before its first one, and is this one. Where it was to
+/// have none, it may be as long as any: it is not replaced.
 fn hardly_begun(plan: &Plan, earlier: &Earlier, recorded: bool) -> Result<()> {
     let place = plan.output.directory.display();
-    if !recorded || !matches!(earlier.status, None | Some(Status::Running)) {
+    let without = earlier.config.as_ref().is_some_and(|before| {
+        let every = &before["output"]["checkpoint_every"];
+        every.is_null() || every == "off"
+    });
+    if !recorded || without || earlier.status == Some(Status::Complete) {
         return Err(Error::input(format!(
             "{place} holds a run without checkpoints ([output] checkpoint_every), which cannot go on: choose \
              another directory, or replace it with --force"

@@ -31,6 +31,8 @@ pub const TOPOLOGY: &str = "topology.pdb";
 pub const LAST_GOOD: &str = "last_good.xyz";
 /// Where the files of the run before wait until the new one has begun.
 const ASIDE: &str = ".replaced";
+/// The same folder once the new run has begun: what is in it goes.
+const REMOVED: &str = ".removed";
 
 /// The directory of a run that is about to begin or to go on, locked against other runs. Dropped before
 /// [`RunDirectory::keep`], it removes what a new run has written into it and puts back what was there
@@ -85,7 +87,35 @@ impl RunDirectory {
             lock: None,
         };
         directory.lock = Some(Lock::take(path)?);
+        directory.recover().map_err(|e| {
+            let place = path.display();
+            Error::input(format!("cannot put back the run in {place}: {e}"))
+        })?;
         Ok(directory)
+    }
+
+    /// Puts back a run that another one was to replace when it was killed before it had begun; removes
+    /// what was left of one that it did replace. Killed itself, it is completed the next time.
+    fn recover(&self) -> io::Result<()> {
+        remove(&self.path.join(REMOVED))?;
+        let aside = self.path.join(ASIDE);
+        if !aside.is_dir() {
+            return Ok(());
+        }
+        // The new run's record is the first file that it makes, once all of the old ones are aside.
+        let record = self.path.join(record::NAME);
+        if record.exists() && aside.join(record::NAME).exists() {
+            let new = self.own_files().map_err(io::Error::other)?;
+            for name in new.iter().filter(|name| *name != record::NAME) {
+                fs::remove_file(self.path.join(name))?;
+            }
+            fs::remove_file(record)?;
+        }
+        for entry in fs::read_dir(&aside)? {
+            let entry = entry?;
+            fs::rename(entry.path(), self.path.join(entry.file_name()))?;
+        }
+        fs::remove_dir(&aside)
     }
 
     /// Takes it for a new run; one that it holds goes, as for [`RunDirectory::create`].
@@ -113,18 +143,12 @@ impl RunDirectory {
     /// # Errors
     /// It cannot be listed.
     pub fn is_free(&self) -> Result<bool> {
-        Ok(self.own_files()?.is_empty() && !self.is_half_replaced())
+        Ok(self.own_files()?.is_empty())
     }
 
     /// Whether it has a record of a run, be it empty.
     pub fn has_record(&self) -> bool {
         self.path.join(record::NAME).is_file()
-    }
-
-    /// Whether a run that was to replace another one was killed before it had begun: what is in it may
-    /// be of either.
-    pub fn is_half_replaced(&self) -> bool {
-        self.path.join(ASIDE).exists()
     }
 
     /// Where it is.
@@ -162,9 +186,10 @@ impl RunDirectory {
         self.new = false;
         self.made.clear();
         if !self.replaced.is_empty() {
-            let aside = self.path.join(ASIDE);
-            clear(&aside)
-                .and_then(|()| fs::remove_dir(&aside))
+            // By this one renaming the new run takes the place of the old one.
+            let (aside, removed) = (self.path.join(ASIDE), self.path.join(REMOVED));
+            fs::rename(&aside, &removed)
+                .and_then(|()| remove(&removed))
                 .map_err(|e| {
                     Error::run(format!(
                         "cannot remove the run before, {}: {e}",
@@ -199,25 +224,18 @@ impl RunDirectory {
 
     /// Moves the files of the run before aside.
     fn set_aside(&mut self, names: Vec<String>) -> Result<()> {
-        let aside = self.path.join(ASIDE);
-        if names.is_empty() && !aside.exists() {
+        if names.is_empty() {
             return Ok(());
         }
+        let aside = self.path.join(ASIDE);
         let fault = |e| {
             let place = self.path.display();
             Error::input(format!("cannot replace the run in {place}: {e}"))
         };
-        match fs::create_dir(&aside) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => clear(&aside).map_err(fault)?,
-            made => made.map_err(fault)?,
-        }
+        fs::create_dir(&aside).map_err(fault)?;
         for name in &names {
             fs::rename(self.path.join(name), aside.join(name)).map_err(fault)?;
             self.replaced.push(name.clone());
-        }
-        if names.is_empty() {
-            // Left by a start that was killed, and empty now.
-            return fs::remove_dir(&aside).map_err(fault);
         }
         Ok(())
     }
@@ -267,16 +285,19 @@ impl RunDirectory {
     }
 }
 
-/// Removes what a run that was replaced by another one left aside, when that one was killed before it
-/// had begun.
-fn clear(aside: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(aside)? {
+/// Removes a folder of files that runs write, if it is there.
+fn remove(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         if entry.file_name().to_str().is_some_and(is_own) {
             fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    fs::remove_dir(folder)
 }
 
 /// Whether a file of this name is one that runs write.

@@ -16,7 +16,7 @@ pub const NAME: &str = ".lock";
 pub struct Lock {
     path: PathBuf,
     /// Held open: the lock goes with it.
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -50,15 +50,18 @@ impl Lock {
             let _ = file
                 .set_len(0)
                 .and_then(|()| file.write_all(owner.as_bytes()));
-            return Ok(Self { path, _file: file });
+            return Ok(Self { path, file });
         }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is still locked: whoever opened it meanwhile sees that it is not there any more.
-        let _ = fs::remove_file(&self.path);
+        // While it is still locked: whoever opened it meanwhile sees that it is not there any more. In a
+        // directory that was removed and made anew it is another run's.
+        if is_at(&self.file, &self.path).unwrap_or(false) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

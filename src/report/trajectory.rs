@@ -38,6 +38,10 @@ pub trait Encoder: Send {
 }
 
 /// What the run hands to the thread.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are frames, whose memory is used again"
+)]
 enum Parcel {
     /// A frame to write.
     Frame(Snapshot),

@@ -99,6 +99,50 @@ fn a_forced_run_that_never_begins_gives_the_old_one_back() {
     }
 }
 
+/// Killed at any moment of its start, a replacement leaves either run, and never a mixture: the old one until the new
+/// one has begun.
+#[test]
+fn a_replacement_that_was_killed_is_undone_or_completed() {
+    let own = [
+        "last_good.xyz.part",
+        "run.json",
+        "thermo.csv",
+        "topology.pdb",
+        "traj.dcd",
+        "traj_12.xyz",
+    ];
+    // While files are moved aside, in any order.
+    for moved in 0..=own.len() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        run_in(&path);
+        let before = names(&path);
+        fs::create_dir(path.join(".replaced")).unwrap();
+        for name in own.iter().cycle().skip(2 * moved).take(moved) {
+            fs::rename(path.join(name), path.join(".replaced").join(name)).unwrap();
+        }
+        if moved == own.len() {
+            // All are, and the new run has files of its own.
+            fs::write(path.join("run.json"), "new").unwrap();
+            fs::write(path.join("traj.xtc"), "new").unwrap();
+        }
+        drop(RunDirectory::open(&path).unwrap());
+        assert_eq!(names(&path), before, "{moved}");
+        for name in own {
+            let text = fs::read_to_string(path.join(name)).unwrap();
+            assert_eq!(text, "old", "{name}");
+        }
+    }
+    // While they are removed.
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    RunDirectory::create(&path, false).unwrap().keep().unwrap();
+    fs::create_dir(path.join(".removed")).unwrap();
+    fs::write(path.join(".removed/traj.dcd"), "old").unwrap();
+    drop(RunDirectory::open(&path).unwrap());
+    assert_eq!(names(&path), set(&["run.json"]));
+}
+
 /// A replacement that was killed while it started does not bar the way for ever.
 #[test]
 fn what_a_killed_start_left_aside_is_cleared() {

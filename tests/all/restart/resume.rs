@@ -304,7 +304,18 @@ fn runs_without_checkpoints_are_not_replaced() {
     let message = refused(&bench, &run, &off);
     assert!(message.contains("without checkpoints"), "{message}");
 
-    // Killed before its first checkpoint: begun again, if it is this run.
+    // Nor one that was killed: it may be long.
+    let text = fs::read_to_string(run.join("run.json")).unwrap();
+    fs::write(run.join("run.json"), text.replace("complete", "running")).unwrap();
+    let message = refused(&bench, &run, &[]);
+    assert!(message.contains("without checkpoints"), "{message}");
+
+    // Killed before the first checkpoint that it was to have: begun again, if it is this run.
+    let run = bench.at("killed");
+    bench.complete(&run, &["-q"]);
+    for name in [NEWEST, PREVIOUS] {
+        fs::remove_file(run.join(name)).unwrap();
+    }
     let text = fs::read_to_string(run.join("run.json")).unwrap();
     fs::write(run.join("run.json"), text.replace("complete", "running")).unwrap();
     let message = refused(&bench, &run, &["--set", "dynamics.seed=5"]);
