@@ -6,9 +6,9 @@ use super::{launch, tables};
 use crate::potential::painn::{Spec, Weights};
 
 /// Up to so many atoms, all products between two messages are one kernel.
-const FEW_ATOMS: usize = 600;
+const FEW_ATOMS: usize = 2200;
 /// From so many atoms on, the splines go to shared memory.
-const STAGED_ATOMS: usize = 60;
+const STAGED_ATOMS: usize = 128;
 /// From so many atoms on, the atom-wise layers work in large tiles.
 const MANY_ATOMS: usize = 2200;
 /// Up to so many atoms, tiles are halved so that there is one for each multiprocessor.
@@ -69,6 +69,9 @@ pub(super) fn choose(
         fused: !tiled && fusible && tuning.fused.unwrap_or(atoms <= FEW_ATOMS),
         team: if teams_fit { team } else { 1 },
         staged,
+        forward_warps: 24,
+        backward_warps: 16,
+        blocks: device.processors as usize,
     }
 }
 

@@ -49,6 +49,12 @@ pub struct Shape {
     pub team: usize,
     /// Whether the filters' splines are kept in shared memory.
     pub staged: bool,
+    /// Warps of a message kernel's block, forward and backward, where the splines are kept in shared memory.
+    pub forward_warps: usize,
+    /// As `forward_warps`.
+    pub backward_warps: usize,
+    /// Blocks of such a message kernel.
+    pub blocks: usize,
 }
 
 impl Shape {
@@ -67,6 +73,9 @@ impl Shape {
             ("TILE_SHRINK", self.shrink),
             ("FUSED", usize::from(self.fused)),
             ("STAGED", usize::from(self.staged)),
+            ("FUSED_BLOCKS", if self.features > 128 { 1 } else { 2 }),
+            ("FORWARD_WARPS", self.forward_warps),
+            ("BACKWARD_WARPS", self.backward_warps),
         ]
         .map(define)
         .concat();

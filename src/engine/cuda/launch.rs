@@ -12,6 +12,7 @@ use super::tables::SLICE;
 use crate::{Error, Result};
 
 const GEMM_THREADS: u32 = 256;
+const STAGE_THREADS: u32 = 256;
 const WARP: u32 = 32;
 
 /// Products of the atom-wise layers; one by one.
@@ -312,10 +313,11 @@ impl Kernels {
         self.go(device, name, size, [l as i32])
     }
 
-    fn message(&self, device: &Device, name: &CStr, l: usize, threads: u32) -> Result<()> {
+    fn message(&self, device: &Device, name: &CStr, l: usize, warps: usize) -> Result<()> {
         let slices = (self.shape.features / SLICE) as u32;
         let size = if self.shape.staged {
-            let chunks = (self.processors / slices).max(1);
+            let threads = warps as u32 * WARP;
+            let chunks = (self.shape.blocks as u32 / slices).max(1);
             Size {
                 grid: [chunks * slices, 1],
                 threads,
@@ -329,10 +331,12 @@ impl Kernels {
 
     /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`.
     fn stage(&self, device: &Device, name: &CStr, l: usize) -> Result<()> {
-        let [cluster, strips] = cluster(self.shape.features);
         let size = Size {
-            grid: [cluster as u32, self.atoms.div_ceil(16) as u32],
-            threads: strips as u32 * 4 * WARP,
+            grid: [
+                cluster(self.shape.features) as u32,
+                self.atoms.div_ceil(16) as u32,
+            ],
+            threads: STAGE_THREADS,
             shared: stage_bytes(self.shape.features),
         };
         self.go(device, name, size, [l as i32])
@@ -371,14 +375,14 @@ impl Kernels {
 
     fn message_into(&self, device: &Device, l: usize) -> Result<()> {
         let name = if l == 0 { c"message_first" } else { c"message" };
-        self.message(device, name, l, 768)
+        self.message(device, name, l, self.shape.forward_warps)
     }
 
     fn message_back(&self, device: &Device, l: usize) -> Result<()> {
         if l == 0 {
-            return self.message(device, c"message_back_first", l, 768);
+            return self.message(device, c"message_back_first", l, self.shape.forward_warps);
         }
-        self.message(device, c"message_back", l, 512)
+        self.message(device, c"message_back", l, self.shape.backward_warps)
     }
 
     fn forward(&self, device: &Device) -> Result<()> {
@@ -548,15 +552,13 @@ pub(super) fn table_bytes(knots: usize) -> u32 {
 /// Shared memory that the message kernels use besides the splines, where teams have several warps (bytes).
 pub(super) const TEAM_BYTES: u32 = 96 * 8 * 16;
 
-/// Blocks of a cluster of a fused stage, and strips of 8 channels in each.
-fn cluster(features: usize) -> [usize; 2] {
-    let cluster = (features / 16).clamp(1, 8);
-    [cluster, features / 8 / cluster]
+/// Blocks of a cluster of a fused stage.
+pub(super) fn cluster(features: usize) -> usize {
+    (features / 16).clamp(1, 8)
 }
 
-/// Shared memory of a fused stage: two boards and the parts of a product, as in `stages.cu` (bytes).
+/// Shared memory of a fused stage, as in `stages.cu`: boards and results, a block's own inputs, the parts of a product (bytes).
 pub(super) fn stage_bytes(features: usize) -> u32 {
-    let [_, strips] = cluster(features);
-    let boards = 3 * 16 * (2 * features + 16) + 16 * (features + 16);
-    ((boards + 4 * 6 * strips * 16 * 8) * 4) as u32
+    let share = features / cluster(features);
+    ((6 * 16 * features + 6 * 16 * share + 8 * 6 * 16 * 8) * 4) as u32
 }

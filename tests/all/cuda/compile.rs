@@ -16,6 +16,9 @@ fn shape(features: usize, many: bool) -> Shape {
         shrink: 1,
         fused: false,
         staged: many,
+        forward_warps: 24,
+        backward_warps: 16,
+        blocks: 132,
     }
 }
 

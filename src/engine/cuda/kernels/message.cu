@@ -91,8 +91,8 @@ template <int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
         }
     }
     if (TEAM == 1) return;
-    // Warps of a block: 24 that sum four vectors forward, 16 that sum six backward; without staging one team.
-    __shared__ float4 part[STAGED ? 96 / N : TEAM][N][8];
+    // The warps of a block: four vectors are summed forward, six backward; without staging it is one team.
+    __shared__ float4 part[STAGED ? (N == 4 ? FORWARD_WARPS : BACKWARD_WARPS) : TEAM][N][8];
     const int warp = threadIdx.x / WARP, first = warp / TEAM * TEAM;
     team_barrier(); // the first warp has read what is about to be written over
     if (lane < 8) {
@@ -175,6 +175,11 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
         Ahead ahead = row.ahead;
         const float4 zero = make_float4(0, 0, 0, 0);
         float4 sum[4] = {zero, zero, zero, zero};
+        // Each group of the first warp writes one of the four results, on top of what came in.
+        const int which = share.group;
+        float4 came = zero;
+        if (which == 0) came = ld4(FIRST ? P.embedding + size_t(P.species[i]) * F + ch : P.q + size_t(i) * F + ch);
+        else if (!FIRST && share.writes()) came = ld4(layer.mu + (size_t(i) * 3 + which - 1) * F + ch);
         for (u32 at = share.group; at < count; at += GROUPS) {
             const float4 geometry = ahead.geometry;
             const u32 j = ahead.pair.x;
@@ -201,17 +206,9 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
         }
         over_groups<4>(sum);
         if (!share.writes()) continue;
-        // Each group writes one of the four results.
-        const int which = share.group;
-        float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
-        if (which == 0) {
-            const float *q_in = FIRST ? P.embedding + size_t(P.species[i]) * F + ch : P.q + size_t(i) * F + ch;
-            *reinterpret_cast<float4 *>(P.q1 + size_t(i) * F + ch) = mine + ld4(q_in);
-        } else {
-            const size_t to = (size_t(i) * 3 + which - 1) * F + ch;
-            if (!FIRST) mine = mine + ld4(layer.mu + to);
-            *reinterpret_cast<float4 *>(P.mu1 + to) = mine;
-        }
+        const float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
+        float *to = which == 0 ? P.q1 + size_t(i) * F + ch : P.mu1 + (size_t(i) * 3 + which - 1) * F + ch;
+        *reinterpret_cast<float4 *>(to) = mine + came;
     }
 }
 
@@ -248,6 +245,8 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
         float4 mu[3], sum[6] = {zero, zero, zero, zero, zero, zero};
 #pragma unroll
         for (int c = 0; c < 3; ++c) mu[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
+        const int which = share.group;
+        const float4 came = which < 3 ? ld4(grad_mu + (size_t(j) * 3 + which) * F + ch) : zero;
         for (u32 base = 0; base < count; base += GROUPS) {
             const u32 at = base + share.group;
             const bool inside = at < count;
@@ -282,12 +281,11 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             if (inside && lane % 8 < 4) *push = before + total;
         }
         over_groups<6>(sum);
-        const int which = share.group;
         if (which < 3) {
             *reinterpret_cast<float4 *>(own + which * F) = which == 0 ? sum[0] : which == 1 ? sum[1] : sum[2];
             const size_t to = (size_t(j) * 3 + which) * F + ch;
             const float4 mine = which == 0 ? sum[3] : which == 1 ? sum[4] : sum[5];
-            *reinterpret_cast<float4 *>(grad_mu_out + to) = mine + ld4(grad_mu + to);
+            *reinterpret_cast<float4 *>(grad_mu_out + to) = mine + came;
         }
     }
 }
@@ -342,7 +340,7 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
 #define MESSAGE(name, threads, body)                                                                                   \
     extern "C" __global__ void __launch_bounds__(TEAM * WARP) name(int l) { body; }
 #endif
-MESSAGE(message_first, 768, (forward<true, STAGED>(0)))
-MESSAGE(message, 768, (forward<false, STAGED>(l)))
-MESSAGE(message_back, 512, (backward<STAGED>(l)))
-MESSAGE(message_back_first, 768, (backward_first<STAGED>()))
+MESSAGE(message_first, FORWARD_WARPS * WARP, (forward<true, STAGED>(0)))
+MESSAGE(message, FORWARD_WARPS * WARP, (forward<false, STAGED>(l)))
+MESSAGE(message_back, BACKWARD_WARPS * WARP, (backward<STAGED>(l)))
+MESSAGE(message_back_first, FORWARD_WARPS * WARP, (backward_first<STAGED>()))
