@@ -313,18 +313,24 @@ impl Kernels {
         self.go(device, name, size, [l as i32])
     }
 
-    fn message(&self, device: &Device, name: &CStr, l: usize, warps: usize) -> Result<()> {
+    fn message(
+        &self,
+        device: &Device,
+        name: &CStr,
+        l: usize,
+        [warps, team]: [usize; 2],
+    ) -> Result<()> {
         let slices = (self.shape.features / SLICE) as u32;
         let size = if self.shape.staged {
             let threads = warps as u32 * WARP;
-            let chunks = (self.shape.blocks as u32 / slices).max(1);
+            let chunks = (self.processors / slices).max(1);
             Size {
                 grid: [chunks * slices, 1],
                 threads,
                 shared: table_bytes(self.shape.knots),
             }
         } else {
-            Size::flat(self.atoms as u32 * slices, self.shape.team as u32 * WARP)
+            Size::flat(self.atoms as u32 * slices, team as u32 * WARP)
         };
         self.go(device, name, size, [l as i32])
     }
@@ -375,14 +381,14 @@ impl Kernels {
 
     fn message_into(&self, device: &Device, l: usize) -> Result<()> {
         let name = if l == 0 { c"message_first" } else { c"message" };
-        self.message(device, name, l, self.shape.forward_warps)
+        self.message(device, name, l, self.shape.forward())
     }
 
     fn message_back(&self, device: &Device, l: usize) -> Result<()> {
         if l == 0 {
-            return self.message(device, c"message_back_first", l, self.shape.forward_warps);
+            return self.message(device, c"message_back_first", l, self.shape.forward());
         }
-        self.message(device, c"message_back", l, self.shape.backward_warps)
+        self.message(device, c"message_back", l, self.shape.backward())
     }
 
     fn forward(&self, device: &Device) -> Result<()> {
@@ -549,16 +555,22 @@ pub(super) fn table_bytes(knots: usize) -> u32 {
     ((knots + 3) * 3 * SLICE * 4) as u32
 }
 
-/// Shared memory that the message kernels use besides the splines, where teams have several warps (bytes).
-pub(super) const TEAM_BYTES: u32 = 96 * 8 * 16;
+/// Shared memory that a message kernel of so many warps uses besides the splines, where teams have several: four vectors of
+/// a slice from each forward, six from half as many warps backward (bytes).
+pub(super) fn team_bytes(warps: usize) -> u32 {
+    (warps * 4 * 8 * 16) as u32
+}
 
 /// Blocks of a cluster of a fused stage.
-pub(super) fn cluster(features: usize) -> usize {
+fn cluster(features: usize) -> usize {
     (features / 16).clamp(1, 8)
 }
 
-/// Shared memory of a fused stage, as in `stages.cu`: boards and results, a block's own inputs, the parts of a product (bytes).
+/// Shared memory of a fused stage, as in `stages.cu`: boards, a block's own inputs, parts and results of products (bytes).
 pub(super) fn stage_bytes(features: usize) -> u32 {
-    let share = features / cluster(features);
-    ((6 * 16 * features + 6 * 16 * share + 8 * 6 * 16 * 8) * 4) as u32
+    const ROWS: usize = 16;
+    let cluster = cluster(features);
+    let (unit, board, tile) = (ROWS * features / cluster, ROWS * features, 8 * ROWS * 8);
+    let own = unit * 6usize.saturating_sub(cluster).max(3);
+    ((3 * board + own + 2 * tile + (2 * board).max(4 * tile)) * 4) as u32
 }

@@ -14,15 +14,17 @@ constexpr int FUSED_WARPS = 8;
 constexpr int K_PARTS = FUSED_WARPS / STRIPS;         // warps that share a strip of a gathered product
 constexpr int FUSED_THREADS = FUSED_WARPS * WARP;
 constexpr int ROWS = 16;
-constexpr int MOST_TILES = 6;
 
-// Shared memory (floats): two boards of gathered inputs and two of scattered results, used in turn, the block's own inputs
-// of a scattered product, and the parts of a gathered one. `launch.rs` asks for as much.
-constexpr int BOARD_SIZE = ROWS * F;
-constexpr int BOARD_0 = 0, BOARD_1 = BOARD_SIZE;
-constexpr int RESULT_1 = 2 * BOARD_SIZE, RESULT_3 = 3 * BOARD_SIZE;
-constexpr int OWN = 6 * BOARD_SIZE;
-constexpr int PARTS = OWN + 6 * ROWS * SHARE;
+// Shared memory (floats): two boards of gathered inputs, used in turn; the block's own inputs of a scattered product; the parts
+// of a gathered product; what a scattered product brings. Some places serve twice: the last product of a stage finds its
+// inputs where a board was, and the first one's parts lie where the last one's results will come. `launch.rs` asks
+// for as much.
+constexpr int UNIT = ROWS * SHARE, BOARD_SIZE = ROWS * F, TILE_PARTS = FUSED_WARPS * ROWS * 8;
+constexpr int BOARD_0 = 0, OWN = BOARD_SIZE;
+constexpr int BOARD_1 = OWN + (CLUSTER < 3 ? 6 - CLUSTER : 3) * UNIT;
+constexpr int PARTS = BOARD_1 + BOARD_SIZE;           // two tiles, and four more that reach into the results
+constexpr int RESULT_3 = PARTS + 2 * TILE_PARTS;
+constexpr int RESULT_1 = RESULT_3 + (2 * BOARD_SIZE > 4 * TILE_PARTS ? 2 * BOARD_SIZE : 4 * TILE_PARTS);
 extern __shared__ float4 fused_memory[];
 __device__ __forceinline__ float *board(int at) { return reinterpret_cast<float *>(fused_memory) + at; }
 
@@ -31,14 +33,14 @@ __device__ __forceinline__ float *board(int at) { return reinterpret_cast<float 
 // this one: so boards used in turn need no other order.
 __device__ u64 *board_barrier(int which) {
     __shared__ u64 barriers[4];
-    return barriers + which / BOARD_SIZE;
+    return barriers + (which == BOARD_0 ? 0 : which == BOARD_1 ? 1 : which == RESULT_1 ? 2 : 3);
 }
 __device__ __forceinline__ u32 shared_address(const void *p) { return u32(__cvta_generic_to_shared(p)); }
 
 // First in a stage: barriers exist in all blocks of the cluster before anything is sent.
 __device__ __forceinline__ void open_boards() {
     if (threadIdx.x < 4) {
-        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(board_barrier(threadIdx.x * BOARD_SIZE))) : "memory");
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(board_barrier(BOARD_0) + threadIdx.x)) : "memory");
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
@@ -94,9 +96,9 @@ struct Owner {
         for (int rank = 0; rank < CLUSTER; ++rank) send_to(rank, barrier, here, v);
     }
     // To the block's own inputs: group `group` of `SHARE` channels, of component c.
-    __device__ void keep(int components, int c, int group, float2 v) const {
+    __device__ void keep(int own, int components, int c, int group, float2 v) const {
         const int k = group * SHARE + local;
-        if (owns) st2(board(OWN) + ((k / 16 * components + c) * ROWS + row) * 16 + k % 16, v);
+        if (owns) st2(board(own) + ((k / 16 * components + c) * ROWS + row) * 16 + k % 16, v);
     }
 };
 
@@ -129,6 +131,8 @@ template <int NC, int NG, int K, int N> struct Gathered {
         if (N < F && blockIdx.x * SHARE >= N) return; // none of the columns are this block's
         const int warp = threadIdx.x / WARP, strip = warp / K_PARTS, g = lane_id() / 4, t = lane_id() % 4;
         constexpr int SETS = sets_for(NC * NG);
+        float *parts = board(PARTS);
+        auto place = [&](int part, int tile, int s, int row) { return parts + (((tile * K_PARTS + part) * STRIPS + s) * ROWS + row) * 8; };
         float acc[SETS][NC][NG][4] = {};
 #pragma unroll
         for (int i = 0; i < BLOCKS; ++i) {
@@ -141,14 +145,13 @@ template <int NC, int NG, int K, int N> struct Gathered {
             }
             mma16<SETS, NC, NG>(acc, upper, lower, b[i]);
         }
-        float *parts = board(PARTS);
-        auto place = [&](int part, int tile, int s, int row) { return parts + (((tile * K_PARTS + part) * STRIPS + s) * ROWS + row) * 8; };
 #pragma unroll
         for (int c = 0; c < NC; ++c) {
 #pragma unroll
             for (int r = 0; r < NG; ++r) {
-                st2(place(warp % K_PARTS, c * NG + r, strip, g) + 2 * t, make_float2(total(acc, c, r, 0), total(acc, c, r, 1)));
-                st2(place(warp % K_PARTS, c * NG + r, strip, g + 8) + 2 * t, make_float2(total(acc, c, r, 2), total(acc, c, r, 3)));
+                float *to = place(warp % K_PARTS, c * NG + r, strip, g) + 2 * t;
+                st2(to, make_float2(total(acc, c, r, 0), total(acc, c, r, 1)));
+                st2(to + 8 * 8, make_float2(total(acc, c, r, 2), total(acc, c, r, 3)));
             }
         }
         __syncthreads();
@@ -198,17 +201,18 @@ template <int NC, int NG> struct Scattered {
     }
 
     // Once owners have kept their inputs.
-    __device__ void operator()(int which) const {
+    __device__ void operator()(int own, int which) const {
         const int g = lane_id() / 4, t = lane_id() % 4;
-        __syncthreads();
+        const u32 barrier = shared_address(board_barrier(which));
         constexpr int SETS = sets_for(NC * TURNS);
+        __syncthreads();
         float acc[SETS][NC][TURNS][4] = {};
 #pragma unroll
         for (int i = 0; i < BLOCKS; ++i) {
             float4 upper[NC], lower[NC], now[TURNS];
 #pragma unroll
             for (int c = 0; c < NC; ++c) {
-                const float *from = board(OWN) + ((i * NC + c) * ROWS + g) * 16 + t * 4;
+                const float *from = board(own) + ((i * NC + c) * ROWS + g) * 16 + t * 4;
                 upper[c] = ld4(from);
                 lower[c] = ld4(from + 8 * 16);
             }
@@ -216,7 +220,6 @@ template <int NC, int NG> struct Scattered {
             for (int n = 0; n < TURNS; ++n) now[n] = b[n][i];
             mma16<SETS, NC, TURNS>(acc, upper, lower, now);
         }
-        const u32 barrier = shared_address(board_barrier(which));
 #pragma unroll
         for (int n = 0; n < TURNS; ++n) {
             if (idle(n)) continue;
@@ -282,9 +285,9 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, Kept &k
         kept.dot = scale2(kept.v[c], kept.w[c], kept.dot);
     }
     kept.norm = make_float2(sqrtf(square.x), sqrtf(square.y));
-    me.keep(1, 0, 0, q1);
-    me.keep(1, 0, 1, kept.norm);
-    update1(RESULT_1);
+    me.keep(OWN, 1, 0, 0, q1);
+    me.keep(OWN, 1, 0, 1, kept.norm);
+    update1(OWN, RESULT_1);
     if (!last) {
         for (int c = 0; c < 3; ++c) {
             me.write(layer.vw, me.at(c, 2 * F), kept.v[c]);
@@ -320,10 +323,10 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, Kept &k
 __device__ __forceinline__ void update_backward(int l, const Owner &me, const Kept &kept, const Scattered<1, 3> &update2_back,
                                                 float2 gq, float2 along, const float2 (&gmu)[3], int result_use, int board_use) {
     const Layer &layer = P.layer[l];
-    me.keep(1, 0, 0, gq);
-    me.keep(1, 0, 1, along);
-    me.keep(1, 0, 2, gq * kept.dot);
-    update2_back(RESULT_1);
+    me.keep(OWN, 1, 0, 0, gq);
+    me.keep(OWN, 1, 0, 1, along);
+    me.keep(OWN, 1, 0, 2, gq * kept.dot);
+    update2_back(OWN, RESULT_1);
     const Gathered<1, 2, F, F> update1_back(layer.update1_t);
     float2 gk[1] = {};
     update2_back.collect(me, gk, RESULT_1, result_use);
@@ -336,10 +339,10 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const Ke
     update1_back(me, inner, BOARD_1);
     const float2 gn = inner[0][1] * inverse;
     for (int c = 0; c < 3; ++c) {
-        me.keep(3, c, 0, scale2(gn, kept.v[c], gc * kept.w[c]));
-        me.keep(3, c, 1, scale2(gmu[c], kept.b, gc * kept.v[c]));
+        me.keep(BOARD_0, 3, c, 0, scale2(gn, kept.v[c], gc * kept.w[c]));
+        me.keep(BOARD_0, 3, c, 1, scale2(gmu[c], kept.b, gc * kept.v[c]));
     }
-    mix_back(RESULT_3);
+    mix_back(BOARD_0, RESULT_3);
     me.write(P.grad_q, me.at(F), gq + inner[0][0]);
     float2 g[3] = {};
     mix_back.collect(me, g, RESULT_3, 0);
