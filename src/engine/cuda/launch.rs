@@ -112,6 +112,8 @@ pub(super) struct Extras {
 pub(super) struct Kernels {
     functions: HashMap<&'static CStr, (sys::CUfunction, bool)>,
     modules: Vec<sys::CUmodule>,
+    /// The parameters that the kernels have.
+    params: Vec<u8>,
     shape: Shape,
     atoms: usize,
     heads: Vec<(usize, usize)>,
@@ -131,6 +133,7 @@ impl Kernels {
         let mut kernels = Self {
             functions: HashMap::new(),
             modules: Vec::new(),
+            params: Vec::new(),
             shape,
             atoms: buffers.params.atoms as usize,
             heads: buffers.heads(),
@@ -220,10 +223,14 @@ impl Kernels {
         self.functions.get(name).copied().ok_or_else(missing)
     }
 
-    /// Copies the parameters to where each part of the kernels reads them.
-    pub fn set_params(&self, device: &Device, buffers: &Buffers) -> Result<()> {
+    /// Copies the parameters to where each part of the kernels reads them, if they have changed.
+    pub fn set_params(&mut self, device: &Device, buffers: &Buffers) -> Result<()> {
         device.bind()?;
         let bytes = buffers.bytes();
+        if bytes == self.params {
+            return Ok(());
+        }
+        self.params.clear();
         for &module in &self.modules {
             // SAFETY: the module is loaded; the copy is checked against the symbol's size.
             let (address, room) =
@@ -237,6 +244,7 @@ impl Kernels {
             }
             write_at(&device.stream, address, room, &bytes)?;
         }
+        self.params = bytes;
         Ok(())
     }
 
