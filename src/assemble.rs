@@ -244,7 +244,17 @@ pub fn cuda_engine(
         ));
     };
     config::check_elements(&spec.elements, &start.system).map_err(|e| e.within(path.display()))?;
+    let skin = cuda_skin(skin, start.system.len());
     cuda::CudaEngine::new(start, spec, weights, noise, skin, index)
+}
+
+/// The skin (angstrom) that a GPU uses where `skin` is asked for: a build of a small system's pairs costs as much as two of
+/// its steps, and pairs in the skin next to nothing. Results do not depend on it.
+pub fn cuda_skin(skin: f64, atoms: usize) -> f64 {
+    /// Atoms that leave a GPU idle, and their skin.
+    const FEW: usize = 1000;
+    const WIDE: f64 = 1.5;
+    if atoms < FEW { skin.max(WIDE) } else { skin }
 }
 
 /// The operators of one step.

@@ -27,12 +27,19 @@ impl CudaWorkshop {
     }
 }
 
+/// Evaluations between two waits for the card, as many as MD takes steps between two looks at its flags.
+const ROW: u32 = 20;
+
 /// Evaluations where the atoms are.
 struct Resident(CudaEngine);
 
 impl FixedPairs for Resident {
     fn call(&mut self) -> Result<()> {
-        self.0.evaluate_again()
+        self.0.evaluate_in_a_row(ROW)
+    }
+
+    fn in_a_row(&self) -> usize {
+        ROW as usize
     }
 
     fn pairs(&self) -> u64 {
@@ -45,6 +52,10 @@ impl FixedPairs for Resident {
 }
 
 impl Workshop for CudaWorkshop {
+    fn skin(&self, skin: f64, atoms: usize) -> f64 {
+        assemble::cuda_skin(skin, atoms)
+    }
+
     fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>> {
         Ok(Box::new(Resident(self.make(job)?)))
     }

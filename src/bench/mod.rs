@@ -116,11 +116,16 @@ pub struct Job<'a> {
 
 /// Energy and forces of pairs that do not change, over and over.
 pub trait FixedPairs {
-    /// Computes them once, and returns when they are there.
+    /// Computes them [`FixedPairs::in_a_row`] times, and returns when they are there.
     ///
     /// # Errors
     /// The device failed.
     fn call(&mut self) -> Result<()>;
+
+    /// How many times a call computes them. On a GPU they are queued in a row, as the steps of a run are.
+    fn in_a_row(&self) -> usize {
+        1
+    }
 
     /// Number of ordered pairs.
     fn pairs(&self) -> u64;
@@ -133,6 +138,11 @@ pub trait FixedPairs {
 
 /// Makes what is measured.
 pub trait Workshop {
+    /// The skin (angstrom) that engines use where `skin` is asked for.
+    fn skin(&self, skin: f64, _atoms: usize) -> f64 {
+        skin
+    }
+
     /// Energy and forces of the box's pairs.
     ///
     /// # Errors
@@ -211,6 +221,8 @@ pub struct Row {
     pub step_ms: Times,
     /// Largest resident memory while this row was measured, where the system tells.
     pub peak_memory_mib: Option<f64>,
+    /// Steps from one build of the pairs to the next, as a run of liquid water at 0.5 fs asks for.
+    pub rebuild_every: u64,
     /// At 0.5 fs a step.
     pub ns_per_day: f64,
 }
@@ -235,11 +247,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
     let model = assemble::load_painn(&args.model)?;
     assemble::threads(&args.device())?;
-    let rate = rate(args, &model)?;
+    let mut rates = Rates {
+        args,
+        model: &model,
+        found: Vec::new(),
+    };
+    let rate = rates.of(SKIN)?;
     let mut out = std::io::stdout().lock();
     let mut rows = Vec::new();
     print(&mut out, &heading(args, rate))?;
     for &size in &args.sizes {
+        let rate = rates.of(workshop.skin(SKIN, size as usize))?;
         let row = measure_size(args, workshop, &model, rate, size as usize)?;
         print(&mut out, &line(&row))?;
         rows.push(row);
@@ -250,8 +268,26 @@ pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How often water's pairs are built anew, by the fastest engine of every machine.
-fn rate(args: &Args, model: &Model) -> Result<RebuildRate> {
+/// How often water's pairs are built anew, by skin.
+struct Rates<'a> {
+    args: &'a Args,
+    model: &'a Model,
+    found: Vec<(f64, RebuildRate)>,
+}
+
+impl Rates<'_> {
+    fn of(&mut self, skin: f64) -> Result<RebuildRate> {
+        if let Some(&(_, rate)) = self.found.iter().find(|f| f.0 == skin) {
+            return Ok(rate);
+        }
+        let rate = rate(self.args, self.model, skin)?;
+        self.found.push((skin, rate));
+        Ok(rate)
+    }
+}
+
+/// How often pairs with this skin are built anew, by the fastest engine of every machine.
+fn rate(args: &Args, model: &Model, skin: f64) -> Result<RebuildRate> {
     let start = water::start(RATE_ATOMS)?;
     let device = DevicePlan {
         kind: DeviceKind::Cpu,
@@ -259,7 +295,7 @@ fn rate(args: &Args, model: &Model) -> Result<RebuildRate> {
         ..args.device()
     };
     let potential = model.bind(&start.system, Precision::F32, &device)?;
-    measure::rebuild_rate(start, SKIN, potential)
+    measure::rebuild_rate(start, skin, potential)
 }
 
 fn measure_size(
@@ -281,7 +317,7 @@ fn measure_size(
     memory::forget_peak();
     let (pairs, memory, energy_forces_ms) = {
         let mut fixed = workshop.fixed_pairs(&job)?;
-        let times = measure::time(iterations, 1, || fixed.call())?;
+        let times = measure::time(iterations, fixed.in_a_row(), || fixed.call())?;
         (fixed.pairs(), fixed.memory(), times)
     };
     let mut engine = workshop.engine(&job)?;
@@ -298,6 +334,7 @@ fn measure_size(
         peak_memory_mib: memory
             .or_else(memory::peak)
             .map(|bytes| bytes as f64 / 1048576.0),
+        rebuild_every: rate.steps,
         ns_per_day: ns_per_day(step_ms.median),
     })
 }
@@ -316,8 +353,8 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
         "estimated, since the model does not hold water together"
     };
     format!(
-        "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps ({how})\n\
-         {:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>9}  {:>9}\n",
+        "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps or as given ({how})\n\
+         {:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}\n",
         args.model.display(),
         args.engine,
         args.device_name(),
@@ -329,6 +366,7 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
         "energy and forces (ms)",
         "NVE step (ms)",
         "over",
+        "every",
         "ns/day",
         "peak MiB"
     )
@@ -341,11 +379,12 @@ fn line(row: &Row) -> String {
         .peak_memory_mib
         .map_or_else(|| "?".into(), |m| format!("{m:.0}"));
     format!(
-        "{:>7} {:>9}  {:>28}  {:>28}  {over:>+4.0}%  {:>9.3}  {memory:>9}\n",
+        "{:>7} {:>9}  {:>28}  {:>28}  {over:>+4.0}%  {:>5}  {:>9.3}  {memory:>9}\n",
         row.atoms,
         row.pairs,
         times(&row.energy_forces_ms),
         times(&row.step_ms),
+        row.rebuild_every,
         row.ns_per_day,
     )
 }

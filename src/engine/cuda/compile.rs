@@ -45,13 +45,31 @@ pub struct Shape {
     /// Whether all products between two messages are one kernel, by clusters of blocks (from compute capability 9.0 on,
     /// 32, 64, 128 or 256 features, one hidden layer no wider than those in the readout).
     pub fused: bool,
-    /// Warps that share an atom's row of pairs: 1, 2, 4 or 8.
-    pub team: usize,
+    /// Warps that share an atom's row of pairs forward: 1, 2, 4 or 8.
+    pub forward_team: usize,
+    /// The same backward, where a warp needs more registers.
+    pub backward_team: usize,
+    /// Teams that are to fit on a multiprocessor, each a block of its own, where the splines are not in shared memory.
+    pub team_blocks: usize,
     /// Whether the filters' splines are kept in shared memory.
     pub staged: bool,
+    /// Warps of a message kernel's block, forward and backward, where the splines are kept in shared memory.
+    pub forward_warps: usize,
+    /// As `forward_warps`.
+    pub backward_warps: usize,
 }
 
 impl Shape {
+    /// Warps of a block and of a team in the message kernels of the way forward.
+    pub(super) fn forward(&self) -> [usize; 2] {
+        [self.forward_warps, self.forward_team]
+    }
+
+    /// The same for the way back.
+    pub(super) fn backward(&self) -> [usize; 2] {
+        [self.backward_warps, self.backward_team]
+    }
+
     /// Source of each part.
     fn sources(&self) -> Vec<String> {
         let define = |(name, value): (&str, usize)| format!("#define {name} {value}\n");
@@ -62,11 +80,16 @@ impl Shape {
             ("HEADS", self.heads),
             ("HEAD_MAX", self.head_max.max(self.features)),
             ("HEAD_OUT", self.head_out),
-            ("TEAM", self.team),
+            ("FORWARD_TEAM", self.forward_team),
+            ("BACKWARD_TEAM", self.backward_team),
+            ("TEAM_BLOCKS", self.team_blocks),
             ("TILED", usize::from(self.tiled)),
             ("TILE_SHRINK", self.shrink),
             ("FUSED", usize::from(self.fused)),
             ("STAGED", usize::from(self.staged)),
+            ("FUSED_BLOCKS", if self.features > 128 { 1 } else { 2 }),
+            ("FORWARD_WARPS", self.forward_warps),
+            ("BACKWARD_WARPS", self.backward_warps),
         ]
         .map(define)
         .concat();

@@ -12,6 +12,7 @@ use super::tables::SLICE;
 use crate::{Error, Result};
 
 const GEMM_THREADS: u32 = 256;
+const STAGE_THREADS: u32 = 256;
 const WARP: u32 = 32;
 
 /// Products of the atom-wise layers; one by one.
@@ -111,6 +112,8 @@ pub(super) struct Extras {
 pub(super) struct Kernels {
     functions: HashMap<&'static CStr, (sys::CUfunction, bool)>,
     modules: Vec<sys::CUmodule>,
+    /// The parameters that the kernels have.
+    params: Vec<u8>,
     shape: Shape,
     atoms: usize,
     heads: Vec<(usize, usize)>,
@@ -130,6 +133,7 @@ impl Kernels {
         let mut kernels = Self {
             functions: HashMap::new(),
             modules: Vec::new(),
+            params: Vec::new(),
             shape,
             atoms: buffers.params.atoms as usize,
             heads: buffers.heads(),
@@ -219,10 +223,14 @@ impl Kernels {
         self.functions.get(name).copied().ok_or_else(missing)
     }
 
-    /// Copies the parameters to where each part of the kernels reads them.
-    pub fn set_params(&self, device: &Device, buffers: &Buffers) -> Result<()> {
+    /// Copies the parameters to where each part of the kernels reads them, if they have changed.
+    pub fn set_params(&mut self, device: &Device, buffers: &Buffers) -> Result<()> {
         device.bind()?;
         let bytes = buffers.bytes();
+        if bytes == self.params {
+            return Ok(());
+        }
+        self.params.clear();
         for &module in &self.modules {
             // SAFETY: the module is loaded; the copy is checked against the symbol's size.
             let (address, room) =
@@ -236,6 +244,7 @@ impl Kernels {
             }
             write_at(&device.stream, address, room, &bytes)?;
         }
+        self.params = bytes;
         Ok(())
     }
 
@@ -312,9 +321,16 @@ impl Kernels {
         self.go(device, name, size, [l as i32])
     }
 
-    fn message(&self, device: &Device, name: &CStr, l: usize, threads: u32) -> Result<()> {
+    fn message(
+        &self,
+        device: &Device,
+        name: &CStr,
+        l: usize,
+        [warps, team]: [usize; 2],
+    ) -> Result<()> {
         let slices = (self.shape.features / SLICE) as u32;
         let size = if self.shape.staged {
+            let threads = warps as u32 * WARP;
             let chunks = (self.processors / slices).max(1);
             Size {
                 grid: [chunks * slices, 1],
@@ -322,17 +338,19 @@ impl Kernels {
                 shared: table_bytes(self.shape.knots),
             }
         } else {
-            Size::flat(self.atoms as u32 * slices, self.shape.team as u32 * WARP)
+            Size::flat(self.atoms as u32 * slices, team as u32 * WARP)
         };
         self.go(device, name, size, [l as i32])
     }
 
     /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`.
     fn stage(&self, device: &Device, name: &CStr, l: usize) -> Result<()> {
-        let [cluster, strips] = cluster(self.shape.features);
         let size = Size {
-            grid: [cluster as u32, self.atoms.div_ceil(16) as u32],
-            threads: strips as u32 * 4 * WARP,
+            grid: [
+                cluster(self.shape.features) as u32,
+                self.atoms.div_ceil(16) as u32,
+            ],
+            threads: STAGE_THREADS,
             shared: stage_bytes(self.shape.features),
         };
         self.go(device, name, size, [l as i32])
@@ -371,14 +389,14 @@ impl Kernels {
 
     fn message_into(&self, device: &Device, l: usize) -> Result<()> {
         let name = if l == 0 { c"message_first" } else { c"message" };
-        self.message(device, name, l, 768)
+        self.message(device, name, l, self.shape.forward())
     }
 
     fn message_back(&self, device: &Device, l: usize) -> Result<()> {
         if l == 0 {
-            return self.message(device, c"message_back_first", l, 768);
+            return self.message(device, c"message_back_first", l, self.shape.forward());
         }
-        self.message(device, c"message_back", l, 512)
+        self.message(device, c"message_back", l, self.shape.backward())
     }
 
     fn forward(&self, device: &Device) -> Result<()> {
@@ -545,18 +563,22 @@ pub(super) fn table_bytes(knots: usize) -> u32 {
     ((knots + 3) * 3 * SLICE * 4) as u32
 }
 
-/// Shared memory that the message kernels use besides the splines, where teams have several warps (bytes).
-pub(super) const TEAM_BYTES: u32 = 96 * 8 * 16;
-
-/// Blocks of a cluster of a fused stage, and strips of 8 channels in each.
-fn cluster(features: usize) -> [usize; 2] {
-    let cluster = (features / 16).clamp(1, 8);
-    [cluster, features / 8 / cluster]
+/// Shared memory that a message kernel of so many warps uses besides the splines, where teams have several: four vectors of
+/// a slice from each forward, six from half as many warps backward (bytes).
+pub(super) fn team_bytes(warps: usize) -> u32 {
+    (warps * 4 * 8 * 16) as u32
 }
 
-/// Shared memory of a fused stage: two boards and the parts of a product, as in `stages.cu` (bytes).
+/// Blocks of a cluster of a fused stage.
+fn cluster(features: usize) -> usize {
+    (features / 16).clamp(1, 8)
+}
+
+/// Shared memory of a fused stage, as in `stages.cu`: boards, a block's own inputs, parts and results of products (bytes).
 pub(super) fn stage_bytes(features: usize) -> u32 {
-    let [_, strips] = cluster(features);
-    let boards = 3 * 16 * (2 * features + 16) + 16 * (features + 16);
-    ((boards + 4 * 6 * strips * 16 * 8) * 4) as u32
+    const ROWS: usize = 16;
+    let cluster = cluster(features);
+    let (unit, board, tile) = (ROWS * features / cluster, ROWS * features, 8 * ROWS * 8);
+    let own = unit * 6usize.saturating_sub(cluster).max(3);
+    ((3 * board + own + 2 * tile + (2 * board).max(4 * tile)) * 4) as u32
 }

@@ -62,6 +62,7 @@ mod halted {
 pub struct CudaEngine {
     // Dropped in this order: what lives on the device before the device.
     graphs: Option<Graphs>,
+    evaluation: Option<CudaGraph>,
     kernels: Kernels,
     buffers: Buffers,
     saved: Saved,
@@ -168,6 +169,7 @@ impl CudaEngine {
         let bias = readout_bias.map_or(0.0, |b| b * spec.energy_scale * atoms as f64);
         let mut engine = Self {
             graphs: None,
+            evaluation: None,
             kernels,
             buffers,
             saved,
@@ -221,37 +223,25 @@ impl CudaEngine {
         self.buffers.total()
     }
 
-    /// Computes energy and forces of the present positions once more, and waits until they are there.
+    /// Computes energy and forces of the present positions `count` times in a row, and waits until they are there.
     ///
     /// # Errors
     /// The device failed.
-    pub fn evaluate_again(&mut self) -> Result<()> {
+    pub fn evaluate_in_a_row(&mut self, count: u32) -> Result<()> {
         self.check_failure()?;
-        self.evaluate()?;
-        self.device.wait()
-    }
-
-    /// Milliseconds of one evaluation of energy and forces at fixed positions: the mean of `count` recorded
-    /// evaluations in a row.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn time_evaluation(&mut self, count: u32) -> Result<f64> {
-        let graph = self
-            .kernels
-            .record(&self.device, || self.kernels.network(&self.device))?;
-        let replay = |times: u32| -> Result<()> {
-            for _ in 0..times {
-                graph
-                    .launch()
-                    .map_err(device::failed("replaying a graph"))?;
-            }
-            self.device.wait()
+        let graph = match self.evaluation.take() {
+            Some(graph) => graph,
+            None => self
+                .kernels
+                .record(&self.device, || self.kernels.network(&self.device))?,
         };
-        replay(count.div_ceil(10))?;
-        let began = std::time::Instant::now();
-        replay(count)?;
-        Ok(began.elapsed().as_secs_f64() * 1e3 / f64::from(count.max(1)))
+        for _ in 0..count {
+            graph
+                .launch()
+                .map_err(device::failed("replaying a graph"))?;
+        }
+        self.evaluation = Some(graph);
+        self.device.wait()
     }
 
     /// Starts a build of the pairs from the present positions. Where there is no room for them, the device halts with

@@ -11,11 +11,15 @@ fn shape(features: usize, many: bool) -> Shape {
         heads: 1,
         head_out: features / 2,
         head_max: features,
-        team: if many { 1 } else { 4 },
+        team_blocks: 4,
+        forward_team: if many { 1 } else { 4 },
+        backward_team: if many { 1 } else { 4 },
         tiled: many,
         shrink: 1,
         fused: false,
         staged: many,
+        forward_warps: 24,
+        backward_warps: 12,
     }
 }
 

@@ -1,14 +1,13 @@
 // Messages between neighbours, forward and backward, and what they say about the forces.
 //
 // A team of warps (one, or with few atoms more) works on one atom and a slice of 32 channels: groups of eight lanes
-// take the pairs of the atom's row in turn, a lane has four channels. Sums are gathers in an order that the row alone
+// take the pairs of the atom's row in turn, a lane has four channels. Teams are larger forward, where a warp needs fewer registers. Sums are gathers in an order that the row alone
 // fixes, so that the result depends on nothing but the positions.
 //
 // The filters w_k(d), k = 0, 1, 2, cut off and zero beyond, are cubic B-splines of the distance on KNOTS
 // intervals: twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
 // coefficients of a slice are kept in shared memory, and each block takes a stretch of neighbouring atoms.
 
-constexpr int GROUPS = 4 * TEAM;                      // TEAM: warps of one atom
 constexpr int COEFFICIENTS = 3 * SLICE;               // of one knot of a slice
 constexpr int TABLE = (KNOTS + 3) * COEFFICIENTS;     // floats of one slice
 
@@ -73,12 +72,12 @@ __device__ __forceinline__ float4 fma4(float a, float4 b, float4 c) {
 __device__ __forceinline__ float4 scale4(float a, float4 b) { return make_float4(a * b.x, a * b.y, a * b.z, a * b.w); }
 __device__ __forceinline__ float sum4(float4 a) { return (a.x + a.y) + (a.z + a.w); }
 
-__device__ __forceinline__ void team_barrier() {
+template <int TEAM> __device__ __forceinline__ void team_barrier() {
     asm volatile("bar.sync %0, %1;" ::"r"(1 + int(threadIdx.x) / WARP / TEAM), "n"(TEAM * WARP) : "memory");
 }
 
 // Sums over the groups of a team, in a fixed tree. With several warps the first of them gets the result.
-template <int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
+template <int TEAM, int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
     const int lane = lane_id();
 #pragma unroll
     for (int k = 0; k < N; ++k) {
@@ -91,15 +90,15 @@ template <int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
         }
     }
     if (TEAM == 1) return;
-    // Warps of a block: 24 that sum four vectors forward, 16 that sum six backward; without staging one team.
-    __shared__ float4 part[STAGED ? 96 / N : TEAM][N][8];
+    // The warps of a block: four vectors are summed forward, six backward; without staging it is one team.
+    __shared__ float4 part[STAGED ? (N == 4 ? FORWARD_WARPS : BACKWARD_WARPS) : TEAM][N][8];
     const int warp = threadIdx.x / WARP, first = warp / TEAM * TEAM;
-    team_barrier(); // the first warp has read what is about to be written over
+    team_barrier<TEAM>(); // the first warp has read what is about to be written over
     if (lane < 8) {
 #pragma unroll
         for (int k = 0; k < N; ++k) part[warp][k][lane] = v[k];
     }
-    team_barrier();
+    team_barrier<TEAM>();
     if (warp != first) return;
 #pragma unroll
     for (int k = 0; k < N; ++k) {
@@ -120,7 +119,7 @@ template <bool STAGE> __device__ __forceinline__ const float *filters(int l, int
 }
 
 // The slice of this block, its atoms, and which of the team's groups a thread belongs to.
-struct Share {
+template <int TEAM> struct Share {
     int slice, first, end, step, group;
     __device__ Share() {
         slice = blockIdx.x % SLICES;
@@ -149,7 +148,7 @@ struct Ahead {
 struct Row {
     u32 start, count;
     Ahead ahead;
-    __device__ void fetch(const Share &share, int i) {
+    template <int TEAM> __device__ void fetch(const Share<TEAM> &share, int i) {
         count = 0;
         if (i >= share.end) return;
         start = P.rows[i];
@@ -161,7 +160,8 @@ struct Row {
 // q1 = q + sum_j w0 x0 ; mu1 = mu + sum_j (w1 x1) u + (w2 x2) mu_j. In the first layer mu = 0, and q and x depend
 // on the species alone.
 template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l) {
-    const Share share;
+    constexpr int TEAM = FORWARD_TEAM, GROUPS = 4 * TEAM;
+    const Share<TEAM> share;
     const float *table = filters<STAGE>(l, share.slice);
     Row row;
     if (!FIRST) row.fetch(share, share.first);
@@ -175,6 +175,14 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
         Ahead ahead = row.ahead;
         const float4 zero = make_float4(0, 0, 0, 0);
         float4 sum[4] = {zero, zero, zero, zero};
+        // Each group of the first warp writes one of the four results, on top of what came in: with few atoms fetched now.
+        const int which = share.group;
+        const auto fetch = [&] {
+            if (which == 0) return ld4(FIRST ? P.embedding + size_t(P.species[i]) * F + ch : P.q + size_t(i) * F + ch);
+            return !FIRST && share.writes() ? ld4(layer.mu + (size_t(i) * 3 + which - 1) * F + ch) : zero;
+        };
+        float4 came = zero;
+        if (!TILED) came = fetch();
         for (u32 at = share.group; at < count; at += GROUPS) {
             const float4 geometry = ahead.geometry;
             const u32 j = ahead.pair.x;
@@ -199,19 +207,11 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
                 for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, other[c], sum[c + 1]);
             }
         }
-        over_groups<4>(sum);
+        over_groups<TEAM>(sum);
         if (!share.writes()) continue;
-        // Each group writes one of the four results.
-        const int which = share.group;
-        float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
-        if (which == 0) {
-            const float *q_in = FIRST ? P.embedding + size_t(P.species[i]) * F + ch : P.q + size_t(i) * F + ch;
-            *reinterpret_cast<float4 *>(P.q1 + size_t(i) * F + ch) = mine + ld4(q_in);
-        } else {
-            const size_t to = (size_t(i) * 3 + which - 1) * F + ch;
-            if (!FIRST) mine = mine + ld4(layer.mu + to);
-            *reinterpret_cast<float4 *>(P.mu1 + to) = mine;
-        }
+        const float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
+        float *to = which == 0 ? P.q1 + size_t(i) * F + ch : P.mu1 + (size_t(i) * 3 + which - 1) * F + ch;
+        *reinterpret_cast<float4 *>(to) = mine + (TILED ? fetch() : came);
     }
 }
 
@@ -229,7 +229,8 @@ __device__ __forceinline__ float gather8(float a, float b, float c, float d) {
 // Gradients that the row's own atom j collects from its neighbours i (u is that of the pair i <- j: minus the
 // row's), and t and s of each pair of the row: dE/dr = s u + (t - (t.u) u) / d.
 template <bool STAGE> __device__ __forceinline__ void backward(int l) {
-    const Share share;
+    constexpr int TEAM = BACKWARD_TEAM, GROUPS = 4 * TEAM;
+    const Share<TEAM> share;
     const float *table = filters<STAGE>(l, share.slice);
     Row row;
     row.fetch(share, share.first);
@@ -248,6 +249,10 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
         float4 mu[3], sum[6] = {zero, zero, zero, zero, zero, zero};
 #pragma unroll
         for (int c = 0; c < 3; ++c) mu[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
+        const int which = share.group;
+        const auto fetch = [&] { return which < 3 ? ld4(grad_mu + (size_t(j) * 3 + which) * F + ch) : zero; };
+        float4 came = zero;
+        if (!TILED) came = fetch();
         for (u32 base = 0; base < count; base += GROUPS) {
             const u32 at = base + share.group;
             const bool inside = at < count;
@@ -281,13 +286,12 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             const float total = gather8(sum4(radial * gmu[0]), sum4(radial * gmu[1]), sum4(radial * gmu[2]), sum4(s));
             if (inside && lane % 8 < 4) *push = before + total;
         }
-        over_groups<6>(sum);
-        const int which = share.group;
+        over_groups<TEAM>(sum);
         if (which < 3) {
             *reinterpret_cast<float4 *>(own + which * F) = which == 0 ? sum[0] : which == 1 ? sum[1] : sum[2];
             const size_t to = (size_t(j) * 3 + which) * F + ch;
             const float4 mine = which == 0 ? sum[3] : which == 1 ? sum[4] : sum[5];
-            *reinterpret_cast<float4 *>(grad_mu_out + to) = mine + ld4(grad_mu + to);
+            *reinterpret_cast<float4 *>(grad_mu_out + to) = mine + (TILED ? fetch() : came);
         }
     }
 }
@@ -296,7 +300,8 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
 // receiver i and nothing but the species of a neighbour is fetched. Signs are those of the opposite pair, to be
 // added to what `backward` left.
 template <bool STAGE> __device__ __forceinline__ void backward_first() {
-    const Share share;
+    constexpr int TEAM = FORWARD_TEAM, GROUPS = 4 * TEAM;
+    const Share<TEAM> share;
     const float *table = filters<STAGE>(0, share.slice);
     Row row;
     row.fetch(share, share.first);
@@ -336,13 +341,11 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
 }
 
 #if STAGED
-#define MESSAGE(name, threads, body)                                                                                   \
-    extern "C" __global__ void __launch_bounds__(threads, 1) name(int l) { body; }
+#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(warps * WARP, 1) name(int l) { body; }
 #else
-#define MESSAGE(name, threads, body)                                                                                   \
-    extern "C" __global__ void __launch_bounds__(TEAM * WARP) name(int l) { body; }
+#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(team * WARP, TEAM_BLOCKS) name(int l) { body; }
 #endif
-MESSAGE(message_first, 768, (forward<true, STAGED>(0)))
-MESSAGE(message, 768, (forward<false, STAGED>(l)))
-MESSAGE(message_back, 512, (backward<STAGED>(l)))
-MESSAGE(message_back_first, 768, (backward_first<STAGED>()))
+MESSAGE(message_first, FORWARD_WARPS, FORWARD_TEAM, (forward<true, STAGED>(0)))
+MESSAGE(message, FORWARD_WARPS, FORWARD_TEAM, (forward<false, STAGED>(l)))
+MESSAGE(message_back, BACKWARD_WARPS, BACKWARD_TEAM, (backward<STAGED>(l)))
+MESSAGE(message_back_first, FORWARD_WARPS, FORWARD_TEAM, (backward_first<STAGED>()))

@@ -23,17 +23,30 @@ __device__ __forceinline__ void push_of(u32 p, double (&t)[3], double &s) {
 // F_i = sum over the row of (s + s') u + (1 - u u) (t' - t) / d, the prime marking the opposite pair: exactly minus
 // what the neighbour gets. The rows of both are those of the atom that sends.
 extern "C" __global__ void __launch_bounds__(256) sum_forces() {
-    follow();
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / WARP;
+    // The step's pairs have long been measured; only what they push may still be on its way.
+    u32 start = 0, count = 0, p = 0, back = 0;
+    float4 next = make_float4(0, 0, 0, 0);
+    const auto fetch = [&](u32 at) {
+        if (at >= count) return;
+        next = P.geometry[start + at];
+        p = P.pair[start + at].y;
+        back = P.rev[p];
+    };
+    if (i < P.atoms) {
+        start = P.rows[i];
+        count = P.active[i];
+        fetch(lane_id());
+    }
+    follow();
     if (i >= P.atoms || P.state->halt) return;
     double f[3] = {0, 0, 0};
-    const u32 start = P.rows[i], count = P.active[i];
     for (u32 at = lane_id(); at < count; at += WARP) {
-        const float4 g = P.geometry[start + at];
-        const u32 p = P.pair[start + at].y;
+        const float4 g = next;
         double t[3], s, t_back[3], s_back;
         push_of(p, t, s);
-        push_of(P.rev[p], t_back, s_back);
+        push_of(back, t_back, s_back);
+        fetch(at + WARP);
         const double u[3] = {g.x, g.y, g.z}, inverse = 1.0 / g.w;
         double along = 0.0;
         for (int a = 0; a < 3; ++a) {

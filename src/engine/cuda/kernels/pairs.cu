@@ -318,26 +318,37 @@ extern "C" __global__ void __launch_bounds__(256) match_pairs() {
 
 // Every step: the pairs within the cutoff, in the order of the list.
 extern "C" __global__ void __launch_bounds__(256) measure() {
-    follow();
     const int i = warp_of_grid();
-    if (i >= P.atoms) return;
     const u32 lane = lane_id();
+    // The list was built long ago; what there was no room for is not read.
+    u32 start = 0, end = 0, j = 0;
+    i64 image = 0;
+    const auto fetch = [&](u32 p) {
+        if (p >= end) return;
+        j = P.col[p];
+        image = P.image[p];
+    };
+    if (i < P.atoms) {
+        start = P.rows[i];
+        end = min(P.rows[i + 1], P.list_capacity);
+        fetch(start + lane);
+    }
+    follow();
+    if (i >= P.atoms) return;
     if (P.state->halt) {
         // What follows has nothing to do, and touches no list that may have run out of room.
         if (lane == 0) P.active[i] = 0;
         return;
     }
-    const u32 start = P.rows[i], end = P.rows[i + 1];
     u32 count = 0;
     bool contact = false;
     for (u32 base = start; base < end; base += WARP) {
-        const u32 p = base + lane;
+        const u32 p = base + lane, to = j;
         bool inside = false;
         double r[3], d = 0.0;
-        u32 j = 0;
         if (p < end) {
-            j = P.col[p];
-            separation(i, j, P.image[p], r);
+            separation(i, to, image, r);
+            fetch(p + WARP);
             d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
             inside = d < P.cutoff;
             contact |= d < P.contact_limit;
@@ -347,7 +358,7 @@ extern "C" __global__ void __launch_bounds__(256) measure() {
             const u32 at = start + count + __popc(votes & ((1u << lane) - 1));
             const double inverse = 1.0 / d;
             P.geometry[at] = make_float4(r[0] * inverse, r[1] * inverse, r[2] * inverse, d);
-            P.pair[at] = make_uint2(j, p);
+            P.pair[at] = make_uint2(to, p);
         }
         count += __popc(votes);
     }
