@@ -104,6 +104,8 @@ fn a_forced_run_that_never_begins_gives_the_old_one_back() {
 #[test]
 fn a_replacement_that_was_killed_is_undone_or_completed() {
     let own = [
+        "flight.ckpt",
+        "flight.xyz",
         "last_good.xyz.part",
         "run.json",
         "thermo.csv",
