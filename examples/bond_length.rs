@@ -59,12 +59,10 @@ fn main() -> Result<()> {
         program: assemble::program(&plan),
         limits: assemble::limits(&plan),
         reporters: vec![Box::new(bond)],
-        guard: assemble::guard(&plan),
+        guard: Guard::default(),
         keeper: None,
         step: 0,
         end: plan.dynamics.steps,
-        keeper: None,
-        guard: Guard::default(),
     };
     let finish = simulation.run(&AtomicBool::new(false), &mut |warning| {
         eprintln!("{warning:?}")
