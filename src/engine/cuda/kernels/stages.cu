@@ -145,6 +145,7 @@ template <int NC, int NG, int K, int N> struct Gathered {
             }
             mma16<SETS, NC, NG>(acc, upper, lower, b[i]);
         }
+        __syncthreads(); // owners have read the parts of the product before
 #pragma unroll
         for (int c = 0; c < NC; ++c) {
 #pragma unroll
