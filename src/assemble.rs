@@ -30,10 +30,10 @@ use crate::{Error, Result, config, memory};
 const THERMO: &str = "thermo.csv";
 /// Names, elements and bonds for viewers, in the run's directory.
 const TOPOLOGY: &str = "topology.pdb";
-/// Steps between audits of the pairs, of 4 atoms each: on a GPU their rows cost a step or two of a small
-/// molecule to read back.
+/// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
+/// costs as much as several steps of a small molecule.
 const AUDIT_HOST: u64 = 200;
-const AUDIT_GPU: u64 = 1000;
+const AUDIT_GPU: u64 = 4000;
 /// A run is alone: the first and only member of its batch.
 const REPLICA: u32 = 0;
 
