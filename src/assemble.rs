@@ -24,7 +24,7 @@ use crate::report::{
     Reporter, Thermo, Trajectory, drift, topology, trajectory,
 };
 use crate::simulation::{Guard, Ring};
-use crate::{Error, Result, config, memory};
+use crate::{Error, Result, memory};
 
 /// The thermo table, in the run's directory.
 const THERMO: &str = "thermo.csv";
@@ -70,7 +70,7 @@ pub fn load(plan: &Plan) -> Result<Model> {
             let model =
                 load_painn(model).map_err(|e| e.within(plan.places.of("potential.model")))?;
             if let Model::Painn { spec, .. } = &model {
-                config::check_elements(&spec.elements, &plan.start.system)
+                spec.check_species(&plan.start.system.species)
                     .map_err(|e| e.within(plan.places.of("system.structure")))?;
             }
             Ok(model)
@@ -157,7 +157,7 @@ impl Model {
                 weights,
                 ..
             } => {
-                config::check_elements(&spec.elements, system)
+                spec.check_species(&system.species)
                     .map_err(|e| e.within(path.display()))?;
                 bind_painn(spec, weights, &system.species, precision, device)
             }
@@ -243,7 +243,8 @@ pub fn cuda_engine(
             "Lennard-Jones runs on the CPU: set [device] kind = \"cpu\"",
         ));
     };
-    config::check_elements(&spec.elements, &start.system).map_err(|e| e.within(path.display()))?;
+    spec.check_species(&start.system.species)
+        .map_err(|e| e.within(path.display()))?;
     let skin = cuda_skin(skin, start.system.len());
     cuda::CudaEngine::new(start, spec, weights, noise, skin, index)
 }

@@ -31,7 +31,7 @@ use source::Source;
 
 pub use foreign::{collect_warnings, take_warnings};
 pub use overlap::check_overlaps;
-pub use structure::{Structure, check_elements};
+pub use structure::Structure;
 
 /// Reads a run file, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
 /// by their index, `output.trajectory.0.every=10`), reads the structure, and resolves all of it. The

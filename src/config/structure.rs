@@ -252,32 +252,3 @@ pub(super) fn pick(wanted: i64, frames: usize) -> Result<usize> {
         "there is no frame {wanted}: it has {frames} (the first is 0, the last is -1)"
     )))
 }
-
-/// Checks that a model knows every element of a system.
-///
-/// # Errors
-/// Names the first atom (counted from 0) of each element that the model does not know.
-pub fn check_elements(known: &[u8], system: &System) -> Result<()> {
-    let mut unknown: Vec<u8> = Vec::new();
-    for &z in &system.species {
-        if !known.contains(&z) && !unknown.contains(&z) {
-            unknown.push(z);
-        }
-    }
-    let Some(&first) = unknown.first() else {
-        return Ok(());
-    };
-    let names = |list: &[u8]| {
-        list.iter()
-            .map(|&z| elements::symbol(z))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let at = system.species.iter().position(|&z| z == first).unwrap_or(0);
-    Err(Error::input(format!(
-        "the model does not know {} (first met as atom {at}, counted from 0); it knows {}: \
-         use a model trained on these elements",
-        names(&unknown),
-        names(known)
-    )))
-}

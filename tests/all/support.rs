@@ -6,10 +6,20 @@ pub mod allocator;
 pub mod brute;
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 /// The project's root.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs the binary in the project's root.
+pub fn mdrun(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mdrun"))
+        .args(args)
+        .current_dir(root())
+        .output()
+        .unwrap()
 }
 
 /// A file of the reference data, which lies beside the project; `None`, with the reason printed,

@@ -140,20 +140,24 @@ impl Spec {
     /// Whether the model was trained on all of these atomic numbers.
     ///
     /// # Errors
-    /// Names the first atom whose element the model does not know.
+    /// Names the elements that the model does not know, and the first atom of one.
     pub fn check_species(&self, species: &[u8]) -> Result<()> {
         let unknown = |z: &u8| self.elements.binary_search(z).is_err();
         let Some(atom) = species.iter().position(unknown) else {
             return Ok(());
         };
-        let known: Vec<&str> = self.elements.iter().map(|&z| symbol(z)).collect();
+        let mut missing: Vec<u8> = species.iter().copied().filter(unknown).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        let names = |list: &[u8]| {
+            let names: Vec<&str> = list.iter().map(|&z| symbol(z)).collect();
+            names.join(", ")
+        };
         Err(Error::input(format!(
-            "the model does not know the element {} (atomic number {}) of atom {} (counted from \
-             0); it knows {}",
-            symbol(species[atom]),
-            species[atom],
-            atom,
-            known.join(", ")
+            "the model does not know {} (first met as atom {atom}, counted from 0); it knows {}: use a \
+             model trained on these elements",
+            names(&missing),
+            names(&self.elements)
         )))
     }
 

@@ -6,18 +6,9 @@ mod long;
 mod run;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::support::root;
-
-/// Runs the binary in the project's root.
-fn mdrun(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mdrun"))
-        .args(args)
-        .current_dir(root())
-        .output()
-        .unwrap()
-}
+use crate::support::mdrun;
 
 fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()

@@ -1,40 +1,14 @@
 //! Tiny models, one that is right and others broken in one way each.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, export};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use crate::parity::model_file::File;
 
 const FILTER: &str = "representation.filter_net.weight";
 const CONTEXT: &str = "representation.interactions.1.interatomic_context_net.0.weight";
-
-/// A safetensors file taken apart.
-#[derive(Clone)]
-struct Parts {
-    metadata: HashMap<String, String>,
-    tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
-}
-
-impl Parts {
-    fn of(bytes: &[u8]) -> Self {
-        let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
-        let file = SafeTensors::deserialize(bytes).unwrap();
-        let part = |v: &TensorView| (v.dtype(), v.shape().to_vec(), v.data().to_vec());
-        Self {
-            metadata: header.metadata().clone().unwrap_or_default(),
-            tensors: file.iter().map(|(n, v)| (n.to_owned(), part(&v))).collect(),
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let views = (self.tensors.iter()).map(|(n, (dtype, shape, data))| {
-            (n, TensorView::new(*dtype, shape.clone(), data).unwrap())
-        });
-        serialize(views, Some(self.metadata.clone())).unwrap()
-    }
-}
 
 /// A model of random weights that knows these elements.
 fn tiny(elements: &[u8]) -> Vec<u8> {
@@ -62,8 +36,8 @@ pub fn write(folder: &Path) {
         b"PK\x03\x04\x00\x00\x08\x08\x00\x00\x00\x00\x00\x00best_model/data.pkl",
     );
 
-    let broken = |name: &str, change: fn(&mut Parts)| {
-        let mut parts = Parts::of(&whole);
+    let broken = |name: &str, change: fn(&mut File)| {
+        let mut parts = File::open(&whole);
         change(&mut parts);
         put(name, &parts.bytes());
     };

@@ -2,20 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::root;
-
-fn mdrun(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mdrun"))
-        .args(args)
-        .current_dir(root())
-        .output()
-        .unwrap()
-}
+use crate::support::{mdrun, root};
 
 /// A run with keys set, into a directory; its output.
 fn run(config: &str, settings: &[&str], out: &Path) -> Output {
