@@ -1,30 +1,31 @@
-//! Plan to simulation: the only file that names concrete engines, potentials and reporters together.
+//! Plan to simulation: the only room that names concrete engines, potentials and reporters together.
 
-use std::path::{Path, PathBuf};
+mod model;
+
+use std::path::Path;
 
 use crate::config::plan::{
     Action, Audit, DeviceKind, DevicePlan, EngineChoice, Ensemble, Plan, PotentialPlan,
     VelocityPlan,
 };
+use crate::core::Vec3;
 use crate::core::observe::{self, WholeMotion};
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
-use crate::core::{System, Vec3};
 use crate::diagnose::{Built, Variant};
-use crate::engine::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::engine::cuda;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::integrate::{self, Integrator};
-use crate::potential::lennard_jones::LennardJones;
-use crate::potential::painn::{self, Spec, Weights, burn};
-use crate::potential::{Potential, Precision};
+use crate::potential::Precision;
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, FileMark, Identity, Progress,
     Reporter, Thermo, Trajectory, drift, topology, trajectory,
 };
 use crate::simulation::{Guard, Ring};
 use crate::{Error, Result, memory};
+
+pub use model::{Model, Place, load, load_painn, place};
 
 /// The thermo table, in the run's directory.
 const THERMO: &str = "thermo.csv";
@@ -36,190 +37,6 @@ const AUDIT_HOST: u64 = 200;
 const AUDIT_GPU: u64 = 4000;
 /// A run is alone: the first and only member of its batch.
 const REPLICA: u32 = 0;
-
-/// A potential that has been read and checked, to be bound to atoms.
-#[derive(Debug)]
-pub enum Model {
-    /// A trained PaiNN.
-    Painn {
-        /// Its file.
-        path: PathBuf,
-        /// Hyper-parameters.
-        spec: Box<Spec>,
-        /// Weights.
-        weights: Weights,
-    },
-    /// Lennard-Jones.
-    LennardJones {
-        /// Depth of the well (eV).
-        epsilon: f64,
-        /// Distance of zero energy (angstrom).
-        sigma: f64,
-        /// Range (angstrom).
-        cutoff: f64,
-    },
-}
-
-/// Reads the potential that a plan asks for.
-///
-/// # Errors
-/// The model file cannot be read, is not a PaiNN, or does not know an element of the structure.
-pub fn load(plan: &Plan) -> Result<Model> {
-    match &plan.potential {
-        PotentialPlan::Painn { model, .. } => {
-            let model =
-                load_painn(model).map_err(|e| e.within(plan.places.of("potential.model")))?;
-            if let Model::Painn { spec, .. } = &model {
-                spec.check_species(&plan.start.system.species)
-                    .map_err(|e| e.within(plan.places.of("system.structure")))?;
-            }
-            Ok(model)
-        }
-        &PotentialPlan::LennardJones {
-            epsilon,
-            sigma,
-            cutoff,
-        } => Ok(Model::LennardJones {
-            epsilon,
-            sigma,
-            cutoff,
-        }),
-    }
-}
-
-/// Reads a trained PaiNN.
-///
-/// # Errors
-/// The file cannot be read or is not a PaiNN.
-pub fn load_painn(path: &Path) -> Result<Model> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path)
-        .map_err(|e| Error::input(format!("{name}: the model cannot be read: {e}")))?;
-    let (spec, weights) = painn::import(&bytes, &name)?;
-    Ok(Model::Painn {
-        path: path.to_owned(),
-        spec: Box::new(spec),
-        weights,
-    })
-}
-
-impl Model {
-    /// Range (angstrom).
-    pub fn cutoff(&self) -> f64 {
-        match self {
-            Self::Painn { spec, .. } => spec.cutoff,
-            Self::LennardJones { cutoff, .. } => *cutoff,
-        }
-    }
-
-    /// What it is, for people.
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Painn { path, spec, .. } => format!(
-                "PaiNN {}, {} layers of {} features, cutoff {} A",
-                path.display(),
-                spec.layers,
-                spec.features,
-                spec.cutoff
-            ),
-            Self::LennardJones {
-                epsilon,
-                sigma,
-                cutoff,
-            } => format!(
-                "Lennard-Jones, epsilon {epsilon:.6} eV, sigma {sigma} A, cutoff {cutoff} A"
-            ),
-        }
-    }
-
-    /// The model file; `None` where there is none.
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Painn { path, .. } => Some(path),
-            Self::LennardJones { .. } => None,
-        }
-    }
-
-    /// The potential of atoms of these species, on a device.
-    ///
-    /// # Errors
-    /// The model does not know an element, or the device is not there.
-    pub fn bind(
-        &self,
-        system: &System,
-        precision: Precision,
-        device: &DevicePlan,
-    ) -> Result<Box<dyn Potential>> {
-        match self {
-            Self::Painn {
-                path,
-                spec,
-                weights,
-                ..
-            } => {
-                spec.check_species(&system.species)
-                    .map_err(|e| e.within(path.display()))?;
-                bind_painn(spec, weights, &system.species, precision, device)
-            }
-            &Self::LennardJones {
-                epsilon,
-                sigma,
-                cutoff,
-            } => Ok(Box::new(LennardJones::new(epsilon, sigma, cutoff)?)),
-        }
-    }
-}
-
-/// Where a network is evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// On the CPU.
-    Cpu,
-    /// On the CUDA device of this index.
-    Cuda(usize),
-}
-
-/// Where a plan's network is evaluated: as asked for, else on the first GPU that the CUDA engine can use
-/// (it computes in f32), else on the CPU.
-pub fn place(device: &DevicePlan, precision: Precision) -> Place {
-    match device.kind {
-        DeviceKind::Cpu => Place::Cpu,
-        DeviceKind::Cuda(index) => Place::Cuda(index),
-        DeviceKind::Auto if device.engine == EngineChoice::Burn => Place::Cpu,
-        DeviceKind::Auto if precision == Precision::F32 && has_cuda() => Place::Cuda(0),
-        DeviceKind::Auto => Place::Cpu,
-    }
-}
-
-fn has_cuda() -> bool {
-    #[cfg(feature = "cuda")]
-    return cuda::devices().is_ok();
-    #[cfg(not(feature = "cuda"))]
-    false
-}
-
-/// A PaiNN in host memory: fused on the CPU, or Burn's on either device.
-fn bind_painn(
-    spec: &Spec,
-    weights: &Weights,
-    species: &[u8],
-    precision: Precision,
-    device: &DevicePlan,
-) -> Result<Box<dyn Potential>> {
-    match (place(device, precision), device.engine) {
-        (Place::Cuda(index), _) => {
-            burn::potential(spec, weights, species, precision, burn::Device::Cuda(index))
-        }
-        (Place::Cpu, EngineChoice::Burn) => {
-            burn::potential(spec, weights, species, precision, burn::Device::Cpu)
-        }
-        (Place::Cpu, _) => {
-            let threads = thread_count(device);
-            let fused = FusedPainn::new(spec, weights, species, precision, threads)?;
-            Ok(Box::new(fused))
-        }
-    }
-}
 
 /// The engine that lives on the GPU of this index, at `start`; `skin` in angstrom.
 ///

@@ -29,6 +29,7 @@ const OUTER: [&str; 7] = [
     "src/config",
     "src/diagnose",
     "src/report",
+    "src/assemble",
     "src/assemble.rs",
     "src/cli",
     "src/bench",

@@ -23,7 +23,7 @@ fn what_does_not_fit_is_refused() {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("accepted, without {part}"),
     };
-    refused(&spec, &weights, &[1, 17], "element Cl");
+    refused(&spec, &weights, &[1, 17], "does not know Cl");
     refused(&spec, &weights, &[], "no atoms");
     let wide = Spec {
         features: 9,
