@@ -25,7 +25,7 @@ const CACHE: &str = "src/engine/cuda/cache.rs";
 const PARSES_JSON: &str = "src/potential/painn/import";
 
 /// Rooms that turn quantities with units into numbers and back.
-const OUTER: [&str; 7] = [
+const OUTER: [&str; 8] = [
     "src/config",
     "src/diagnose",
     "src/report",
