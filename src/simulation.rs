@@ -1,7 +1,13 @@
 //! The loop: plan a block, run it, commit it or roll it back, report.
+//!
+//! Reports do not stop the device: the state after a block is requested, and shown to those who look at it while the
+//! next block runs. Whatever they say counts as if nothing had been begun: where they end the run, or the steps
+//! before are to be recorded, that block is undone first.
 
 mod flight;
+mod parcel;
 
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,11 +15,12 @@ use crate::core::Fields;
 use crate::engine::{Breach, Engine, Flags, Limits, Outcome, Watched};
 use crate::integrate::Integrator;
 use crate::neighbors::audit;
-use crate::report::{Keeper, Reporter, Signal};
+use crate::report::{Keeper, Reporter};
 use crate::{Error, Result};
 
 use flight::PHASE;
 pub use flight::{Cause, Flight, Guard, Ring};
+use parcel::{Parcel, Said};
 
 /// A block is cut so that it takes about this long: the latency of an interrupt.
 const BLOCK_TIME: Duration = Duration::from_millis(200);
@@ -121,23 +128,26 @@ impl Simulation {
             }
             warn(self.noted(Cause::Breach(breach), interrupt)?);
         }
+        if let Some(cause) = self.audit()? {
+            return self.fault(cause, interrupt);
+        }
         // What a checkpoint was made of was reported before.
         let reported = self.keeper.as_ref().and_then(Keeper::kept) == Some(self.step);
-        let cause = match reported {
-            true => self.watch_over()?,
-            false => self.look(interrupt, warn)?,
-        };
-        if let Some(cause) = cause {
+        let mut parcel = self.request(!reported)?;
+        if let Some(cause) = self.deliver(parcel.take(), interrupt, warn)? {
             return self.fault(cause, interrupt);
         }
         let mut pace = Pace::default();
         while self.step < self.end {
             if interrupt.load(Ordering::Relaxed) {
-                return Ok(Finish::Interrupted);
+                return self.close(Finish::Interrupted, parcel, interrupt, warn);
             }
             let began = Instant::now();
             let until = self.next_stop().min(self.step.saturating_add(pace.steps()));
-            let outcome = self.block(until)?;
+            let outcome = match self.block_beside(until, parcel.take(), interrupt, warn)? {
+                Beside::Ran(outcome) => outcome,
+                Beside::Ended(finish) => return Ok(finish),
+            };
             let reached = outcome.step;
             pace.record(reached.saturating_sub(self.step), began.elapsed());
             if let Some(breach) = judge.verdict(outcome)? {
@@ -147,14 +157,32 @@ impl Simulation {
                 warn(self.noted(Cause::Breach(breach), interrupt)?);
             }
             self.commit(reached)?;
-            if let Some(cause) = self.look(interrupt, warn)? {
+            if let Some(cause) = self.audit()? {
                 return self.fault(cause, interrupt);
             }
+            parcel = self.request(true)?;
             if (self.keeper.as_ref()).is_some_and(|keeper| keeper.is_due(self.step)) {
+                if let Some(cause) = self.deliver(parcel.take(), interrupt, warn)? {
+                    return self.fault(cause, interrupt);
+                }
                 self.keep()?;
             }
         }
-        Ok(Finish::Complete)
+        self.close(Finish::Complete, parcel, interrupt, warn)
+    }
+
+    /// The end of a run at the present state, once that has been shown to those who look at it.
+    fn close(
+        &mut self,
+        finish: Finish,
+        parcel: Option<Parcel>,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Finish> {
+        match self.deliver(parcel, interrupt, warn)? {
+            Some(cause) => self.fault(cause, interrupt),
+            None => Ok(finish),
+        }
     }
 
     /// Writes a checkpoint of the present state, which has been reported: first all that reporters have
@@ -193,60 +221,59 @@ impl Simulation {
         wanted.max(self.step + 1).min(self.end)
     }
 
-    /// Runs the block that ends at `until`; reruns it, shorter if need be, where the engine's pairs
-    /// gave out. The state before the block stays saved.
+    /// Runs the block that ends at `until`. The state before the block stays saved.
     fn block(&mut self, until: u64) -> Result<Outcome> {
-        self.engine.save();
-        let mut length = until - self.step;
-        for tried in 0..MOST_RERUNS {
-            let steps = self.step..self.step + length;
-            let outcome = self.engine.run(&self.program, steps)?;
-            let skin = outcome.flags.contains(Flags::SKIN);
-            // Numbers that are not finite may come of pairs that were missing: only of a single step
-            // from new pairs are they believed at once.
-            let room = !outcome.flags.contains(Flags::CAPACITY);
-            let new = tried > 0 && length <= 1;
-            let broken = new && outcome.flags.contains(Flags::NONFINITE);
-            if room && (broken || !skin) {
-                return Ok(outcome);
-            }
-            self.engine.rollback();
-            self.engine.rebuild()?;
-            if skin {
-                length = length.div_ceil(2);
-            }
-        }
-        Err(Error::run(format!(
-            "step {}: the pairs did not hold for a single step after {MOST_RERUNS} tries; \
-             atoms move farther than half the skin in one step: use a smaller timestep",
-            self.step
-        )))
+        let steps = self.step..until;
+        let nothing = &mut || ControlFlow::Continue(());
+        run_block(self.engine.as_mut(), &self.program, steps, nothing)
     }
 
-    /// Guards, then reporters, look at the present state. Returns what ends the run, if something does.
-    fn look(
+    /// The same, while the present state is shown to those who look at it.
+    fn block_beside(
         &mut self,
+        until: u64,
+        mut parcel: Option<Parcel>,
         interrupt: &AtomicBool,
         warn: &mut dyn FnMut(Warning),
-    ) -> Result<Option<Cause>> {
-        if let Some(cause) = self.watch_over()? {
-            return Ok(Some(cause));
+    ) -> Result<Beside> {
+        let mut said = Ok(Said::default());
+        let mut undo = false;
+        let mut meanwhile = || {
+            if let Some(parcel) = parcel.take() {
+                said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), warn);
+                let on = said.as_ref().is_ok_and(Said::nothing);
+                undo = !on || interrupt.load(Ordering::Relaxed);
+            }
+            match undo {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        let steps = self.step..until;
+        let ran = run_block(self.engine.as_mut(), &self.program, steps, &mut meanwhile);
+        // An engine that failed may not have come to it.
+        if meanwhile().is_continue() {
+            return ran.map(Beside::Ran);
         }
-        self.report(interrupt, warn)
+        self.engine.rollback();
+        if let Some(cause) = self.answer(said?, interrupt, warn)? {
+            return self.fault(cause, interrupt).map(Beside::Ended);
+        }
+        if interrupt.load(Ordering::Relaxed) {
+            return Ok(Beside::Ended(Finish::Interrupted));
+        }
+        self.block(until).map(Beside::Ran)
     }
 
-    /// Keeps the present state and compares pairs with brute force, where either is due.
-    fn watch_over(&mut self) -> Result<Option<Cause>> {
+    /// Compares pairs with brute force, where that is due, and keeps the present state, if that is too.
+    fn audit(&mut self) -> Result<Option<Cause>> {
         let step = self.step;
-        if self.guard.next(step) != step {
+        if !self.guard.audits(step) {
             return Ok(None);
         }
         let state = self.engine.snapshot(PHASE)?;
         if let Some(ring) = self.guard.ring.as_mut().filter(|r| r.next(step) == step) {
             ring.push(&state);
-        }
-        if self.guard.audit == 0 || !step.is_multiple_of(self.guard.audit) {
-            return Ok(None);
         }
         let chosen = audit::choose(step, state.positions.len(), AUDITED);
         let listed = self.engine.listed(&chosen)?;
@@ -254,36 +281,57 @@ impl Simulation {
         Ok(found.map(|mismatch| Cause::Pairs { step, mismatch }))
     }
 
-    /// Hands one snapshot of the present state to everyone who wants it. Returns the reason to stop,
-    /// if someone has one.
-    fn report(
+    /// Requests the present state for everyone who wants it: reporters, if they have not seen it, and the flight
+    /// recorder, which an audit has served already.
+    fn request(&mut self, reporting: bool) -> Result<Option<Parcel>> {
+        let step = self.step;
+        let (mut readers, mut wants) = (Vec::new(), Fields::NONE);
+        for (place, reporter) in self.reporters.iter().enumerate() {
+            if reporting && reporter.next(step) == step {
+                readers.push(place);
+                wants = wants.union(reporter.wants());
+            }
+        }
+        let kept = (self.guard.ring.as_ref()).is_some_and(|ring| ring.next(step) == step)
+            && !self.guard.audits(step);
+        if readers.is_empty() && !kept {
+            return Ok(None);
+        }
+        let all = if kept { wants.union(PHASE) } else { wants };
+        Ok(Some(Parcel {
+            pending: self.engine.request(all)?,
+            readers,
+            wants,
+            kept,
+        }))
+    }
+
+    /// Shows the present state to those whom it was requested for. Returns the reason to stop, if someone has one.
+    fn deliver(
         &mut self,
+        parcel: Option<Parcel>,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Option<Cause>> {
+        let Some(parcel) = parcel else {
+            return Ok(None);
+        };
+        let said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), warn)?;
+        self.answer(said, interrupt, warn)
+    }
+
+    /// Acts on what was said of the present state. Returns the reason to stop, if there is one.
+    fn answer(
+        &mut self,
+        said: Said,
         interrupt: &AtomicBool,
         warn: &mut dyn FnMut(Warning),
     ) -> Result<Option<Cause>> {
         let step = self.step;
-        let due = |r: &dyn Reporter| r.next(step) == step;
-        let wants = (self.reporters.iter())
-            .filter(|r| due(r.as_ref()))
-            .map(|r| r.wants())
-            .reduce(Fields::union);
-        let Some(wants) = wants else {
-            return Ok(None);
-        };
-        let snapshot = self.engine.snapshot(wants)?;
-        let (mut stop, mut alarm) = (None, None);
-        for reporter in self.reporters.iter_mut().filter(|r| due(r.as_ref())) {
-            match reporter.report(&snapshot)? {
-                Signal::Continue => {}
-                Signal::Warn(remark) => warn(Warning::Remark(remark)),
-                Signal::Alarm(reason) => alarm = alarm.or(Some(reason)),
-                Signal::Stop(reason) => stop = stop.or(Some(reason)),
-            }
-        }
-        if let Some(reason) = alarm {
+        if let Some(reason) = said.alarm {
             warn(self.noted(Cause::Alarm { step, reason }, interrupt)?);
         }
-        Ok(stop.map(|reason| Cause::Alarm { step, reason }))
+        Ok(said.stop.map(|reason| Cause::Alarm { step, reason }))
     }
 
     /// The end of a run by a fault, with the steps before it.
@@ -355,6 +403,52 @@ impl Simulation {
             kept,
         }))
     }
+}
+
+/// How a block ended beside which a state was shown.
+enum Beside {
+    /// It was run.
+    Ran(Outcome),
+    /// The run ends with the state that was shown: the block is undone.
+    Ended(Finish),
+}
+
+/// Runs a block, with work of the host's done once beside it; reruns it, shorter if need be, where the engine's
+/// pairs gave out. The state before the block stays saved.
+fn run_block(
+    engine: &mut dyn Engine,
+    program: &Integrator,
+    steps: Range<u64>,
+    meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Outcome> {
+    engine.save();
+    let mut length = steps.end - steps.start;
+    for tried in 0..MOST_RERUNS {
+        let steps = steps.start..steps.start + length;
+        let outcome = match tried {
+            0 => engine.run_beside(program, steps, meanwhile)?,
+            _ => engine.run(program, steps)?,
+        };
+        let skin = outcome.flags.contains(Flags::SKIN);
+        // Numbers that are not finite may come of pairs that were missing: only of a single step
+        // from new pairs are they believed at once.
+        let room = !outcome.flags.contains(Flags::CAPACITY);
+        let new = tried > 0 && length <= 1;
+        let broken = new && outcome.flags.contains(Flags::NONFINITE);
+        if room && (broken || !skin) {
+            return Ok(outcome);
+        }
+        engine.rollback();
+        engine.rebuild()?;
+        if skin {
+            length = length.div_ceil(2);
+        }
+    }
+    Err(Error::run(format!(
+        "step {}: the pairs did not hold for a single step after {MOST_RERUNS} tries; \
+         atoms move farther than half the skin in one step: use a smaller timestep",
+        steps.start
+    )))
 }
 
 /// Decides which breaches are told, and which end a run.

@@ -296,11 +296,7 @@ impl Engine for HostEngine {
         if self.stale {
             self.update_pairs()?;
         }
-        let mut outcome = Outcome {
-            flags: Flags::OK,
-            step: steps.start,
-            breach: None,
-        };
+        let mut outcome = Outcome::none(steps.start);
         if steps.is_empty() {
             note(&mut outcome, self.inspect());
             return Ok(outcome);

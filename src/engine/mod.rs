@@ -6,7 +6,7 @@ pub mod cuda;
 pub mod host;
 pub mod single;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use crate::core::{Cell, Fields, Snapshot, System, Vec3};
 use crate::integrate::Integrator;
@@ -169,6 +169,35 @@ pub struct Outcome {
     pub breach: Option<Breach>,
 }
 
+impl Outcome {
+    /// No step taken past `step`, nothing seen.
+    fn none(step: u64) -> Self {
+        Self {
+            flags: Flags::OK,
+            step,
+            breach: None,
+        }
+    }
+}
+
+/// A snapshot on its way from the device. It borrows nothing of the engine, and outlives it.
+pub trait Pending {
+    /// Waits until it is there.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn take(self: Box<Self>) -> Result<Snapshot>;
+}
+
+/// A snapshot that is there already.
+pub struct Ready(pub Snapshot);
+
+impl Pending for Ready {
+    fn take(self: Box<Self>) -> Result<Snapshot> {
+        Ok(self.0)
+    }
+}
+
 /// An engine owns positions, velocities, forces and pairs. A constructed engine holds valid forces.
 ///
 /// The state after a block depends on the state before and the steps alone, not on how steps are cut
@@ -180,6 +209,24 @@ pub trait Engine {
     /// # Errors
     /// The device failed. What physics can do wrong is in the flags instead.
     fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome>;
+
+    /// The same, with work of the host's done once: while the device is busy with the block, where it works by
+    /// itself, or else before the block. Where that work breaks off, so does the block, and what is returned
+    /// tells nothing: only [`Engine::rollback`] or [`Engine::restore`] may follow.
+    ///
+    /// # Errors
+    /// The device failed, maybe before the host's work was begun.
+    fn run_beside(
+        &mut self,
+        program: &Integrator,
+        steps: Range<u64>,
+        meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Outcome> {
+        match meanwhile() {
+            ControlFlow::Continue(()) => self.run(program, steps),
+            ControlFlow::Break(()) => Ok(Outcome::none(steps.start)),
+        }
+    }
 
     /// Remembers the present state.
     fn save(&mut self);
@@ -209,6 +256,15 @@ pub trait Engine {
     /// # Errors
     /// The device failed.
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot>;
+
+    /// Starts to take the present state, which may be left before it is taken: several may be under way, and
+    /// each is of the moment at which it was requested. Dropped without being taken, it is as if never requested.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn request(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
+        Ok(Box::new(Ready(self.snapshot(want)?)))
+    }
 
     /// The pairs of some receivers (indices from 0) that the present forces were computed with.
     ///

@@ -57,7 +57,8 @@ pub enum Signal {
 
 /// Something that looks at a run now and then.
 pub trait Reporter {
-    /// The first step at or after `step` at which it wants to look; `u64::MAX` for never.
+    /// The first step at or after `step` at which it wants to look; `u64::MAX` for never. It may be asked for a
+    /// later step before it is shown the present one, and is shown none at which it no longer wants to look.
     fn next(&self, step: u64) -> u64;
 
     /// The arrays it wants then.

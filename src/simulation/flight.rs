@@ -182,6 +182,11 @@ impl Guard {
         }
     }
 
+    /// Whether pairs are audited after `step` steps.
+    pub(super) fn audits(&self, step: u64) -> bool {
+        next_multiple(step, self.audit) == step
+    }
+
     /// The first step at or after `step` at which something is kept or audited.
     pub(super) fn next(&self, step: u64) -> u64 {
         let ring = self.ring.as_ref().map_or(u64::MAX, |r| r.next(step));

@@ -10,8 +10,8 @@ use crate::{Error, Result};
 pub(super) const MOST_OPS: usize = 16;
 /// Numbers that a snapshot sums over atoms.
 pub(super) const OBSERVED: usize = 16;
-/// Threads of the kernels that sum them.
-pub(super) const OBSERVE_BLOCK: usize = 256;
+/// Atoms that a block of the kernels that sum them takes, a warp each.
+pub(super) const OBSERVE_BLOCK: usize = 8;
 /// Numbers (f64) of an atom on its way to another slot.
 const RECORD: usize = 11;
 
@@ -199,8 +199,6 @@ pub(super) struct Buffers {
     pub velocities: Memory,
     pub masses: Memory,
     pub sums: Memory,
-    /// Arrays in the order of ids, on their way in or out.
-    pub exchange: Memory,
 }
 
 /// Allocates and keeps.
@@ -246,7 +244,6 @@ impl Buffers {
         let (positions, velocities) = (device.zeros(24 * n)?, device.zeros(24 * n)?);
         let masses = device.copy_of(masses)?;
         let sums = device.zeros((n.div_ceil(OBSERVE_BLOCK) + 1) * OBSERVED * 8)?;
-        let exchange = device.zeros(24 * n)?;
         let mut params = Params {
             atoms: n as u32,
             cell_capacity: n.next_power_of_two().clamp(1 << 12, 1 << 22) as u32,
@@ -290,7 +287,6 @@ impl Buffers {
             velocities,
             masses,
             sums,
-            exchange,
         })
     }
 
@@ -428,7 +424,6 @@ impl Buffers {
             &self.velocities,
             &self.masses,
             &self.sums,
-            &self.exchange,
         ];
         (self.fixed.iter().chain(&self.list).chain(own))
             .map(Memory::bytes)

@@ -1,8 +1,9 @@
 //! The card: finding it, what it is, memory on it, and what to say where there is none.
 
+use std::ffi::c_void;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result, sys};
 use cudarc::nvrtc;
 
 use crate::{Error, Result};
@@ -68,9 +69,11 @@ fn driver_version() -> Result<i32> {
     Ok(version)
 }
 
-/// One card, with the stream that all work goes through.
+/// One card, with the stream that all work goes through, but for copies that are made beside it.
 pub(super) struct Device {
     pub stream: Arc<CudaStream>,
+    /// For copies to the host that wait for events of the other stream.
+    pub copies: Arc<CudaStream>,
     /// Name, as the driver has it.
     pub name: String,
     /// Compute capability, 90 for 9.0.
@@ -111,14 +114,15 @@ impl Device {
                 "CUDA device {index} has compute capability {major}.{minor}; the kernels need 8.0 or newer"
             )));
         }
-        let stream = context.new_stream().map_err(failed("making a stream"))?;
+        let stream = || context.new_stream().map_err(failed("making a stream"));
         Ok(Self {
             name: context.name().map_err(failed("asking for the name"))?,
             capability,
             processors: attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
             shared: attribute(A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
             overlap: capability >= 90 && driver_version()? >= GRAPH_OVERLAP_DRIVER,
-            stream,
+            stream: stream()?,
+            copies: stream()?,
         })
     }
 
@@ -133,6 +137,32 @@ impl Device {
     /// Waits until all work is done.
     pub fn wait(&self) -> Result<()> {
         self.stream.synchronize().map_err(failed("a kernel"))
+    }
+
+    /// A mark in a stream's work.
+    pub fn event(&self) -> Result<CudaEvent> {
+        let context = self.stream.context();
+        context.new_event(None).map_err(failed("making an event"))
+    }
+
+    /// Memory of the host that the card can copy to by itself, set to zero.
+    pub fn pinned(&self, bytes: usize) -> Result<Pinned> {
+        self.bind()?;
+        let bytes = bytes.max(16);
+        // SAFETY: the pointer is freed by `Pinned` alone.
+        let start = unsafe { result::malloc_host(bytes, 0) }.map_err(|error| {
+            Error::run(format!(
+                "there is no room for {:.1} MiB more of page-locked memory ({error:?})",
+                bytes as f64 / f64::from(1 << 20)
+            ))
+        })?;
+        // SAFETY: so many bytes were allocated.
+        unsafe { start.cast::<u8>().write_bytes(0, bytes) };
+        Ok(Pinned {
+            start,
+            bytes,
+            stream: self.stream.clone(),
+        })
     }
 
     /// Memory of at least one byte, set to zero.
@@ -193,13 +223,6 @@ impl Memory {
     pub fn write<T: Copy>(&self, values: &[T]) -> Result<()> {
         write_at(&self.stream, self.start, self.bytes, values)
     }
-
-    /// Fills `values` from its start, after all work in the stream.
-    pub fn read<T: Copy>(&self, values: &mut [T]) -> Result<()> {
-        assert!(size_of_val(values) <= self.bytes, "reads stay inside");
-        // SAFETY: the assertion above.
-        unsafe { read_at(&self.stream, self.start, values) }
-    }
 }
 
 /// Copies `values` to an address, within `room` bytes, and waits for the copy.
@@ -239,6 +262,45 @@ impl Drop for Memory {
         let freed = (self.stream.context().bind_to_thread())
             // SAFETY: allocated by `Device::zeros`, freed here only.
             .and_then(|()| unsafe { result::free_sync(self.start) });
+        self.stream.context().record_err(freed);
+    }
+}
+
+/// Page-locked memory of the host. Nothing reads it before the copy to it is known to be done.
+pub(super) struct Pinned {
+    start: *mut c_void,
+    bytes: usize,
+    stream: Arc<CudaStream>,
+}
+
+impl Pinned {
+    /// Starts a copy of the first `bytes` of `from`, in the order of the work of `stream`. Neither of the two may
+    /// be dropped before it is done.
+    pub fn fetch(&self, from: &Memory, bytes: usize, stream: &CudaStream) -> Result<()> {
+        assert!(bytes <= from.bytes.min(self.bytes), "copies stay inside");
+        // SAFETY: both are at least as long as the copy.
+        unsafe { sys::cuMemcpyDtoHAsync_v2(self.start, from.start, bytes, stream.cu_stream()) }
+            .result()
+            .map_err(failed("copying from the device"))
+    }
+
+    /// The first `count` values.
+    ///
+    /// # Safety
+    /// No copy to it is under way, and any bits are a `T`.
+    pub unsafe fn values<T: Copy>(&self, count: usize) -> &[T] {
+        assert!(count * size_of::<T>() <= self.bytes, "reads stay inside");
+        // SAFETY: allocated for longer than that, page by page, and set to zero at first; nothing writes, as the
+        // caller says.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), count) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let freed = (self.stream.context().bind_to_thread())
+            // SAFETY: allocated by `Device::pinned`, freed here only.
+            .and_then(|()| unsafe { result::free_host(self.start) });
         self.stream.context().record_err(freed);
     }
 }

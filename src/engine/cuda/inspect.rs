@@ -1,9 +1,9 @@
 //! What is wrong with a state that the device has flagged, in full: a look at everything, since it is rare. And
 //! the pairs of a few atoms, for an audit.
 
-use super::CudaEngine;
+use super::{CudaEngine, PHASE};
 use crate::Result;
-use crate::core::Vec3;
+use crate::core::{Fields, Vec3};
 use crate::engine::{Breach, Watched};
 use crate::neighbors::{Listed, Neighbor};
 
@@ -21,35 +21,33 @@ impl CudaEngine {
             atoms,
         };
         if not_finite {
-            for which in [0, 2, 1] {
-                if let Some(found) = not_numbers(&self.array(which)?) {
-                    return Ok(breach(Watched::Finite, found));
-                }
-            }
-            let energy = self.observe()?[0];
-            return Ok(breach(Watched::Finite, (energy, Vec::new())));
+            let state = self.look(Fields::ALL)?;
+            let first = not_numbers(&state.positions).or_else(|| not_numbers(&state.forces));
+            let found = first.or_else(|| not_numbers(&state.velocities));
+            let energy = || (state.observables.potential, Vec::new());
+            return Ok(breach(Watched::Finite, found.unwrap_or_else(energy)));
         }
+        let state = self.look(Fields::ALL)?;
         if let Some(limit) = self.limits.force {
-            let forces = self.array(2)?;
-            let norms = forces.iter().map(|f| f.norm()).enumerate();
+            let norms = state.forces.iter().map(|f| f.norm()).enumerate();
             let most = norms.max_by(|a, b| a.1.total_cmp(&b.1));
             if let Some((atom, force)) = most.filter(|m| m.1 > limit) {
                 return Ok(breach(Watched::Force, (force, vec![atom])));
             }
         }
         if let Some(limit) = self.limits.contact
-            && let Some(found) = self.closest()?.filter(|c| c.0 < limit)
+            && let Some(found) = self.closest(&state.positions)?.filter(|c| c.0 < limit)
         {
             return Ok(breach(Watched::Contact, found));
         }
-        let kinetic = self.observe()?[1];
+        let kinetic = state.observables.kinetic;
         Ok(breach(Watched::Kinetic, (kinetic, Vec::new())))
     }
 
     /// The pairs of some receivers that the last evaluation worked with.
-    pub(super) fn pairs_of(&self, receivers: &[usize]) -> Result<Listed> {
+    pub(super) fn pairs_of(&mut self, receivers: &[usize]) -> Result<Listed> {
         let active = self.buffers.read_active(&self.device, receivers)?;
-        let positions = self.array(0)?;
+        let positions = self.look(PHASE)?.positions;
         let neighbor = |i: usize, (j, image): (usize, [i32; 3])| Neighbor {
             atom: j,
             vector: positions[j] - positions[i] + self.cell.shift(image),
@@ -62,9 +60,8 @@ impl CudaEngine {
     }
 
     /// The smallest distance among the pairs, and its two atoms in ascending order.
-    fn closest(&self) -> Result<Option<Finding>> {
+    fn closest(&self, positions: &[Vec3]) -> Result<Option<Finding>> {
         let list = self.buffers.read_pairs(&self.device)?;
-        let positions = self.array(0)?;
         let distance = |&(i, j, image): &(usize, usize, [i32; 3])| {
             let vector = positions[j] - positions[i] + self.cell.shift(image);
             (vector.norm(), i, j)

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_void};
 
 use cudarc::driver::{CudaGraph, result, sys};
 
-use super::buffers::{Buffers, OBSERVE_BLOCK};
+use super::buffers::Buffers;
 use super::compile::Shape;
 use super::device::{Device, failed, write_at};
 use super::tables::SLICE;
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 const GEMM_THREADS: u32 = 256;
 const STAGE_THREADS: u32 = 256;
-const WARP: u32 = 32;
+pub(super) const WARP: u32 = 32;
 
 /// Products of the atom-wise layers; one by one.
 const PRODUCTS: &[&CStr] = &[
@@ -67,18 +67,19 @@ const OTHERS: &[&CStr] = &[
     c"observe_all",
     c"to_ids",
     c"from_ids",
+    c"set_state",
 ];
 
 /// Blocks and threads of one launch.
 #[derive(Clone, Copy)]
-struct Size {
+pub(super) struct Size {
     grid: [u32; 2],
     threads: u32,
     shared: u32,
 }
 
 impl Size {
-    fn flat(blocks: u32, threads: u32) -> Self {
+    pub fn flat(blocks: u32, threads: u32) -> Self {
         Self {
             grid: [blocks.max(1), 1],
             threads,
@@ -87,7 +88,7 @@ impl Size {
     }
 
     /// A thread each for `count`.
-    fn each(count: usize, threads: u32) -> Self {
+    pub fn each(count: usize, threads: u32) -> Self {
         Self::flat((count as u32).div_ceil(threads), threads)
     }
 
@@ -115,7 +116,7 @@ pub(super) struct Kernels {
     /// The parameters that the kernels have.
     params: Vec<u8>,
     shape: Shape,
-    atoms: usize,
+    pub atoms: usize,
     heads: Vec<(usize, usize)>,
     processors: u32,
     cell_capacity: usize,
@@ -248,7 +249,8 @@ impl Kernels {
         Ok(())
     }
 
-    fn launch(
+    /// A kernel with its parameters.
+    pub fn launch(
         &self,
         device: &Device,
         name: &CStr,
@@ -282,7 +284,7 @@ impl Kernels {
     }
 
     /// A kernel whose parameters are integers.
-    fn go<const N: usize>(
+    pub fn go<const N: usize>(
         &self,
         device: &Device,
         name: &CStr,
@@ -511,25 +513,6 @@ impl Kernels {
             self.go(device, name, Size::warps(self.atoms), [])?;
         }
         Ok(())
-    }
-
-    /// Sums what is observed over all atoms.
-    pub fn observe(&self, device: &Device) -> Result<()> {
-        let blocks = self.atoms.div_ceil(OBSERVE_BLOCK).max(1);
-        let threads = OBSERVE_BLOCK as u32;
-        self.go(device, c"observe", Size::flat(blocks as u32, threads), [])?;
-        self.go(device, c"observe_all", Size::flat(1, WARP), [blocks as i32])
-    }
-
-    /// Copies array `which` (0 positions, 1 velocities, 2 forces) to `address` in the order of ids, or back.
-    pub fn exchange(&self, device: &Device, which: i32, address: u64, out: bool) -> Result<()> {
-        let name = if out { c"to_ids" } else { c"from_ids" };
-        let (mut which, mut address) = (which, address);
-        let mut args = [
-            std::ptr::from_mut(&mut which).cast(),
-            std::ptr::from_mut(&mut address).cast(),
-        ];
-        self.launch(device, name, Size::each(self.atoms, 256), &mut args)
     }
 
     /// Records what `work` starts, to be replayed.

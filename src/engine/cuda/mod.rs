@@ -19,20 +19,24 @@ mod inspect;
 mod launch;
 mod program;
 mod room;
+mod snapshot;
 mod tables;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudarc::driver::CudaGraph;
 
-use self::buffers::{Buffers, DeviceOp, MOST_OPS, OBSERVED, State};
-use self::device::{Device, Memory};
+use self::buffers::{Buffers, DeviceOp, MOST_OPS, State};
+use self::device::{Device, Memory, Pinned};
 use self::launch::{Extras, Kernels};
 use self::program::Plan;
 use self::room::Demand;
-use super::{Engine, Flags, Limits, Outcome, Start, Statistics, restorable};
+use self::snapshot::Rooms;
+use super::{Engine, Flags, Limits, Outcome, Pending, Start, Statistics, restorable};
 use crate::core::rng::Noise;
-use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, Vec3};
+use crate::core::{Cell, Fields, Snapshot, Vec3};
 use crate::integrate::Integrator;
 use crate::neighbors::Listed;
 use crate::potential::painn::{Spec, Weights};
@@ -48,6 +52,12 @@ const FEWEST_STEPS: u64 = 1;
 const MOST_STEPS: u64 = 256;
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;
+/// What a state is saved as.
+const PHASE: Fields = Fields {
+    positions: true,
+    velocities: true,
+    forces: false,
+};
 
 mod halted {
     //! What `State::halt` may say, as in `kernels/params.cu`.
@@ -66,6 +76,9 @@ pub struct CudaEngine {
     kernels: Kernels,
     buffers: Buffers,
     saved: Saved,
+    rooms: Rooms,
+    /// The flags, as last read.
+    flags: Pinned,
     device: Device,
     cell: Cell,
     slices: usize,
@@ -79,7 +92,10 @@ pub struct CudaEngine {
     limits: Limits,
     extras: Extras,
     rebuilds: u64,
-    pairs: u64,
+    /// As of the last snapshot taken.
+    pairs: Arc<AtomicU64>,
+    /// How far atoms had come from where the pairs were built when the flags were last read: as the kernels have it.
+    reach: u32,
     /// Steps since the last rebuild, and how many the one before lasted.
     age: u64,
     lasted: u64,
@@ -93,10 +109,9 @@ struct Graphs {
     many: CudaGraph,
 }
 
-/// The state last saved: arrays in the order of ids.
+/// The state last saved: positions and velocities, each in the order of ids.
 struct Saved {
-    positions: Memory,
-    velocities: Memory,
+    phase: Memory,
     step: u64,
     heat: f64,
 }
@@ -160,8 +175,7 @@ impl CudaEngine {
         let slices = shape.features / tables::SLICE;
         let kernels = Kernels::load(&device, &parts, shape, &buffers)?;
         let saved = Saved {
-            positions: device.zeros(24 * atoms)?,
-            velocities: device.zeros(24 * atoms)?,
+            phase: device.zeros(48 * atoms)?,
             step: start.step,
             heat: start.heat,
         };
@@ -173,6 +187,8 @@ impl CudaEngine {
             kernels,
             buffers,
             saved,
+            rooms: Rooms::new(&device, atoms)?,
+            flags: device.pinned(size_of::<State>())?,
             device,
             cell: start.cell,
             slices,
@@ -185,16 +201,17 @@ impl CudaEngine {
             limits: Limits::default(),
             extras: Extras::default(),
             rebuilds: 0,
-            pairs: 0,
+            pairs: Arc::default(),
+            reach: 0,
             age: 0,
             lasted: 0,
             failure: None,
         };
         engine.apply_limits();
         engine.kernels.set_params(&engine.device, &engine.buffers)?;
-        engine.write_state(0, engine.step)?;
+        engine.start_count(engine.step)?;
         engine.build()?;
-        engine.observe()?;
+        engine.look(Fields::NONE)?;
         engine.save();
         Ok(engine)
     }
@@ -220,7 +237,7 @@ impl CudaEngine {
 
     /// Memory in use on the card (bytes).
     pub fn memory(&self) -> usize {
-        self.buffers.total()
+        self.buffers.total() + self.saved.phase.bytes() + self.rooms.bytes()
     }
 
     /// Computes energy and forces of the present positions `count` times in a row, and waits until they are there.
@@ -251,7 +268,7 @@ impl CudaEngine {
         self.kernels.fill(&self.device)?;
         self.rebuilds += 1;
         self.lasted = self.age;
-        self.age = 0;
+        (self.age, self.reach) = (0, 0);
         Ok(())
     }
 
@@ -291,29 +308,43 @@ impl CudaEngine {
         self.kernels.network(&self.device)
     }
 
-    fn read_state(&self) -> Result<State> {
-        self.device.bind()?;
-        let mut state = [State::default()];
-        self.buffers.state.read(&mut state)?;
-        Ok(state[0])
+    /// The flags, after all work in the stream.
+    fn read_state(&mut self) -> Result<State> {
+        self.start_reading()?;
+        self.finish_reading()
+    }
+
+    /// Has the flags copied after all work that was started so far.
+    fn start_reading(&self) -> Result<()> {
+        let (from, stream) = (&self.buffers.state, &self.device.stream);
+        self.flags.fetch(from, size_of::<State>(), stream)
+    }
+
+    fn finish_reading(&mut self) -> Result<State> {
+        self.device.wait()?;
+        // SAFETY: the copy is done; a `State` is numbers only.
+        let state = unsafe { self.flags.values::<State>(1) }[0];
+        self.reach = state.reach;
+        Ok(state)
     }
 
     /// Starts the count of steps anew: all done up to the present, none to be begun from `until` on. The reach of the
     /// atoms since the last build stays.
-    fn write_state(&self, reach: u32, until: u64) -> Result<()> {
+    fn start_count(&self, until: u64) -> Result<State> {
         let empty = until <= self.step;
         let state = State {
             begun: self.step,
             done: self.step,
             until,
-            reach,
+            reach: self.reach,
             drift_removed: self.step,
             // A block of steps checks what they lead to; an empty one the present.
             checked: if empty { u64::MAX } else { self.step },
             heat: self.heat,
             ..State::default()
         };
-        self.buffers.state.write(&[state])
+        self.kernels.set_state(&self.device, state)?;
+        Ok(state)
     }
 
     /// Goes on after a halt that has been dealt with.
@@ -323,7 +354,7 @@ impl CudaEngine {
             pending: 0,
             ..state
         };
-        self.buffers.state.write(&[state])
+        self.kernels.set_state(&self.device, state)
     }
 
     /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
@@ -392,18 +423,25 @@ impl CudaEngine {
         ahead.clamp(FEWEST_STEPS, MOST_STEPS).min(left)
     }
 
-    /// Runs until all steps are done or something ends the block.
-    fn advance(&mut self, until: u64) -> Result<Outcome> {
-        let mut outcome = Outcome {
-            flags: Flags::OK,
-            step: self.step,
-            breach: None,
-        };
-        let mut state = self.read_state()?;
+    /// Runs until all steps are done or something ends the block, from the state that the kernels have been given.
+    fn advance(
+        &mut self,
+        mut state: State,
+        meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Outcome> {
+        let until = state.until;
+        let mut outcome = Outcome::none(self.step);
+        let mut meanwhile = Some(meanwhile);
         loop {
             self.start_steps(self.foresee(&state, until - state.begun))?;
+            self.start_reading()?;
+            if let Some(work) = meanwhile.take()
+                && work().is_break()
+            {
+                return Ok(outcome);
+            }
             let before = state.done;
-            state = self.read_state()?;
+            state = self.finish_reading()?;
             self.step = state.done;
             self.heat = state.heat;
             self.age += state.done - before;
@@ -440,28 +478,6 @@ impl CudaEngine {
         }
     }
 
-    /// Sums over atoms: potential without the offset, kinetic, momentum, strain derivative, pairs.
-    fn observe(&mut self) -> Result<[f64; OBSERVED]> {
-        self.kernels.observe(&self.device)?;
-        let mut sums = [0.0; OBSERVED];
-        self.buffers.sums.read(&mut sums)?;
-        self.pairs = sums[15] as u64;
-        Ok(sums)
-    }
-
-    /// Array `which` (0 positions, 1 velocities, 2 forces) in the order of ids.
-    fn array(&self, which: i32) -> Result<Vec<Vec3>> {
-        let exchange = &self.buffers.exchange;
-        self.kernels
-            .exchange(&self.device, which, exchange.address(), true)?;
-        let mut values = vec![0.0; 3 * self.buffers.params.atoms as usize];
-        exchange.read(&mut values)?;
-        Ok(values
-            .chunks_exact(3)
-            .map(Vec3::from_column_slice)
-            .collect())
-    }
-
     /// Reports a failure that an earlier call could not.
     fn check_failure(&mut self) -> Result<()> {
         self.device.bind()?;
@@ -470,39 +486,48 @@ impl CudaEngine {
 
     fn keep(&mut self) -> Result<()> {
         self.device.bind()?;
-        let (device, saved) = (&self.device, &mut self.saved);
-        self.kernels
-            .exchange(device, 0, saved.positions.address(), true)?;
-        self.kernels
-            .exchange(device, 1, saved.velocities.address(), true)?;
-        (saved.step, saved.heat) = (self.step, self.heat);
+        let address = self.saved.phase.address();
+        (self.kernels).exchange(&self.device, PHASE, address, true)?;
+        (self.saved.step, self.saved.heat) = (self.step, self.heat);
         Ok(())
     }
 
     fn go_back(&mut self) -> Result<()> {
         self.device.bind()?;
-        let (device, saved) = (&self.device, &self.saved);
-        self.kernels
-            .exchange(device, 0, saved.positions.address(), false)?;
-        self.kernels
-            .exchange(device, 1, saved.velocities.address(), false)?;
-        (self.step, self.heat) = (saved.step, saved.heat);
-        self.write_state(0, self.step)?;
+        let address = self.saved.phase.address();
+        (self.kernels).exchange(&self.device, PHASE, address, false)?;
+        (self.step, self.heat) = (self.saved.step, self.saved.heat);
+        self.start_count(self.step)?;
         self.build()
+    }
+}
+
+impl Drop for CudaEngine {
+    fn drop(&mut self) {
+        // A block may have been broken off: nothing is taken from under it. A failure has no one left to tell.
+        let _ = self.device.wait();
     }
 }
 
 impl Engine for CudaEngine {
     fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
+        self.run_beside(program, steps, &mut || ControlFlow::Continue(()))
+    }
+
+    fn run_beside(
+        &mut self,
+        program: &Integrator,
+        steps: Range<u64>,
+        meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Outcome> {
         self.check_failure()?;
         self.set_program(program)?;
         self.step = steps.start;
-        let until = steps.end.max(steps.start);
-        self.write_state(self.read_state()?.reach, until)?;
+        let state = self.start_count(steps.end.max(steps.start))?;
         if steps.is_empty() {
             self.evaluate()?;
         }
-        self.advance(until)
+        self.advance(state, meanwhile)
     }
 
     fn save(&mut self) {
@@ -519,8 +544,8 @@ impl Engine for CudaEngine {
         self.check_failure()?;
         restorable(state, self.buffers.params.atoms as usize)?;
         let saved = &mut self.saved;
-        saved.positions.write(&flat(&state.positions))?;
-        saved.velocities.write(&flat(&state.velocities))?;
+        let phase = [flat(&state.positions), flat(&state.velocities)].concat();
+        saved.phase.write(&phase)?;
         (saved.step, saved.heat) = (state.step, state.observables.heat);
         self.go_back()
     }
@@ -537,29 +562,12 @@ impl Engine for CudaEngine {
 
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
         self.check_failure()?;
-        let o = self.observe()?;
-        let array = |wanted: bool, which| {
-            if wanted {
-                self.array(which)
-            } else {
-                Ok(Vec::new())
-            }
-        };
-        Ok(Snapshot {
-            step: self.step,
-            time: self.step as f64 * self.timestep,
-            cell: self.cell.clone(),
-            observables: Observables {
-                potential: o[0] + self.offset,
-                kinetic: o[1],
-                heat: self.heat,
-                momentum: Vec3::new(o[3], o[4], o[5]),
-                strain_derivative: Mat3::from_row_slice(&o[6..15]),
-            },
-            positions: array(want.positions, 0)?,
-            velocities: array(want.velocities, 1)?,
-            forces: array(want.forces, 2)?,
-        })
+        self.look(want)
+    }
+
+    fn request(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
+        self.check_failure()?;
+        self.start_snapshot(want)
     }
 
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
@@ -570,7 +578,7 @@ impl Engine for CudaEngine {
     fn statistics(&self) -> Statistics {
         Statistics {
             rebuilds: self.rebuilds,
-            pairs: self.pairs,
+            pairs: self.pairs.load(Ordering::Relaxed),
         }
     }
 

@@ -10,9 +10,10 @@ use crate::{Error, Result};
 
 /// Bytes in a GiB.
 const GIB: f64 = (1 << 30) as f64;
-/// Bytes of an atom's entries in arrays whose width is not that of the network: phase space thrice, forces,
-/// masses, order, cells and record of `Buffers`.
-const PLAIN: usize = 3 * 48 + 24 + 8 + 8 + 24 + 8 * 4 + 8 + 88;
+/// Bytes of an atom's entries in arrays whose width is not that of the network: phase space, the state saved and
+/// positions of the last build, forces, a snapshot on its way, sums of it, heat and masses, order, cells and record
+/// of `Buffers`.
+const PLAIN: usize = 2 * 48 + 24 + 24 + 72 + 16 + 8 + 8 + 8 * 4 + 8 + 8 + 88;
 
 /// What is wanted of a card.
 pub(super) struct Demand {

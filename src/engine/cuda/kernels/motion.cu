@@ -248,19 +248,22 @@ extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
 
 // Potential, kinetic, nothing, momentum (3), strain derivative (9), pairs.
 constexpr int OBSERVED = 16;
+constexpr int OBSERVE_ATOMS = 8, OBSERVE_GROUPS = 64; // atoms of a block; threads that share the blocks' sums
 
-__device__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
+// What an atom adds, by a warp: its lanes share the readout and the row, in an order that depends on both alone.
+__device__ __forceinline__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
+    const int lane = lane_id();
     double energy = 0.0;
 #if HEADS > 0
     const Head &head = P.head[HEADS - 1];
-    for (int k = 0; k < head.outputs; ++k) {
+    for (int k = lane; k < head.outputs; k += WARP) {
         const float h = head.h[size_t(i) * head.outputs + k];
         energy += double(P.head_out[k]) * double(h) / (1.0 + exp(-double(h)));
     }
 #else
-    for (int k = 0; k < F; ++k) energy += double(P.head_out[k]) * P.q[size_t(i) * F + k];
+    for (int k = lane; k < F; k += WARP) energy += double(P.head_out[k]) * P.q[size_t(i) * F + k];
 #endif
-    v[0] = energy;
+    v[0] = warp_sum(energy);
     v[1] = 0.0;
     v[2] = 0.0;
     for (int a = 0; a < 3; ++a) {
@@ -270,7 +273,7 @@ __device__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
     }
     for (int k = 0; k < 9; ++k) v[6 + k] = 0.0;
     const u32 start = P.rows[i], count = P.active[i];
-    for (u32 at = start; at < start + count; ++at) {
+    for (u32 at = start + lane; at < start + count; at += WARP) {
         const float4 g = P.geometry[at];
         double t[3], s;
         push_of(P.pair[at].y, t, s);
@@ -280,37 +283,63 @@ __device__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
             for (int b = 0; b < 3; ++b) v[6 + 3 * a + b] += u[a] * (s * double(g.w) * u[b] - (t[b] - along * u[b]));
         }
     }
+    for (int k = 0; k < 9; ++k) v[6 + k] = warp_sum(v[6 + k]);
     v[15] = count;
 }
 
-extern "C" __global__ void __launch_bounds__(256) observe() {
-    double sum[OBSERVED];
-    const u32 first = blockIdx.x * 256;
-    block_sum<OBSERVED>(first, min(first + 256, P.atoms), sum, observe_atom);
-    if (threadIdx.x == 0) {
-        for (int k = 0; k < OBSERVED; ++k) P.sums[size_t(blockIdx.x + 1) * OBSERVED + k] = sum[k];
+// Sums over atoms by id: a few in each block, then the blocks in `observe_all`; the same tree wherever atoms lie.
+extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
+    __shared__ double part[OBSERVE_ATOMS][OBSERVED];
+    const u32 warp = threadIdx.x / WARP, id = blockIdx.x * OBSERVE_ATOMS + warp;
+    double v[OBSERVED] = {};
+    if (id < P.atoms) observe_atom(P.slot[id], v);
+    if (lane_id() == 0) {
+        for (int k = 0; k < OBSERVED; ++k) part[warp][k] = v[k];
+    }
+    __syncthreads();
+    const u32 k = threadIdx.x;
+    if (k >= OBSERVED) return;
+    double sum = 0.0;
+    for (int w = 0; w < OBSERVE_ATOMS; ++w) sum += part[w][k];
+    P.sums[size_t(blockIdx.x + 1) * OBSERVED + k] = sum;
+}
+
+// One block.
+extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_all(int blocks, double *out) {
+    __shared__ double part[OBSERVE_GROUPS][OBSERVED];
+    const int k = threadIdx.x % OBSERVED, group = threadIdx.x / OBSERVED;
+    double sum = 0.0;
+    for (int b = group; b < blocks; b += OBSERVE_GROUPS) sum += P.sums[size_t(b + 1) * OBSERVED + k];
+    part[group][k] = sum;
+    __syncthreads();
+    if (group > 0) return;
+    for (int g = 1; g < OBSERVE_GROUPS; ++g) sum += part[g][k];
+    out[k] = sum;
+}
+
+// Arrays between the order of slots and that of ids, one behind the other: bits 1 positions, 2 velocities, 4 forces.
+__device__ __forceinline__ double *array_of(int k) { return k == 0 ? P.pos : k == 1 ? P.vel : P.force; }
+
+extern "C" __global__ void __launch_bounds__(256) to_ids(int which, double *out) {
+    const u32 id = blockIdx.x * blockDim.x + threadIdx.x;
+    if (id >= P.atoms) return;
+    const size_t slot = P.slot[id];
+    for (int k = 0; k < 3; ++k) {
+        if (!(which >> k & 1)) continue;
+        for (int a = 0; a < 3; ++a) out[3 * size_t(id) + a] = array_of(k)[3 * slot + a];
+        out += 3 * size_t(P.atoms);
     }
 }
 
-extern "C" __global__ void observe_all(int blocks) {
-    const int k = threadIdx.x;
-    if (k >= OBSERVED) return;
-    double sum = 0.0;
-    for (int b = 1; b <= blocks; ++b) sum += P.sums[size_t(b) * OBSERVED + k];
-    P.sums[k] = sum;
-}
-
-// Arrays between the order of slots and that of ids: 0 positions, 1 velocities, 2 forces.
-__device__ __forceinline__ double *array_of(int which) { return which == 0 ? P.pos : which == 1 ? P.vel : P.force; }
-
-extern "C" __global__ void to_ids(int which, double *out) {
+extern "C" __global__ void __launch_bounds__(256) from_ids(int which, const double *in) {
     const u32 id = blockIdx.x * blockDim.x + threadIdx.x;
     if (id >= P.atoms) return;
-    for (size_t a = 0; a < 3; ++a) out[size_t(id) * 3 + a] = array_of(which)[size_t(P.slot[id]) * 3 + a];
+    const size_t slot = P.slot[id];
+    for (int k = 0; k < 3; ++k) {
+        if (!(which >> k & 1)) continue;
+        for (int a = 0; a < 3; ++a) array_of(k)[3 * slot + a] = in[3 * size_t(id) + a];
+        in += 3 * size_t(P.atoms);
+    }
 }
 
-extern "C" __global__ void from_ids(int which, const double *in) {
-    const u32 id = blockIdx.x * blockDim.x + threadIdx.x;
-    if (id >= P.atoms) return;
-    for (size_t a = 0; a < 3; ++a) array_of(which)[size_t(P.slot[id]) * 3 + a] = in[size_t(id) * 3 + a];
-}
+extern "C" __global__ void set_state(State state) { *P.state = state; }

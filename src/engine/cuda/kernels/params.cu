@@ -105,7 +105,7 @@ struct Params {
     u32 *cell_of, *cell_start, *cell_fill, *cell_atoms;
     i64 *wrap;
     double *scratch;               // [N][11]
-    double *sums;                  // [blocks][OBSERVED], then the result
+    double *sums;                  // momentum, then [blocks][OBSERVED]
     // The network.
     const float *embedding;        // [species][F]
     const float *first_context;    // [species][3F]
