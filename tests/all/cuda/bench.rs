@@ -1,14 +1,18 @@
 //! How fast: energy and forces of fixed pairs, and whole NVE steps, of the water boxes that `torch_painn.py` times.
-//! Run with MDRUN_BENCH=1; MDRUN_BENCH_SIZES and MDRUN_MODEL (a safetensors file) choose sizes and weights.
+//! And what reports cost beside them. Run with MDRUN_BENCH=1; MDRUN_BENCH_SIZES and MDRUN_MODEL (a safetensors file)
+//! choose sizes and weights.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
-use mdrun::engine::Engine;
 use mdrun::engine::cuda::Tuning;
+use mdrun::engine::{Engine, Limits};
 use mdrun::integrate::nve;
-use mdrun::potential::painn::{RadialBasis, import};
+use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
+use mdrun::report::{Console, Energies, EnergyRecord, Thermo};
+use mdrun::simulation::{Finish, Guard, Simulation};
 
 use super::{Scene, gpu, random_model};
 
@@ -113,20 +117,81 @@ fn ways() -> Vec<(String, Tuning)> {
     all
 }
 
-#[test]
-fn steps_per_second() {
+/// Whether to measure.
+fn wanted() -> bool {
     if std::env::var_os("MDRUN_BENCH").is_none() {
         eprintln!("skipped: set MDRUN_BENCH=1 to measure");
+        return false;
+    }
+    gpu()
+}
+
+/// The model of MDRUN_MODEL, or one of random weights.
+fn model() -> (Spec, Weights) {
+    match std::env::var("MDRUN_MODEL") {
+        Ok(path) => import::import(&std::fs::read(path).unwrap(), "model").unwrap(),
+        Err(_) => random_model(128, 3, RadialBasis::gaussian(20, 5.0)),
+    }
+}
+
+/// What a step takes (ms) in a run of `steps` steps with a thermo table; no lines where `every` is 0.
+fn step_with_reports(scene: &Scene, model: &(Spec, Weights), every: u64, steps: u64) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let energies = Energies::new(EnergyRecord::new(
+        scene.system.len(),
+        3 * scene.system.len(),
+    ));
+    let path = folder.path().join("thermo.csv");
+    let table = (every, u64::MAX);
+    let thermo = Thermo::create(&path, table, &scene.cell, &energies, &Console::silent());
+    let skin = if scene.system.len() < 500 { 2.0 } else { 1.0 };
+    let mut simulation = Simulation {
+        engine: Box::new(scene.engine(&model.0, &model.1, skin)),
+        program: nve(TIMESTEP),
+        limits: Limits::default(),
+        reporters: vec![Box::new(thermo.unwrap())],
+        guard: Guard::default(),
+        step: 0,
+        end: steps / 4,
+        keeper: None,
+    };
+    let never = AtomicBool::new(false);
+    let mut run = |end: u64| {
+        simulation.end = end;
+        let began = Instant::now();
+        let finish = simulation.run(&never, &mut |_| {}).unwrap();
+        assert_eq!(finish, Finish::Complete);
+        began.elapsed().as_secs_f64() * 1e3
+    };
+    run(steps / 4);
+    run(steps / 4 + steps) / steps as f64
+}
+
+#[test]
+fn reports_beside_steps() {
+    if !wanted() {
         return;
     }
-    if !gpu() {
+    let (scene, model) = (water(192), model());
+    let bare = step_with_reports(&scene, &model, 0, 4000);
+    println!(
+        "{} atoms: {bare:.4} ms a step without reports",
+        scene.system.len()
+    );
+    for every in [100, 10, 1] {
+        let step = step_with_reports(&scene, &model, every, 4000);
+        let cost = (step - bare) * every as f64 * 1e3;
+        println!("a line every {every} steps: {step:.4} ms a step, {cost:.0} us a line");
+    }
+}
+
+#[test]
+fn steps_per_second() {
+    if !wanted() {
         return;
     }
     let sizes = std::env::var("MDRUN_BENCH_SIZES").unwrap_or("21,102,192,1536,12288,98304".into());
-    let (spec, weights) = match std::env::var("MDRUN_MODEL") {
-        Ok(path) => import::import(&std::fs::read(path).unwrap(), "model").unwrap(),
-        Err(_) => random_model(128, 3, RadialBasis::gaussian(20, 5.0)),
-    };
+    let (spec, weights) = model();
     println!(
         "atoms | way | energy and forces (ms) | NVE step (ms) | rebuilds per step | drift (meV/atom) | MiB | start (s)"
     );

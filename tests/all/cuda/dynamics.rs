@@ -11,13 +11,13 @@ use super::{Scene, gpu, naive, random_model, random_scene};
 use crate::support::brute;
 
 /// A model with gentle forces, so that atoms that start at random stay together for a few hundred steps.
-fn gentle() -> (Spec, Weights) {
+pub fn gentle() -> (Spec, Weights) {
     let (mut spec, weights) = random_model(32, 2, RadialBasis::gaussian(12, 5.0));
     spec.energy_scale = 0.02;
     (spec, weights)
 }
 
-fn scene() -> Scene {
+pub fn scene() -> Scene {
     let vectors = Mat3::from_row_slice(&[11.0, 0.0, 0.0, 2.5, 9.0, 0.0, -1.5, 1.2, 10.0]);
     random_scene(60, vectors, [true, true, false], 77)
 }

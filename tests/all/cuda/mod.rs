@@ -11,6 +11,7 @@ mod limits;
 mod naive;
 mod parity;
 mod room;
+mod snapshots;
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Mat3, System, Vec3};

@@ -52,7 +52,7 @@ fn memory_of_atoms_is_foreseen() {
         let (few, many) = (10_000, 60_000);
         let grown = (taken(many) - taken(few)) as f64;
         let wanted = (foreseen(many) - foreseen(few)) as f64;
-        // Off by cells, whose number grows in powers of two, and by what a rollback keeps (48 bytes an atom).
+        // Off by cells, whose number grows in powers of two.
         assert!(
             (grown / wanted - 1.0).abs() < 0.05,
             "{features}: {grown} {wanted}"

@@ -1,11 +1,11 @@
 //! Potentials, an engine and a reporter made for tests.
 
 use std::cell::RefCell;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
-use mdrun::engine::{Engine, Flags, Limits, Outcome, Statistics};
+use mdrun::engine::{Engine, Flags, Limits, Outcome, Pending, Statistics};
 use mdrun::integrate::{Integrator, Op};
 use mdrun::neighbors::{Listed, Pairs};
 use mdrun::potential::{Evaluation, Potential};
@@ -162,6 +162,134 @@ impl Engine for Flaky {
 
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
         self.inner.snapshot(want)
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.inner.statistics()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+/// What happens in a [`Beside`], with the step of a snapshot, or the first of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    Requested(u64),
+    Taken(u64),
+    Begun(u64),
+    BrokenOff(u64),
+    Done(u64),
+}
+
+/// An engine that works by itself: it takes half of a block before the host's work beside it is done, and the rest
+/// after. Once that work has broken a block off, it will only go back.
+pub struct Beside {
+    pub inner: Box<dyn Engine>,
+    pub log: Rc<RefCell<Vec<Event>>>,
+    lost: bool,
+}
+
+impl Beside {
+    pub fn new(inner: Box<dyn Engine>) -> Self {
+        Self {
+            inner,
+            log: Rc::default(),
+            lost: false,
+        }
+    }
+
+    fn note(&self, event: Event) {
+        self.log.borrow_mut().push(event);
+    }
+
+    /// Nothing that was requested is still to be taken.
+    fn settled(&self) -> bool {
+        let log = self.log.borrow();
+        let count = |wanted: fn(&Event) -> bool| log.iter().filter(|e| wanted(e)).count();
+        count(|e| matches!(e, Event::Requested(_))) == count(|e| matches!(e, Event::Taken(_)))
+    }
+}
+
+/// A snapshot that says when it is taken.
+struct Logged(Snapshot, Rc<RefCell<Vec<Event>>>);
+
+impl Pending for Logged {
+    fn take(self: Box<Self>) -> Result<Snapshot> {
+        self.1.borrow_mut().push(Event::Taken(self.0.step));
+        Ok(self.0)
+    }
+}
+
+impl Engine for Beside {
+    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
+        assert!(!self.lost, "a block is taken from a state that is lost");
+        self.inner.run(program, steps)
+    }
+
+    fn run_beside(
+        &mut self,
+        program: &Integrator,
+        steps: Range<u64>,
+        meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Outcome> {
+        assert!(!self.lost, "a block is taken from a state that is lost");
+        self.note(Event::Begun(steps.start));
+        let middle = steps.start + (steps.end - steps.start).div_ceil(2);
+        let mut outcome = self.inner.run(program, steps.start..middle)?;
+        if meanwhile().is_break() {
+            self.lost = true;
+            self.note(Event::BrokenOff(steps.start));
+            return Ok(outcome);
+        }
+        if outcome.step == middle && outcome.flags == Flags::OK && middle < steps.end {
+            outcome = self.inner.run(program, middle..steps.end)?;
+        }
+        self.note(Event::Done(steps.start));
+        Ok(outcome)
+    }
+
+    fn save(&mut self) {
+        assert!(!self.lost, "a state that is lost is saved");
+        self.inner.save();
+    }
+
+    fn rollback(&mut self) {
+        self.lost = false;
+        self.inner.rollback();
+    }
+
+    fn rebuild(&mut self) -> Result<()> {
+        self.inner.rebuild()
+    }
+
+    fn restore(&mut self, state: &Snapshot) -> Result<()> {
+        self.lost = false;
+        self.inner.restore(state)
+    }
+
+    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
+        assert!(
+            !self.lost && self.settled(),
+            "an audit with a report to come"
+        );
+        self.inner.listed(receivers)
+    }
+
+    fn watch(&mut self, limits: Limits) {
+        self.inner.watch(limits);
+    }
+
+    fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
+        assert!(!self.lost, "a state that is lost is looked at");
+        self.inner.snapshot(want)
+    }
+
+    fn request(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
+        let snapshot = self.snapshot(want)?;
+        self.note(Event::Requested(snapshot.step));
+        Ok(Box::new(Logged(snapshot, Rc::clone(&self.log))))
     }
 
     fn statistics(&self) -> Statistics {

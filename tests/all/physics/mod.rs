@@ -1,6 +1,7 @@
 //! Physics: what must hold of any engine is one body of tests (`bodies`), run for every subject.
 
 mod allocations;
+mod beside;
 pub mod bodies;
 pub mod doubles;
 mod host_engine;

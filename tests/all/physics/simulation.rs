@@ -19,7 +19,7 @@ use super::subjects::{FS, argon};
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// A Langevin run of argon to step `end`.
-fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
+pub fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
     let subject = argon();
     Simulation {
         engine,
@@ -34,24 +34,24 @@ fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
     }
 }
 
-fn argon_engine() -> Box<dyn Engine> {
+pub fn argon_engine() -> Box<dyn Engine> {
     let subject = argon();
     subject.engine(subject.start(1))
 }
 
-fn record(simulation: &mut Simulation, every: u64) -> Rc<RefCell<Seen>> {
+pub fn record(simulation: &mut Simulation, every: u64) -> Rc<RefCell<Seen>> {
     let (recorder, seen) = Recorder::new(every);
     simulation.reporters.push(Box::new(recorder));
     seen
 }
 
-fn run(simulation: &mut Simulation) -> (Finish, Vec<Warning>) {
+pub fn run(simulation: &mut Simulation) -> (Finish, Vec<Warning>) {
     let mut warnings = Vec::new();
     let finish = simulation.run(&NEVER, &mut |w| warnings.push(w)).unwrap();
     (finish, warnings)
 }
 
-fn steps(seen: &RefCell<Seen>) -> Vec<u64> {
+pub fn steps(seen: &RefCell<Seen>) -> Vec<u64> {
     seen.borrow().snapshots.iter().map(|s| s.step).collect()
 }
 
@@ -178,7 +178,7 @@ impl Engine for Stubborn {
 }
 
 /// Two free atoms, 10 A apart and closer by 0.1 A in each step, that meet a hole at step 70.
-fn falling(start: f64) -> Simulation {
+pub fn falling(start: f64) -> Simulation {
     let system = System {
         species: vec![1; 2],
         masses: vec![1.0; 2],
@@ -324,9 +324,9 @@ fn an_interrupt_ends_the_run_between_blocks() {
 }
 
 /// Raises the interrupt at a step.
-struct Interrupter {
-    at: u64,
-    flag: Rc<AtomicBool>,
+pub struct Interrupter {
+    pub at: u64,
+    pub flag: Rc<AtomicBool>,
 }
 
 impl Reporter for Interrupter {

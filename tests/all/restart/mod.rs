@@ -1,5 +1,6 @@
 //! Exact restart: checkpoints, runs that are killed and taken up, and faults of disks and directories.
 
+mod beside;
 mod faults;
 mod format;
 mod fuzz;
