@@ -251,7 +251,8 @@ pub trait Engine {
     /// Sets what is checked after every step.
     fn watch(&mut self, limits: Limits);
 
-    /// The present state: observables, and the arrays wanted. The only place arrays leave the device.
+    /// The present state: observables, and the arrays wanted. Arrays leave the device here and by
+    /// [`Engine::request`] alone.
     ///
     /// # Errors
     /// The device failed.

@@ -1,7 +1,7 @@
 //! What is wrong with a state that the device has flagged, in full: a look at everything, since it is rare. And
 //! the pairs of a few atoms, for an audit.
 
-use super::{CudaEngine, PHASE};
+use super::CudaEngine;
 use crate::Result;
 use crate::core::{Fields, Vec3};
 use crate::engine::{Breach, Watched};
@@ -27,7 +27,11 @@ impl CudaEngine {
             let energy = || (state.observables.potential, Vec::new());
             return Ok(breach(Watched::Finite, found.unwrap_or_else(energy)));
         }
-        let state = self.look(Fields::ALL)?;
+        let state = self.look(Fields {
+            positions: self.limits.contact.is_some(),
+            velocities: false,
+            forces: self.limits.force.is_some(),
+        })?;
         if let Some(limit) = self.limits.force {
             let norms = state.forces.iter().map(|f| f.norm()).enumerate();
             let most = norms.max_by(|a, b| a.1.total_cmp(&b.1));
@@ -47,7 +51,11 @@ impl CudaEngine {
     /// The pairs of some receivers that the last evaluation worked with.
     pub(super) fn pairs_of(&mut self, receivers: &[usize]) -> Result<Listed> {
         let active = self.buffers.read_active(&self.device, receivers)?;
-        let positions = self.look(PHASE)?.positions;
+        let want = Fields {
+            positions: true,
+            ..Fields::NONE
+        };
+        let positions = self.look(want)?.positions;
         let neighbor = |i: usize, (j, image): (usize, [i32; 3])| Neighbor {
             atom: j,
             vector: positions[j] - positions[i] + self.cell.shift(image),

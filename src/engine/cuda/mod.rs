@@ -1,5 +1,6 @@
 //! The engine that lives on a GPU: phase space, pairs and network stay in its memory, a block of steps is
-//! replayed as a graph, and the host reads a few flags.
+//! replayed as a graph, and the host reads a few flags. Snapshots are copied to the host while the next block runs
+//! (`snapshot`).
 //!
 //! Kernels are CUDA C++ (`kernels/*.cu`), compiled at start for the card and the model by NVRTC. The network is
 //! evaluated in f32 with an analytic backward pass; phase space, sums of energies and of forces are f64. No float
@@ -23,8 +24,7 @@ mod snapshot;
 mod tables;
 
 use std::ops::{ControlFlow, Range};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::rc::Rc;
 
 use cudarc::driver::CudaGraph;
 
@@ -93,7 +93,7 @@ pub struct CudaEngine {
     extras: Extras,
     rebuilds: u64,
     /// As of the last snapshot taken.
-    pairs: Arc<AtomicU64>,
+    pairs: Rc<std::cell::Cell<u64>>,
     /// How far atoms had come from where the pairs were built when the flags were last read: as the kernels have it.
     reach: u32,
     /// Steps since the last rebuild, and how many the one before lasted.
@@ -201,7 +201,7 @@ impl CudaEngine {
             limits: Limits::default(),
             extras: Extras::default(),
             rebuilds: 0,
-            pairs: Arc::default(),
+            pairs: Rc::default(),
             reach: 0,
             age: 0,
             lasted: 0,
@@ -578,7 +578,7 @@ impl Engine for CudaEngine {
     fn statistics(&self) -> Statistics {
         Statistics {
             rebuilds: self.rebuilds,
-            pairs: self.pairs.load(Ordering::Relaxed),
+            pairs: self.pairs.get(),
         }
     }
 

@@ -4,8 +4,8 @@
 //! What is gathered goes to memory of its own, which the steps that follow do not touch; a second stream waits until
 //! it is there and copies it to page-locked memory of the host. A snapshot that is taken waits for that copy alone.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+use std::rc::Rc;
 
 use cudarc::driver::CudaEvent;
 
@@ -106,24 +106,24 @@ impl Drop for Room {
 
 /// Rooms for snapshots: one, and one more for each that is under way at the same time.
 pub(super) struct Rooms {
-    rooms: Vec<Arc<Room>>,
+    rooms: Vec<Rc<Room>>,
     atoms: usize,
 }
 
 impl Rooms {
     pub fn new(device: &Device, atoms: usize) -> Result<Self> {
-        let rooms = vec![Arc::new(Room::new(device, atoms)?)];
+        let rooms = vec![Rc::new(Room::new(device, atoms)?)];
         Ok(Self { rooms, atoms })
     }
 
     /// One that no snapshot lies in.
-    fn free(&mut self, device: &Device) -> Result<Arc<Room>> {
+    fn free(&mut self, device: &Device) -> Result<Rc<Room>> {
         // A room is shared by clones that are made here, so one that has none gets none meanwhile.
-        if let Some(room) = self.rooms.iter().find(|r| Arc::strong_count(r) == 1) {
-            return Ok(Arc::clone(room));
+        if let Some(room) = self.rooms.iter().find(|r| Rc::strong_count(r) == 1) {
+            return Ok(Rc::clone(room));
         }
-        let room = Arc::new(Room::new(device, self.atoms)?);
-        self.rooms.push(Arc::clone(&room));
+        let room = Rc::new(Room::new(device, self.atoms)?);
+        self.rooms.push(Rc::clone(&room));
         Ok(room)
     }
 
@@ -135,7 +135,7 @@ impl Rooms {
 
 /// A snapshot on its way.
 struct Underway {
-    room: Arc<Room>,
+    room: Rc<Room>,
     /// What is known of it: no sums and no arrays.
     snapshot: Snapshot,
     want: Fields,
@@ -143,7 +143,7 @@ struct Underway {
     /// What the network's energy leaves out (eV).
     offset: f64,
     /// Where the engine counts its pairs.
-    pairs: Arc<AtomicU64>,
+    pairs: Rc<Cell<u64>>,
 }
 
 impl Pending for Underway {
@@ -154,7 +154,7 @@ impl Pending for Underway {
         // SAFETY: the copy is done, and the room is not given to another snapshot while this one is here.
         let numbers = unsafe { self.room.host.values::<f64>(count) };
         let (o, arrays) = numbers.split_at(OBSERVED);
-        self.pairs.store(o[15] as u64, Ordering::Relaxed);
+        self.pairs.set(o[15] as u64);
         let mut snapshot = self.snapshot;
         let observables = &mut snapshot.observables;
         observables.potential = o[0] + self.offset;
@@ -200,7 +200,7 @@ impl CudaEngine {
             want,
             atoms: self.kernels.atoms,
             offset: self.offset,
-            pairs: Arc::clone(&self.pairs),
+            pairs: Rc::clone(&self.pairs),
         }))
     }
 
