@@ -114,6 +114,10 @@ impl Device {
                 "CUDA device {index} has compute capability {major}.{minor}; the kernels need 8.0 or newer"
             )));
         }
+        // Streams are put in order here, by events. Otherwise the first one waits for all of the card's work, which
+        // fails, and breaks the recording, where another engine of this process is recording a graph.
+        // SAFETY: no memory is managed by the context's own bookkeeping.
+        unsafe { context.disable_event_tracking() };
         let stream = || context.new_stream().map_err(failed("making a stream"));
         Ok(Self {
             name: context.name().map_err(failed("asking for the name"))?,
