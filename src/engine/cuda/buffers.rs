@@ -1,8 +1,10 @@
 //! What the kernels see: the structures of `kernels/params.cu`, field by field, and the memory behind them.
 
+use super::compile::Shape;
 use super::device::{Device, Memory, read_at};
+use super::packs;
 use super::tables::{self, SpeciesTables, padded};
-use crate::core::{Cell, Mat3};
+use crate::core::{Cell, Mat3, System};
 use crate::potential::painn::{Linear, Spec, Weights};
 use crate::{Error, Result};
 
@@ -101,6 +103,7 @@ pub(super) struct Params {
     active: u64,
     geometry: u64,
     pair: u64,
+    opposite: u64,
     push: u64,
     cell_of: u64,
     cell_start: u64,
@@ -167,6 +170,8 @@ struct LayerParams {
     k: u64,
     b: u64,
     c: u64,
+    forward: u64,
+    backward: u64,
     epsilon: f32,
     unused: f32,
 }
@@ -229,12 +234,12 @@ impl Buffers {
     /// Room for so many atoms, with a model's weights in it.
     pub fn new(
         device: &Device,
-        species: &[u8],
-        masses: &[f64],
+        system: &System,
         spec: &Spec,
         weights: &Weights,
+        shape: &Shape,
     ) -> Result<Self> {
-        let n = species.len();
+        let n = system.len();
         let mut keeper = Keeper {
             device,
             kept: Vec::new(),
@@ -242,7 +247,7 @@ impl Buffers {
         let k = &mut keeper;
         let state = device.zeros(size_of::<State>())?;
         let (positions, velocities) = (device.zeros(24 * n)?, device.zeros(24 * n)?);
-        let masses = device.copy_of(masses)?;
+        let masses = device.copy_of(&system.masses)?;
         let sums = device.zeros((n.div_ceil(OBSERVE_BLOCK) + 1) * OBSERVED * 8)?;
         let mut params = Params {
             atoms: n as u32,
@@ -255,7 +260,7 @@ impl Buffers {
             ..Params::default()
         };
         place_atoms(k, &mut params, n)?;
-        let tables = SpeciesTables::new(species, spec, weights)?;
+        let tables = SpeciesTables::new(&system.species, spec, weights)?;
         params.species_count = (tables.embedding.len() / padded(spec.features)) as u32;
         params.species = k.copy(&tables.index)?;
         params.embedding = k.copy(&tables.embedding)?;
@@ -270,10 +275,9 @@ impl Buffers {
             *to = k.room::<f32>(n * width)?;
         }
         params.grad_mu = [k.room::<f32>(n * 3 * f)?, k.room::<f32>(n * 3 * f)?];
-        let knots = tables::knots(spec);
-        params.knots_per_length = (knots as f64 / spec.cutoff) as f32;
+        params.knots_per_length = (shape.splines.intervals as f64 / spec.cutoff) as f32;
         let layers = (0..spec.layers)
-            .map(|l| place_layer(k, n, l, spec, weights, knots))
+            .map(|l| place_layer(k, n, l, spec, weights, shape))
             .collect::<Result<Vec<_>>>()?;
         let heads = place_heads(k, n, spec, weights, &mut params)?;
         Ok(Self {
@@ -305,6 +309,7 @@ impl Buffers {
         p.push = k.room::<f32>(pairs * slices * 4)?;
         p.geometry = k.room::<f32>(pairs * 4)?;
         p.pair = k.room::<u32>(pairs * 2)?;
+        p.opposite = k.room::<u32>(pairs)?;
         p.draft_image = p.push;
         p.draft_col = p.pair;
         p.list_capacity = pairs as u32;
@@ -468,7 +473,7 @@ fn place_layer(
     l: usize,
     spec: &Spec,
     weights: &Weights,
-    knots: usize,
+    shape: &Shape,
 ) -> Result<LayerParams> {
     let (old, f) = (spec.features, padded(spec.features));
     let layer = &weights.layers[l];
@@ -483,7 +488,15 @@ fn place_layer(
     let mix = both(&layer.mix, [2, 1])?;
     let update1 = both(&layer.update[0], [1, 2])?;
     let update2 = both(&layer.update[1], [3, 1])?;
-    let table = k.copy(&tables::filter_table(layer, spec, knots))?;
+    let table = k.copy(&tables::filter_table(layer, spec, shape.splines))?;
+    let [forward, backward] = match (shape.fused, l + 1 < spec.layers) {
+        (false, _) => [0; 2],
+        (true, false) => [k.copy(&packs::forward(l, spec, weights))?, 0],
+        (true, true) => [
+            k.copy(&packs::forward(l, spec, weights))?,
+            k.copy(&packs::backward(l, spec, weights))?,
+        ],
+    };
     let mut room = |width: usize| k.room::<f32>(n * width * f);
     // The first layer has no vectors coming in, and its context is a table of species.
     let later = usize::from(l > 0);
@@ -512,6 +525,8 @@ fn place_layer(
         k: room(1)?,
         b: room(1)?,
         c: room(1)?,
+        forward,
+        backward,
         epsilon: spec.epsilon[l] as f32,
         unused: 0.0,
     })

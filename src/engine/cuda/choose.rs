@@ -2,13 +2,19 @@
 
 use super::compile::Shape;
 use super::device::Device;
-use super::{launch, tables};
+use super::tables::{self, Splines};
+use super::{launch, packs};
 use crate::potential::painn::{Spec, Weights};
 
 /// Under so many atoms, all products between two messages are one kernel where that is possible.
 const FEW_ATOMS: usize = 5000;
-/// From so many atoms on, the splines go to shared memory.
-const STAGED_ATOMS: usize = 128;
+/// Atoms of a strip of the fused kernels.
+const STRIP: usize = 16;
+/// Clusters that are taken to fit on a card at once, one block on a multiprocessor, as a share of those that it has
+/// multiprocessors for: these come in groups that a cluster does not cross, and that need not be whole.
+const CLUSTERS_AT_ONCE: f64 = 0.75;
+/// From so many rows of pairs on, the splines go to shared memory.
+const STAGED_ROWS: usize = 512;
 /// From so many atoms on, the atom-wise layers work in large tiles, unless they are fused.
 const MANY_ATOMS: usize = 2200;
 /// Up to so many atoms, tiles are halved so that there is one for each multiprocessor.
@@ -16,6 +22,10 @@ const HALF_TILES: usize = 100_000;
 /// Warps of a message kernel that has its splines in shared memory, forward and backward: as many as registers last for.
 const FORWARD_WARPS: usize = 24;
 const BACKWARD_WARPS: usize = 12;
+/// The message kernels for few atoms: blocks on a multiprocessor, and warps of a block forward and backward.
+const SMALL_BLOCKS: usize = 2;
+const SMALL_FORWARD_WARPS: usize = 12;
+const SMALL_BACKWARD_WARPS: usize = 6;
 /// Most teams, each a block of its own, that registers are shared out to on a multiprocessor.
 const MOST_TEAMS: usize = 4;
 
@@ -32,6 +42,8 @@ pub struct Tuning {
     pub shrink: Option<usize>,
     /// Splines in shared memory.
     pub staged: Option<bool>,
+    /// Weights and, where `team` and `staged` say nothing, smaller splines in shared memory, as for few atoms.
+    pub small: Option<bool>,
 }
 
 /// Kernels for a model and a number of atoms.
@@ -43,19 +55,89 @@ pub(super) fn choose(
     tuning: Tuning,
 ) -> Shape {
     let hidden = &weights.readout[..weights.readout.len() - 1];
-    let knots = tables::knots(spec);
     let features = tables::padded(spec.features);
-    let one_hidden = matches!(hidden, [one] if tables::padded(one.outputs) <= features);
+    let head_out = hidden.first().map_or(0, |l| tables::padded(l.outputs));
+    let stage = |weights| launch::stage_bytes(features, head_out, weights) <= device.shared;
     let fusible = device.capability >= 90
-        && one_hidden
+        && hidden.len() == 1
+        && head_out <= features
         && matches!(features, 32 | 64 | 128 | 256)
-        && launch::stage_bytes(features) <= device.shared;
+        && stage(false);
     let fused = fusible && tuning.tiled != Some(true) && tuning.fused.unwrap_or(atoms < FEW_ATOMS);
-    let table = launch::table_bytes(knots);
-    let staged = table <= device.shared && tuning.staged.unwrap_or(atoms >= STAGED_ATOMS);
-    let teams_fit = !staged || table + launch::team_bytes(FORWARD_WARPS) <= device.shared;
-    let processors = device.processors as usize;
+    let clusters = device.processors as usize / packs::cluster(features);
+    let at_once = atoms.div_ceil(STRIP) as f64 <= clusters as f64 * CLUSTERS_AT_ONCE;
+    let shape = Shape {
+        features,
+        layers: spec.layers,
+        splines: Splines::of(spec, 3),
+        heads: hidden.len(),
+        head_out,
+        head_max: (hidden.iter().flat_map(|l| [l.inputs, l.outputs]))
+            .map(tables::padded)
+            .max()
+            .unwrap_or(0),
+        tiled: !fused && tuning.tiled.unwrap_or(atoms >= MANY_ATOMS),
+        shrink: tuning
+            .shrink
+            .unwrap_or(if atoms < HALF_TILES { 2 } else { 1 }),
+        fused,
+        shared_weights: fused && stage(true) && tuning.small.unwrap_or(at_once),
+        forward_team: 1,
+        backward_team: 1,
+        message_blocks: 1,
+        staged: false,
+        forward_warps: FORWARD_WARPS,
+        backward_warps: BACKWARD_WARPS,
+    };
     let rows = atoms * (features / tables::SLICE);
+    small_messages(device, spec, rows, tuning, &shape)
+        .unwrap_or_else(|| messages(device, rows, tuning, shape))
+}
+
+/// Kernels of the messages for few rows of pairs, one for each atom and slice: blocks so small that one has room beside a
+/// block of the stage before.
+fn small_messages(
+    device: &Device,
+    spec: &Spec,
+    rows: usize,
+    tuning: Tuning,
+    shape: &Shape,
+) -> Option<Shape> {
+    let processors = device.processors as usize;
+    let splines = Splines::of(spec, 5);
+    let needs = launch::table_bytes(splines) + launch::team_bytes(SMALL_FORWARD_WARPS);
+    let fits = SMALL_BLOCKS as u32 * needs <= device.shared;
+    let wanted = tuning.team.is_none() && tuning.staged.is_none();
+    if !(shape.shared_weights && fits && wanted && tuning.small.unwrap_or(rows > processors)) {
+        return None;
+    }
+    let teams = rows.div_ceil(processors * SMALL_BLOCKS).max(3);
+    Some(Shape {
+        splines,
+        staged: true,
+        message_blocks: SMALL_BLOCKS,
+        forward_warps: SMALL_FORWARD_WARPS,
+        backward_warps: SMALL_BACKWARD_WARPS,
+        forward_team: largest_divisor(SMALL_FORWARD_WARPS, teams),
+        backward_team: largest_divisor(SMALL_BACKWARD_WARPS, teams),
+        ..shape.clone()
+    })
+}
+
+/// The largest divisor of so many warps of which so many teams can be made, or 1.
+fn largest_divisor(warps: usize, teams: usize) -> usize {
+    (1..=warps)
+        .rev()
+        .find(|team| warps.is_multiple_of(*team) && team * teams <= warps)
+        .unwrap_or(1)
+}
+
+/// The same for any number of rows.
+fn messages(device: &Device, rows: usize, tuning: Tuning, shape: Shape) -> Shape {
+    let processors = device.processors as usize;
+    let table = launch::table_bytes(shape.splines);
+    let staged = table <= device.shared && tuning.staged.unwrap_or(rows >= STAGED_ROWS);
+    let teams_fit = !staged || table + launch::team_bytes(FORWARD_WARPS) <= device.shared;
     let [forward, backward] = match (tuning.team, teams_fit) {
         (_, false) => [1; 2],
         (Some(team), true) => [team; 2],
@@ -67,26 +149,17 @@ pub(super) fn choose(
         (None, true) => [MOST_TEAMS, 2].map(|teams| if rows <= teams * processors { 8 } else { 4 }),
     };
     Shape {
-        features,
-        layers: spec.layers,
-        knots,
-        heads: hidden.len(),
-        head_out: hidden.first().map_or(0, |l| tables::padded(l.outputs)),
-        head_max: (hidden.iter().flat_map(|l| [l.inputs, l.outputs]))
-            .map(tables::padded)
-            .max()
-            .unwrap_or(0),
-        tiled: !fused && tuning.tiled.unwrap_or(atoms >= MANY_ATOMS),
-        shrink: tuning
-            .shrink
-            .unwrap_or(if atoms < HALF_TILES { 2 } else { 1 }),
-        fused,
+        staged,
         forward_team: forward,
         backward_team: backward,
-        team_blocks: rows.div_ceil(processors).clamp(1, MOST_TEAMS),
-        staged,
+        message_blocks: if staged {
+            1
+        } else {
+            rows.div_ceil(processors).clamp(1, MOST_TEAMS)
+        },
         forward_warps: FORWARD_WARPS / forward * forward,
         backward_warps: BACKWARD_WARPS / backward.min(BACKWARD_WARPS) * backward,
+        ..shape
     }
 }
 

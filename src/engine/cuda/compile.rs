@@ -6,6 +6,7 @@ use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
 
 use super::cache;
+pub use super::tables::Splines;
 use crate::{Error, Result};
 
 const PARAMS: &str = include_str!("kernels/params.cu");
@@ -16,12 +17,8 @@ const MESSAGE: &str = include_str!("kernels/message.cu");
 const PAIRS: &str = include_str!("kernels/pairs.cu");
 const MOTION: &str = include_str!("kernels/motion.cu");
 
-/// The parts that are compiled apart, at the same time.
-const PARTS: [&[&str]; 3] = [
-    &[PARAMS, GEMM, LAYERS, STAGES],
-    &[PARAMS, MESSAGE],
-    &[PARAMS, PAIRS, MOTION],
-];
+/// Kernels of `stages.cu` where it is fused.
+pub(super) const STAGE_KERNELS: usize = 3;
 
 /// What the kernels are specialised for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +27,8 @@ pub struct Shape {
     pub features: usize,
     /// Interactions.
     pub layers: usize,
-    /// Intervals of the filters' splines.
-    pub knots: usize,
+    /// The splines of the filters.
+    pub splines: Splines,
     /// Hidden layers of the readout.
     pub heads: usize,
     /// Outputs of the first of them.
@@ -45,12 +42,15 @@ pub struct Shape {
     /// Whether all products between two messages are one kernel, by clusters of blocks (from compute capability 9.0 on,
     /// 32, 64, 128 or 256 features, one hidden layer no wider than those in the readout).
     pub fused: bool,
-    /// Warps that share an atom's row of pairs forward: 1, 2, 4 or 8.
+    /// Whether the fused kernels keep their weights in shared memory.
+    pub shared_weights: bool,
+    /// Warps that share an atom's row of pairs forward, 1 to 8.
     pub forward_team: usize,
     /// The same backward, where a warp needs more registers.
     pub backward_team: usize,
-    /// Teams that are to fit on a multiprocessor, each a block of its own, where the splines are not in shared memory.
-    pub team_blocks: usize,
+    /// Blocks of the message kernels that are to fit on a multiprocessor: as many as there are of them, or, where the
+    /// splines are not in shared memory and each block is a team, more.
+    pub message_blocks: usize,
     /// Whether the filters' splines are kept in shared memory.
     pub staged: bool,
     /// Warps of a message kernel's block, forward and backward, where the splines are kept in shared memory.
@@ -70,30 +70,44 @@ impl Shape {
         [self.backward_warps, self.backward_team]
     }
 
+    /// The parts that are compiled apart, at the same time, as `names.rs` has them: files, and which of the fused kernels.
+    fn parts(&self) -> Vec<(&'static [&'static str], usize)> {
+        const ATOMS: &[&str] = &[GEMM, LAYERS, STAGES];
+        let kinds = if self.fused { STAGE_KERNELS } else { 1 };
+        let atoms = (0..kinds).map(|kind| (ATOMS, kind));
+        let others: [&'static [&'static str]; 3] = [&[MESSAGE], &[PAIRS], &[MOTION]];
+        atoms.chain(others.map(|files| (files, 0))).collect()
+    }
+
     /// Source of each part.
     fn sources(&self) -> Vec<String> {
         let define = |(name, value): (&str, usize)| format!("#define {name} {value}\n");
         let head: String = [
             ("FEATURES", self.features),
             ("LAYERS", self.layers),
-            ("KNOTS", self.knots),
+            ("KNOTS", self.splines.intervals),
+            ("DEGREE", self.splines.degree),
             ("HEADS", self.heads),
             ("HEAD_MAX", self.head_max.max(self.features)),
             ("HEAD_OUT", self.head_out),
             ("FORWARD_TEAM", self.forward_team),
             ("BACKWARD_TEAM", self.backward_team),
-            ("TEAM_BLOCKS", self.team_blocks),
+            ("MESSAGE_BLOCKS", self.message_blocks),
             ("TILED", usize::from(self.tiled)),
             ("TILE_SHRINK", self.shrink),
             ("FUSED", usize::from(self.fused)),
             ("STAGED", usize::from(self.staged)),
+            ("SHARED_WEIGHTS", usize::from(self.shared_weights)),
             ("FUSED_BLOCKS", if self.features > 128 { 1 } else { 2 }),
             ("FORWARD_WARPS", self.forward_warps),
             ("BACKWARD_WARPS", self.backward_warps),
         ]
         .map(define)
         .concat();
-        PARTS.map(|part| head.clone() + &part.concat()).to_vec()
+        let part = |(files, number): (&[&str], usize)| {
+            format!("{head}#define PART {number}\n{PARAMS}{}", files.concat())
+        };
+        self.parts().into_iter().map(part).collect()
     }
 
     /// Machine code of all parts for a compute capability (90 for 9.0), from the cache where it is

@@ -8,67 +8,14 @@ use cudarc::driver::{CudaGraph, result, sys};
 use super::buffers::Buffers;
 use super::compile::Shape;
 use super::device::{Device, failed, write_at};
-use super::tables::SLICE;
+use super::names::{self, MESSAGES, STAGES};
+use super::packs::{cluster, largest};
+use super::tables::{SLICE, Splines};
 use crate::{Error, Result};
 
 const GEMM_THREADS: u32 = 256;
 const STAGE_THREADS: u32 = 256;
 pub(super) const WARP: u32 = 32;
-
-/// Products of the atom-wise layers; one by one.
-const PRODUCTS: &[&CStr] = &[
-    c"context1",
-    c"context2",
-    c"mix",
-    c"update1",
-    c"update2",
-    c"update2_back",
-    c"update1_back",
-    c"mix_back",
-    c"context2_back",
-    c"context1_back",
-    c"head_linear",
-];
-/// The same for a readout with hidden layers.
-const HEADS: &[&CStr] = &[c"head_forward", c"head_back"];
-/// All products between two messages at once.
-const STAGES: &[&CStr] = &[c"atoms_forward", c"atoms_turn", c"atoms_backward"];
-const MESSAGES: &[&CStr] = &[
-    c"message_first",
-    c"message",
-    c"message_back",
-    c"message_back_first",
-];
-/// The rest of a step.
-const STEPS: &[&CStr] = &[
-    c"measure",
-    c"sum_forces",
-    c"advance",
-    c"sum_momentum",
-    c"remove_drift",
-    c"sum_heat",
-    c"check_kinetic",
-];
-/// Kernels outside of steps: unlike the others they wait until all that came before is done.
-const OTHERS: &[&CStr] = &[
-    c"make_grid",
-    c"clear_cells",
-    c"count_cells",
-    c"scan_cells",
-    c"fill_cells",
-    c"sort_out",
-    c"sort_in",
-    c"count_pairs",
-    c"scan_pairs",
-    c"fill_pairs",
-    c"sort_pairs",
-    c"match_pairs",
-    c"observe",
-    c"observe_all",
-    c"to_ids",
-    c"from_ids",
-    c"set_state",
-];
 
 /// Blocks and threads of one launch.
 #[derive(Clone, Copy)]
@@ -141,7 +88,7 @@ impl Kernels {
             processors: device.processors,
             cell_capacity: buffers.params.cell_capacity as usize,
         };
-        let names = kernels.names();
+        let names = names::of_parts(&kernels.shape);
         for (part, names) in parts.iter().zip(names) {
             // Code for the driver's own compiler is text that must end with a zero.
             let mut image = part.clone();
@@ -154,22 +101,12 @@ impl Kernels {
                 // SAFETY: the module is loaded.
                 let function = unsafe { result::module::get_function(module, name.into()) }
                     .map_err(failed("finding a kernel"))?;
-                let follows = device.overlap && !OTHERS.contains(&name);
+                let follows = device.overlap && names::follows(name);
                 kernels.functions.insert(name, (function, follows));
             }
         }
         kernels.allow_shared()?;
         Ok(kernels)
-    }
-
-    /// The kernels in each part.
-    fn names(&self) -> [Vec<&'static CStr>; 3] {
-        let layers = match (self.shape.fused, self.shape.heads) {
-            (true, _) => STAGES.to_vec(),
-            (false, 0) => PRODUCTS.to_vec(),
-            _ => [PRODUCTS, HEADS].concat(),
-        };
-        [layers, MESSAGES.to_vec(), [STEPS, OTHERS].concat()]
     }
 
     /// Lets kernels take as much shared memory as they need.
@@ -180,15 +117,11 @@ impl Kernels {
             needs.extend(
                 MESSAGES
                     .iter()
-                    .map(|&name| (name, table_bytes(self.shape.knots))),
+                    .map(|&name| (name, table_bytes(self.shape.splines))),
             );
         }
         if self.shape.fused {
-            needs.extend(
-                STAGES
-                    .iter()
-                    .map(|&name| (name, stage_bytes(self.shape.features))),
-            );
+            needs.extend(STAGES.iter().map(|&name| (name, self.stage_bytes())));
         }
         for (name, bytes) in needs {
             let (function, _) = self.find(name)?;
@@ -333,16 +266,22 @@ impl Kernels {
         let slices = (self.shape.features / SLICE) as u32;
         let size = if self.shape.staged {
             let threads = warps as u32 * WARP;
-            let chunks = (self.processors / slices).max(1);
+            let blocks = self.processors * self.shape.message_blocks as u32;
+            let chunks = (blocks / slices).max(1);
             Size {
                 grid: [chunks * slices, 1],
                 threads,
-                shared: table_bytes(self.shape.knots),
+                shared: table_bytes(self.shape.splines),
             }
         } else {
             Size::flat(self.atoms as u32 * slices, team as u32 * WARP)
         };
         self.go(device, name, size, [l as i32])
+    }
+
+    fn stage_bytes(&self) -> u32 {
+        let shape = &self.shape;
+        stage_bytes(shape.features, shape.head_out, shape.shared_weights)
     }
 
     /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`.
@@ -353,7 +292,7 @@ impl Kernels {
                 self.atoms.div_ceil(16) as u32,
             ],
             threads: STAGE_THREADS,
-            shared: stage_bytes(self.shape.features),
+            shared: self.stage_bytes(),
         };
         self.go(device, name, size, [l as i32])
     }
@@ -542,8 +481,8 @@ impl Drop for Kernels {
 }
 
 /// Shared memory of a slice's splines (bytes).
-pub(super) fn table_bytes(knots: usize) -> u32 {
-    ((knots + 3) * 3 * SLICE * 4) as u32
+pub(super) fn table_bytes(splines: Splines) -> u32 {
+    (splines.coefficients() * 3 * SLICE * 4) as u32
 }
 
 /// Shared memory that a message kernel of so many warps uses besides the splines, where teams have several: four vectors of
@@ -552,16 +491,18 @@ pub(super) fn team_bytes(warps: usize) -> u32 {
     (warps * 4 * 8 * 16) as u32
 }
 
-/// Blocks of a cluster of a fused stage.
-fn cluster(features: usize) -> usize {
-    (features / 16).clamp(1, 8)
-}
-
-/// Shared memory of a fused stage, as in `stages.cu`: boards, a block's own inputs, parts and results of products (bytes).
-pub(super) fn stage_bytes(features: usize) -> u32 {
+/// Shared memory of a fused stage, as in `stages.cu`: boards, a block's own inputs, parts and results of products, and its
+/// weights if they are to be there (bytes).
+pub(super) fn stage_bytes(features: usize, head_out: usize, weights: bool) -> u32 {
     const ROWS: usize = 16;
     let cluster = cluster(features);
     let (unit, board, tile) = (ROWS * features / cluster, ROWS * features, 8 * ROWS * 8);
     let own = unit * 6usize.saturating_sub(cluster).max(3);
-    ((3 * board + own + 2 * tile + (2 * board).max(4 * tile)) * 4) as u32
+    let places = 3 * board + own + 2 * tile + (2 * board).max(4 * tile);
+    let weights = if weights {
+        largest(features, head_out)
+    } else {
+        0
+    };
+    ((places + weights) * 4) as u32
 }

@@ -18,6 +18,8 @@ pub mod compile;
 mod device;
 mod inspect;
 mod launch;
+mod names;
+mod packs;
 mod program;
 mod room;
 mod snapshot;
@@ -161,7 +163,7 @@ impl CudaEngine {
         let shape = choose::choose(&device, spec, weights, atoms, tuning);
         let (parts, _) = shape.compile(device.capability)?;
         let system = &start.system;
-        let mut buffers = Buffers::new(&device, &system.species, &system.masses, spec, weights)?;
+        let mut buffers = Buffers::new(&device, system, spec, weights, &shape)?;
         buffers.params.describe_box(&start.cell, spec.cutoff, skin);
         let p = &mut buffers.params;
         [p.seed, p.replica] = noise.key();

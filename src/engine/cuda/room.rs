@@ -38,7 +38,7 @@ pub(super) fn of_atoms(atoms: usize, spec: &Spec, hidden: &[usize]) -> usize {
 
 /// Bytes that room for so many pairs takes, as placed in `Buffers::make_room`.
 pub(super) fn of_pairs(pairs: usize, slices: usize) -> usize {
-    pairs.saturating_mul(4 + 4 + 8 + 16 * slices + 16 + 8)
+    pairs.saturating_mul(4 + 4 + 8 + 16 * slices + 16 + 8 + 4)
 }
 
 impl Demand {

@@ -7,33 +7,56 @@ use crate::{Error, Result};
 /// Channels of one slice of a message kernel.
 pub(super) const SLICE: usize = 32;
 
-/// Least number of intervals of the splines.
-const FEWEST_KNOTS: usize = 320;
-/// Widest interval of a spline, in widths of the narrowest Gaussian: the slope of the interpolating cubic
-/// spline is off by at most h^3 max|f''''| / 24, that is 3 / 24 of the cube of this, 2.7e-5, over the width. For trained
-/// models of 20 Gaussians the root mean square of it is 4e-6 of that of the slope, 5e-8 for the value.
-const INTERVAL_GAUSSIAN: f64 = 0.06;
-/// Widest interval, as a phase of the fastest Bessel function: its slope is off by at most 1 / 24 of the
-/// cube of this.
-const INTERVAL_BESSEL: f64 = 0.105;
+/// The splines that stand for a model's filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Splines {
+    /// Their degree: 3 or 5. Cubic ones take fewer reads, quintic ones a quarter of the room.
+    pub degree: usize,
+    /// Intervals from no distance to the cutoff.
+    pub intervals: usize,
+}
+
+/// Most intervals.
+const MOST_INTERVALS: usize = 1 << 14;
+
+impl Splines {
+    /// As many intervals as the basis asks for.
+    ///
+    /// Away from the ends the slope of the spline of degree 3 that interpolates f is off by at most
+    /// h^3 / 3! |B_3| max|f^(4)|, that of degree 5 by h^5 / 5! |B_5| max|f^(6)|, with the maxima of Bernoulli's polynomials,
+    /// 0.0481 and 0.0245. For a Gaussian of width w those derivatives reach 3 / w^4 and 15 / w^6. The widest intervals
+    /// here make both 5e-6 / w, which for trained models of 20 Gaussians is a root mean square of 4e-6 of that
+    /// of the slope, and 2e-7 of the value's; for Bessel functions 1e-5 of the fastest one's slope.
+    pub fn of(spec: &Spec, degree: usize) -> Self {
+        let (fewest, gaussian, bessel) = match degree {
+            3 => (320, 0.06, 0.105),
+            _ => (72, 0.264, 0.54),
+        };
+        let interval = match &spec.basis {
+            RadialBasis::Gaussian { widths, .. } => {
+                gaussian * widths.iter().fold(f64::INFINITY, |a, w| a.min(w.abs()))
+            }
+            RadialBasis::Bessel { frequencies, .. } => {
+                bessel / frequencies.iter().fold(0.0, |a: f64, w| a.max(w.abs()))
+            }
+        };
+        let fit = (spec.cutoff / interval).ceil();
+        let intervals = if fit.is_finite() { fit as usize } else { 0 };
+        Self {
+            degree,
+            intervals: intervals.clamp(fewest, MOST_INTERVALS),
+        }
+    }
+
+    /// Coefficients of one filter.
+    pub fn coefficients(self) -> usize {
+        self.intervals + self.degree
+    }
+}
 
 /// The next multiple of the width of a slice.
 pub(super) fn padded(width: usize) -> usize {
     width.next_multiple_of(SLICE)
-}
-
-/// Intervals of the splines, by how fine the basis is.
-pub(super) fn knots(spec: &Spec) -> usize {
-    let interval = match &spec.basis {
-        RadialBasis::Gaussian { widths, .. } => {
-            INTERVAL_GAUSSIAN * widths.iter().fold(f64::INFINITY, |a, w| a.min(w.abs()))
-        }
-        RadialBasis::Bessel { frequencies, .. } => {
-            INTERVAL_BESSEL / frequencies.iter().fold(0.0, |a: f64, w| a.max(w.abs()))
-        }
-    };
-    let fit = (spec.cutoff / interval).ceil();
-    (if fit.is_finite() { fit as usize } else { 0 }).clamp(FEWEST_KNOTS, 1 << 14)
 }
 
 /// A matrix with rows and columns in groups of `old` padded to `new` each: rows come in `rows` groups,
@@ -138,37 +161,35 @@ fn pad(values: &[f64], old: usize, new: usize) -> Vec<f32> {
     out
 }
 
-/// The filters of a layer, cut off, as coefficients \[slices\]\[knots + 3\]\[3\]\[32\] of the cubic
-/// B-splines that interpolate them on a regular grid from 0 to the cutoff with the exact slopes at both
-/// ends (de Boor, A Practical Guide to Splines, 1978, ch. IX).
-pub(super) fn filter_table(layer: &Layer, spec: &Spec, knots: usize) -> Vec<f32> {
+/// The filters of a layer, cut off, as coefficients \[slices\]\[coefficients\]\[3\]\[32\] of B-splines on a regular grid from
+/// 0 to the cutoff, where value and slope are none.
+pub(super) fn filter_table(layer: &Layer, spec: &Spec, splines: Splines) -> Vec<f32> {
     use rayon::prelude::*;
     let (f, width) = (spec.features, padded(spec.features));
-    let step = spec.cutoff / knots as f64;
-    let grid: Vec<Vec<f64>> = (0..=knots)
-        .map(|k| basis_at(spec, k as f64 * step, k == knots))
+    let step = spec.cutoff / splines.intervals as f64;
+    let sites: Vec<Vec<f64>> = (sites(splines).iter())
+        .map(|&s| basis_at(spec, s * step, s == splines.intervals as f64))
         .collect();
-    let slope = basis_slope_at_zero(spec);
+    let solver = Collocation::new(splines);
     let channels: Vec<Vec<f64>> = (0..3 * f)
         .into_par_iter()
         .map(|c| {
             let inputs = layer.filter.inputs;
             let row = &layer.filter.weight[c * inputs..(c + 1) * inputs];
             let bias = layer.filter.bias.get(c).copied().unwrap_or(0.0);
-            let dot = |phi: &[f64]| phi.iter().zip(row).map(|(p, w)| p * w).sum::<f64>();
-            // The last number of a grid point is the cutoff function, by which the bias is multiplied.
-            let values: Vec<f64> = grid
-                .iter()
-                .map(|phi| dot(phi) + bias * phi[inputs])
-                .collect();
-            interpolate(&values, dot(&slope) * step)
+            // The last number of a site is the cutoff function, by which the bias is multiplied.
+            let value = |phi: &Vec<f64>| {
+                phi.iter().zip(row).map(|(p, w)| p * w).sum::<f64>() + bias * phi[inputs]
+            };
+            solver.solve(sites.iter().map(value).collect())
         })
         .collect();
-    let mut table = vec![0.0; width / SLICE * (knots + 3) * 3 * SLICE];
-    for (c, coefficients) in channels.iter().enumerate() {
+    let coefficients = splines.coefficients();
+    let mut table = vec![0.0; width / SLICE * coefficients * 3 * SLICE];
+    for (c, column) in channels.iter().enumerate() {
         let (filter, channel) = (c / f, c % f);
-        let first = channel / SLICE * (knots + 3) * 3 * SLICE + filter * SLICE + channel % SLICE;
-        for (k, &value) in coefficients.iter().enumerate() {
+        let first = channel / SLICE * coefficients * 3 * SLICE + filter * SLICE + channel % SLICE;
+        for (k, &value) in column.iter().enumerate() {
             table[first + k * 3 * SLICE] = value as f32;
         }
     }
@@ -191,48 +212,97 @@ fn basis_at(spec: &Spec, d: f64, last: bool) -> Vec<f64> {
     values
 }
 
-/// Slope of the basis times the cutoff function at zero distance, where the latter is 1 and flat.
-fn basis_slope_at_zero(spec: &Spec) -> Vec<f64> {
-    let slope = |k| match &spec.basis {
-        RadialBasis::Bessel { .. } => 0.0,
-        basis => basis.evaluate(k, 0.0)[1],
+/// Values of the uniform B-splines of a degree on the interval from 0 to 1 at u, and their slopes, by the recursion of de
+/// Boor (A Practical Guide to Splines, 1978, ch. X).
+fn b_splines(degree: usize, u: f64) -> [Vec<f64>; 2] {
+    let raise = |below: &[f64], degree: usize| -> Vec<f64> {
+        let at = |m: usize| below.get(m).copied().unwrap_or(0.0);
+        let d = degree as f64;
+        (0..=degree)
+            .map(|m| {
+                let left = if m == 0 { 0.0 } else { at(m - 1) };
+                ((u + d - m as f64) * left + (m as f64 + 1.0 - u) * at(m)) / d
+            })
+            .collect()
     };
-    (0..spec.basis.len()).map(slope).collect()
+    let below = (1..degree).fold(vec![1.0], |below, d| raise(&below, d));
+    let slopes = (0..=degree)
+        .map(|m| {
+            let left = if m == 0 { 0.0 } else { below[m - 1] };
+            left - below.get(m).copied().unwrap_or(0.0)
+        })
+        .collect();
+    [raise(&below, degree), slopes]
 }
 
-/// Coefficients c\[0 .. n + 2\] of the uniform cubic B-spline with (c\[k\] + 4 c\[k + 1\] + c\[k + 2\]) / 6 =
-/// values\[k\], slope `first` per interval at the start and none at the end.
-fn interpolate(values: &[f64], first: f64) -> Vec<f64> {
-    let n = values.len();
-    // c[0] = c[2] - 2 first and c[n + 1] = c[n - 1] turn the end rows into 4 c[1] + 2 c[2] = ... and
-    // 2 c[n - 1] + 4 c[n] = ...: a tridiagonal system, solved by elimination.
-    let mut upper = vec![0.0; n];
-    let mut c = vec![0.0; n + 2];
-    for k in 0..n {
-        let lower = if k == 0 {
-            0.0
-        } else if k == n - 1 {
-            2.0
-        } else {
-            1.0
-        };
-        let above = if k == 0 { 2.0 } else { 1.0 };
-        let right = 6.0 * values[k] + if k == 0 { 2.0 * first } else { 0.0 };
-        let (before, done) = if k == 0 {
-            (0.0, 0.0)
-        } else {
-            (upper[k - 1], c[k])
-        };
-        let pivot = 4.0 - lower * before;
-        upper[k] = above / pivot;
-        c[k + 1] = (right - lower * done) / pivot;
+/// Where the splines interpolate (intervals): the grid, and between its last points as many as the ends leave open once
+/// the slope at the cutoff is none.
+fn sites(splines: Splines) -> Vec<f64> {
+    let n = splines.intervals as f64;
+    let mut sites: Vec<f64> = (0..=splines.intervals).map(|k| k as f64).collect();
+    let extra = [0.5, 1.5, n - 0.5];
+    sites.extend(&extra[..splines.degree - 2]);
+    sites.sort_by(f64::total_cmp);
+    sites
+}
+/// The banded system that gives B-splines' coefficients, taken apart once for all filters. Without exchange of rows, since
+/// it is totally positive (de Boor and Pinkus, SIAM J. Numer. Anal. 14, 1977).
+struct Collocation {
+    degree: usize,
+    /// By row, columns from the diagonal less the degree to the diagonal and the degree: multipliers, then what is left.
+    band: Vec<Vec<f64>>,
+}
+
+impl Collocation {
+    /// Values at the [`sites`] in order, then the slope at the cutoff.
+    fn new(splines: Splines) -> Self {
+        let Splines { degree, intervals } = splines;
+        let mut rows: Vec<(usize, Vec<f64>)> = (sites(splines).iter())
+            .map(|&s| {
+                let k = (s as usize).min(intervals - 1);
+                let [values, _] = b_splines(degree, s - k as f64);
+                (k, values)
+            })
+            .collect();
+        let [_, slopes] = b_splines(degree, 1.0);
+        rows.push((intervals - 1, slopes));
+        let mut band = vec![vec![0.0; 2 * degree + 1]; rows.len()];
+        for (i, (first, values)) in rows.iter().enumerate() {
+            for (m, &value) in values.iter().enumerate().filter(|(_, v)| **v != 0.0) {
+                band[i][first + m + degree - i] = value;
+            }
+        }
+        for i in 0..band.len() {
+            let (done, left) = band.split_at_mut(i + 1);
+            let pivot = &done[i];
+            for (below, row) in left.iter_mut().take(degree).enumerate() {
+                let at = degree - 1 - below;
+                row[at] /= pivot[degree];
+                for k in 1..=degree {
+                    row[at + k] -= row[at] * pivot[degree + k];
+                }
+            }
+        }
+        Self { degree, band }
     }
-    for k in (0..n - 1).rev() {
-        c[k + 1] -= upper[k] * c[k + 2];
+
+    /// Coefficients of the spline with these values at the sites, and no slope at the cutoff.
+    fn solve(&self, mut values: Vec<f64>) -> Vec<f64> {
+        values.push(0.0);
+        let (degree, n) = (self.degree, values.len());
+        for i in 0..n {
+            for k in 1..=degree.min(i) {
+                values[i] -= self.band[i][degree - k] * values[i - k];
+            }
+        }
+        for i in (0..n).rev() {
+            for k in 1..=degree.min(n - 1 - i) {
+                values[i] -= self.band[i][degree + k] * values[i + k];
+            }
+            values[i] /= self.band[i][degree];
+        }
+        values
     }
-    c[0] = c[2] - 2.0 * first;
-    c[n + 1] = c[n - 1];
-    c
 }
 
 #[cfg(test)]
@@ -240,55 +310,49 @@ mod tests {
     use super::*;
 
     /// Value and slope per interval of the spline at `s` intervals from the start.
-    fn spline(c: &[f64], s: f64) -> [f64; 2] {
-        let k = (s as usize).min(c.len() - 4);
-        let (u, v) = (s - k as f64, 1.0 - (s - k as f64));
-        let b = [
-            v.powi(3) / 6.0,
-            (0.5 * u - 1.0) * u * u + 2.0 / 3.0,
-            (0.5 * v - 1.0) * v * v + 2.0 / 3.0,
-            u.powi(3) / 6.0,
-        ];
-        let d = [
-            -0.5 * v * v,
-            (1.5 * u - 2.0) * u,
-            -(1.5 * v - 2.0) * v,
-            0.5 * u * u,
-        ];
-        [0, 1].map(|w| {
-            (0..4)
-                .map(|m| c[k + m] * if w == 0 { b[m] } else { d[m] })
-                .sum()
-        })
+    fn spline(degree: usize, c: &[f64], s: f64) -> [f64; 2] {
+        let k = (s as usize).min(c.len() - degree - 1);
+        b_splines(degree, s - k as f64).map(|b| b.iter().zip(&c[k..]).map(|(b, c)| b * c).sum())
     }
 
-    /// A Gaussian one width of the default basis wide, at the default number of intervals: the value is off
-    /// by at most 5/384 h^4 max|f''''|, the slope by h^3 max|f''''| / 24, with max|f''''| = 3 / w^4.
+    /// A Gaussian of the width of the default basis, cut off at the default number of intervals. Bounds as in
+    /// [`Splines::of`]; the value is off by at most h^4 / 384 and h^6 / 15360 of the next even derivative.
     #[test]
     fn splines_keep_to_their_error_bounds() {
-        let (n, w) = (FEWEST_KNOTS, FEWEST_KNOTS as f64 / 19.0);
-        let f = |s: f64| {
-            (-0.5 * ((s - 5.0 * w) / w).powi(2)).exp()
-                * 0.5
-                * (1.0 + (std::f64::consts::PI * s / n as f64).cos())
-        };
-        let slope = |s: f64| (f(s + 1e-4) - f(s - 1e-4)) / 2e-4;
-        let c = interpolate(
-            &(0..=n).map(|k| f(k as f64)).collect::<Vec<_>>(),
-            slope(0.0),
-        );
-        let bound = 3.0 / w.powi(4);
-        for k in 0..10 * n {
-            let s = 0.1 * k as f64 + 0.05;
-            let [value, tangent] = spline(&c, s);
-            assert!(
-                (value - f(s)).abs() < 1.2 * 5.0 / 384.0 * bound,
-                "value at {s}"
-            );
-            assert!(
-                (tangent - slope(s)).abs() < 1.2 / 24.0 * bound,
-                "slope at {s}"
-            );
+        for (degree, derivative, value_bound, slope_bound) in [
+            (3, 3.0, 1.0 / 384.0, 0.0481 / 6.0),
+            (5, 15.0, 1.0 / 15360.0, 0.0245 / 120.0),
+        ] {
+            let intervals = if degree == 3 { 320 } else { 72 };
+            let (n, w) = (intervals as f64, intervals as f64 / 19.0);
+            let turn = std::f64::consts::PI / n;
+            let f = |s: f64| {
+                let cut = 0.5 * (1.0 + (turn * s).cos());
+                let x = (s - 5.0 * w) / w;
+                let g = (-0.5 * x * x).exp();
+                [
+                    g * cut,
+                    -x / w * g * cut - g * 0.5 * turn * (turn * s).sin(),
+                ]
+            };
+            let splines = Splines { degree, intervals };
+            let values = sites(splines).iter().map(|&s| f(s)[0]).collect();
+            let c = Collocation::new(splines).solve(values);
+            assert_eq!(c.len(), splines.coefficients());
+            let scale = derivative / w.powi(degree as i32 + 1);
+            let mut worst = [0.0_f64; 2];
+            for k in 0..10 * intervals {
+                let s = 0.1 * k as f64 + 0.05;
+                let (found, exact) = (spline(degree, &c, s), f(s));
+                for q in 0..2 {
+                    worst[q] = worst[q].max((found[q] - exact[q]).abs());
+                }
+            }
+            // The cutoff function adds a little to the derivatives.
+            assert!(worst[0] < 1.2 * value_bound * scale, "{degree}: {worst:?}");
+            assert!(worst[1] < 1.2 * slope_bound * scale, "{degree}: {worst:?}");
+            let end = spline(degree, &c, n);
+            assert!(end.iter().all(|x| x.abs() < 1e-14), "{degree}: {end:?}");
         }
     }
 }

@@ -1,22 +1,26 @@
 //! Kernels compile for every architecture that is claimed, with or without a GPU.
 
-use mdrun::engine::cuda::compile::Shape;
+use mdrun::engine::cuda::compile::{Shape, Splines};
 
 /// A shape of kernels for many or few atoms.
 fn shape(features: usize, many: bool) -> Shape {
     Shape {
         features,
         layers: 3,
-        knots: 320,
+        splines: Splines {
+            degree: if many { 3 } else { 5 },
+            intervals: if many { 320 } else { 72 },
+        },
         heads: 1,
         head_out: features / 2,
         head_max: features,
-        team_blocks: 4,
+        message_blocks: if many { 1 } else { 4 },
         forward_team: if many { 1 } else { 4 },
         backward_team: if many { 1 } else { 4 },
         tiled: many,
         shrink: 1,
         fused: false,
+        shared_weights: true,
         staged: many,
         forward_warps: 24,
         backward_warps: 12,

@@ -141,14 +141,18 @@ fn bits_do_not_depend_on_how_it_is_run() {
     let scene = scene();
     let program = langevin(0.08, 0.04, 0.1).remove_drift(7);
     // Tools that watch every access take minutes for many steps of the tiled kernels: fewer, with a thinner skin.
-    for (many, end, thin) in [(false, 150, 0.3), (true, 60, 0.1)] {
-        let tuning = Tuning {
-            fused: None,
-            team: None,
-            tiled: Some(many),
-            shrink: Some(1),
-            staged: Some(many),
-        };
+    let many = Tuning {
+        tiled: Some(true),
+        shrink: Some(1),
+        staged: Some(true),
+        ..Tuning::default()
+    };
+    let [small, large] = [true, false].map(|small| Tuning {
+        small: Some(small),
+        staged: (!small).then_some(false),
+        ..Tuning::default()
+    });
+    for (tuning, end, thin) in [(small, 150, 0.3), (large, 150, 0.3), (many, 60, 0.1)] {
         let engine = |skin| scene.tuned(&spec, &weights, skin, tuning);
         let mut first = engine(thin);
         let whole = run(&mut first, &program, &[end]);

@@ -76,7 +76,13 @@ fn random_models_agree_with_f64() {
         tiled: Some(true),
         shrink: Some(1),
         staged: Some(true),
+        small: None,
     };
+    // As for as many atoms as there are clusters, and for more.
+    let [small, large] = [true, false].map(|small| Tuning {
+        small: Some(small),
+        ..Tuning::default()
+    });
     let teams = Tuning {
         team: Some(4),
         staged: Some(true),
@@ -88,6 +94,7 @@ fn random_models_agree_with_f64() {
         tiled: Some(true),
         shrink: Some(2),
         staged: Some(false),
+        small: None,
     };
     let cases = [
         (32, 1, 20, true, [true; 3]),
@@ -113,7 +120,9 @@ fn random_models_agree_with_f64() {
         let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
         let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
         let ways = [
-            ("fused", Tuning::default()),
+            ("default", Tuning::default()),
+            ("small", small),
+            ("large", large),
             ("few", few),
             ("many", many),
             ("halved", halved),

@@ -4,39 +4,64 @@
 // take the pairs of the atom's row in turn, a lane has four channels. Teams are larger forward, where a warp needs fewer registers. Sums are gathers in an order that the row alone
 // fixes, so that the result depends on nothing but the positions.
 //
-// The filters w_k(d), k = 0, 1, 2, cut off and zero beyond, are cubic B-splines of the distance on KNOTS
-// intervals: twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
+// The filters w_k(d), k = 0, 1, 2, cut off and zero beyond, are B-splines of the distance, of DEGREE 3 or 5 on KNOTS
+// intervals: at least twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
 // coefficients of a slice are kept in shared memory, and each block takes a stretch of neighbouring atoms.
 
 constexpr int COEFFICIENTS = 3 * SLICE;               // of one knot of a slice
-constexpr int TABLE = (KNOTS + 3) * COEFFICIENTS;     // floats of one slice
+constexpr int TABLE = (KNOTS + DEGREE) * COEFFICIENTS;     // floats of one slice
 
-// Where on the spline a distance lies: the first of four coefficients, their weights and slopes.
+// Values of the uniform B-splines of degree DEGREE at u of an interval, and their slopes; v = 1 - u. The second half are
+// those of the first from the other side.
+__device__ __forceinline__ void half_basis(float u, float v, float (&b)[DEGREE + 1], int first, int step) {
+#if DEGREE == 3
+    b[first] = v * v * v * (1.0f / 6.0f);
+    b[first + step] = (0.5f * u - 1.0f) * u * u + 2.0f / 3.0f;
+#else
+    const float v2 = v * v, u2 = u * u;
+    b[first] = v2 * v2 * v * (1.0f / 120.0f);
+    b[first + step] = fmaf(u, fmaf(u, fmaf(u, fmaf(u, fmaf(u, 1.0f / 24.0f, -1.0f / 6.0f), 1.0f / 6.0f), 1.0f / 6.0f), -5.0f / 12.0f), 13.0f / 60.0f);
+    b[first + 2 * step] = fmaf(u2, fmaf(u2, fmaf(u, -1.0f / 12.0f, 0.25f), -0.5f), 0.55f);
+#endif
+}
+__device__ __forceinline__ void half_slopes(float u, float v, float scale, float (&d)[DEGREE + 1], int first, int step) {
+#if DEGREE == 3
+    d[first] = scale * (-0.5f * v * v);
+    d[first + step] = scale * ((1.5f * u - 2.0f) * u);
+#else
+    const float v2 = v * v, u2 = u * u;
+    d[first] = scale * (v2 * v2 * (-1.0f / 24.0f));
+    d[first + step] = scale * fmaf(u, fmaf(u, fmaf(u, fmaf(u, 5.0f / 24.0f, -2.0f / 3.0f), 0.5f), 1.0f / 3.0f), -5.0f / 12.0f);
+    d[first + 2 * step] = scale * (u * fmaf(u2, fmaf(u, -5.0f / 12.0f, 1.0f), -1.0f));
+#endif
+}
+
+// Where on the spline a distance lies: the first of its coefficients, their weights and slopes.
 struct Spline {
     const float *at;
-    float b[4], d[4];
+    float b[DEGREE + 1], d[DEGREE + 1];
 
     __device__ Spline(const float *table, float distance, bool inside) {
         const float inverse_h = P.knots_per_length;
         const float s = distance * inverse_h;
         const int k = min(int(s), KNOTS - 1);
         const float u = s - float(k), v = 1.0f - u;
-        const float on = inside ? 1.0f : 0.0f, slope = inside ? inverse_h : 0.0f;
+        const float slope = inside ? inverse_h : 0.0f;
         at = table + k * COEFFICIENTS;
-        b[0] = on * (v * v * v * (1.0f / 6.0f));
-        b[1] = on * ((0.5f * u - 1.0f) * u * u + 2.0f / 3.0f);
-        b[2] = on * ((0.5f * v - 1.0f) * v * v + 2.0f / 3.0f);
-        b[3] = on * (u * u * u * (1.0f / 6.0f));
-        d[0] = slope * (-0.5f * v * v);
-        d[1] = slope * ((1.5f * u - 2.0f) * u);
-        d[2] = slope * (-(1.5f * v - 2.0f) * v);
-        d[3] = slope * (0.5f * u * u);
+        half_basis(u, v, b, 0, 1);
+        half_basis(v, u, b, DEGREE, -1);
+        half_slopes(u, v, slope, d, 0, 1);
+        half_slopes(v, u, -slope, d, DEGREE, -1);
+        if (!inside) {
+#pragma unroll
+            for (int m = 0; m <= DEGREE; ++m) b[m] = 0.0f;
+        }
     }
 
     __device__ float4 value(int filter) const {
         float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll
-        for (int m = 0; m < 4; ++m) {
+        for (int m = 0; m <= DEGREE; ++m) {
             const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
             sum.x = fmaf(b[m], c.x, sum.x);
             sum.y = fmaf(b[m], c.y, sum.y);
@@ -49,7 +74,7 @@ struct Spline {
     __device__ void both(int filter, float4 &w, float4 &slope) const {
         w = slope = make_float4(0, 0, 0, 0);
 #pragma unroll
-        for (int m = 0; m < 4; ++m) {
+        for (int m = 0; m <= DEGREE; ++m) {
             const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
             w.x = fmaf(b[m], c.x, w.x);
             w.y = fmaf(b[m], c.y, w.y);
@@ -108,15 +133,30 @@ template <int TEAM, int N> __device__ __forceinline__ void over_groups(float4 (&
     }
 }
 
-// The table of this block's slice, in shared memory where it is staged.
-template <bool STAGE> __device__ __forceinline__ const float *filters(int l, int slice) {
-    const float *table = P.layer[l].table + size_t(slice) * TABLE;
-    if (!STAGE) return table;
-    extern __shared__ float4 shared_table[];
-    for (int k = threadIdx.x; k < TABLE / 4; k += blockDim.x) shared_table[k] = ld4(table + 4 * k);
-    __syncthreads();
-    return reinterpret_cast<const float *>(shared_table);
-}
+// The table of a block's slice; where it is staged, on its way to shared memory until it is asked for.
+template <bool STAGE> struct Filters {
+    const float *table;
+
+    __device__ Filters(int l, int slice) {
+        table = P.layer[l].table + size_t(slice) * TABLE;
+        if (!STAGE) return;
+        extern __shared__ float4 shared_table[];
+        for (int k = threadIdx.x; k < TABLE / 4; k += blockDim.x) {
+            const u32 to = u32(__cvta_generic_to_shared(shared_table + k));
+            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(table + 4 * k) : "memory");
+        }
+        table = reinterpret_cast<const float *>(shared_table);
+    }
+
+    // Waits for it, with all threads of the block.
+    __device__ const float *here() const {
+        if (STAGE) {
+            asm volatile("cp.async.wait_all;" ::: "memory");
+            __syncthreads();
+        }
+        return table;
+    }
+};
 
 // The slice of this block, its atoms, and which of the team's groups a thread belongs to.
 template <int TEAM> struct Share {
@@ -162,13 +202,14 @@ struct Row {
 template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l) {
     constexpr int TEAM = FORWARD_TEAM, GROUPS = 4 * TEAM;
     const Share<TEAM> share;
-    const float *table = filters<STAGE>(l, share.slice);
+    const Filters<STAGE> filters(l, share.slice);
     Row row;
     if (!FIRST) row.fetch(share, share.first);
     follow();
     if (FIRST) row.fetch(share, share.first);
     const Layer &layer = P.layer[l];
     const int offset = lane_id() % 8 * 4, ch = share.slice * SLICE + offset;
+    const float *table = filters.here();
     for (int i = share.first; i < share.end; i += share.step) {
         if (i > share.first) row.fetch(share, i);
         const u32 start = row.start, count = row.count;
@@ -231,7 +272,7 @@ __device__ __forceinline__ float gather8(float a, float b, float c, float d) {
 template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     constexpr int TEAM = BACKWARD_TEAM, GROUPS = 4 * TEAM;
     const Share<TEAM> share;
-    const float *table = filters<STAGE>(l, share.slice);
+    const Filters<STAGE> filters(l, share.slice);
     Row row;
     row.fetch(share, share.first);
     follow();
@@ -239,6 +280,7 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     const float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
     float *grad_mu_out = P.grad_mu[(LAYERS - l) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
+    const float *table = filters.here();
     for (int j = share.first; j < share.end; j += share.step) {
         if (j > share.first) row.fetch(share, j);
         const u32 start = row.start, count = row.count;
@@ -302,12 +344,13 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
 template <bool STAGE> __device__ __forceinline__ void backward_first() {
     constexpr int TEAM = FORWARD_TEAM, GROUPS = 4 * TEAM;
     const Share<TEAM> share;
-    const float *table = filters<STAGE>(0, share.slice);
+    const Filters<STAGE> filters(0, share.slice);
     Row row;
     row.fetch(share, share.first);
     follow();
     const float *grad_mu = P.grad_mu[(LAYERS - 1) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
+    const float *table = filters.here();
     for (int i = share.first; i < share.end; i += share.step) {
         if (i > share.first) row.fetch(share, i);
         const u32 start = row.start, count = row.count;
@@ -341,9 +384,9 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
 }
 
 #if STAGED
-#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(warps * WARP, 1) name(int l) { body; }
+#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(warps * WARP, MESSAGE_BLOCKS) name(int l) { body; }
 #else
-#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(team * WARP, TEAM_BLOCKS) name(int l) { body; }
+#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(team * WARP, MESSAGE_BLOCKS) name(int l) { body; }
 #endif
 MESSAGE(message_first, FORWARD_WARPS, FORWARD_TEAM, (forward<true, STAGED>(0)))
 MESSAGE(message, FORWARD_WARPS, FORWARD_TEAM, (forward<false, STAGED>(l)))

@@ -8,30 +8,45 @@ __device__ __forceinline__ double warp_sum(double x) {
     return x;
 }
 
+// t and s of a pair and slice.
+__device__ __forceinline__ float4 push_at(u32 p, int slice) { return reinterpret_cast<const float4 *>(P.push)[size_t(p) * SLICES + slice]; }
+
 // t and s of a pair, summed over slices.
-__device__ __forceinline__ void push_of(u32 p, double (&t)[3], double &s) {
+__device__ __forceinline__ void push_sum(const float4 (&of)[SLICES], double (&t)[3], double &s) {
     t[0] = t[1] = t[2] = s = 0.0;
+#pragma unroll
     for (int k = 0; k < SLICES; ++k) {
-        const float4 v = reinterpret_cast<const float4 *>(P.push)[size_t(p) * SLICES + k];
-        t[0] += v.x;
-        t[1] += v.y;
-        t[2] += v.z;
-        s += v.w;
+        t[0] += of[k].x;
+        t[1] += of[k].y;
+        t[2] += of[k].z;
+        s += of[k].w;
     }
 }
+__device__ __forceinline__ void push_of(u32 p, double (&t)[3], double &s) {
+    float4 of[SLICES];
+#pragma unroll
+    for (int k = 0; k < SLICES; ++k) of[k] = push_at(p, k);
+    push_sum(of, t, s);
+}
+
+// Pairs of a row whose pushes are fetched together.
+constexpr int AT_ONCE = SLICES > 4 ? 1 : 2;
 
 // F_i = sum over the row of (s + s') u + (1 - u u) (t' - t) / d, the prime marking the opposite pair: exactly minus
 // what the neighbour gets. The rows of both are those of the atom that sends.
 extern "C" __global__ void __launch_bounds__(256) sum_forces() {
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / WARP;
     // The step's pairs have long been measured; only what they push may still be on its way.
-    u32 start = 0, count = 0, p = 0, back = 0;
-    float4 next = make_float4(0, 0, 0, 0);
+    u32 start = 0, count = 0, p[AT_ONCE], back[AT_ONCE];
+    float4 g[AT_ONCE];
     const auto fetch = [&](u32 at) {
-        if (at >= count) return;
-        next = P.geometry[start + at];
-        p = P.pair[start + at].y;
-        back = P.rev[p];
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; ++k) {
+            if (at + k * WARP >= count) continue;
+            g[k] = P.geometry[start + at + k * WARP];
+            p[k] = P.pair[start + at + k * WARP].y;
+            back[k] = P.opposite[start + at + k * WARP];
+        }
     };
     if (i < P.atoms) {
         start = P.rows[i];
@@ -41,19 +56,32 @@ extern "C" __global__ void __launch_bounds__(256) sum_forces() {
     follow();
     if (i >= P.atoms || P.state->halt) return;
     double f[3] = {0, 0, 0};
-    for (u32 at = lane_id(); at < count; at += WARP) {
-        const float4 g = next;
-        double t[3], s, t_back[3], s_back;
-        push_of(p, t, s);
-        push_of(back, t_back, s_back);
-        fetch(at + WARP);
-        const double u[3] = {g.x, g.y, g.z}, inverse = 1.0 / g.w;
-        double along = 0.0;
-        for (int a = 0; a < 3; ++a) {
-            t[a] = t_back[a] - t[a];
-            along += t[a] * u[a];
+    for (u32 at = lane_id(); at < count; at += AT_ONCE * WARP) {
+        if (at >= AT_ONCE * WARP) fetch(at);
+        float4 there[AT_ONCE][SLICES], here[AT_ONCE][SLICES];
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; ++k) {
+            if (at + k * WARP >= count) continue;
+#pragma unroll
+            for (int slice = 0; slice < SLICES; ++slice) {
+                here[k][slice] = push_at(p[k], slice);
+                there[k][slice] = push_at(back[k], slice);
+            }
         }
-        for (int a = 0; a < 3; ++a) f[a] += (s + s_back) * u[a] + (t[a] - along * u[a]) * inverse;
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; ++k) {
+            if (at + k * WARP >= count) continue;
+            double t[3], s, t_back[3], s_back;
+            push_sum(here[k], t, s);
+            push_sum(there[k], t_back, s_back);
+            const double u[3] = {g[k].x, g[k].y, g[k].z}, inverse = 1.0 / g[k].w;
+            double along = 0.0;
+            for (int a = 0; a < 3; ++a) {
+                t[a] = t_back[a] - t[a];
+                along += t[a] * u[a];
+            }
+            for (int a = 0; a < 3; ++a) f[a] += (s + s_back) * u[a] + (t[a] - along * u[a]) * inverse;
+        }
     }
     double norm2 = 0.0;
     for (int a = 0; a < 3; ++a) {

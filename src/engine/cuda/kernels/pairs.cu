@@ -316,22 +316,36 @@ extern "C" __global__ void __launch_bounds__(256) match_pairs() {
     }
 }
 
+// A stretch of a row of the list, a lane's pairs one row of lanes apart: what is known before positions are.
+struct Stretch {
+    static constexpr int TURNS = 4, LENGTH = TURNS * WARP;
+    u32 p[TURNS], j[TURNS], back[TURNS], end;
+    i64 image[TURNS];
+
+    __device__ void fetch(u32 first, u32 row_end) {
+        end = row_end;
+#pragma unroll
+        for (int k = 0; k < TURNS; ++k) {
+            p[k] = first + k * WARP + lane_id();
+            if (p[k] >= end) continue;
+            j[k] = P.col[p[k]];
+            image[k] = P.image[p[k]];
+            back[k] = P.rev[p[k]];
+        }
+    }
+};
+
 // Every step: the pairs within the cutoff, in the order of the list.
 extern "C" __global__ void __launch_bounds__(256) measure() {
     const int i = warp_of_grid();
     const u32 lane = lane_id();
     // The list was built long ago; what there was no room for is not read.
-    u32 start = 0, end = 0, j = 0;
-    i64 image = 0;
-    const auto fetch = [&](u32 p) {
-        if (p >= end) return;
-        j = P.col[p];
-        image = P.image[p];
-    };
+    u32 start = 0, end = 0;
+    Stretch now;
     if (i < P.atoms) {
         start = P.rows[i];
         end = min(P.rows[i + 1], P.list_capacity);
-        fetch(start + lane);
+        now.fetch(start, end);
     }
     follow();
     if (i >= P.atoms) return;
@@ -342,25 +356,33 @@ extern "C" __global__ void __launch_bounds__(256) measure() {
     }
     u32 count = 0;
     bool contact = false;
-    for (u32 base = start; base < end; base += WARP) {
-        const u32 p = base + lane, to = j;
-        bool inside = false;
-        double r[3], d = 0.0;
-        if (p < end) {
-            separation(i, to, image, r);
-            fetch(p + WARP);
-            d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
-            inside = d < P.cutoff;
-            contact |= d < P.contact_limit;
+    for (u32 base = start; base < end; base += Stretch::LENGTH) {
+        if (base > start) now.fetch(base, end);
+        double r[Stretch::TURNS][3];
+#pragma unroll
+        for (int k = 0; k < Stretch::TURNS; ++k) {
+            if (now.p[k] < end) separation(i, now.j[k], now.image[k], r[k]);
         }
-        const u32 votes = __ballot_sync(FULL, inside);
-        if (inside) {
-            const u32 at = start + count + __popc(votes & ((1u << lane) - 1));
-            const double inverse = 1.0 / d;
-            P.geometry[at] = make_float4(r[0] * inverse, r[1] * inverse, r[2] * inverse, d);
-            P.pair[at] = make_uint2(to, p);
+#pragma unroll
+        for (int k = 0; k < Stretch::TURNS; ++k) {
+            if (base + k * WARP >= end) break;
+            bool inside = false;
+            double d = 0.0;
+            if (now.p[k] < end) {
+                d = sqrt(r[k][0] * r[k][0] + r[k][1] * r[k][1] + r[k][2] * r[k][2]);
+                inside = d < P.cutoff;
+                contact |= d < P.contact_limit;
+            }
+            const u32 votes = __ballot_sync(FULL, inside);
+            if (inside) {
+                const u32 at = start + count + __popc(votes & ((1u << lane) - 1));
+                const double inverse = 1.0 / d;
+                P.geometry[at] = make_float4(r[k][0] * inverse, r[k][1] * inverse, r[k][2] * inverse, d);
+                P.pair[at] = make_uint2(now.j[k], now.p[k]);
+                P.opposite[at] = now.back[k];
+            }
+            count += __popc(votes);
         }
-        count += __popc(votes);
     }
     if (lane == 0) P.active[i] = count;
     if (__any_sync(FULL, contact) && lane == 0) atomicOr(&P.state->pending, FLAG_CONTACT);

@@ -1,7 +1,8 @@
 // What every kernel shares: the buffers, the state of the run, and how kernels follow each other.
 //
-// The host defines before this file: FEATURES (a multiple of 32), LAYERS, KNOTS, HEADS (hidden layers of
-// the readout), HEAD_MAX (widest of them). Structures mirror those of `buffers.rs` field by field.
+// The host defines before this file: FEATURES (a multiple of 32), LAYERS, KNOTS, DEGREE, HEADS (hidden layers of
+// the readout), HEAD_MAX (widest of them), and how the kernels are to be made, as `Shape` of `compile.rs` says; PART: which of
+// the fused kernels this is. Structures mirror those of `buffers.rs` field by field.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -18,7 +19,7 @@ struct Layer {
     const float *context1, *context1_bias, *context2, *context2_bias;
     const float *mix, *update1, *update1_bias, *update2, *update2_bias;
     const float *context1_t, *context2_t, *mix_t, *update1_t, *update2_t;
-    const float *table;            // [SLICES][KNOTS + 3][3][SLICE]: B-spline coefficients of the filters
+    const float *table;            // [SLICES][KNOTS + DEGREE][3][SLICE]: B-spline coefficients of the filters
     float *mu;                     // [N][3][F]: vector features that enter the layer; none in the first
     float *x;                      // [N][3F]: context; backward its gradient
     float *h;                      // [N][F]: before the context's SiLU; backward its gradient
@@ -26,6 +27,7 @@ struct Layer {
     float *norm, *dot;             // [N][F]: |v| and v.w
     float *k;                      // [N][F]: before the update's SiLU; backward its gradient
     float *b, *c;                  // [N][F]: what scales w, and what scales v.w
+    const float *forward, *backward; // packs of the fused stages, see `stages.cu`
     float epsilon;
     float unused;
 };
@@ -100,6 +102,7 @@ struct Params {
     u32 *active;                   // [N]
     float4 *geometry;              // unit vector, distance
     uint2 *pair;                   // slot of the neighbour, place in the list
+    u32 *opposite;                 // place in the list of the opposite pair
     float *push;                   // [list][SLICES][4]: per pair t and s of the backward pass
     // Scratch of a build.
     u32 *cell_of, *cell_start, *cell_fill, *cell_atoms;

@@ -4,7 +4,12 @@
 // one of two ways. `Gathered`: each block has all of the input and makes its own channels of the output; before, blocks
 // write their channels of the input into each other's shared memory. `Scattered`: each block has its own channels of
 // the input and makes their part of all the output; after, the parts of a block's own channels come to it from all blocks. So
-// what travels is the narrower side of each product. Weights of the next product are fetched before the barrier.
+// what travels is the narrower side of each product.
+//
+// A block's share of all of a stage's weights lies in one piece (`Pack`), in the order in which tensor cores take it: for 16
+// inputs and 8 outputs 32 lanes' float4. With few strips (SHARED_WEIGHTS) it is copied to shared memory while the kernel
+// before still runs, which also leaves a multiprocessor to one strip; otherwise each product's part is fetched before
+// the barrier ahead of it.
 
 #if FUSED
 constexpr int CLUSTER = F / 16 < 8 ? F / 16 : 8;
@@ -25,38 +30,75 @@ constexpr int BOARD_1 = OWN + (CLUSTER < 3 ? 6 - CLUSTER : 3) * UNIT;
 constexpr int PARTS = BOARD_1 + BOARD_SIZE;           // two tiles, and four more that reach into the results
 constexpr int RESULT_3 = PARTS + 2 * TILE_PARTS;
 constexpr int RESULT_1 = RESULT_3 + (2 * BOARD_SIZE > 4 * TILE_PARTS ? 2 * BOARD_SIZE : 4 * TILE_PARTS);
+constexpr int WEIGHTS = RESULT_1 + BOARD_SIZE;
 extern __shared__ float4 fused_memory[];
 __device__ __forceinline__ float *board(int at) { return reinterpret_cast<float *>(fused_memory) + at; }
 
 // What a board waits for: a barrier in shared memory that counts the bytes which arrive on it. A board is written
 // again only by blocks that have all of another board's next contents, which are sent by blocks that have read
 // this one: so boards used in turn need no other order.
-__device__ u64 *board_barrier(int which) {
-    __shared__ u64 barriers[4];
-    return barriers + (which == BOARD_0 ? 0 : which == BOARD_1 ? 1 : which == RESULT_1 ? 2 : 3);
+__device__ u64 *barriers() {
+    __shared__ u64 all[6]; // the last two are for weights: those of the first product, and the others
+    return all;
 }
 __device__ __forceinline__ u32 shared_address(const void *p) { return u32(__cvta_generic_to_shared(p)); }
-
-// First in a stage: barriers exist in all blocks of the cluster before anything is sent.
-__device__ __forceinline__ void open_boards() {
-    if (threadIdx.x < 4) {
-        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(board_barrier(BOARD_0) + threadIdx.x)) : "memory");
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    }
-    __syncthreads();
-    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
-    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+__device__ __forceinline__ u32 board_barrier(int which) {
+    return shared_address(barriers() + (which == BOARD_0 ? 0 : which == BOARD_1 ? 1 : which == RESULT_1 ? 2 : 3));
 }
+
+__device__ __forceinline__ void await(u32 barrier, int parity) {
+    asm volatile(
+        "{\n.reg .pred done;\nagain_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again_%=;\n}"
+        ::"r"(barrier), "r"(parity) : "memory");
+}
+__device__ __forceinline__ void expect(u32 barrier, u32 bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// The weights of a stage that a block needs, `all` numbers, those of the first product in front.
+struct Pack {
+    const float *weights;
+
+    // First in a stage: barriers exist in all blocks of the cluster before anything is sent.
+    __device__ Pack(const float *packs, int first, int all) {
+        if (threadIdx.x < 6) {
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(barriers() + threadIdx.x)) : "memory");
+            asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        }
+        __syncthreads();
+        weights = packs + size_t(blockIdx.x) * all;
+        if (SHARED_WEIGHTS && threadIdx.x == 0) {
+            copy(0, 0, first);
+            copy(1, first, all - first);
+        }
+        if (SHARED_WEIGHTS) weights = board(WEIGHTS);
+        asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+        asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+    }
+
+    // Waits for those of the first product, or for the others.
+    static __device__ void first_here() { here(0); }
+    static __device__ void others_here() { here(1); }
+
+  private:
+    static __device__ u32 arrival(int part) { return shared_address(barriers() + 4 + part); }
+    static __device__ void here(int part) {
+        if (SHARED_WEIGHTS) await(arrival(part), 0);
+    }
+    __device__ void copy(int part, int from, int count) const {
+        expect(arrival(part), count * 4);
+        asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                         shared_address(board(WEIGHTS + from))),
+                     "l"(weights + from), "r"(count * 4), "r"(arrival(part))
+                     : "memory");
+    }
+};
 
 // Waits until all of `numbers` floats for each row have come to a board: the `use`th time that it is waited for.
 __device__ __forceinline__ void receive(int which, int numbers, int use) {
-    const u32 barrier = shared_address(board_barrier(which));
-    if (threadIdx.x == 0) {
-        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(numbers * ROWS * 4) : "memory");
-    }
-    asm volatile(
-        "{\n.reg .pred done;\nagain_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again_%=;\n}"
-        ::"r"(barrier), "r"(use & 1) : "memory");
+    const u32 barrier = board_barrier(which);
+    if (threadIdx.x == 0) expect(barrier, numbers * ROWS * 4);
+    await(barrier, use & 1);
 }
 
 // Writes two numbers to a place in a block of the cluster.
@@ -91,7 +133,7 @@ struct Owner {
     __device__ void tell(int which, float2 v) const {
         if (!owns) return;
         const u32 here = shared_address(board(which) + (ch / 16 * ROWS + row) * 16 + ch % 16);
-        const u32 barrier = shared_address(board_barrier(which));
+        const u32 barrier = board_barrier(which);
 #pragma unroll
         for (int rank = 0; rank < CLUSTER; ++rank) send_to(rank, barrier, here, v);
     }
@@ -102,32 +144,37 @@ struct Owner {
     }
 };
 
+// Four numbers of a row on a board.
+__device__ __forceinline__ float4 board_row(int which, int row, int k) { return ld4(board(which) + (k / 16 * ROWS + row) * 16 + k % 16); }
+
 __device__ __forceinline__ float2 scale2(float2 a, float2 b, float2 c) { return make_float2(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y)); }
 __device__ __forceinline__ float2 silu(float2 v) { return make_float2(silu(v.x), silu(v.y)); }
 
-// A product of 16 rows (of NC components each) with NG groups of N columns, of which the block makes its own; the warp's weights are
-// fetched ahead.
+// A product of 16 rows (of NC components each) with NG groups of N columns, of which the block makes its own.
 template <int NC, int NG, int K, int N> struct Gathered {
-    static constexpr int BLOCKS = (K / 16 + K_PARTS - 1) / K_PARTS;
-    float4 b[BLOCKS][NG];
+    static constexpr int SIZE = NG * SHARE * K, BLOCKS = (K / 16 + K_PARTS - 1) / K_PARTS, AHEAD = SHARED_WEIGHTS ? 1 : BLOCKS;
+    const float *weights;
+    float4 ahead[AHEAD][NG];
 
     __device__ int block_of(int i) const { return i * K_PARTS + threadIdx.x / WARP % K_PARTS; }
     __device__ bool idle(int i) const { return (K % (16 * K_PARTS) && block_of(i) * 16 >= K) || (N < F && column() >= N); }
     __device__ int column() const { return (blockIdx.x * STRIPS + threadIdx.x / WARP / K_PARTS) * 8; }
 
-    __device__ Gathered(const float *weight) {
+    __device__ Gathered(const float *weights) : weights(weights) {
 #pragma unroll
-        for (int i = 0; i < BLOCKS; ++i) {
+        for (int i = 0; i < BLOCKS && !SHARED_WEIGHTS; ++i) fetch(i, ahead[i]);
+    }
+    __device__ void fetch(int i, float4 (&b)[NG]) const {
 #pragma unroll
-            for (int r = 0; r < NG; ++r) {
-                const float *from = weight + size_t(r * N + column() + lane_id() / 4) * K + block_of(i) * 16 + lane_id() % 4 * 4;
-                b[i][r] = idle(i) ? make_float4(0, 0, 0, 0) : ld4(from);
-            }
+        for (int r = 0; r < NG; ++r) {
+            const int tile = (r * STRIPS + threadIdx.x / WARP / K_PARTS) * (K / 16) + block_of(i);
+            b[r] = idle(i) ? make_float4(0, 0, 0, 0) : ld4(weights + (tile * WARP + lane_id()) * 4);
         }
     }
 
-    // The sums of an owner's row and channels; `load(c, row, k)` gives four numbers of a row.
-    template <class Load> __device__ void operator()(const Owner &me, float2 (&out)[NC][NG], Load load) const {
+    // The sums of an owner's row and channels; `load(c, row, k)` gives four numbers of a row, `reach(i)` comes before the warp's
+    // stretch i of 16 inputs.
+    template <class Load, class Reach> __device__ void operator()(const Owner &me, float2 (&out)[NC][NG], Load load, Reach reach) const {
         if (N < F && blockIdx.x * SHARE >= N) return; // none of the columns are this block's
         const int warp = threadIdx.x / WARP, strip = warp / K_PARTS, g = lane_id() / 4, t = lane_id() % 4;
         constexpr int SETS = sets_for(NC * NG);
@@ -136,6 +183,7 @@ template <int NC, int NG, int K, int N> struct Gathered {
         float acc[SETS][NC][NG][4] = {};
 #pragma unroll
         for (int i = 0; i < BLOCKS; ++i) {
+            reach(i);
             if (idle(i)) continue;
             float4 upper[NC], lower[NC];
 #pragma unroll
@@ -143,7 +191,13 @@ template <int NC, int NG, int K, int N> struct Gathered {
                 upper[c] = load(c, g, block_of(i) * 16 + t * 4);
                 lower[c] = load(c, g + 8, block_of(i) * 16 + t * 4);
             }
-            mma16<SETS, NC, NG>(acc, upper, lower, b[i]);
+            if constexpr (SHARED_WEIGHTS) {
+                float4 now[NG];
+                fetch(i, now);
+                mma16<SETS, NC, NG>(acc, upper, lower, now);
+            } else {
+                mma16<SETS, NC, NG>(acc, upper, lower, ahead[i]);
+            }
         }
         __syncthreads(); // owners have read the parts of the product before
 #pragma unroll
@@ -169,9 +223,13 @@ template <int NC, int NG, int K, int N> struct Gathered {
         }
     }
 
+    template <class Load> __device__ void operator()(const Owner &me, float2 (&out)[NC][NG], Load load) const {
+        (*this)(me, out, load, [](int) {});
+    }
+
     // The same from a board.
     __device__ void operator()(const Owner &me, float2 (&out)[NC][NG], int which) const {
-        (*this)(me, out, [&](int, int row, int k) { return ld4(board(which) + (k / 16 * ROWS + row) * 16 + k % 16); });
+        (*this)(me, out, [&](int, int row, int k) { return board_row(which, row, k); });
     }
 
     template <int COUNT> static __device__ float2 sum_of(float2 (&v)[COUNT]) {
@@ -184,52 +242,54 @@ template <int NC, int NG, int K, int N> struct Gathered {
 
 // A product with F columns of what owners keep: NG groups of their channels; the results come to a board.
 template <int NC, int NG> struct Scattered {
-    static constexpr int TURNS = (F / 8 + FUSED_WARPS - 1) / FUSED_WARPS, BLOCKS = NG * SHARE / 16;
-    float4 b[TURNS][BLOCKS];
+    static constexpr int SIZE = NG * SHARE * F, TURNS = (F / 8 + FUSED_WARPS - 1) / FUSED_WARPS, BLOCKS = NG * SHARE / 16;
+    static constexpr int AHEAD = SHARED_WEIGHTS ? 1 : BLOCKS;
+    const float *weights;
+    float4 ahead[AHEAD][TURNS];
 
     __device__ int strip_of(int turn) const { return turn * FUSED_WARPS + threadIdx.x / WARP; }
     __device__ bool idle(int turn) const { return F / 8 % FUSED_WARPS && strip_of(turn) >= F / 8; }
 
-    __device__ Scattered(const float *weight) {
+    __device__ Scattered(const float *weights) : weights(weights) {
 #pragma unroll
-        for (int n = 0; n < TURNS; ++n) {
+        for (int i = 0; i < BLOCKS && !SHARED_WEIGHTS; ++i) {
 #pragma unroll
-            for (int i = 0; i < BLOCKS; ++i) {
-                const int k = i * 16 / SHARE * F + blockIdx.x * SHARE + i * 16 % SHARE + lane_id() % 4 * 4;
-                b[n][i] = idle(n) ? make_float4(0, 0, 0, 0) : ld4(weight + size_t(strip_of(n) * 8 + lane_id() / 4) * (NG * F) + k);
-            }
+            for (int n = 0; n < TURNS; ++n) ahead[i][n] = fetch(i, n);
         }
     }
+    __device__ float4 fetch(int i, int turn) const {
+        const int tile = i * (F / 8) + strip_of(turn);
+        return idle(turn) ? make_float4(0, 0, 0, 0) : ld4(weights + (tile * WARP + lane_id()) * 4);
+    }
 
-    // Once owners have kept their inputs.
+    // Once owners have kept their inputs. What one turn brings is on its way while the next is made.
     __device__ void operator()(int own, int which) const {
         const int g = lane_id() / 4, t = lane_id() % 4;
-        const u32 barrier = shared_address(board_barrier(which));
-        constexpr int SETS = sets_for(NC * TURNS);
+        const u32 barrier = board_barrier(which);
+        constexpr int SETS = sets_for(NC);
         __syncthreads();
-        float acc[SETS][NC][TURNS][4] = {};
-#pragma unroll
-        for (int i = 0; i < BLOCKS; ++i) {
-            float4 upper[NC], lower[NC], now[TURNS];
-#pragma unroll
-            for (int c = 0; c < NC; ++c) {
-                const float *from = board(own) + ((i * NC + c) * ROWS + g) * 16 + t * 4;
-                upper[c] = ld4(from);
-                lower[c] = ld4(from + 8 * 16);
-            }
-#pragma unroll
-            for (int n = 0; n < TURNS; ++n) now[n] = b[n][i];
-            mma16<SETS, NC, TURNS>(acc, upper, lower, now);
-        }
 #pragma unroll
         for (int n = 0; n < TURNS; ++n) {
             if (idle(n)) continue;
+            float acc[SETS][NC][1][4] = {};
+#pragma unroll
+            for (int i = 0; i < BLOCKS; ++i) {
+                float4 upper[NC], lower[NC];
+                const float4 b[1] = {SHARED_WEIGHTS ? fetch(i, n) : ahead[i % AHEAD][n]};
+#pragma unroll
+                for (int c = 0; c < NC; ++c) {
+                    const float *from = board(own) + ((i * NC + c) * ROWS + g) * 16 + t * 4;
+                    upper[c] = ld4(from);
+                    lower[c] = ld4(from + 8 * 16);
+                }
+                mma16<SETS, NC, 1>(acc, upper, lower, b);
+            }
 #pragma unroll
             for (int c = 0; c < NC; ++c) {
                 const float *to = board(which) + (((blockIdx.x * NC + c) * STRIPS + strip_of(n) % STRIPS) * ROWS + g) * 8 + 2 * t;
                 const int rank = strip_of(n) / STRIPS;
-                send_to(rank, barrier, shared_address(to), make_float2(total(acc, c, n, 0), total(acc, c, n, 1)));
-                send_to(rank, barrier, shared_address(to + 8 * 8), make_float2(total(acc, c, n, 2), total(acc, c, n, 3)));
+                send_to(rank, barrier, shared_address(to), make_float2(total(acc, c, 0, 0), total(acc, c, 0, 1)));
+                send_to(rank, barrier, shared_address(to + 8 * 8), make_float2(total(acc, c, 0, 2), total(acc, c, 0, 3)));
             }
         }
     }
@@ -261,11 +321,17 @@ struct Kept {
     float2 v[3], w[3], norm, dot, k, b, c;
 };
 
+// Where the weights of each product are in a stage's pack: of the update on the way forward, and on the way back.
+constexpr int MIX = 0, UPDATE1 = Gathered<3, 2, F, F>::SIZE, UPDATE2 = UPDATE1 + Gathered<1, 1, 2 * F, F>::SIZE;
+constexpr int UPDATED = UPDATE2 + Gathered<1, 3, F, F>::SIZE;
+constexpr int UPDATE2_BACK = 0, UPDATE1_BACK = Scattered<1, 3>::SIZE, MIX_BACK = UPDATE1_BACK + Gathered<1, 2, F, F>::SIZE;
+constexpr int UPDATED_BACK = MIX_BACK + Scattered<3, 2>::SIZE;
+
 // From the messages of layer l to the scalars q behind it, told on BOARD_1.
-__device__ __forceinline__ float2 update_forward(int l, const Owner &me, Kept &kept) {
+__device__ __forceinline__ float2 update_forward(int l, const Owner &me, const Pack &pack, Kept &kept) {
     const Layer &layer = P.layer[l];
     const bool last = l == LAYERS - 1;
-    const Gathered<3, 2, F, F> mix(layer.mix);
+    const Gathered<3, 2, F, F> mix(pack.weights + MIX);
     const float2 zero = make_float2(0, 0), epsilon = make_float2(layer.epsilon, layer.epsilon);
     const float2 k_bias = me.owns ? ld2(layer.update1_bias + me.ch) : zero;
     float2 bias[3];
@@ -275,8 +341,10 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, Kept &k
     float2 mu1[3];
     for (int c = 0; c < 3; ++c) mu1[c] = last ? zero : me.read(P.mu1, me.at(c, F));
     float2 mixed[3][2] = {};
-    const Scattered<1, 2> update1(layer.update1);
+    const Gathered<1, 1, 2 * F, F> update1(pack.weights + UPDATE1);
+    pack.first_here();
     mix(me, mixed, [](int c, int row, int k) { return row_of(P.mu1, 3, c, row, F, k); });
+    pack.others_here();
     float2 square = epsilon;
     kept.dot = zero;
     for (int c = 0; c < 3; ++c) {
@@ -286,9 +354,7 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, Kept &k
         kept.dot = scale2(kept.v[c], kept.w[c], kept.dot);
     }
     kept.norm = make_float2(sqrtf(square.x), sqrtf(square.y));
-    me.keep(OWN, 1, 0, 0, q1);
-    me.keep(OWN, 1, 0, 1, kept.norm);
-    update1(OWN, RESULT_1);
+    me.tell(BOARD_1, kept.norm);
     if (!last) {
         for (int c = 0; c < 3; ++c) {
             me.write(layer.vw, me.at(c, 2 * F), kept.v[c]);
@@ -297,10 +363,16 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, Kept &k
         me.write(layer.norm, me.at(F), kept.norm);
         me.write(layer.dot, me.at(F), kept.dot);
     }
-    const Gathered<1, 3, F, F> update2(layer.update2);
-    float2 k[1] = {};
-    update1.collect(me, k, RESULT_1, 0);
-    kept.k = k[0] + k_bias;
+    float2 k[1][1] = {};
+    // The scalars of all channels have long been in memory: half of the product is made while the norms are on their way.
+    update1(
+        me, k,
+        [&](int, int row, int k) { return k < F ? row_of(P.q1, 1, 0, row, F, k) : board_row(BOARD_1, row, k - F); },
+        [&](int i) {
+            if (i == update1.BLOCKS / 2) receive(BOARD_1, F, 0);
+        });
+    const Gathered<1, 3, F, F> update2(pack.weights + UPDATE2);
+    kept.k = k[0][0] + k_bias;
     me.tell(BOARD_0, silu(kept.k));
     if (!last) me.write(layer.k, me.at(F), kept.k);
     receive(BOARD_0, F, 0);
@@ -319,22 +391,23 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, Kept &k
     return q;
 }
 
-// From the gradients of what leaves layer l, with those of b, `along`, to those of its messages; RESULT_1 and BOARD_1 have
-// been used so many times before.
-__device__ __forceinline__ void update_backward(int l, const Owner &me, const Kept &kept, const Scattered<1, 3> &update2_back,
-                                                float2 gq, float2 along, const float2 (&gmu)[3], int result_use, int board_use) {
+// From the gradients of what leaves layer l, with those of b, `along`, to those of its messages; BOARD_1 has been
+// used so many times before.
+__device__ __forceinline__ void update_backward(int l, const Owner &me, const float *weights, const Kept &kept,
+                                                const Scattered<1, 3> &update2_back, float2 gq, float2 along,
+                                                const float2 (&gmu)[3], int board_use) {
     const Layer &layer = P.layer[l];
     me.keep(OWN, 1, 0, 0, gq);
     me.keep(OWN, 1, 0, 1, along);
     me.keep(OWN, 1, 0, 2, gq * kept.dot);
     update2_back(OWN, RESULT_1);
-    const Gathered<1, 2, F, F> update1_back(layer.update1_t);
+    const Gathered<1, 2, F, F> update1_back(weights + UPDATE1_BACK);
     float2 gk[1] = {};
-    update2_back.collect(me, gk, RESULT_1, result_use);
+    update2_back.collect(me, gk, RESULT_1, 0);
     me.tell(BOARD_1, gk[0] * silu_slope(kept.k));
     const float2 gc = gq * kept.c;
     const float2 inverse = make_float2(__fdividef(1.0f, kept.norm.x), __fdividef(1.0f, kept.norm.y));
-    const Scattered<3, 2> mix_back(layer.mix_t);
+    const Scattered<3, 2> mix_back(weights + MIX_BACK);
     receive(BOARD_1, F, board_use);
     float2 inner[1][2] = {};
     update1_back(me, inner, BOARD_1);
@@ -353,18 +426,20 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const Ke
 
 #define STAGE(name) extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(FUSED_THREADS, FUSED_BLOCKS) name
 
+#if PART == 0
 // From the messages of layer l to the contexts of the next.
 STAGE(atoms_forward)(int l) {
+    constexpr int CONTEXT1 = UPDATED, CONTEXT2 = CONTEXT1 + Gathered<1, 1, F, F>::SIZE;
     const Owner me;
-    open_boards();
+    const Pack pack(P.layer[l].forward, UPDATE1, CONTEXT2 + Gathered<1, 3, F, F>::SIZE);
     Kept kept;
     const Layer &next = P.layer[l + 1];
     const float2 h_bias = me.owns ? ld2(next.context1_bias + me.ch) : make_float2(0, 0);
-    update_forward(l, me, kept);
-    const Gathered<1, 1, F, F> context1(next.context1);
-    receive(BOARD_1, F, 0);
+    update_forward(l, me, pack, kept);
+    const Gathered<1, 1, F, F> context1(pack.weights + CONTEXT1);
+    receive(BOARD_1, F, 1);
     float2 h[1][1] = {}, x_bias[3];
-    const Gathered<1, 3, F, F> context2(next.context2);
+    const Gathered<1, 3, F, F> context2(pack.weights + CONTEXT2);
     for (int r = 0; r < 3; ++r) x_bias[r] = me.owns ? ld2(next.context2_bias + r * F + me.ch) : make_float2(0, 0);
     context1(me, h, BOARD_1);
     h[0][0] = h[0][0] + h_bias;
@@ -376,38 +451,43 @@ STAGE(atoms_forward)(int l) {
     for (int r = 0; r < 3; ++r) me.write(next.x, me.at(3 * F) + r * F, x[0][r] + x_bias[r]);
 }
 
+#elif PART == 1
 // From the messages of the last layer to their gradient.
 STAGE(atoms_turn)(int l) {
+    constexpr int HEAD = UPDATED, HEAD_BACK = HEAD + Gathered<1, 1, F, HEAD_OUT>::SIZE;
+    constexpr int BACK = HEAD_BACK + Gathered<1, 1, HEAD_OUT, F>::SIZE;
     const Owner me;
-    open_boards();
+    const Pack pack(P.layer[l].forward, UPDATE1, BACK + UPDATED_BACK);
     const Head &head = P.head[0];
     Kept kept;
-    update_forward(l, me, kept);
-    const Gathered<1, 1, F, HEAD_OUT> head_forward(head.weight);
+    update_forward(l, me, pack, kept);
+    const Gathered<1, 1, F, HEAD_OUT> head_forward(pack.weights + HEAD);
     const bool in_head = me.ch < HEAD_OUT && me.owns;
     const float2 zero = make_float2(0, 0);
     const float2 bias = in_head ? ld2(head.bias + me.ch) : zero, out = in_head ? ld2(P.head_out + me.ch) : zero;
-    receive(BOARD_1, F, 0);
+    receive(BOARD_1, F, 1);
     float2 h[1][1] = {};
-    const Gathered<1, 1, HEAD_OUT, F> head_back(head.weight_t);
+    const Gathered<1, 1, HEAD_OUT, F> head_back(pack.weights + HEAD_BACK);
     head_forward(me, h, BOARD_1);
     h[0][0] = h[0][0] + bias;
     if (in_head) me.tell(BOARD_0, out * silu_slope(h[0][0]));
     if (in_head) me.write(head.h, me.at(HEAD_OUT), h[0][0]);
     receive(BOARD_0, HEAD_OUT, 1);
     float2 gq[1][1] = {};
-    const Scattered<1, 3> update2_back(P.layer[l].update2_t);
+    const Scattered<1, 3> update2_back(pack.weights + BACK + UPDATE2_BACK);
     head_back(me, gq, BOARD_0);
     const float2 none[3] = {zero, zero, zero};
-    update_backward(l, me, kept, update2_back, gq[0][0], zero, none, 1, 1);
+    update_backward(l, me, pack.weights + BACK, kept, update2_back, gq[0][0], zero, none, 2);
 }
 
+#elif PART == 2
 // From the gradient of the contexts of layer l + 1 to that of the messages of layer l.
 STAGE(atoms_backward)(int l) {
+    constexpr int CONTEXT1_BACK = Gathered<1, 1, 3 * F, F>::SIZE, BACK = CONTEXT1_BACK + Gathered<1, 1, F, F>::SIZE;
     const Owner me;
-    open_boards();
     const Layer &layer = P.layer[l], &next = P.layer[l + 1];
-    const Gathered<1, 1, 3 * F, F> context2_back(next.context2_t);
+    const Pack pack(layer.backward, CONTEXT1_BACK, BACK + UPDATED_BACK);
+    const Gathered<1, 1, 3 * F, F> context2_back(pack.weights);
     // Written by the way forward, long done.
     const float2 h = me.read(next.h, me.at(F));
     Kept kept;
@@ -425,17 +505,20 @@ STAGE(atoms_backward)(int l) {
     const float2 gq_in = me.read(P.grad_q, me.at(F));
     float2 gmu[3];
     for (int c = 0; c < 3; ++c) gmu[c] = me.read(P.grad_mu[(LAYERS - 1 - l) & 1], me.at(c, F));
-    const Gathered<1, 1, F, F> context1_back(next.context1_t);
+    const Gathered<1, 1, F, F> context1_back(pack.weights + CONTEXT1_BACK);
+    pack.first_here();
     context2_back(me, gh, [&](int, int row, int k) { return row_of(next.x, 1, 0, row, 3 * F, k); });
+    pack.others_here();
     me.tell(BOARD_0, gh[0][0] * silu_slope(h));
     float2 along = make_float2(0, 0);
     for (int c = 0; c < 3; ++c) along = scale2(gmu[c], kept.w[c], along);
     receive(BOARD_0, F, 0);
     float2 g[1][1] = {};
-    const Scattered<1, 3> update2_back(layer.update2_t);
+    const Scattered<1, 3> update2_back(pack.weights + BACK + UPDATE2_BACK);
     context1_back(me, g, BOARD_0);
-    update_backward(l, me, kept, update2_back, gq_in + g[0][0], along, gmu, 0, 0);
+    update_backward(l, me, pack.weights + BACK, kept, update2_back, gq_in + g[0][0], along, gmu, 0);
 }
+#endif
 #else
 #if TILED
 #define PRODUCT(name, Op)                                                                                              \
