@@ -4,6 +4,7 @@
 
 pub mod allocator;
 pub mod brute;
+pub mod double;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -3,18 +3,17 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::AtomicBool;
 
-use mdrun::Result;
 use mdrun::core::{Fields, Snapshot, Vec3};
 use mdrun::engine::cuda::CudaEngine;
-use mdrun::engine::{Engine, Flags, Limits, Outcome, Statistics};
+use mdrun::engine::{Engine, Flags, Limits};
 use mdrun::integrate::{Integrator, langevin};
-use mdrun::neighbors::Listed;
 use mdrun::report::{Console, Energies, EnergyRecord, Signal, Thermo};
 use mdrun::simulation::{Cause, Finish, Guard, Ring, Simulation};
 
 use super::dynamics::{gentle, scene};
 use super::gpu;
 use crate::physics::doubles::{Recorder, bits};
+use crate::support::double::pass_on;
 
 /// Every choice of arrays.
 fn choices() -> impl Iterator<Item = Fields> {
@@ -166,36 +165,7 @@ fn a_block_broken_off_leaves_no_trace() {
 struct Waiting(CudaEngine);
 
 impl Engine for Waiting {
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
-        self.0.run(program, steps)
-    }
-    fn save(&mut self) {
-        self.0.save();
-    }
-    fn rollback(&mut self) {
-        self.0.rollback();
-    }
-    fn rebuild(&mut self) -> Result<()> {
-        self.0.rebuild()
-    }
-    fn restore(&mut self, state: &Snapshot) -> Result<()> {
-        self.0.restore(state)
-    }
-    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
-        self.0.listed(receivers)
-    }
-    fn watch(&mut self, limits: Limits) {
-        self.0.watch(limits);
-    }
-    fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
-        self.0.snapshot(want)
-    }
-    fn statistics(&self) -> Statistics {
-        self.0.statistics()
-    }
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
+    pass_on!(0: run save rollback rebuild restore listed watch snapshot statistics describe);
 }
 
 fn simulation(engine: Box<dyn Engine>) -> Simulation {

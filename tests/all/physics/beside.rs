@@ -6,16 +6,16 @@ use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
-use mdrun::core::{Fields, Snapshot};
-use mdrun::engine::{Engine, Flags, Limits, Outcome, Pending, Statistics};
+use mdrun::core::Fields;
+use mdrun::engine::{Engine, Flags, Limits, Outcome};
 use mdrun::integrate::Integrator;
-use mdrun::neighbors::Listed;
 use mdrun::report::Signal;
 use mdrun::simulation::{Cause, Finish, Guard, Ring, Simulation, Warning};
 use mdrun::{Error, Result};
 
 use super::doubles::{Beside, Event, Flaky, Recorder, Seen, bits, full};
 use super::simulation::{Interrupter, argon_engine, falling, record, run, simulation, steps};
+use crate::support::double::pass_on;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -259,9 +259,8 @@ fn a_failing_device_leaves_no_report_out() {
 struct Dying(Box<dyn Engine>);
 
 impl Engine for Dying {
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
-        self.0.run(program, steps)
-    }
+    pass_on!(0: run save rollback rebuild restore listed watch snapshot request statistics describe);
+
     fn run_beside(
         &mut self,
         program: &Integrator,
@@ -272,35 +271,5 @@ impl Engine for Dying {
             true => self.0.run_beside(program, steps, meanwhile),
             false => Err(Error::run("the device is gone")),
         }
-    }
-    fn save(&mut self) {
-        self.0.save();
-    }
-    fn rollback(&mut self) {
-        self.0.rollback();
-    }
-    fn rebuild(&mut self) -> Result<()> {
-        self.0.rebuild()
-    }
-    fn restore(&mut self, state: &Snapshot) -> Result<()> {
-        self.0.restore(state)
-    }
-    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
-        self.0.listed(receivers)
-    }
-    fn watch(&mut self, limits: Limits) {
-        self.0.watch(limits);
-    }
-    fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
-        self.0.snapshot(want)
-    }
-    fn request(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
-        self.0.request(want)
-    }
-    fn statistics(&self) -> Statistics {
-        self.0.statistics()
-    }
-    fn describe(&self) -> String {
-        self.0.describe()
     }
 }

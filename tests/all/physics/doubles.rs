@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
+use crate::support::double::pass_on;
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
-use mdrun::engine::{Engine, Flags, Limits, Outcome, Pending, Statistics};
+use mdrun::engine::{Engine, Flags, Outcome, Pending};
 use mdrun::integrate::{Integrator, Op};
 use mdrun::neighbors::{Listed, Pairs};
 use mdrun::potential::{Evaluation, Potential};
@@ -114,6 +115,8 @@ impl Flaky {
 }
 
 impl Engine for Flaky {
+    pass_on!(inner: rollback listed watch snapshot statistics describe);
+
     fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
         assert!(self.ready, "run again without rollback and rebuild");
         if self.failures == 0 {
@@ -138,10 +141,6 @@ impl Engine for Flaky {
         self.inner.save();
     }
 
-    fn rollback(&mut self) {
-        self.inner.rollback();
-    }
-
     fn rebuild(&mut self) -> Result<()> {
         self.ready = true;
         self.inner.rebuild()
@@ -150,26 +149,6 @@ impl Engine for Flaky {
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
         self.ready = true;
         self.inner.restore(state)
-    }
-
-    fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
-        self.inner.listed(receivers)
-    }
-
-    fn watch(&mut self, limits: Limits) {
-        self.inner.watch(limits);
-    }
-
-    fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
-        self.inner.snapshot(want)
-    }
-
-    fn statistics(&self) -> Statistics {
-        self.inner.statistics()
-    }
-
-    fn describe(&self) -> String {
-        self.inner.describe()
     }
 }
 
@@ -223,6 +202,8 @@ impl Pending for Logged {
 }
 
 impl Engine for Beside {
+    pass_on!(inner: rebuild watch statistics describe);
+
     fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
         assert!(!self.lost, "a block is taken from a state that is lost");
         self.inner.run(program, steps)
@@ -260,10 +241,6 @@ impl Engine for Beside {
         self.inner.rollback();
     }
 
-    fn rebuild(&mut self) -> Result<()> {
-        self.inner.rebuild()
-    }
-
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
         self.lost = false;
         self.inner.restore(state)
@@ -277,10 +254,6 @@ impl Engine for Beside {
         self.inner.listed(receivers)
     }
 
-    fn watch(&mut self, limits: Limits) {
-        self.inner.watch(limits);
-    }
-
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
         assert!(!self.lost, "a state that is lost is looked at");
         self.inner.snapshot(want)
@@ -290,14 +263,6 @@ impl Engine for Beside {
         let snapshot = self.snapshot(want)?;
         self.note(Event::Requested(snapshot.step));
         Ok(Box::new(Logged(snapshot, Rc::clone(&self.log))))
-    }
-
-    fn statistics(&self) -> Statistics {
-        self.inner.statistics()
-    }
-
-    fn describe(&self) -> String {
-        self.inner.describe()
     }
 }
 

@@ -15,6 +15,7 @@ use mdrun::simulation::{Cause, Finish, Flight, Guard, Ring, Simulation, Warning}
 
 use super::doubles::{Flaky, Hole, Recorder, Seen, bits, full};
 use super::subjects::{FS, argon};
+use crate::support::double::pass_on;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -140,6 +141,8 @@ fn pairs_that_never_hold_are_an_error() {
 struct Stubborn(Flaky);
 
 impl Engine for Stubborn {
+    pass_on!(0: save rollback rebuild restore listed watch snapshot statistics describe);
+
     fn run(
         &mut self,
         program: &integrate::Integrator,
@@ -147,33 +150,6 @@ impl Engine for Stubborn {
     ) -> mdrun::Result<mdrun::engine::Outcome> {
         self.0.failures = 1;
         self.0.run(program, steps)
-    }
-    fn save(&mut self) {
-        self.0.save();
-    }
-    fn rollback(&mut self) {
-        self.0.rollback();
-    }
-    fn rebuild(&mut self) -> mdrun::Result<()> {
-        self.0.rebuild()
-    }
-    fn restore(&mut self, state: &Snapshot) -> mdrun::Result<()> {
-        self.0.restore(state)
-    }
-    fn listed(&mut self, receivers: &[usize]) -> mdrun::Result<Listed> {
-        self.0.listed(receivers)
-    }
-    fn watch(&mut self, limits: Limits) {
-        self.0.watch(limits);
-    }
-    fn snapshot(&mut self, want: Fields) -> mdrun::Result<Snapshot> {
-        self.0.snapshot(want)
-    }
-    fn statistics(&self) -> mdrun::engine::Statistics {
-        self.0.statistics()
-    }
-    fn describe(&self) -> String {
-        self.0.describe()
     }
 }
 

@@ -1,11 +1,10 @@
 //! Pairs against brute force, while the run goes on.
 
-use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use mdrun::core::{Cell, Fields, Snapshot, Vec3};
-use mdrun::engine::{Engine, Limits, Outcome, Statistics};
-use mdrun::integrate::{self, Integrator};
+use mdrun::core::{Cell, Fields, Vec3};
+use mdrun::engine::{Engine, Limits};
+use mdrun::integrate::{self};
 use mdrun::neighbors::{Listed, Neighbor, Pairs, audit};
 use mdrun::simulation::{Cause, Finish, Guard, Ring, Simulation};
 use mdrun::{Result, core::Mat3};
@@ -13,25 +12,13 @@ use mdrun::{Result, core::Mat3};
 use super::potentials::{Unlisted, cube, engine, liquid};
 use crate::physics::subjects::{CUTOFF, KB, argon_potential};
 use crate::support::brute;
+use crate::support::double::pass_on;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Engine for Unlisted {
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
-        self.inner.run(program, steps)
-    }
-    fn save(&mut self) {
-        self.inner.save();
-    }
-    fn rollback(&mut self) {
-        self.inner.rollback();
-    }
-    fn rebuild(&mut self) -> Result<()> {
-        self.inner.rebuild()
-    }
-    fn restore(&mut self, state: &Snapshot) -> Result<()> {
-        self.inner.restore(state)
-    }
+    pass_on!(inner: run save rollback rebuild restore watch snapshot statistics describe);
+
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
         let state = self.inner.snapshot(Fields::ALL)?;
         let mut pairs = Pairs::default();
@@ -44,18 +31,6 @@ impl Engine for Unlisted {
             });
         }
         Ok(listed)
-    }
-    fn watch(&mut self, limits: Limits) {
-        self.inner.watch(limits);
-    }
-    fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
-        self.inner.snapshot(want)
-    }
-    fn statistics(&self) -> Statistics {
-        self.inner.statistics()
-    }
-    fn describe(&self) -> String {
-        self.inner.describe()
     }
 }
 
