@@ -1,5 +1,6 @@
 //! `mdrun CONFIG`: a run from its file to its closing summary.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,8 +13,8 @@ use crate::config;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::core::elements;
 use crate::report::{
-    Console, Course, Description, Earlier, Energies, HeldDirectory, Identity, Keeper, RunDirectory,
-    RunRecord, Source, Status, Summary, Verbosity, recorder, trajectory,
+    Checkpoint, Console, Course, Description, Earlier, Energies, HeldDirectory, Identity, Keeper,
+    RunDirectory, RunRecord, Source, Status, Summary, Verbosity, recorder, trajectory,
 };
 use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
 use crate::{Error, Result};
@@ -56,92 +57,48 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         json: args.json,
     };
     let console = Console::new(verbosity, plan.dynamics.steps);
-    let (directory, sitting) = match resumed {
-        None => (None, None),
-        Some(Way::Begin { directory, remark }) => {
-            if !args.quiet {
-                console.remark(&format!("note: {remark}"));
-            }
-            (Some(directory), None)
-        }
+    let opening = match resumed {
+        None => Opening::default(),
         Some(Way::Complete { earlier, remark }) => {
             return Ok(complete_already(&console, args.json, &earlier, &remark));
         }
-        Some(Way::GoOn(sitting)) => {
-            let Sitting {
-                directory,
-                checkpoint,
-                earlier,
-                unsound,
-            } = *sitting;
-            if let Some(why) = unsound {
-                let instead = "the checkpoint before it is used";
-                console.remark(&format!("warning: {why}; {instead}"));
-            }
-            if !args.quiet {
-                let (step, end) = (checkpoint.step, plan.dynamics.steps);
-                console.remark(&format!("note: resumed from step {step} of {end}"));
-            }
-            (Some(directory), Some((checkpoint, earlier)))
-        }
+        Some(Way::Begin { directory, remark }) => Opening::anew(directory, &remark, &console),
+        Some(Way::GoOn(sitting)) => Opening::from(*sitting, plan.dynamics.steps, &console),
     };
-    let from = sitting.as_ref().map(|(checkpoint, _)| checkpoint);
-    let engine = match from {
-        None => assemble::engine(&plan, &model)?,
-        Some(checkpoint) => assemble::engine_at(&plan, &model, checkpoint.start())?,
-    };
-    let energies = match from {
-        None => assemble::energies(&plan),
-        Some(checkpoint) => Energies::new(checkpoint.energies.clone()),
+    let (engine, energies) = match opening.checkpoint() {
+        None => (assemble::engine(&plan, &model)?, assemble::energies(&plan)),
+        Some(checkpoint) => (
+            assemble::engine_at(&plan, &model, checkpoint.start())?,
+            Energies::new(checkpoint.energies.clone()),
+        ),
     };
     let identity = Identity::of(&plan, sha256).on(&engine.describe());
-    if let Some(checkpoint) = from {
-        for other in checkpoint.identity.platform_differences(&identity) {
-            console.remark(&format!(
-                "warning: {other}: the run goes on with other rounding than it would have had"
-            ));
-        }
-    }
+    opening.compare(&identity, &console);
     let interrupt = interrupts()?;
 
     // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
     let at_output =
         |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
-    let directory = match directory {
-        Some(directory) => directory,
-        None => RunDirectory::create(&plan.output.directory, args.force).map_err(at_output)?,
-    };
-    let there: u64 = from.map_or(0, |c| c.files.iter().map(|file| file.length).sum());
-    directory
-        .check_room(least_bytes(&plan).saturating_sub(there))
-        .map_err(at_output)?;
+    let (directory, sitting) = opening.place(&plan, args.force).map_err(at_output)?;
+    let from = sitting.as_ref().map(|(checkpoint, _)| checkpoint);
     let reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
         .map_err(at_output)?;
     let description = describe(&plan, source, engine.describe())?;
-    if !args.quiet {
-        introduce(&console, &plan, &model, &description);
-    }
-    let (state, resumed, record) = match sitting {
-        None => {
-            let record = RunRecord::begin(directory.path(), description).map_err(at_output)?;
-            (assemble::state(&plan, &energies, identity), false, record)
-        }
-        Some((mut checkpoint, earlier)) => {
-            let before = Duration::try_from_secs_f64(checkpoint.elapsed).unwrap_or_default();
-            let at = (checkpoint.step, before);
-            let record =
-                RunRecord::resume(directory.path(), description, at, earlier).map_err(at_output)?;
-            checkpoint.identity = identity;
-            (checkpoint, true, record)
-        }
-    };
+    introduce(&console, &plan, &model, &description);
+    let resumed = sitting.is_some();
+    let state = || assemble::state(&plan, &energies, identity.clone());
+    let (state, record) =
+        begin(sitting, state, directory.path(), description).map_err(at_output)?;
     let directory = directory.keep()?;
 
-    let (step, identity, stretch) = (state.step, state.identity.clone(), state.stretch);
-    let every = plan.output.checkpoint;
+    let (step, stretch) = (state.step, state.stretch);
+    let state = Checkpoint {
+        identity: identity.clone(),
+        ..state
+    };
     let keeper = Keeper::new(
         directory.path().to_owned(),
-        every,
+        plan.output.checkpoint,
         (state, resumed),
         &energies,
     );
@@ -169,6 +126,91 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         _directory: directory,
     };
     run.to_the_end(&mut simulation)
+}
+
+/// Where a run begins: by default in a directory that is still to be made.
+#[derive(Default)]
+struct Opening {
+    directory: Option<RunDirectory>,
+    sitting: Past,
+}
+
+impl Opening {
+    /// In place of a run that had hardly begun.
+    fn anew(directory: RunDirectory, remark: &str, console: &Console) -> Self {
+        console.note(remark);
+        Self {
+            directory: Some(directory),
+            sitting: None,
+        }
+    }
+
+    /// From a checkpoint, of a run to step `end`.
+    fn from(sitting: Sitting, end: u64, console: &Console) -> Self {
+        let Sitting {
+            directory,
+            checkpoint,
+            earlier,
+            unsound,
+        } = sitting;
+        if let Some(why) = unsound {
+            let instead = "the checkpoint before it is used";
+            console.remark(&format!("warning: {why}; {instead}"));
+        }
+        let step = checkpoint.step;
+        console.note(&format!("resumed from step {step} of {end}"));
+        Self {
+            directory: Some(directory),
+            sitting: Some((checkpoint, earlier)),
+        }
+    }
+
+    fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.sitting.as_ref().map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// The directory, made if it is still to be, once there is room in it for what the run will write.
+    fn place(self, plan: &Plan, force: bool) -> Result<(RunDirectory, Past)> {
+        let files = self.checkpoint().map_or(&[][..], |c| &c.files);
+        let there: u64 = files.iter().map(|file| file.length).sum();
+        let directory = match self.directory {
+            Some(directory) => directory,
+            None => RunDirectory::create(&plan.output.directory, force)?,
+        };
+        directory.check_room(least_bytes(plan).saturating_sub(there))?;
+        Ok((directory, self.sitting))
+    }
+
+    /// Says what will make the run go on with other bits than it would have had.
+    fn compare(&self, identity: &Identity, console: &Console) {
+        let Some(checkpoint) = self.checkpoint() else {
+            return;
+        };
+        for other in checkpoint.identity.platform_differences(identity) {
+            console.remark(&format!(
+                "warning: {other}: the run goes on with other rounding than it would have had"
+            ));
+        }
+    }
+}
+
+/// What a run goes on from: the state, and what its record says so far.
+type Past = Option<(Checkpoint, Earlier)>;
+
+/// Begins the record of a run, or goes on with it; the state is the checkpoint's, or else what `anew` makes.
+fn begin(
+    sitting: Past,
+    anew: impl FnOnce() -> Checkpoint,
+    directory: &Path,
+    description: Description,
+) -> Result<(Checkpoint, RunRecord)> {
+    let Some((checkpoint, earlier)) = sitting else {
+        return Ok((anew(), RunRecord::begin(directory, description)?));
+    };
+    let before = Duration::try_from_secs_f64(checkpoint.elapsed).unwrap_or_default();
+    let at = (checkpoint.step, before);
+    let record = RunRecord::resume(directory, description, at, earlier)?;
+    Ok((checkpoint, record))
 }
 
 /// Says that there is nothing left to do.
@@ -420,7 +462,7 @@ fn device(plan: &Plan) -> String {
 /// Says what is about to run.
 fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description) {
     for note in &plan.notes {
-        console.remark(&format!("note: {note}"));
+        console.note(note);
     }
     console.line(&format!(
         "system     {}: {} atoms, {}",

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Verbosity {
-    /// Nothing but remarks and errors.
+    /// Nothing but warnings and errors.
     pub quiet: bool,
     /// stdout is for a machine: no table, no summary for people.
     pub json: bool,
@@ -19,6 +19,7 @@ pub struct Verbosity {
 pub struct Console {
     bar: ProgressBar,
     table: bool,
+    notes: bool,
 }
 
 impl Console {
@@ -37,6 +38,7 @@ impl Console {
         Self {
             bar,
             table: !verbosity.quiet && !verbosity.json,
+            notes: !verbosity.quiet,
         }
     }
 
@@ -45,6 +47,7 @@ impl Console {
         Self {
             bar: ProgressBar::hidden(),
             table: false,
+            notes: false,
         }
     }
 
@@ -71,6 +74,13 @@ impl Console {
     pub fn remark(&self, text: &str) {
         let print = || writeln!(std::io::stderr(), "{text}");
         let _ = self.bar.suspend(print);
+    }
+
+    /// Prints what is good to know, as a note on stderr; nothing where it is to be quiet.
+    pub fn note(&self, text: &str) {
+        if self.notes {
+            self.remark(&format!("note: {text}"));
+        }
     }
 
     /// Takes the progress bar away: the run has ended.
