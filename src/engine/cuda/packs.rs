@@ -139,27 +139,29 @@ fn update_back(share: &mut Share, [mix, first, second]: &[Matrix; 3]) {
 pub(super) fn forward(l: usize, spec: &Spec, weights: &Weights) -> Vec<f32> {
     let features = padded(spec.features);
     let products = update(l, spec, weights);
-    all(features, |share| {
+    let update = |share: &mut Share| {
         let [mix, first, second] = &products;
         (share.gathered(mix, 2).gathered(first, 1)).gathered(second, 3);
-        if let Some(next) = weights.layers.get(l + 1) {
-            share
-                .gathered(&Matrix::new(&next.context[0], [1, 1], spec), 1)
-                .gathered(&Matrix::new(&next.context[1], [3, 1], spec), 3);
-            return;
-        }
-        let hidden = &weights.readout[0];
-        let outputs = padded(hidden.outputs);
-        let head = Matrix {
-            values: tables::spread(
-                hidden,
-                [1, 1],
-                [hidden.outputs, hidden.inputs],
-                [outputs, features],
-            ),
-            inputs: features,
-        };
-        share.gathered(&head, 1).gathered(&head.transposed(), 1);
+    };
+    if let Some(next) = weights.layers.get(l + 1) {
+        let first = Matrix::new(&next.context[0], [1, 1], spec);
+        let second = Matrix::new(&next.context[1], [3, 1], spec);
+        return all(features, |share| {
+            update(share);
+            share.gathered(&first, 1).gathered(&second, 3);
+        });
+    }
+    let hidden = &weights.readout[0];
+    let old = [hidden.outputs, hidden.inputs];
+    let new = [padded(hidden.outputs), features];
+    let head = Matrix {
+        values: tables::spread(hidden, [1, 1], old, new),
+        inputs: features,
+    };
+    let head_back = head.transposed();
+    all(features, |share| {
+        update(share);
+        share.gathered(&head, 1).gathered(&head_back, 1);
         update_back(share, &products);
     })
 }
@@ -175,4 +177,79 @@ pub(super) fn backward(l: usize, spec: &Spec, weights: &Weights) -> Vec<f32> {
         share.gathered(&second, 1).gathered(&first, 1);
         update_back(share, &products);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A matrix whose numbers say where they are, counted from 1.
+    fn numbered(outputs: usize, inputs: usize) -> Matrix {
+        Matrix {
+            values: (1..=outputs * inputs).map(|k| k as f32).collect(),
+            inputs,
+        }
+    }
+
+    /// The number of a lane's first input, as `stages.cu` looks for it: zero where there is no such output.
+    fn there(pack: &[f32], tile: usize, lane: usize) -> f32 {
+        pack[(tile * 32 + lane) * 4]
+    }
+
+    /// All tiles of a gathered product are where `Gathered::fetch` reads them.
+    #[test]
+    fn gathered_products_find_their_weights() {
+        for (features, inputs, outputs, groups) in [
+            (32, 32, 32, 2),
+            (64, 192, 64, 1),
+            (128, 128, 128, 3),
+            (128, 128, 64, 1),
+            (256, 256, 256, 2),
+        ] {
+            let matrix = numbered(groups * outputs, inputs);
+            let width = features / cluster(features);
+            let packs = all(features, |share| {
+                share.gathered(&matrix, groups);
+            });
+            let size = groups * width * inputs;
+            assert_eq!(packs.len(), cluster(features) * size);
+            for (rank, pack) in packs.chunks_exact(size).enumerate() {
+                for tile in 0..size / 128 {
+                    let (row, block) = (tile / (inputs / 16), tile % (inputs / 16));
+                    let (group, strip) = (row / (width / 8), row % (width / 8));
+                    for lane in 0..32 {
+                        let output = rank * width + strip * 8 + lane / 4;
+                        let at = (group * outputs + output) * inputs + block * 16 + lane % 4 * 4;
+                        let expected = if output < outputs { at + 1 } else { 0 };
+                        assert_eq!(there(pack, tile, lane), expected as f32);
+                    }
+                }
+            }
+        }
+    }
+
+    /// All tiles of a scattered product are where `Scattered::fetch` reads them.
+    #[test]
+    fn scattered_products_find_their_weights() {
+        for (features, groups) in [(32, 2), (64, 3), (128, 3), (256, 2)] {
+            let inputs = groups * features;
+            let matrix = numbered(features, inputs);
+            let width = features / cluster(features);
+            let packs = all(features, |share| {
+                share.scattered(&matrix);
+            });
+            let size = width * groups * features;
+            assert_eq!(packs.len(), cluster(features) * size);
+            for (rank, pack) in packs.chunks_exact(size).enumerate() {
+                for tile in 0..size / 128 {
+                    let (i, strip) = (tile / (features / 8), tile % (features / 8));
+                    let k = i * 16 / width * features + rank * width + i * 16 % width;
+                    for lane in 0..32 {
+                        let at = (strip * 8 + lane / 4) * inputs + k + lane % 4 * 4;
+                        assert_eq!(there(pack, tile, lane), (at + 1) as f32);
+                    }
+                }
+            }
+        }
+    }
 }
