@@ -211,9 +211,9 @@ fn signals_come_before_the_breach_of_the_block_after() {
     assert!(beside.1.is_empty());
 }
 
-/// An interrupt that comes with a report ends the run at that report's step.
+/// An interrupt that comes with a report ends the run at that report's step, between blocks or with the next one undone.
 #[test]
-fn an_interrupt_during_a_report_undoes_the_block_begun() {
+fn an_interrupt_ends_the_run_at_the_report_it_comes_with() {
     let ended = both(|| simulation(argon_engine(), 1_000_000_000)).map(|mut simulation| {
         let interrupt = Rc::new(AtomicBool::new(false));
         let seen = record(&mut simulation, 10);
@@ -224,6 +224,7 @@ fn an_interrupt_during_a_report_undoes_the_block_begun() {
         let finish = simulation.run(&interrupt, &mut |_| {}).unwrap();
         assert_eq!((finish, simulation.step), (Finish::Interrupted, 30));
         assert_eq!(steps(&seen), [0, 10, 20, 30]);
+        assert_eq!(seen.borrow().finished, 1);
         bits(&simulation.engine.snapshot(Fields::ALL).unwrap())
     });
     assert!(ended[0] == ended[1]);

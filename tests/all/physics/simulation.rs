@@ -284,21 +284,6 @@ fn broken(finish: Finish) -> (Breach, Option<Box<Flight>>) {
     }
 }
 
-#[test]
-fn an_interrupt_ends_the_run_between_blocks() {
-    let mut simulation = simulation(argon_engine(), 1_000_000_000);
-    let interrupt = Rc::new(AtomicBool::new(false));
-    let seen = record(&mut simulation, 10);
-    simulation.reporters.push(Box::new(Interrupter {
-        at: 30,
-        flag: Rc::clone(&interrupt),
-    }));
-    let finish = simulation.run(&interrupt, &mut |_| {}).unwrap();
-    assert_eq!((finish, simulation.step), (Finish::Interrupted, 30));
-    assert_eq!(steps(&seen), [0, 10, 20, 30]);
-    assert_eq!(seen.borrow().finished, 1);
-}
-
 /// Raises the interrupt at a step.
 pub struct Interrupter {
     pub at: u64,
