@@ -2,8 +2,9 @@
 
 use super::compile::Shape;
 use super::device::{Device, Memory, read_at};
-use super::packs;
+use super::products::{self, Product};
 use super::tables::{self, SpeciesTables, padded};
+use super::{packs, streams};
 use crate::core::{Cell, Mat3, System};
 use crate::potential::painn::{Linear, Spec, Weights};
 use crate::{Error, Result};
@@ -121,7 +122,7 @@ pub(super) struct Params {
     grad_mu: [u64; 2],
     head_out: u64,
     pub knots_per_length: f32,
-    unused: f32,
+    weights_unit: f32,
 }
 
 impl Params {
@@ -275,6 +276,7 @@ impl Buffers {
             *to = k.room::<f32>(n * width)?;
         }
         params.grad_mu = [k.room::<f32>(n * 3 * f)?, k.room::<f32>(n * 3 * f)?];
+        params.weights_unit = streams::unit(weights);
         params.knots_per_length = (shape.splines.intervals as f64 / spec.cutoff) as f32;
         let layers = (0..spec.layers)
             .map(|l| place_layer(k, n, l, spec, weights, shape))
@@ -489,12 +491,18 @@ fn place_layer(
     let update1 = both(&layer.update[0], [1, 2])?;
     let update2 = both(&layer.update[1], [3, 1])?;
     let table = k.copy(&tables::filter_table(layer, spec, shape.splines))?;
-    let [forward, backward] = match (shape.fused, l + 1 < spec.layers) {
+    let mut pack = |products: Vec<Product>| {
+        if shape.fused {
+            return k.copy(&packs::of_stage(f, &products));
+        }
+        k.copy(&streams::of_stage(f, &products, streams::unit(weights)))
+    };
+    let [forward, backward] = match (shape.stages(), l + 1 < spec.layers) {
         (false, _) => [0; 2],
-        (true, false) => [k.copy(&packs::forward(l, spec, weights))?, 0],
+        (true, false) => [pack(products::forward(l, spec, weights))?, 0],
         (true, true) => [
-            k.copy(&packs::forward(l, spec, weights))?,
-            k.copy(&packs::backward(l, spec, weights))?,
+            pack(products::forward(l, spec, weights))?,
+            pack(products::backward(l, spec, weights))?,
         ],
     };
     let mut room = |width: usize| k.room::<f32>(n * width * f);

@@ -6,8 +6,11 @@ use super::tables::{self, Splines};
 use super::{launch, packs};
 use crate::potential::painn::{Spec, Weights};
 
-/// Under so many atoms, all products between two messages are one kernel where that is possible.
+/// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
 const FEW_ATOMS: usize = 5000;
+/// The same by clusters whose blocks share a multiprocessor with others, where blocks that have a strip of atoms to themselves
+/// are no faster yet.
+const CLUSTERS_IN_USE: f64 = 1.75;
 /// Atoms of a strip of the fused kernels.
 const STRIP: usize = 16;
 /// Clusters that are taken to fit on a card at once, one block on a multiprocessor, as a share of those that it has
@@ -42,6 +45,10 @@ pub struct Tuning {
     pub shrink: Option<usize>,
     /// Splines in shared memory.
     pub staged: Option<bool>,
+    /// The same by blocks that have a strip of atoms to themselves, where that is possible.
+    pub strips: Option<bool>,
+    /// Whether kernels may overlap; racecheck wants them one after another.
+    pub overlap: Option<bool>,
     /// Weights and, where `team` and `staged` say nothing, smaller splines in shared memory, as for few atoms.
     pub small: Option<bool>,
 }
@@ -58,14 +65,16 @@ pub(super) fn choose(
     let features = tables::padded(spec.features);
     let head_out = hidden.first().map_or(0, |l| tables::padded(l.outputs));
     let stage = |weights| launch::stage_bytes(features, head_out, weights) <= device.shared;
-    let fusible = device.capability >= 90
-        && hidden.len() == 1
-        && head_out <= features
-        && matches!(features, 32 | 64 | 128 | 256)
-        && stage(false);
-    let fused = fusible && tuning.tiled != Some(true) && tuning.fused.unwrap_or(atoms < FEW_ATOMS);
+    let stageable = device.capability >= 90 && hidden.len() == 1 && head_out <= features;
+    let fusible = stageable && matches!(features, 32 | 64 | 128 | 256) && stage(false);
+    let strippable = stageable && features <= 128 && launch::strip_bytes(features) <= device.shared;
+    let products = tuning.tiled == Some(true) || tuning.fused == Some(false);
+    // Strips for each cluster that there are multiprocessors for.
     let clusters = device.processors as usize / packs::cluster(features);
-    let at_once = atoms.div_ceil(STRIP) as f64 <= clusters as f64 * CLUSTERS_AT_ONCE;
+    let load = atoms.div_ceil(STRIP) as f64 / clusters as f64;
+    let clustered = fusible && (load <= CLUSTERS_IN_USE || tuning.fused == Some(true));
+    let strips = strippable && !products && tuning.strips.unwrap_or(!clustered);
+    let fused = fusible && !products && !strips && tuning.fused.unwrap_or(atoms < FEW_ATOMS);
     let shape = Shape {
         features,
         layers: spec.layers,
@@ -76,12 +85,13 @@ pub(super) fn choose(
             .map(tables::padded)
             .max()
             .unwrap_or(0),
-        tiled: !fused && tuning.tiled.unwrap_or(atoms >= MANY_ATOMS),
+        tiled: !fused && !strips && tuning.tiled.unwrap_or(atoms >= MANY_ATOMS),
         shrink: tuning
             .shrink
             .unwrap_or(if atoms < HALF_TILES { 2 } else { 1 }),
         fused,
-        shared_weights: fused && stage(true) && tuning.small.unwrap_or(at_once),
+        shared_weights: fused && stage(true) && tuning.small.unwrap_or(load <= CLUSTERS_AT_ONCE),
+        strips,
         forward_team: 1,
         backward_team: 1,
         message_blocks: 1,

@@ -13,11 +13,12 @@ const PARAMS: &str = include_str!("kernels/params.cu");
 const GEMM: &str = include_str!("kernels/gemm.cu");
 const LAYERS: &str = include_str!("kernels/layers.cu");
 const STAGES: &str = include_str!("kernels/stages.cu");
+const STRIPS: &str = include_str!("kernels/strips.cu");
 const MESSAGE: &str = include_str!("kernels/message.cu");
 const PAIRS: &str = include_str!("kernels/pairs.cu");
 const MOTION: &str = include_str!("kernels/motion.cu");
 
-/// Kernels of `stages.cu` where it is fused.
+/// Kernels for all products between two messages.
 pub(super) const STAGE_KERNELS: usize = 3;
 
 /// What the kernels are specialised for.
@@ -44,6 +45,9 @@ pub struct Shape {
     pub fused: bool,
     /// Whether the fused kernels keep their weights in shared memory.
     pub shared_weights: bool,
+    /// The same by blocks that have a strip of atoms to themselves (from compute capability 9.0 on, up to 128 features, one
+    /// hidden layer no wider than those in the readout).
+    pub strips: bool,
     /// Warps that share an atom's row of pairs forward, 1 to 8.
     pub forward_team: usize,
     /// The same backward, where a warp needs more registers.
@@ -60,6 +64,11 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Whether all products between two messages are one kernel.
+    pub(super) fn stages(&self) -> bool {
+        self.fused || self.strips
+    }
+
     /// Warps of a block and of a team in the message kernels of the way forward.
     pub(super) fn forward(&self) -> [usize; 2] {
         [self.forward_warps, self.forward_team]
@@ -73,8 +82,10 @@ impl Shape {
     /// The parts that are compiled apart, at the same time, as `names.rs` has them: files, and which of the fused kernels.
     fn parts(&self) -> Vec<(&'static [&'static str], usize)> {
         const ATOMS: &[&str] = &[GEMM, LAYERS, STAGES];
-        let kinds = if self.fused { STAGE_KERNELS } else { 1 };
-        let atoms = (0..kinds).map(|kind| (ATOMS, kind));
+        const BY_STRIPS: &[&str] = &[LAYERS, STRIPS];
+        let kinds = if self.stages() { STAGE_KERNELS } else { 1 };
+        let files = if self.strips { BY_STRIPS } else { ATOMS };
+        let atoms = (0..kinds).map(|kind| (files, kind));
         let others: [&'static [&'static str]; 3] = [&[MESSAGE], &[PAIRS], &[MOTION]];
         atoms.chain(others.map(|files| (files, 0))).collect()
     }
@@ -96,6 +107,7 @@ impl Shape {
             ("TILED", usize::from(self.tiled)),
             ("TILE_SHRINK", self.shrink),
             ("FUSED", usize::from(self.fused)),
+            ("BY_STRIPS", usize::from(self.strips)),
             ("STAGED", usize::from(self.staged)),
             ("SHARED_WEIGHTS", usize::from(self.shared_weights)),
             ("FUSED_BLOCKS", if self.features > 128 { 1 } else { 2 }),

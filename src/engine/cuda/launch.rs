@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 const GEMM_THREADS: u32 = 256;
 const STAGE_THREADS: u32 = 256;
+/// Under so many atoms a change between kernels takes longer than more cache saves.
+const SHORT_STEP: usize = 5000;
 pub(super) const WARP: u32 = 32;
 
 /// Blocks and threads of one launch.
@@ -120,7 +122,7 @@ impl Kernels {
                     .map(|&name| (name, table_bytes(self.shape.splines))),
             );
         }
-        if self.shape.fused {
+        if self.shape.stages() {
             needs.extend(STAGES.iter().map(|&name| (name, self.stage_bytes())));
         }
         for (name, bytes) in needs {
@@ -136,7 +138,8 @@ impl Kernels {
             .map_err(failed("asking for shared memory"))?;
         }
         // One split of the memory between cache and shared for all of a short step: a change waits for the kernel before.
-        for &(function, _) in self.functions.values().filter(|f| self.shape.fused && f.1) {
+        let short = self.shape.stages() && self.atoms < SHORT_STEP;
+        for &(function, _) in self.functions.values().filter(|f| short && f.1) {
             // SAFETY: the function is loaded.
             unsafe {
                 let carveout = A::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
@@ -281,17 +284,27 @@ impl Kernels {
 
     fn stage_bytes(&self) -> u32 {
         let shape = &self.shape;
+        if shape.strips {
+            return strip_bytes(shape.features);
+        }
         stage_bytes(shape.features, shape.head_out, shape.shared_weights)
     }
 
-    /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`.
+    /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`, or by blocks that
+    /// have strips to themselves as in `strips.cu`.
     fn stage(&self, device: &Device, name: &CStr, l: usize) -> Result<()> {
+        let shape = &self.shape;
+        let strips = self.atoms.div_ceil(16) as u32;
+        let (grid, threads) = if shape.strips {
+            // A warp for each 16 channels, and one that fetches weights.
+            let warps = shape.features as u32 / 16 + 1;
+            ([strips, 1], warps * WARP)
+        } else {
+            ([cluster(shape.features) as u32, strips], STAGE_THREADS)
+        };
         let size = Size {
-            grid: [
-                cluster(self.shape.features) as u32,
-                self.atoms.div_ceil(16) as u32,
-            ],
-            threads: STAGE_THREADS,
+            grid,
+            threads,
             shared: self.stage_bytes(),
         };
         self.go(device, name, size, [l as i32])
@@ -300,7 +313,7 @@ impl Kernels {
     /// Pairs within the cutoff, network forward and backward, forces.
     pub fn network(&self, device: &Device) -> Result<()> {
         self.go(device, c"measure", Size::warps(self.atoms), [])?;
-        if self.shape.fused {
+        if self.shape.stages() {
             self.fused_layers(device)?;
         } else {
             self.forward(device)?;
@@ -505,4 +518,9 @@ pub(super) fn stage_bytes(features: usize, head_out: usize, weights: bool) -> u3
         0
     };
     ((places + weights) * 4) as u32
+}
+
+/// Shared memory of a block of `strips.cu`: 28 times as many numbers as its 16 atoms have features (bytes).
+pub(super) fn strip_bytes(features: usize) -> u32 {
+    (28 * 16 * features * 4) as u32
 }

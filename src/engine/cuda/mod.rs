@@ -20,9 +20,11 @@ mod inspect;
 mod launch;
 mod names;
 mod packs;
+mod products;
 mod program;
 mod room;
 mod snapshot;
+mod streams;
 mod tables;
 
 use std::ops::{ControlFlow, Range};
@@ -158,7 +160,8 @@ impl CudaEngine {
                 weights.readout.len()
             )));
         }
-        let device = Device::open(index)?;
+        let mut device = Device::open(index)?;
+        device.overlap &= tuning.overlap.unwrap_or(true);
         Self::demand_of(atoms, spec, weights).check(&device, 0)?;
         let shape = choose::choose(&device, spec, weights, atoms, tuning);
         let (parts, _) = shape.compile(device.capability)?;

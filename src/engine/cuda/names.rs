@@ -66,7 +66,7 @@ const OTHERS: &[&CStr] = &[
 
 /// The kernels in each part, as `Shape` has them compiled.
 pub(super) fn of_parts(shape: &Shape) -> Vec<Vec<&'static CStr>> {
-    let mut layers = match (shape.fused, shape.heads) {
+    let mut layers = match (shape.stages(), shape.heads) {
         (true, _) => STAGES.iter().map(|&name| vec![name]).collect(),
         (false, 0) => vec![PRODUCTS.to_vec()],
         _ => vec![[PRODUCTS, HEADS].concat()],
@@ -89,7 +89,12 @@ mod tests {
     /// Each part has the kernels that are looked for in it, and the parameters. Without a compiler there is nothing to see.
     #[test]
     fn parts_have_their_kernels() {
-        for (fused, heads) in [(true, 1), (false, 1), (false, 0)] {
+        for (fused, strips, heads) in [
+            (true, false, 1),
+            (false, true, 1),
+            (false, false, 1),
+            (false, false, 0),
+        ] {
             let shape = Shape {
                 features: 32,
                 layers: 2,
@@ -104,6 +109,7 @@ mod tests {
                 shrink: 1,
                 fused,
                 shared_weights: fused,
+                strips,
                 forward_team: 4,
                 backward_team: 2,
                 message_blocks: 2,

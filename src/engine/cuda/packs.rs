@@ -1,8 +1,7 @@
 //! The weights of the fused stages, each block's share in one piece and in the order in which tensor cores take it
 //! (`kernels/stages.cu`).
 
-use super::tables::{self, padded};
-use crate::potential::painn::{Linear, Spec, Weights};
+use super::products::{Matrix, Product};
 
 /// Features of a tile of inputs, and of one of outputs.
 const INPUTS: usize = 16;
@@ -18,39 +17,14 @@ pub(super) fn largest(features: usize, head_out: usize) -> usize {
     features / cluster(features) * (15 * features + head_out)
 }
 
-/// A matrix \[outputs\]\[inputs\], padded.
-struct Matrix {
-    values: Vec<f32>,
-    inputs: usize,
-}
-
-impl Matrix {
-    /// Rows in `groups[0]` groups of a feature each, columns in `groups[1]`.
-    fn new(linear: &Linear, groups: [usize; 2], spec: &Spec) -> Self {
-        let (old, new) = (spec.features, padded(spec.features));
-        Self {
-            values: tables::spread(linear, groups, [old; 2], [new; 2]),
-            inputs: groups[1] * new,
-        }
-    }
-
-    fn transposed(&self) -> Self {
-        let outputs = self.values.len() / self.inputs;
-        Self {
-            values: tables::transposed(&self.values, outputs),
-            inputs: outputs,
-        }
-    }
-
-    /// Appends a tile of the outputs from `row` on, zeros past the last, and the inputs from `column` on: lane 4 g + t has inputs
-    /// 4 t to 4 t + 3 of output g.
-    fn tile(&self, row: usize, column: usize, pack: &mut Vec<f32>) {
-        for output in row..row + OUTPUTS {
-            let from = output * self.inputs + column;
-            match self.values.get(from..from + INPUTS) {
-                Some(inputs) => pack.extend(inputs),
-                None => pack.extend([0.0; INPUTS]),
-            }
+/// Appends a tile of the outputs from `row` on, zeros past the last, and the inputs from `column` on: lane 4 g + t has inputs
+/// 4 t to 4 t + 3 of output g.
+fn tile(matrix: &Matrix, row: usize, column: usize, pack: &mut Vec<f32>) {
+    for output in row..row + OUTPUTS {
+        let from = output * matrix.inputs + column;
+        match matrix.values.get(from..from + INPUTS) {
+            Some(inputs) => pack.extend(inputs),
+            None => pack.extend([0.0; INPUTS]),
         }
     }
 }
@@ -81,7 +55,7 @@ impl Share {
                     groups * outputs
                 };
                 for column in (0..matrix.inputs).step_by(INPUTS) {
-                    matrix.tile(row, column, &mut self.pack);
+                    tile(matrix, row, column, &mut self.pack);
                 }
             }
         }
@@ -94,7 +68,7 @@ impl Share {
             for input in (0..self.width()).step_by(INPUTS) {
                 let column = group * self.features + self.rank * self.width() + input;
                 for row in (0..self.features).step_by(OUTPUTS) {
-                    matrix.tile(row, column, &mut self.pack);
+                    tile(matrix, row, column, &mut self.pack);
                 }
             }
         }
@@ -117,65 +91,16 @@ fn all(features: usize, fill: impl Fn(&mut Share)) -> Vec<f32> {
         .collect()
 }
 
-/// The update's three products and their transposes, for the way back.
-fn update(l: usize, spec: &Spec, weights: &Weights) -> [Matrix; 3] {
-    let layer = &weights.layers[l];
-    [
-        Matrix::new(&layer.mix, [2, 1], spec),
-        Matrix::new(&layer.update[0], [1, 2], spec),
-        Matrix::new(&layer.update[1], [3, 1], spec),
-    ]
-}
-
-fn update_back(share: &mut Share, [mix, first, second]: &[Matrix; 3]) {
-    share
-        .scattered(&second.transposed())
-        .gathered(&first.transposed(), 2)
-        .scattered(&mix.transposed());
-}
-
-/// For the stage behind the messages of layer `l`: its update and the context of the next layer; behind the last one the
-/// readout, and the way back to the messages.
-pub(super) fn forward(l: usize, spec: &Spec, weights: &Weights) -> Vec<f32> {
-    let features = padded(spec.features);
-    let products = update(l, spec, weights);
-    let update = |share: &mut Share| {
-        let [mix, first, second] = &products;
-        (share.gathered(mix, 2).gathered(first, 1)).gathered(second, 3);
-    };
-    if let Some(next) = weights.layers.get(l + 1) {
-        let first = Matrix::new(&next.context[0], [1, 1], spec);
-        let second = Matrix::new(&next.context[1], [3, 1], spec);
-        return all(features, |share| {
-            update(share);
-            share.gathered(&first, 1).gathered(&second, 3);
-        });
-    }
-    let hidden = &weights.readout[0];
-    let old = [hidden.outputs, hidden.inputs];
-    let new = [padded(hidden.outputs), features];
-    let head = Matrix {
-        values: tables::spread(hidden, [1, 1], old, new),
-        inputs: features,
-    };
-    let head_back = head.transposed();
+/// The shares of the blocks of a cluster, one after the other, of all products of a stage.
+pub(super) fn of_stage(features: usize, products: &[Product]) -> Vec<f32> {
     all(features, |share| {
-        update(share);
-        share.gathered(&head, 1).gathered(&head_back, 1);
-        update_back(share, &products);
-    })
-}
-
-/// For the stage between the way back of the messages of layer `l + 1` and of those of layer `l`.
-pub(super) fn backward(l: usize, spec: &Spec, weights: &Weights) -> Vec<f32> {
-    let features = padded(spec.features);
-    let products = update(l, spec, weights);
-    let next = &weights.layers[l + 1];
-    let first = Matrix::new(&next.context[0], [1, 1], spec).transposed();
-    let second = Matrix::new(&next.context[1], [3, 1], spec).transposed();
-    all(features, |share| {
-        share.gathered(&second, 1).gathered(&first, 1);
-        update_back(share, &products);
+        for product in products {
+            if product.scattered {
+                share.scattered(&product.matrix);
+            } else {
+                share.gathered(&product.matrix, product.groups);
+            }
+        }
     })
 }
 

@@ -108,6 +108,8 @@ fn ways() -> Vec<(String, Tuning)> {
                 shrink: Some(shrink),
                 staged: Some(staged),
                 small: None,
+                strips: None,
+                overlap: None,
             };
             let place = if staged { "staged" } else { "not staged" };
             all.push((format!("{name}, {place}, teams of {team}"), tuning));

@@ -21,6 +21,7 @@ fn shape(features: usize, many: bool) -> Shape {
         shrink: 1,
         fused: false,
         shared_weights: true,
+        strips: false,
         staged: many,
         forward_warps: 24,
         backward_warps: 12,
@@ -29,15 +30,22 @@ fn shape(features: usize, many: bool) -> Shape {
 
 #[test]
 fn kernels_compile_for_ampere_hopper_and_blackwell() {
-    // Fused stages need the clusters of Hopper.
-    let kinds = [(128, true, false), (32, false, false), (128, false, true)];
-    for (features, many, fused) in kinds {
+    // Fused stages need the clusters of Hopper, strips its bulk copies.
+    let kinds = [
+        (128, true, false, false),
+        (32, false, false, false),
+        (128, false, true, false),
+        (96, true, false, true),
+    ];
+    for (features, many, fused, strips) in kinds {
         for capability in [80, 90, 100] {
-            if fused && capability < 90 {
+            if (fused || strips) && capability < 90 {
                 continue;
             }
             let shape = Shape {
                 fused,
+                strips,
+                tiled: many && !strips,
                 ..shape(features, many)
             };
             match shape.compile(capability) {

@@ -152,7 +152,18 @@ fn bits_do_not_depend_on_how_it_is_run() {
         staged: (!small).then_some(false),
         ..Tuning::default()
     });
-    for (tuning, end, thin) in [(small, 150, 0.3), (large, 150, 0.3), (many, 60, 0.1)] {
+    let strips = Tuning {
+        strips: Some(true),
+        staged: Some(true),
+        ..Tuning::default()
+    };
+    let ways = [
+        (small, 150, 0.3),
+        (large, 150, 0.3),
+        (strips, 60, 0.1),
+        (many, 60, 0.1),
+    ];
+    for (tuning, end, thin) in ways {
         let engine = |skin| scene.tuned(&spec, &weights, skin, tuning);
         let mut first = engine(thin);
         let whole = run(&mut first, &program, &[end]);
@@ -168,6 +179,12 @@ fn bits_do_not_depend_on_how_it_is_run() {
             "blocks"
         );
         assert_eq!(whole, run(&mut engine(1.1), &program, &[40, end]), "skin");
+        let apart = Tuning {
+            overlap: Some(false),
+            ..tuning
+        };
+        let mut apart = scene.tuned(&spec, &weights, thin, apart);
+        assert_eq!(whole, run(&mut apart, &program, &[end]), "overlap");
         let mut again = engine(0.5);
         run(&mut again, &program, &[20]);
         again.save();

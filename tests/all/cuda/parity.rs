@@ -77,6 +77,8 @@ fn random_models_agree_with_f64() {
         shrink: Some(1),
         staged: Some(true),
         small: None,
+        strips: None,
+        overlap: None,
     };
     // As for as many atoms as there are clusters, and for more.
     let [small, large] = [true, false].map(|small| Tuning {
@@ -95,6 +97,12 @@ fn random_models_agree_with_f64() {
         shrink: Some(2),
         staged: Some(false),
         small: None,
+        strips: None,
+        overlap: None,
+    };
+    let strips = Tuning {
+        strips: Some(true),
+        ..Tuning::default()
     };
     let cases = [
         (32, 1, 20, true, [true; 3]),
@@ -107,31 +115,43 @@ fn random_models_agree_with_f64() {
         (256, 2, 20, true, [true; 3]),
         (50, 2, 10, true, [true; 3]),
     ];
-    for (k, (features, layers, functions, gaussian, periodic)) in cases.into_iter().enumerate() {
-        let basis = if gaussian {
-            RadialBasis::gaussian(functions, 5.0)
-        } else {
-            RadialBasis::bessel(functions, 5.0)
-        };
-        let (spec, weights) = random_model(features, layers, basis);
-        // The reference is quadratic in the features.
-        let count = if features < 128 { 37 } else { 21 };
-        let scene = random_scene(count, triclinic(), periodic, k as u32);
-        let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
-        let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
-        let ways = [
-            ("default", Tuning::default()),
-            ("small", small),
-            ("large", large),
-            ("few", few),
-            ("many", many),
-            ("halved", halved),
-            ("teams", teams),
-        ];
-        for (way, tuning) in ways {
-            let name = format!("F = {features}, L = {layers}, {periodic:?}, {way}");
-            compare(&name, &scene, &spec, &weights, &exact, tuning);
+    let ways = [
+        ("default", Tuning::default()),
+        ("small", small),
+        ("large", large),
+        ("few", few),
+        ("strips", strips),
+        ("many", many),
+        ("halved", halved),
+        ("teams", teams),
+    ];
+    // Most of the time is the compiler's: the cases take it side by side.
+    std::thread::scope(|scope| {
+        for (k, case) in cases.into_iter().enumerate() {
+            scope.spawn(move || random_model_agrees(k as u32, case, &ways));
         }
+    });
+}
+
+/// Features, interactions and radial functions of a model, whether these are Gaussian, and the cell's periodic directions.
+type Case = (usize, usize, usize, bool, [bool; 3]);
+
+fn random_model_agrees(seed: u32, case: Case, ways: &[(&str, Tuning)]) {
+    let (features, layers, functions, gaussian, periodic) = case;
+    let basis = if gaussian {
+        RadialBasis::gaussian(functions, 5.0)
+    } else {
+        RadialBasis::bessel(functions, 5.0)
+    };
+    let (spec, weights) = random_model(features, layers, basis);
+    // The reference is quadratic in the features.
+    let count = if features < 128 { 37 } else { 21 };
+    let scene = random_scene(count, triclinic(), periodic, seed);
+    let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
+    let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
+    for &(way, tuning) in ways {
+        let name = format!("F = {features}, L = {layers}, {periodic:?}, {way}");
+        compare(&name, &scene, &spec, &weights, &exact, tuning);
     }
 }
 

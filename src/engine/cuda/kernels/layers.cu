@@ -17,6 +17,16 @@ __device__ __forceinline__ float4 silu(float4 v) { return make_float4(silu(v.x),
 __device__ __forceinline__ float2 silu_slope(float2 v) { return make_float2(silu_slope(v.x), silu_slope(v.y)); }
 __device__ __forceinline__ size_t cell_of(int atom, int width) { return size_t(atom) * width; }
 
+#if FUSED || BY_STRIPS
+__device__ __forceinline__ u32 shared_address(const void *p) { return u32(__cvta_generic_to_shared(p)); }
+// Waits for a barrier in shared memory.
+__device__ __forceinline__ void await(u32 barrier, int parity) {
+    asm volatile(
+        "{\n.reg .pred done;\nagain_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again_%=;\n}"
+        ::"r"(barrier), "r"(parity) : "memory");
+}
+#endif
+
 // What the kernel itself does not write: with tiles such loads need not wait for stores (fused stages do write it).
 __device__ __forceinline__ float2 fixed2(const float *p) {
 #if TILED

@@ -115,7 +115,8 @@ struct Params {
     float *q, *q1, *mu1;           // scalars entering a layer, scalars and vectors past the message
     float *grad_q, *grad_mu[2];
     const float *head_out;         // weights of the last, linear layer of the readout
-    float knots_per_length, unused;
+    float knots_per_length;
+    float weights_unit;            // what the packs of `strips.cu` are multiples of
     Layer layer[LAYERS];
     Head head[HEADS > 0 ? HEADS : 1];
 };
@@ -174,3 +175,4 @@ __device__ __forceinline__ float2 operator+(float2 a, float2 b) { return make_fl
 __device__ __forceinline__ float2 operator*(float2 a, float2 b) { return make_float2(a.x * b.x, a.y * b.y); }
 __device__ __forceinline__ float4 operator*(float4 a, float4 b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
 __device__ __forceinline__ float4 operator+(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+__device__ __forceinline__ float4 scale4(float a, float4 b) { return make_float4(a * b.x, a * b.y, a * b.z, a * b.w); }

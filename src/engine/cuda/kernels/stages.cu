@@ -41,16 +41,10 @@ __device__ u64 *barriers() {
     __shared__ u64 all[6]; // the last two are for weights: those of the first product, and the others
     return all;
 }
-__device__ __forceinline__ u32 shared_address(const void *p) { return u32(__cvta_generic_to_shared(p)); }
 __device__ __forceinline__ u32 board_barrier(int which) {
     return shared_address(barriers() + (which == BOARD_0 ? 0 : which == BOARD_1 ? 1 : which == RESULT_1 ? 2 : 3));
 }
 
-__device__ __forceinline__ void await(u32 barrier, int parity) {
-    asm volatile(
-        "{\n.reg .pred done;\nagain_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again_%=;\n}"
-        ::"r"(barrier), "r"(parity) : "memory");
-}
 __device__ __forceinline__ void expect(u32 barrier, u32 bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }

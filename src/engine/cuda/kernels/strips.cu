@@ -1,0 +1,507 @@
+// The atom-wise layers as kernels for many atoms: all products between two messages, by blocks that have a strip of 16 atoms to
+// themselves.
+//
+// The atoms' inputs of a product are in shared memory (the board); all weights of the stage stream past them, through a ring
+// of slots that a warp of its own fills as far ahead as it has room. What is needed again later waits in shared memory as
+// well (the locker).
+//
+// Products are accurate to f32: an operand x is split into two halves, x = hi + lo, and a product takes three products of
+// halves, hi hi + hi lo + lo hi; what is left out is below 2^-21 of it. For that numbers must be in the range of
+// halves: weights are scaled as a whole by a power of two, what an atom puts in by another, so that the largest is
+// between 2^13 and 2^14; what is then below the smallest half is 2^-38 of the largest.
+//
+// Each of the other warps makes 16 channels of the results, for all atoms, and so each thread has all of the components and
+// groups of its atoms' channels: it goes on with them in registers. What a thread has is also what it gives to
+// tensor cores as the left operand of the next product, so it puts whole 16 bytes on the board. The order of channels
+// inside of 16 is such that a thread has four that follow each other (`streams.rs`).
+
+#if BY_STRIPS
+constexpr int WORKERS = F / 16;                // warps, each with 16 channels; and one more that fetches weights
+constexpr int WORKING = WORKERS * WARP, STAGE_THREADS = WORKING + WARP;
+constexpr int ROWS = 16;
+constexpr bool LAST = PART == 1;               // whether it is the stage behind the last layer's messages
+
+// Shared memory, in units of 16 bytes: the board, [input / 16][hi, lo][lane]; the locker; biases; the ring. `launch.rs` asks for
+// as much as 28 times F numbers of each atom. The upper half of the board serves as a part of the locker, where only the last
+// product needs it.
+constexpr int FIELD = 2 * WORKING;             // F numbers of each atom
+constexpr int BOARD = (PART == 0 ? 3 : 6) * FIELD, LOCKER = (PART == 1 ? 3 : 6) * FIELD;
+constexpr int BIASES = BOARD + LOCKER, RING = BIASES + (PART == 2 ? 0 : WORKING);
+constexpr int CHUNK = 4 * F;                   // 16 inputs, F outputs
+constexpr int SLOT = 2 * CHUNK, SLOTS = (28 * FIELD - RING) / SLOT;
+extern __shared__ uint4 strip_memory[];
+
+// All warps but the one that fetches.
+__device__ __forceinline__ void workers_barrier() { asm volatile("bar.sync 1, %0;" ::"n"(WORKING) : "memory"); }
+
+// Four numbers on their way to shared memory, or zeros; `landed` waits for those that this thread has sent.
+__device__ __forceinline__ void send(uint4 *to, const float *from, bool numbers) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(numbers ? 16 : 0) : "memory");
+}
+__device__ __forceinline__ void landed() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+
+// The weights of a stage, on their way through the ring.
+struct Stream {
+    int slot;     // that is read next, and how often the ring has been around
+    u32 round;
+
+    static __device__ u64 *barriers() {
+        __shared__ u64 all[2 * SLOTS]; // of each slot: that it is full, that it is empty
+        return all;
+    }
+    static __device__ u32 full(int slot) { return shared_address(barriers() + slot); }
+    static __device__ u32 empty(int slot) { return shared_address(barriers() + SLOTS + slot); }
+
+    __device__ Stream() : slot(0), round(0) {
+        if (threadIdx.x < SLOTS) {
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(full(threadIdx.x)) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)), "n"(WORKERS) : "memory");
+            asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        }
+        __syncthreads();
+    }
+
+    // The fetching warp's part: so many chunks.
+    static __device__ void fetch(const float *pack, int chunks) {
+        constexpr int BYTES = SLOT * 16;
+        if (lane_id() != 0) return;
+        for (int s = 0; s < chunks / 2; ++s) {
+            const int slot = s % SLOTS;
+            if (s >= SLOTS) await(empty(slot), (s / SLOTS - 1) & 1);
+            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(full(slot)), "r"(BYTES) : "memory");
+            asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                             shared_address(strip_memory + RING + slot * SLOT)),
+                         "l"(pack + size_t(s) * SLOT * 4), "r"(BYTES), "r"(full(slot))
+                         : "memory");
+        }
+    }
+
+    // What this thread needs of the next chunk; the first of a slot waits for it, the second gives it back.
+    __device__ void take(bool second, uint4 (&b)[2]) {
+        if (!second) await(full(slot), round & 1);
+        const uint4 *from = strip_memory + RING + slot * SLOT + (second ? CHUNK : 0) + threadIdx.x / WARP * 2 * WARP + lane_id();
+        b[0] = from[0];
+        b[1] = from[WARP];
+        if (!second) return;
+        // The other lanes have read as well by then, which racecheck does not see: it follows the lane that arrives.
+        __syncwarp();
+        if (lane_id() == 0) asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(empty(slot)) : "memory");
+        if (++slot == SLOTS) {
+            slot = 0;
+            ++round;
+        }
+    }
+};
+
+// F numbers of each atom: those of this thread, four channels of one of the upper 8 atoms and of one of the lower.
+struct Field {
+    float4 v[2];
+};
+#define BOTH _Pragma("unroll") for (int i = 0; i < 2; ++i)
+
+struct Place {
+    int row, ch;
+    __device__ Place() {
+        row = blockIdx.x * ROWS + lane_id() / 4;
+        ch = threadIdx.x / WARP * 16 + lane_id() % 4 * 4;
+    }
+    __device__ int atom(int i) const { return row + i * 8; }
+    __device__ bool live(int i) const { return atom(i) < int(P.atoms); }
+    __device__ size_t at(int i, int width, int first) const { return size_t(atom(i)) * width + first + ch; }
+    // From an array of so many numbers for each atom, those from the `first` on.
+    __device__ Field read(const float *from, int width, int first) const {
+        Field f;
+        BOTH {
+            f.v[i] = make_float4(0, 0, 0, 0);
+            if (live(i)) f.v[i] = ld4(from + at(i, width, first));
+        }
+        return f;
+    }
+    __device__ void write(float *to, int width, int first, const Field &f) const {
+        BOTH if (live(i)) *reinterpret_cast<float4 *>(to + at(i, width, first)) = f.v[i];
+    }
+    // The locker's places are for what this thread alone will need; `send_for` puts it there without waiting.
+    static __device__ uint4 *locker(int k, int i) { return strip_memory + k * FIELD + i * WORKING + threadIdx.x; }
+    __device__ void keep(int k, const Field &f) const { BOTH *reinterpret_cast<float4 *>(locker(k, i)) = f.v[i]; }
+    __device__ Field kept(int k) const {
+        Field f;
+        BOTH f.v[i] = *reinterpret_cast<const float4 *>(locker(k, i));
+        return f;
+    }
+    __device__ void send_for(int k, const float *from, int width, int first) const {
+        BOTH send(locker(k, i), live(i) ? from + at(i, width, first) : from, live(i));
+    }
+    // The same for all atoms: number k of F numbers each.
+    __device__ Field bias(int k) const {
+        Field f;
+        BOTH f.v[i] = ld4(reinterpret_cast<const float *>(strip_memory + BIASES) + k * F + ch);
+        return f;
+    }
+};
+// Where vectors or their gradient are, and their mixtures: three places each.
+constexpr int V = 6, W = PART == 0 ? 6 : 3, MU = PART == 0 ? 3 : 9;
+
+__device__ __forceinline__ Field operator+(const Field &a, const Field &b) {
+    Field f;
+    BOTH f.v[i] = a.v[i] + b.v[i];
+    return f;
+}
+__device__ __forceinline__ Field operator*(const Field &a, const Field &b) {
+    Field f;
+    BOTH f.v[i] = a.v[i] * b.v[i];
+    return f;
+}
+// a b + c
+__device__ __forceinline__ Field fma(const Field &a, const Field &b, const Field &c) {
+    Field f;
+    BOTH {
+        f.v[i] = make_float4(fmaf(a.v[i].x, b.v[i].x, c.v[i].x), fmaf(a.v[i].y, b.v[i].y, c.v[i].y), fmaf(a.v[i].z, b.v[i].z, c.v[i].z),
+                             fmaf(a.v[i].w, b.v[i].w, c.v[i].w));
+    }
+    return f;
+}
+// Each number by itself.
+template <class Act> __device__ __forceinline__ Field map(const Field &a, Act act) {
+    Field f;
+    BOTH f.v[i] = make_float4(act(a.v[i].x), act(a.v[i].y), act(a.v[i].z), act(a.v[i].w));
+    return f;
+}
+__device__ __forceinline__ Field all_of(float x) {
+    Field f;
+    BOTH f.v[i] = make_float4(x, x, x, x);
+    return f;
+}
+__device__ __forceinline__ Field silu(const Field &a) {
+    return map(a, [](float x) { return silu(x); });
+}
+__device__ __forceinline__ Field silu_slope(const Field &a) {
+    return map(a, [](float x) { return silu_slope(x); });
+}
+
+// What results of a product of the thread's upper and lower atom must be multiplied with.
+struct Back {
+    float by[2];
+};
+
+__device__ __forceinline__ void split(float x, float y, u32 &hi, u32 &lo) {
+    float2 upper;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(hi) : "f"(y), "f"(x));
+    asm("{\n.reg .b16 a, b;\nmov.b32 {a, b}, %2;\ncvt.f32.f16 %0, a;\ncvt.f32.f16 %1, b;\n}" : "=f"(upper.x), "=f"(upper.y) : "r"(hi));
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(lo) : "f"(y - upper.y), "f"(x - upper.x));
+}
+
+// The largest number that each warp has of an atom.
+__device__ float (&largest_of_workers())[ROWS][WORKERS] {
+    __shared__ float all[ROWS][WORKERS];
+    return all;
+}
+
+// Puts F numbers an atom, or so many times F, on the board, each atom's scaled alike.
+template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[COUNT]) {
+    float(&most)[ROWS][WORKERS] = largest_of_workers();
+    const int worker = threadIdx.x / WARP, lane = lane_id(), g = lane / 4;
+    Back back;
+    BOTH {
+        float largest = 0;
+#pragma unroll
+        for (int c = 0; c < COUNT; ++c) {
+            const float4 v = f[c].v[i];
+            largest = fmaxf(largest, fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w))));
+        }
+        largest = fmaxf(largest, __shfl_xor_sync(FULL, largest, 1));
+        largest = fmaxf(largest, __shfl_xor_sync(FULL, largest, 2));
+        if (lane % 4 == 0) most[i * 8 + g][worker] = largest;
+    }
+    workers_barrier(); // and nobody needs any more what was on the board
+    float scale[2];
+    BOTH {
+        float largest = 0;
+#pragma unroll
+        for (int w = 0; w < WORKERS; ++w) largest = fmaxf(largest, most[i * 8 + g][w]);
+        const u32 exponent = max(__float_as_uint(largest) >> 23, 14u);
+        scale[i] = __uint_as_float((267 - exponent) << 23);
+        back.by[i] = __uint_as_float((exponent - 13) << 23) * P.weights_unit;
+    }
+#pragma unroll
+    for (int c = 0; c < COUNT; ++c) {
+        u32 hi[4], lo[4];
+        BOTH {
+            const float4 v = scale4(scale[i], f[c].v[i]);
+            split(v.x, v.y, hi[i], lo[i]);
+            split(v.z, v.w, hi[i + 2], lo[i + 2]);
+        }
+        uint4 *to = strip_memory + (c * WORKERS + worker) * 2 * WARP + lane;
+        to[0] = make_uint4(hi[0], hi[1], hi[2], hi[3]);
+        to[WARP] = make_uint4(lo[0], lo[1], lo[2], lo[3]);
+    }
+    workers_barrier();
+    return back;
+}
+
+__device__ __forceinline__ void mma(float (&c)[4], const uint4 &a, u32 b0, u32 b1) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1));
+}
+
+// A product of what is on the board, NC components of 16 DEPTH numbers each, with NG groups of F columns.
+template <int NC, int NG, int DEPTH> __device__ __forceinline__ void product(Stream &stream, const Back &back, Field (&out)[NC][NG]) {
+    // With few tiles the terms of the split go to sums of their own, so that one need not wait for the one before.
+    constexpr int SETS = NC * NG == 1 ? 3 : 1;
+    float acc[SETS][NC][NG][2][4] = {};
+    uint4 a[2][NC][2], b[2][NG][2];
+    const auto fetch = [&](int k, int s) {
+#pragma unroll
+        for (int c = 0; c < NC; ++c) {
+            const uint4 *from = strip_memory + (c * DEPTH + k) * 2 * WARP + lane_id();
+            a[s][c][0] = from[0];
+            a[s][c][1] = from[WARP];
+        }
+#pragma unroll
+        for (int r = 0; r < NG; ++r) stream.take((s * NG + r) & 1, b[s][r]);
+    };
+    const auto multiply = [&](int s) {
+#pragma unroll
+        for (int term = 0; term < 3; ++term) {
+#pragma unroll
+            for (int c = 0; c < NC; ++c) {
+#pragma unroll
+                for (int r = 0; r < NG; ++r) {
+#pragma unroll
+                    for (int n = 0; n < 2; ++n) {
+                        const uint4 &w = b[s][r][n];
+                        mma(acc[SETS == 1 ? 0 : term][c][r][n], a[s][c][term == 0], term == 1 ? w.z : w.x, term == 1 ? w.w : w.y);
+                    }
+                }
+            }
+        }
+    };
+    // The operands of one step are fetched before the products of the step before.
+    fetch(0, 0);
+#pragma unroll 1
+    for (int k = 0; k < DEPTH; k += 2) {
+        fetch(k + 1, 1);
+        multiply(0);
+        if (k + 2 < DEPTH) fetch(k + 2, 0);
+        multiply(1);
+    }
+#pragma unroll
+    for (int c = 0; c < NC; ++c) {
+#pragma unroll
+        for (int r = 0; r < NG; ++r) {
+            BOTH {
+                const auto sum = [&](int n, int d) {
+                    float all = acc[0][c][r][n][d];
+#pragma unroll
+                    for (int s = 1; s < SETS; ++s) all += acc[s][c][r][n][d];
+                    return all;
+                };
+                out[c][r].v[i] = scale4(back.by[i], make_float4(sum(0, 2 * i), sum(0, 2 * i + 1), sum(1, 2 * i), sum(1, 2 * i + 1)));
+            }
+        }
+    }
+}
+
+// What a thread keeps of a layer from its update to the way back, besides v and w.
+struct Kept {
+    Field norm, dot, k, b, c;
+
+    __device__ void mix(const Field (&v)[3], const Field (&w)[3], float epsilon) {
+        norm = all_of(epsilon);
+        dot = all_of(0.0f);
+#pragma unroll
+        for (int c = 0; c < 3; ++c) {
+            norm = fma(v[c], v[c], norm);
+            dot = fma(v[c], w[c], dot);
+        }
+        norm = map(norm, [](float x) { return sqrtf(x); });
+    }
+};
+
+// Biases of an update on the way forward: of k; of a, b, c.
+constexpr int K_BIAS = 0, ABC_BIAS = 1, UPDATE_BIASES = 4;
+
+// From the messages of layer l to the scalars q behind it.
+__device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &stream, Kept &kept) {
+    const Layer &layer = P.layer[l];
+    Field vectors[3], mixed[3][2], k[1][1], abc[1][3];
+#pragma unroll
+    for (int c = 0; c < 3; ++c) vectors[c] = me.read(P.mu1, 3 * F, c * F);
+    const Field q1 = me.read(P.q1, F, 0);
+    landed(); // the biases
+    const Back back = publish(vectors);
+    if (!LAST) {
+#pragma unroll
+        for (int c = 0; c < 3; ++c) me.keep(MU + c, vectors[c]);
+    }
+    product<3, 2, WORKERS>(stream, back, mixed);
+    Field v[3], w[3];
+#pragma unroll
+    for (int c = 0; c < 3; ++c) {
+        v[c] = mixed[c][0];
+        w[c] = mixed[c][1];
+        me.keep(W + c, w[c]);
+        if (LAST) me.keep(V + c, v[c]);
+    }
+    kept.mix(v, w, layer.epsilon);
+    const Field scalars[2] = {q1, kept.norm};
+    const Back after = publish(scalars);
+    if (!LAST) {
+#pragma unroll
+        for (int c = 0; c < 3; ++c) {
+            me.write(layer.vw, 6 * F, c * 2 * F, v[c]);
+            me.write(layer.vw, 6 * F, c * 2 * F + F, w[c]);
+        }
+    }
+    product<1, 1, 2 * WORKERS>(stream, after, k);
+    kept.k = k[0][0] + me.bias(K_BIAS);
+    const Field active[1] = {silu(kept.k)};
+    product<1, 3, WORKERS>(stream, publish(active), abc);
+    kept.b = abc[0][1] + me.bias(ABC_BIAS + 1);
+    kept.c = abc[0][2] + me.bias(ABC_BIAS + 2);
+    return fma(kept.c, kept.dot, q1 + abc[0][0] + me.bias(ABC_BIAS));
+}
+
+// From the gradients of the scalars and the vectors (none behind the last layer) that leave layer l to those of its messages.
+__device__ __forceinline__ void update_backward(int l, const Place &me, Stream &stream, const Kept &kept, const Field &gq) {
+    float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
+    Field along = all_of(0.0f);
+    if (!LAST) {
+#pragma unroll
+        for (int c = 0; c < 3; ++c) along = fma(me.kept(MU + c), me.kept(W + c), along);
+    }
+    Field gk[1][1], inner[1][2];
+    const Field abc[3] = {gq, along, gq * kept.dot};
+    product<1, 1, 3 * WORKERS>(stream, publish(abc), gk);
+    const Field through[1] = {gk[0][0] * silu_slope(kept.k)};
+    product<1, 2, WORKERS>(stream, publish(through), inner);
+    me.write(P.grad_q, F, 0, gq + inner[0][0]);
+    const Field gc = gq * kept.c, gn = inner[0][1] * map(kept.norm, [](float x) { return __fdividef(1.0f, x); });
+    Field vectors[6], g[3][1];
+#pragma unroll
+    for (int c = 0; c < 3; ++c) {
+        const Field v = me.kept(V + c);
+        vectors[2 * c] = fma(gn, v, gc * me.kept(W + c));
+        vectors[2 * c + 1] = gc * v;
+        if (!LAST) vectors[2 * c + 1] = fma(me.kept(MU + c), kept.b, vectors[2 * c + 1]);
+    }
+    product<3, 1, 2 * WORKERS>(stream, publish(vectors), g);
+#pragma unroll
+    for (int c = 0; c < 3; ++c) me.write(grad_mu, 3 * F, c * F, LAST ? g[c][0] : g[c][0] + me.kept(MU + c));
+}
+
+// Numbers that all atoms share on their way to shared memory: `width` of them, then zeros up to a multiple of F.
+__device__ __forceinline__ void bring(int at, const float *from, int width) {
+    for (int k = threadIdx.x * 4; k < (width + F - 1) / F * F; k += WORKING * 4) {
+        send(strip_memory + BIASES + (at * F + k) / 4, k < width ? from + k : from, k < width);
+    }
+}
+
+constexpr int UPDATE_CHUNKS = 7 * WORKERS, CONTEXT_CHUNKS = 4 * WORKERS;
+
+// A stage: one warp fetches the weights, the others do the work.
+template <class Work> __device__ __forceinline__ void stage(const float *pack, int chunks, Work work) {
+    Stream stream;
+    if (threadIdx.x < WORKING) {
+        work(stream);
+    } else {
+        Stream::fetch(pack, chunks);
+        follow();
+    }
+}
+
+#define STAGE(name) extern "C" __global__ void __launch_bounds__(STAGE_THREADS, 1) name
+
+#if PART == 0
+// From the messages of layer l to the contexts of the next.
+STAGE(atoms_forward)(int l) {
+    constexpr int H_BIAS = UPDATE_BIASES, X_BIAS = H_BIAS + 1;
+    const Layer &layer = P.layer[l], &next = P.layer[l + 1];
+    stage(layer.forward, UPDATE_CHUNKS + CONTEXT_CHUNKS, [&](Stream &stream) {
+        bring(K_BIAS, layer.update1_bias, F);
+        bring(ABC_BIAS, layer.update2_bias, 3 * F);
+        bring(H_BIAS, next.context1_bias, F);
+        bring(X_BIAS, next.context2_bias, 3 * F);
+        const Place me;
+        Kept kept;
+        Field h[1][1], x[1][3];
+        follow();
+        const Field q[1] = {update_forward(l, me, stream, kept)};
+        const Back back = publish(q);
+        me.write(P.q, F, 0, q[0]);
+        me.write(layer.k, F, 0, kept.k);
+        me.write(layer.b, F, 0, kept.b);
+        me.write(layer.c, F, 0, kept.c);
+#pragma unroll
+        for (int c = 0; c < 3; ++c) me.write(next.mu, 3 * F, c * F, fma(kept.b, me.kept(W + c), me.kept(MU + c)));
+        product<1, 1, WORKERS>(stream, back, h);
+        h[0][0] = h[0][0] + me.bias(H_BIAS);
+        const Field active[1] = {silu(h[0][0])};
+        const Back after = publish(active);
+        me.write(next.h, F, 0, h[0][0]);
+        product<1, 3, WORKERS>(stream, after, x);
+#pragma unroll
+        for (int r = 0; r < 3; ++r) me.write(next.x, 3 * F, r * F, x[0][r] + me.bias(X_BIAS + r));
+    });
+}
+
+#elif PART == 1
+// From the messages of the last layer to their gradient. The readout's hidden layer is made as if it were F wide.
+STAGE(atoms_turn)(int l) {
+    constexpr int HEAD_BIAS = UPDATE_BIASES, OUT = HEAD_BIAS + 1;
+    const Layer &layer = P.layer[l];
+    const Head &head = P.head[0];
+    stage(layer.forward, 2 * UPDATE_CHUNKS + WORKERS + HEAD_OUT / 16, [&](Stream &stream) {
+        bring(K_BIAS, layer.update1_bias, F);
+        bring(ABC_BIAS, layer.update2_bias, 3 * F);
+        bring(HEAD_BIAS, head.bias, HEAD_OUT);
+        bring(OUT, P.head_out, HEAD_OUT);
+        const Place me;
+        Kept kept;
+        Field h[1][1], gq[1][1];
+        follow();
+        const Field q[1] = {update_forward(l, me, stream, kept)};
+        product<1, 1, WORKERS>(stream, publish(q), h);
+        h[0][0] = h[0][0] + me.bias(HEAD_BIAS);
+        if (me.ch < HEAD_OUT) me.write(head.h, HEAD_OUT, 0, h[0][0]);
+        const Field through[1] = {me.bias(OUT) * silu_slope(h[0][0])};
+        product<1, 1, HEAD_OUT / 16>(stream, publish(through), gq);
+        update_backward(l, me, stream, kept, gq[0][0]);
+    });
+}
+
+#elif PART == 2
+// From the gradient of the contexts of layer l + 1 to that of the messages of layer l.
+STAGE(atoms_backward)(int l) {
+    const Layer &layer = P.layer[l], &next = P.layer[l + 1];
+    stage(layer.backward, CONTEXT_CHUNKS + UPDATE_CHUNKS, [&](Stream &stream) {
+        const Place me;
+        Kept kept;
+        Field gx[3], gh[1][1], g[1][1];
+        // Written by the way forward, long done.
+#pragma unroll
+        for (int c = 0; c < 3; ++c) {
+            me.send_for(V + c, layer.vw, 6 * F, c * 2 * F);
+            me.send_for(W + c, layer.vw, 6 * F, c * 2 * F + F);
+        }
+        const Field h = me.read(next.h, F, 0);
+        follow();
+#pragma unroll
+        for (int r = 0; r < 3; ++r) gx[r] = me.read(next.x, 3 * F, r * F);
+#pragma unroll
+        for (int c = 0; c < 3; ++c) me.send_for(MU + c, P.grad_mu[(LAYERS - 1 - l) & 1], 3 * F, c * F);
+        const Field gq = me.read(P.grad_q, F, 0);
+        product<1, 1, 3 * WORKERS>(stream, publish(gx), gh);
+        const Field through[1] = {gh[0][0] * silu_slope(h)};
+        kept.k = me.read(layer.k, F, 0);
+        kept.b = me.read(layer.b, F, 0);
+        kept.c = me.read(layer.c, F, 0);
+        product<1, 1, WORKERS>(stream, publish(through), g);
+        landed();
+        const Field v[3] = {me.kept(V), me.kept(V + 1), me.kept(V + 2)}, w[3] = {me.kept(W), me.kept(W + 1), me.kept(W + 2)};
+        kept.mix(v, w, layer.epsilon);
+        update_backward(l, me, stream, kept, gq + g[0][0]);
+    });
+}
+#endif
+#endif

@@ -1,0 +1,115 @@
+//! The weights of the stages of `kernels/strips.cu`: in halves, in the order in which a block streams them past its atoms.
+
+use half::f16;
+
+use super::products::{Matrix, Product};
+use crate::potential::painn::Weights;
+
+/// Channels of a strip, and inputs of one product on tensor cores.
+const STRIP: usize = 16;
+/// The largest weight is brought to between half of this and this.
+const LARGEST: i32 = 14;
+
+/// What the packs are multiples of: a power of two.
+pub(super) fn unit(weights: &Weights) -> f32 {
+    let layers = (weights.layers.iter())
+        .flat_map(|l| (l.context.iter()).chain(l.update.iter()).chain([&l.mix]));
+    let largest = (layers.chain(weights.readout.iter()))
+        .flat_map(|linear| linear.weight.iter())
+        .fold(0.0_f64, |most, w| most.max(w.abs()));
+    // A unit that is a normal number in f32, and so is its inverse.
+    let exponent = (largest.max(1e-30).log2().floor() as i32 + 1 - LARGEST).clamp(-126, 126);
+    2.0_f32.powi(exponent)
+}
+
+/// All products of a stage: of each, for 16 inputs, each group of F outputs; of these, each strip of 16, in two tiles; of a
+/// tile, what each lane has of the matrix, the upper halves and then the lower ones. Tensor cores take four numbers of the inputs
+/// from lane 4 g + t, and give it two of the outputs of each tile: here inputs 4 t to 4 t + 3, and, for its column g of tile n,
+/// output 4 (g / 2) + 2 n + g % 2, so that a lane's outputs in both tiles are 4 t to 4 t + 3 as well.
+pub(super) fn of_stage(features: usize, products: &[Product], unit: f32) -> Vec<u32> {
+    let mut pack = Vec::new();
+    for product in products {
+        let matrix = &product.matrix;
+        for column in (0..matrix.inputs).step_by(STRIP) {
+            for group in 0..product.groups {
+                for row in (0..features).step_by(STRIP) {
+                    for tile in 0..2 {
+                        let row = group * features + row + 2 * tile;
+                        fill(matrix, row, column, unit, &mut pack);
+                    }
+                }
+            }
+        }
+    }
+    pack
+}
+
+/// A tile; zeros for outputs past the last.
+fn fill(matrix: &Matrix, row: usize, column: usize, unit: f32, pack: &mut Vec<u32>) {
+    for lane in 0..32 {
+        let g = lane / 4;
+        let (output, input) = (row + g / 2 * 4 + g % 2, column + lane % 4 * 4);
+        let at = |k: usize| {
+            let value = matrix.values.get(output * matrix.inputs + input + k);
+            halves(value.map_or(0.0, |w| w / unit))
+        };
+        let pairs = [[at(0), at(1)], [at(2), at(3)]];
+        for part in 0..2 {
+            pack.extend(pairs.map(|[a, b]| u32::from(a[part]) | u32::from(b[part]) << 16));
+        }
+    }
+}
+
+/// The bits of the nearest half, and of that to the rest.
+fn halves(x: f32) -> [u16; 2] {
+    let hi = f16::from_f32(x);
+    [hi, f16::from_f32(x - hi.to_f32())].map(f16::to_bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every weight is found where `strips.cu` reads it, to 2^-22 of the largest.
+    #[test]
+    fn products_find_their_weights() {
+        for (features, inputs, outputs, groups) in [
+            (32, 64, 32, 1),
+            (128, 128, 384, 3),
+            (96, 192, 96, 1),
+            (64, 64, 32, 1),
+        ] {
+            let values: Vec<f32> = (0..inputs * outputs)
+                .map(|k| (k as f32 * 0.7).sin())
+                .collect();
+            let product = Product {
+                matrix: Matrix { values, inputs },
+                groups,
+                scattered: false,
+            };
+            let unit = 2.0_f32.powi(-13);
+            let products = [product];
+            let pack = of_stage(features, &products, unit);
+            assert_eq!(pack.len(), groups * features * inputs);
+            for (at, quad) in pack.chunks_exact(4).enumerate() {
+                let (lane, tile) = (at % 32, at / 32);
+                let (strip, chunk) = (tile % (features / 8), tile / (features / 8));
+                let (g, t) = (lane / 4, lane % 4);
+                let output =
+                    chunk % groups * features + strip / 2 * 16 + g / 2 * 4 + strip % 2 * 2 + g % 2;
+                let input = chunk / groups * 16 + t * 4;
+                for (k, shift, word) in [(0, 0, 0), (1, 16, 0), (2, 0, 1), (3, 16, 1)] {
+                    let part = |word: usize| f16::from_bits((quad[word] >> shift) as u16).to_f32();
+                    let expected = (products[0].matrix.values)
+                        .get(output * inputs + input + k)
+                        .map_or(0.0, |w| w / unit);
+                    let seen = part(word) + part(word + 2);
+                    assert!(
+                        (seen - expected).abs() <= 2.0_f32.powi(13 - 22),
+                        "{seen} for {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
