@@ -1,6 +1,6 @@
 //! What the kernels see: the structures of `kernels/params.cu`, field by field, and the memory behind them.
 
-use super::compile::Shape;
+use super::compile::{Division, Shape};
 use super::device::{Device, Memory, read_at};
 use super::products::{self, Product};
 use super::tables::{self, SpeciesTables, padded};
@@ -492,12 +492,12 @@ fn place_layer(
     let update2 = both(&layer.update[1], [3, 1])?;
     let table = k.copy(&tables::filter_table(layer, spec, shape.splines))?;
     let mut pack = |products: Vec<Product>| {
-        if shape.fused {
-            return k.copy(&packs::of_stage(f, &products));
+        if shape.division == Division::Strips {
+            return k.copy(&streams::of_stage(f, &products, streams::unit(weights)));
         }
-        k.copy(&streams::of_stage(f, &products, streams::unit(weights)))
+        k.copy(&packs::of_stage(f, &products))
     };
-    let [forward, backward] = match (shape.stages(), l + 1 < spec.layers) {
+    let [forward, backward] = match (shape.division.stages(), l + 1 < spec.layers) {
         (false, _) => [0; 2],
         (true, false) => [pack(products::forward(l, spec, weights))?, 0],
         (true, true) => [

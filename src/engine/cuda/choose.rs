@@ -1,7 +1,7 @@
 //! Which kernels suit a model, a number of atoms and a card.
 
-use super::compile::Shape;
-use super::device::Device;
+use super::compile::{Division, Shape};
+use super::device::Card;
 use super::tables::{self, Splines};
 use super::{launch, packs};
 use crate::potential::painn::{Spec, Weights};
@@ -55,7 +55,7 @@ pub struct Tuning {
 
 /// Kernels for a model and a number of atoms.
 pub(super) fn choose(
-    device: &Device,
+    card: Card,
     spec: &Spec,
     weights: &Weights,
     atoms: usize,
@@ -64,17 +64,31 @@ pub(super) fn choose(
     let hidden = &weights.readout[..weights.readout.len() - 1];
     let features = tables::padded(spec.features);
     let head_out = hidden.first().map_or(0, |l| tables::padded(l.outputs));
-    let stage = |weights| launch::stage_bytes(features, head_out, weights) <= device.shared;
-    let stageable = device.capability >= 90 && hidden.len() == 1 && head_out <= features;
-    let fusible = stageable && matches!(features, 32 | 64 | 128 | 256) && stage(false);
-    let strippable = stageable && features <= 128 && launch::strip_bytes(features) <= device.shared;
-    let products = tuning.tiled == Some(true) || tuning.fused == Some(false);
+    let stage = |weights| launch::stage_bytes(features, head_out, weights) <= card.shared;
     // Strips for each cluster that there are multiprocessors for.
-    let clusters = device.processors as usize / packs::cluster(features);
+    let clusters = card.processors as usize / packs::cluster(features);
     let load = atoms.div_ceil(STRIP) as f64 / clusters as f64;
+    let stageable = card.capability >= 90
+        && (hidden.len() == 1 && head_out <= features)
+        && (tuning.tiled != Some(true) && tuning.fused != Some(false));
+    let fusible = stageable && matches!(features, 32 | 64 | 128 | 256) && stage(false);
+    let strippable = stageable && features <= 128 && launch::strip_bytes(features) <= card.shared;
     let clustered = fusible && (load <= CLUSTERS_IN_USE || tuning.fused == Some(true));
-    let strips = strippable && !products && tuning.strips.unwrap_or(!clustered);
-    let fused = fusible && !products && !strips && tuning.fused.unwrap_or(atoms < FEW_ATOMS);
+    let division = if strippable && tuning.strips.unwrap_or(!clustered) {
+        Division::Strips
+    } else if fusible && tuning.fused.unwrap_or(atoms < FEW_ATOMS) {
+        let small = tuning.small.unwrap_or(load <= CLUSTERS_AT_ONCE);
+        Division::Clusters {
+            shared_weights: small && stage(true),
+        }
+    } else if tuning.tiled.unwrap_or(atoms >= MANY_ATOMS) {
+        let halved = if atoms < HALF_TILES { 2 } else { 1 };
+        Division::Tiles {
+            shrink: tuning.shrink.unwrap_or(halved),
+        }
+    } else {
+        Division::Spread
+    };
     let shape = Shape {
         features,
         layers: spec.layers,
@@ -85,13 +99,7 @@ pub(super) fn choose(
             .map(tables::padded)
             .max()
             .unwrap_or(0),
-        tiled: !fused && !strips && tuning.tiled.unwrap_or(atoms >= MANY_ATOMS),
-        shrink: tuning
-            .shrink
-            .unwrap_or(if atoms < HALF_TILES { 2 } else { 1 }),
-        fused,
-        shared_weights: fused && stage(true) && tuning.small.unwrap_or(load <= CLUSTERS_AT_ONCE),
-        strips,
+        division,
         forward_team: 1,
         backward_team: 1,
         message_blocks: 1,
@@ -100,25 +108,29 @@ pub(super) fn choose(
         backward_warps: BACKWARD_WARPS,
     };
     let rows = atoms * (features / tables::SLICE);
-    small_messages(device, spec, rows, tuning, &shape)
-        .unwrap_or_else(|| messages(device, rows, tuning, shape))
+    small_messages(card, spec, rows, tuning, &shape)
+        .unwrap_or_else(|| messages(card, rows, tuning, shape))
 }
 
 /// Kernels of the messages for few rows of pairs, one for each atom and slice: blocks so small that one has room beside a
 /// block of the stage before.
 fn small_messages(
-    device: &Device,
+    card: Card,
     spec: &Spec,
     rows: usize,
     tuning: Tuning,
     shape: &Shape,
 ) -> Option<Shape> {
-    let processors = device.processors as usize;
+    let processors = card.processors as usize;
     let splines = Splines::of(spec, 5);
     let needs = launch::table_bytes(splines) + launch::team_bytes(SMALL_FORWARD_WARPS);
-    let fits = SMALL_BLOCKS as u32 * needs <= device.shared;
+    let fits = SMALL_BLOCKS as u32 * needs <= card.shared;
     let wanted = tuning.team.is_none() && tuning.staged.is_none();
-    if !(shape.shared_weights && fits && wanted && tuning.small.unwrap_or(rows > processors)) {
+    if !(shape.division.shared_weights()
+        && fits
+        && wanted
+        && tuning.small.unwrap_or(rows > processors))
+    {
         return None;
     }
     let teams = rows.div_ceil(processors * SMALL_BLOCKS).max(3);
@@ -143,11 +155,11 @@ fn largest_divisor(warps: usize, teams: usize) -> usize {
 }
 
 /// The same for any number of rows.
-fn messages(device: &Device, rows: usize, tuning: Tuning, shape: Shape) -> Shape {
-    let processors = device.processors as usize;
+fn messages(card: Card, rows: usize, tuning: Tuning, shape: Shape) -> Shape {
+    let processors = card.processors as usize;
     let table = launch::table_bytes(shape.splines);
-    let staged = table <= device.shared && tuning.staged.unwrap_or(rows >= STAGED_ROWS);
-    let teams_fit = !staged || table + launch::team_bytes(FORWARD_WARPS) <= device.shared;
+    let staged = table <= card.shared && tuning.staged.unwrap_or(rows >= STAGED_ROWS);
+    let teams_fit = !staged || table + launch::team_bytes(FORWARD_WARPS) <= card.shared;
     let [forward, backward] = match (tuning.team, teams_fit) {
         (_, false) => [1; 2],
         (Some(team), true) => [team; 2],
@@ -178,4 +190,85 @@ fn messages(device: &Device, rows: usize, tuning: Tuning, shape: Shape) -> Shape
 fn team_for(processors: usize, rows: usize, warps: usize) -> usize {
     let fits = |team: &usize| rows.div_ceil(processors) * team <= warps;
     [4, 2].into_iter().find(fits).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::potential::painn::RadialBasis;
+
+    const H100: Card = Card {
+        capability: 90,
+        processors: 132,
+        shared: 232_448,
+    };
+    const A100: Card = Card {
+        capability: 80,
+        processors: 108,
+        shared: 166_912,
+    };
+
+    fn model(features: usize) -> (Spec, Weights) {
+        let spec = Spec::new(features, 3, RadialBasis::gaussian(20, 5.0), 5.0, &[1, 8]);
+        let weights = Weights::random(&spec, 1);
+        (spec, weights)
+    }
+
+    fn chosen(card: Card, (spec, weights): &(Spec, Weights), atoms: usize) -> Shape {
+        choose(card, spec, weights, atoms, Tuning::default())
+    }
+
+    /// The division of the atom-wise layers by the number of atoms, where the limits were measured.
+    #[test]
+    fn divisions_follow_the_number_of_atoms() {
+        let clusters = |shared_weights| Division::Clusters { shared_weights };
+        let tiles = |shrink| Division::Tiles { shrink };
+        for (card, features, atoms, expected) in [
+            (H100, 128, 21, clusters(true)),
+            (H100, 128, 192, clusters(true)),
+            (H100, 128, 384, clusters(false)),
+            (H100, 128, 448, clusters(false)),
+            (H100, 128, 449, Division::Strips),
+            (H100, 128, 1_000_000, Division::Strips),
+            (H100, 96, 21, Division::Strips),
+            (H100, 256, 1_536, clusters(false)),
+            (H100, 256, 12_288, tiles(2)),
+            (H100, 160, 192, Division::Spread),
+            (A100, 128, 192, Division::Spread),
+            (A100, 128, 12_288, tiles(2)),
+            (A100, 128, 200_000, tiles(1)),
+        ] {
+            let shape = chosen(card, &model(features), atoms);
+            assert_eq!(
+                shape.division, expected,
+                "{features} features, {atoms} atoms"
+            );
+        }
+    }
+
+    /// Whatever is chosen has room in a block's shared memory, and whole teams of warps.
+    #[test]
+    fn choices_fit_the_card() {
+        for features in [32, 64, 96, 128, 160, 256, 384] {
+            let model = model(features);
+            for card in [H100, A100] {
+                for atoms in [1, 21, 102, 192, 384, 768, 5_000, 200_000] {
+                    let shape = chosen(card, &model, atoms);
+                    let table = launch::table_bytes(shape.splines);
+                    let needs = match shape.division {
+                        Division::Strips => launch::strip_bytes(features),
+                        Division::Clusters { shared_weights } => {
+                            launch::stage_bytes(features, shape.head_out, shared_weights)
+                        }
+                        _ => 0,
+                    };
+                    assert!(needs <= card.shared, "{shape:?}");
+                    assert!(!shape.staged || table <= card.shared, "{shape:?}");
+                    for [warps, team] in [shape.forward(), shape.backward()] {
+                        assert!(!shape.staged || warps.is_multiple_of(team), "{shape:?}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -21,6 +21,59 @@ const MOTION: &str = include_str!("kernels/motion.cu");
 /// Kernels for all products between two messages.
 pub(super) const STAGE_KERNELS: usize = 3;
 
+/// How the products of the atom-wise layers are shared out among blocks. The last two make all products between two
+/// messages in one kernel (from compute capability 9.0 on, one hidden layer no wider than those in the readout).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Division {
+    /// A kernel for each product, a block for 16 atoms and 8 channels.
+    Spread,
+    /// A kernel for each product, a block for many atoms and channels.
+    Tiles {
+        /// What the number of atoms is divided by, 1 or 2.
+        shrink: usize,
+    },
+    /// A cluster of blocks for 16 atoms (32, 64, 128 or 256 features).
+    Clusters {
+        /// Whether weights are kept in shared memory.
+        shared_weights: bool,
+    },
+    /// A block for 16 atoms (up to 128 features).
+    Strips,
+}
+
+impl Division {
+    /// Whether all products between two messages are one kernel.
+    pub(super) fn stages(self) -> bool {
+        matches!(self, Self::Clusters { .. } | Self::Strips)
+    }
+
+    /// Whether weights are kept in shared memory.
+    pub(super) fn shared_weights(self) -> bool {
+        matches!(
+            self,
+            Self::Clusters {
+                shared_weights: true
+            }
+        )
+    }
+
+    /// As the kernels know it.
+    fn defines(self) -> [(&'static str, usize); 5] {
+        let shrink = match self {
+            Self::Tiles { shrink } => shrink,
+            _ => 1,
+        };
+        let is = usize::from;
+        [
+            ("TILED", is(matches!(self, Self::Tiles { .. }))),
+            ("TILE_SHRINK", shrink),
+            ("FUSED", is(matches!(self, Self::Clusters { .. }))),
+            ("SHARED_WEIGHTS", is(self.shared_weights())),
+            ("BY_STRIPS", is(self == Self::Strips)),
+        ]
+    }
+}
+
 /// What the kernels are specialised for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
@@ -36,18 +89,8 @@ pub struct Shape {
     pub head_out: usize,
     /// Widest input or output of a hidden layer of the readout.
     pub head_max: usize,
-    /// Whether the atom-wise layers are made for many atoms.
-    pub tiled: bool,
-    /// What the tiles' number of atoms is divided by, 1 or 2.
-    pub shrink: usize,
-    /// Whether all products between two messages are one kernel, by clusters of blocks (from compute capability 9.0 on,
-    /// 32, 64, 128 or 256 features, one hidden layer no wider than those in the readout).
-    pub fused: bool,
-    /// Whether the fused kernels keep their weights in shared memory.
-    pub shared_weights: bool,
-    /// The same by blocks that have a strip of atoms to themselves (from compute capability 9.0 on, up to 128 features, one
-    /// hidden layer no wider than those in the readout).
-    pub strips: bool,
+    /// How the products of the atom-wise layers are shared out.
+    pub division: Division,
     /// Warps that share an atom's row of pairs forward, 1 to 8.
     pub forward_team: usize,
     /// The same backward, where a warp needs more registers.
@@ -64,11 +107,6 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Whether all products between two messages are one kernel.
-    pub(super) fn stages(&self) -> bool {
-        self.fused || self.strips
-    }
-
     /// Warps of a block and of a team in the message kernels of the way forward.
     pub(super) fn forward(&self) -> [usize; 2] {
         [self.forward_warps, self.forward_team]
@@ -83,8 +121,11 @@ impl Shape {
     fn parts(&self) -> Vec<(&'static [&'static str], usize)> {
         const ATOMS: &[&str] = &[GEMM, LAYERS, STAGES];
         const BY_STRIPS: &[&str] = &[LAYERS, STRIPS];
-        let kinds = if self.stages() { STAGE_KERNELS } else { 1 };
-        let files = if self.strips { BY_STRIPS } else { ATOMS };
+        let (files, kinds) = match self.division {
+            Division::Strips => (BY_STRIPS, STAGE_KERNELS),
+            Division::Clusters { .. } => (ATOMS, STAGE_KERNELS),
+            _ => (ATOMS, 1),
+        };
         let atoms = (0..kinds).map(|kind| (files, kind));
         let others: [&'static [&'static str]; 3] = [&[MESSAGE], &[PAIRS], &[MOTION]];
         atoms.chain(others.map(|files| (files, 0))).collect()
@@ -93,7 +134,7 @@ impl Shape {
     /// Source of each part.
     fn sources(&self) -> Vec<String> {
         let define = |(name, value): (&str, usize)| format!("#define {name} {value}\n");
-        let head: String = [
+        let all = [
             ("FEATURES", self.features),
             ("LAYERS", self.layers),
             ("KNOTS", self.splines.intervals),
@@ -104,18 +145,15 @@ impl Shape {
             ("FORWARD_TEAM", self.forward_team),
             ("BACKWARD_TEAM", self.backward_team),
             ("MESSAGE_BLOCKS", self.message_blocks),
-            ("TILED", usize::from(self.tiled)),
-            ("TILE_SHRINK", self.shrink),
-            ("FUSED", usize::from(self.fused)),
-            ("BY_STRIPS", usize::from(self.strips)),
             ("STAGED", usize::from(self.staged)),
-            ("SHARED_WEIGHTS", usize::from(self.shared_weights)),
             ("FUSED_BLOCKS", if self.features > 128 { 1 } else { 2 }),
             ("FORWARD_WARPS", self.forward_warps),
             ("BACKWARD_WARPS", self.backward_warps),
-        ]
-        .map(define)
-        .concat();
+        ];
+        let head: String = (all.into_iter())
+            .chain(self.division.defines())
+            .map(define)
+            .collect();
         let part = |(files, number): (&[&str], usize)| {
             format!("{head}#define PART {number}\n{PARAMS}{}", files.concat())
         };

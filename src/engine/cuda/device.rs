@@ -69,6 +69,17 @@ fn driver_version() -> Result<i32> {
     Ok(version)
 }
 
+/// What the choice of kernels depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Card {
+    /// Compute capability, 90 for 9.0.
+    pub capability: u32,
+    /// Multiprocessors.
+    pub processors: u32,
+    /// Most shared memory of one block (bytes).
+    pub shared: u32,
+}
+
 /// One card, with the stream that all work goes through, but for copies that are made beside it.
 pub(super) struct Device {
     pub stream: Arc<CudaStream>,
@@ -76,12 +87,8 @@ pub(super) struct Device {
     pub copies: Arc<CudaStream>,
     /// Name, as the driver has it.
     pub name: String,
-    /// Compute capability, 90 for 9.0.
-    pub capability: u32,
-    /// Multiprocessors.
-    pub processors: u32,
-    /// Most shared memory of one block (bytes).
-    pub shared: u32,
+    /// What kind of card it is.
+    pub card: Card,
     /// Whether a kernel's prologue may run while the one before it ends.
     pub overlap: bool,
 }
@@ -121,9 +128,11 @@ impl Device {
         let stream = || context.new_stream().map_err(failed("making a stream"));
         Ok(Self {
             name: context.name().map_err(failed("asking for the name"))?,
-            capability,
-            processors: attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
-            shared: attribute(A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
+            card: Card {
+                capability,
+                processors: attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32,
+                shared: attribute(A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as u32,
+            },
             overlap: capability >= 90 && driver_version()? >= GRAPH_OVERLAP_DRIVER,
             stream: stream()?,
             copies: stream()?,

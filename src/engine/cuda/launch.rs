@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString, c_void};
 use cudarc::driver::{CudaGraph, result, sys};
 
 use super::buffers::Buffers;
-use super::compile::Shape;
+use super::compile::{Division, Shape};
 use super::device::{Device, failed, write_at};
 use super::names::{self, MESSAGES, STAGES};
 use super::packs::{cluster, largest};
@@ -87,7 +87,7 @@ impl Kernels {
             shape,
             atoms: buffers.params.atoms as usize,
             heads: buffers.heads(),
-            processors: device.processors,
+            processors: device.card.processors,
             cell_capacity: buffers.params.cell_capacity as usize,
         };
         let names = names::of_parts(&kernels.shape);
@@ -122,7 +122,7 @@ impl Kernels {
                     .map(|&name| (name, table_bytes(self.shape.splines))),
             );
         }
-        if self.shape.stages() {
+        if self.shape.division.stages() {
             needs.extend(STAGES.iter().map(|&name| (name, self.stage_bytes())));
         }
         for (name, bytes) in needs {
@@ -138,7 +138,7 @@ impl Kernels {
             .map_err(failed("asking for shared memory"))?;
         }
         // One split of the memory between cache and shared for all of a short step: a change waits for the kernel before.
-        let short = self.shape.stages() && self.atoms < SHORT_STEP;
+        let short = self.shape.division.stages() && self.atoms < SHORT_STEP;
         for &(function, _) in self.functions.values().filter(|f| short && f.1) {
             // SAFETY: the function is loaded.
             unsafe {
@@ -241,10 +241,10 @@ impl Kernels {
         wide: bool,
     ) -> Result<()> {
         let [components, groups, outputs] = shape;
-        let (channels, atoms) = if self.shape.tiled {
+        let (channels, atoms) = if let Division::Tiles { shrink } = self.shape.division {
             let wide = wide && groups == 1 && self.shape.features.is_multiple_of(64);
             let atoms = if components == 1 { 128 } else { 64 };
-            (if wide { 64 } else { 32 }, atoms / self.shape.shrink)
+            (if wide { 64 } else { 32 }, atoms / shrink)
         } else {
             (8, 16)
         };
@@ -284,10 +284,14 @@ impl Kernels {
 
     fn stage_bytes(&self) -> u32 {
         let shape = &self.shape;
-        if shape.strips {
+        if shape.division == Division::Strips {
             return strip_bytes(shape.features);
         }
-        stage_bytes(shape.features, shape.head_out, shape.shared_weights)
+        stage_bytes(
+            shape.features,
+            shape.head_out,
+            shape.division.shared_weights(),
+        )
     }
 
     /// All products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`, or by blocks that
@@ -295,7 +299,7 @@ impl Kernels {
     fn stage(&self, device: &Device, name: &CStr, l: usize) -> Result<()> {
         let shape = &self.shape;
         let strips = self.atoms.div_ceil(16) as u32;
-        let (grid, threads) = if shape.strips {
+        let (grid, threads) = if shape.division == Division::Strips {
             // A warp for each 16 channels, and one that fetches weights.
             let warps = shape.features as u32 / 16 + 1;
             ([strips, 1], warps * WARP)
@@ -313,7 +317,7 @@ impl Kernels {
     /// Pairs within the cutoff, network forward and backward, forces.
     pub fn network(&self, device: &Device) -> Result<()> {
         self.go(device, c"measure", Size::warps(self.atoms), [])?;
-        if self.shape.stages() {
+        if self.shape.division.stages() {
             self.fused_layers(device)?;
         } else {
             self.forward(device)?;

@@ -163,8 +163,8 @@ impl CudaEngine {
         let mut device = Device::open(index)?;
         device.overlap &= tuning.overlap.unwrap_or(true);
         Self::demand_of(atoms, spec, weights).check(&device, 0)?;
-        let shape = choose::choose(&device, spec, weights, atoms, tuning);
-        let (parts, _) = shape.compile(device.capability)?;
+        let shape = choose::choose(device.card, spec, weights, atoms, tuning);
+        let (parts, _) = shape.compile(device.card.capability)?;
         let system = &start.system;
         let mut buffers = Buffers::new(&device, system, spec, weights, &shape)?;
         buffers.params.describe_box(&start.cell, spec.cutoff, skin);

@@ -66,7 +66,7 @@ const OTHERS: &[&CStr] = &[
 
 /// The kernels in each part, as `Shape` has them compiled.
 pub(super) fn of_parts(shape: &Shape) -> Vec<Vec<&'static CStr>> {
-    let mut layers = match (shape.stages(), shape.heads) {
+    let mut layers = match (shape.division.stages(), shape.heads) {
         (true, _) => STAGES.iter().map(|&name| vec![name]).collect(),
         (false, 0) => vec![PRODUCTS.to_vec()],
         _ => vec![[PRODUCTS, HEADS].concat()],
@@ -83,17 +83,21 @@ pub(super) fn follows(name: &CStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compile::Division;
     use super::super::tables::Splines;
     use super::*;
 
     /// Each part has the kernels that are looked for in it, and the parameters. Without a compiler there is nothing to see.
     #[test]
     fn parts_have_their_kernels() {
-        for (fused, strips, heads) in [
-            (true, false, 1),
-            (false, true, 1),
-            (false, false, 1),
-            (false, false, 0),
+        let clusters = Division::Clusters {
+            shared_weights: true,
+        };
+        for (division, heads) in [
+            (clusters, 1),
+            (Division::Strips, 1),
+            (Division::Spread, 1),
+            (Division::Spread, 0),
         ] {
             let shape = Shape {
                 features: 32,
@@ -105,11 +109,7 @@ mod tests {
                 heads,
                 head_out: 32 * heads,
                 head_max: 32,
-                tiled: false,
-                shrink: 1,
-                fused,
-                shared_weights: fused,
-                strips,
+                division,
                 forward_team: 4,
                 backward_team: 2,
                 message_blocks: 2,

@@ -1,9 +1,9 @@
 //! Kernels compile for every architecture that is claimed, with or without a GPU.
 
-use mdrun::engine::cuda::compile::{Shape, Splines};
+use mdrun::engine::cuda::compile::{Division, Shape, Splines};
 
 /// A shape of kernels for many or few atoms.
-fn shape(features: usize, many: bool) -> Shape {
+fn shape(features: usize, many: bool, division: Division) -> Shape {
     Shape {
         features,
         layers: 3,
@@ -17,11 +17,7 @@ fn shape(features: usize, many: bool) -> Shape {
         message_blocks: if many { 1 } else { 4 },
         forward_team: if many { 1 } else { 4 },
         backward_team: if many { 1 } else { 4 },
-        tiled: many,
-        shrink: 1,
-        fused: false,
-        shared_weights: true,
-        strips: false,
+        division,
         staged: many,
         forward_warps: 24,
         backward_warps: 12,
@@ -30,24 +26,18 @@ fn shape(features: usize, many: bool) -> Shape {
 
 #[test]
 fn kernels_compile_for_ampere_hopper_and_blackwell() {
-    // Fused stages need the clusters of Hopper, strips its bulk copies.
+    let clusters = Division::Clusters {
+        shared_weights: true,
+    };
+    // Clusters and the strips' bulk copies came with Hopper.
     let kinds = [
-        (128, true, false, false),
-        (32, false, false, false),
-        (128, false, true, false),
-        (96, true, false, true),
+        (shape(128, true, Division::Tiles { shrink: 1 }), 80),
+        (shape(32, false, Division::Spread), 80),
+        (shape(128, false, clusters), 90),
+        (shape(96, true, Division::Strips), 90),
     ];
-    for (features, many, fused, strips) in kinds {
-        for capability in [80, 90, 100] {
-            if (fused || strips) && capability < 90 {
-                continue;
-            }
-            let shape = Shape {
-                fused,
-                strips,
-                tiled: many && !strips,
-                ..shape(features, many)
-            };
+    for (shape, from) in kinds {
+        for capability in [80, 90, 100].into_iter().filter(|&c| c >= from) {
             match shape.compile(capability) {
                 Ok((parts, _)) => assert!(parts.iter().all(|p| p.starts_with(b"\x7fELF"))),
                 Err(error) if error.to_string().contains("no CUDA compiler library") => {
@@ -55,7 +45,7 @@ fn kernels_compile_for_ampere_hopper_and_blackwell() {
                     eprintln!("skipped: {error}");
                     return;
                 }
-                Err(error) => panic!("F = {features}, many = {many}, sm_{capability}: {error}"),
+                Err(error) => panic!("{shape:?}, sm_{capability}: {error}"),
             }
         }
     }
