@@ -3,13 +3,13 @@
 use super::compile::{Division, Shape};
 use super::device::Card;
 use super::tables::{self, Splines};
-use super::{launch, packs};
+use super::{launch, packs, streams};
 use crate::potential::painn::{Spec, Weights};
 
 /// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
 const FEW_ATOMS: usize = 5000;
-/// The same by clusters whose blocks share a multiprocessor with others, where blocks that have a strip of atoms to themselves
-/// are no faster yet.
+/// With so many strips of atoms for each cluster that there are multiprocessors for, clusters are still as fast as blocks that
+/// have a strip to themselves.
 const CLUSTERS_IN_USE: f64 = 1.75;
 /// Atoms of a strip of the fused kernels.
 const STRIP: usize = 16;
@@ -37,6 +37,8 @@ const MOST_TEAMS: usize = 4;
 pub struct Tuning {
     /// One kernel for all products between two messages, where that is possible.
     pub fused: Option<bool>,
+    /// The same by blocks that have a strip of atoms to themselves, not by clusters, where that is possible.
+    pub strips: Option<bool>,
     /// Warps that share an atom's row of pairs.
     pub team: Option<usize>,
     /// Tiles of many atoms in the atom-wise layers.
@@ -45,8 +47,6 @@ pub struct Tuning {
     pub shrink: Option<usize>,
     /// Splines in shared memory.
     pub staged: Option<bool>,
-    /// The same by blocks that have a strip of atoms to themselves, where that is possible.
-    pub strips: Option<bool>,
     /// Whether kernels may overlap; racecheck wants them one after another.
     pub overlap: Option<bool>,
     /// Weights and, where `team` and `staged` say nothing, smaller splines in shared memory, as for few atoms.
@@ -72,7 +72,9 @@ pub(super) fn choose(
         && (hidden.len() == 1 && head_out <= features)
         && (tuning.tiled != Some(true) && tuning.fused != Some(false));
     let fusible = stageable && matches!(features, 32 | 64 | 128 | 256) && stage(false);
-    let strippable = stageable && features <= 128 && launch::strip_bytes(features) <= card.shared;
+    let strippable = stageable
+        && (features <= 128 && launch::strip_bytes(features) <= card.shared)
+        && streams::suit(weights);
     let clustered = fusible && (load <= CLUSTERS_IN_USE || tuning.fused == Some(true));
     let division = if strippable && tuning.strips.unwrap_or(!clustered) {
         Division::Strips
@@ -243,6 +245,22 @@ mod tests {
                 shape.division, expected,
                 "{features} features, {atoms} atoms"
             );
+        }
+    }
+
+    /// Halves with one unit do for matrices alike, not for one that is far below the others.
+    #[test]
+    fn strips_are_left_where_halves_are_too_coarse() {
+        for (power, expected) in [(0, true), (-11, true), (-14, false)] {
+            let (spec, mut weights) = model(128);
+            let scale = 2.0_f64.powi(power);
+            weights.layers[1]
+                .mix
+                .weight
+                .iter_mut()
+                .for_each(|w| *w *= scale);
+            let shape = chosen(H100, &(spec, weights), 12_288);
+            assert_eq!(shape.division == Division::Strips, expected, "2^{power}");
         }
     }
 

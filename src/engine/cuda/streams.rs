@@ -10,15 +10,33 @@ const STRIP: usize = 16;
 /// The largest weight is brought to between half of this and this.
 const LARGEST: i32 = 14;
 
+/// How far below the largest weight a matrix's own largest may be (powers of two): what is lost under the smallest half is then
+/// 2^-26 of it, less than f32 loses.
+const SPAN: i32 = 12;
+
+/// The largest weight of each matrix of the stages: not of the first context, which is a table of species, nor of the
+/// readout's last layer.
+fn largest(weights: &Weights) -> impl Iterator<Item = f64> {
+    let layers = weights.layers.iter().enumerate().flat_map(|(l, layer)| {
+        let context = if l == 0 { &[] } else { &layer.context[..] };
+        context.iter().chain(&layer.update).chain([&layer.mix])
+    });
+    let hidden = weights.readout.len().saturating_sub(1);
+    let all = layers.chain(&weights.readout[..hidden]);
+    all.map(|linear| (linear.weight.iter()).fold(0.0_f64, |most, w| most.max(w.abs())))
+}
+
+/// Whether halves with one unit for all of them are accurate to f32 for each matrix.
+pub(super) fn suit(weights: &Weights) -> bool {
+    let most = largest(weights).fold(0.0, f64::max);
+    largest(weights).all(|own| own == 0.0 || own >= most * 2.0_f64.powi(-SPAN))
+}
+
 /// What the packs are multiples of: a power of two.
 pub(super) fn unit(weights: &Weights) -> f32 {
-    let layers = (weights.layers.iter())
-        .flat_map(|l| (l.context.iter()).chain(l.update.iter()).chain([&l.mix]));
-    let largest = (layers.chain(weights.readout.iter()))
-        .flat_map(|linear| linear.weight.iter())
-        .fold(0.0_f64, |most, w| most.max(w.abs()));
+    let most = largest(weights).fold(1e-30, f64::max);
     // A unit that is a normal number in f32, and so is its inverse.
-    let exponent = (largest.max(1e-30).log2().floor() as i32 + 1 - LARGEST).clamp(-126, 126);
+    let exponent = (most.log2().floor() as i32 + 1 - LARGEST).clamp(-126, 126);
     2.0_f32.powi(exponent)
 }
 
