@@ -47,10 +47,11 @@ pub struct Tuning {
     pub shrink: Option<usize>,
     /// Splines in shared memory.
     pub staged: Option<bool>,
-    /// Whether kernels may overlap; racecheck wants them one after another.
-    pub overlap: Option<bool>,
     /// Weights and, where `team` and `staged` say nothing, smaller splines in shared memory, as for few atoms.
     pub small: Option<bool>,
+    /// For compute-sanitizer's racecheck: kernels run one after another, and each thread gives shared memory back for
+    /// itself, since the tool does not follow one that does so for its warp. Slower, with the same results.
+    pub watched: bool,
 }
 
 /// Kernels for a model and a number of atoms.
@@ -108,6 +109,7 @@ pub(super) fn choose(
         staged: false,
         forward_warps: FORWARD_WARPS,
         backward_warps: BACKWARD_WARPS,
+        watched: tuning.watched,
     };
     let rows = atoms * (features / tables::SLICE);
     small_messages(card, spec, rows, tuning, &shape)

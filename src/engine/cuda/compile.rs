@@ -104,6 +104,8 @@ pub struct Shape {
     pub forward_warps: usize,
     /// As `forward_warps`.
     pub backward_warps: usize,
+    /// Whether each thread gives shared memory back for itself, as [`Tuning::watched`](super::Tuning::watched) says.
+    pub watched: bool,
 }
 
 impl Shape {
@@ -149,6 +151,7 @@ impl Shape {
             ("FUSED_BLOCKS", if self.features > 128 { 1 } else { 2 }),
             ("FORWARD_WARPS", self.forward_warps),
             ("BACKWARD_WARPS", self.backward_warps),
+            ("WATCHED", usize::from(self.watched)),
         ];
         let head: String = (all.into_iter())
             .chain(self.division.defines())

@@ -161,7 +161,7 @@ impl CudaEngine {
             )));
         }
         let mut device = Device::open(index)?;
-        device.overlap &= tuning.overlap.unwrap_or(true);
+        device.overlap &= !tuning.watched;
         Self::demand_of(atoms, spec, weights).check(&device, 0)?;
         let shape = choose::choose(device.card, spec, weights, atoms, tuning);
         let (parts, _) = shape.compile(device.card.capability)?;

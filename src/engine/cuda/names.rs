@@ -116,6 +116,7 @@ mod tests {
                 staged: true,
                 forward_warps: 12,
                 backward_warps: 6,
+                watched: false,
             };
             let parts = match shape.compile(90) {
                 Ok((parts, _)) => parts,

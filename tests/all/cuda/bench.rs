@@ -109,7 +109,7 @@ fn ways() -> Vec<(String, Tuning)> {
                 staged: Some(staged),
                 small: None,
                 strips: None,
-                overlap: None,
+                watched: false,
             };
             let place = if staged { "staged" } else { "not staged" };
             all.push((format!("{name}, {place}, teams of {team}"), tuning));

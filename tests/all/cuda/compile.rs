@@ -21,6 +21,7 @@ fn shape(features: usize, many: bool, division: Division) -> Shape {
         staged: many,
         forward_warps: 24,
         backward_warps: 12,
+        watched: false,
     }
 }
 

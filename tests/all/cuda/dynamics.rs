@@ -180,11 +180,11 @@ fn bits_do_not_depend_on_how_it_is_run() {
         );
         assert_eq!(whole, run(&mut engine(1.1), &program, &[40, end]), "skin");
         let apart = Tuning {
-            overlap: Some(false),
+            watched: true,
             ..tuning
         };
         let mut apart = scene.tuned(&spec, &weights, thin, apart);
-        assert_eq!(whole, run(&mut apart, &program, &[end]), "overlap");
+        assert_eq!(whole, run(&mut apart, &program, &[end]), "watched");
         let mut again = engine(0.5);
         run(&mut again, &program, &[20]);
         again.save();

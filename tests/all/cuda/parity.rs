@@ -78,7 +78,7 @@ fn random_models_agree_with_f64() {
         staged: Some(true),
         small: None,
         strips: None,
-        overlap: None,
+        watched: false,
     };
     // As for as many atoms as there are clusters, and for more.
     let [small, large] = [true, false].map(|small| Tuning {
@@ -98,7 +98,7 @@ fn random_models_agree_with_f64() {
         staged: Some(false),
         small: None,
         strips: None,
-        overlap: None,
+        watched: false,
     };
     let strips = Tuning {
         strips: Some(true),

