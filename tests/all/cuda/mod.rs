@@ -4,6 +4,7 @@
 //! the folder of the reference data.
 
 mod audit;
+mod batch;
 mod bench;
 mod compile;
 mod dynamics;

@@ -1,8 +1,9 @@
 //! Energy, forces and strain derivative against f64: random models of all widths and depths, and the reference data.
 
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
-use mdrun::engine::Engine;
 use mdrun::engine::cuda::Tuning;
+use mdrun::engine::{Engine, Flags};
+use mdrun::integrate::nve;
 use mdrun::potential::Evaluation;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use safetensors::SafeTensors;
@@ -152,6 +153,51 @@ fn random_model_agrees(seed: u32, case: Case, ways: &[(&str, Tuning)]) {
     for &(way, tuning) in ways {
         let name = format!("F = {features}, L = {layers}, {periodic:?}, {way}");
         compare(&name, &scene, &spec, &weights, &exact, tuning);
+    }
+}
+
+/// The kernels as compute-sanitizer's racecheck is shown them, each kind; and a few steps of each, with pairs built anew.
+/// `compute-sanitizer --tool racecheck` on this test alone is how the kernels are checked for races.
+#[test]
+fn watched_kernels_agree_with_f64() {
+    if !gpu() {
+        return;
+    }
+    let (spec, weights) = random_model(32, 2, RadialBasis::gaussian(20, 5.0));
+    let scene = random_scene(36, triclinic(), [true; 3], 70);
+    let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
+    let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
+    let watched = Tuning {
+        watched: true,
+        ..Tuning::default()
+    };
+    let [small, large] = [true, false].map(|small| Tuning {
+        small: Some(small),
+        ..watched
+    });
+    let strips = Tuning {
+        strips: Some(true),
+        staged: Some(true),
+        ..watched
+    };
+    let tiled = Tuning {
+        tiled: Some(true),
+        shrink: Some(2),
+        staged: Some(false),
+        ..watched
+    };
+    for (name, tuning) in [
+        ("small", small),
+        ("large", large),
+        ("strips", strips),
+        ("tiled", tiled),
+    ] {
+        compare(name, &scene, &spec, &weights, &exact, tuning);
+        let mut engine = scene.tuned(&spec, &weights, 0.6, tuning);
+        engine.run(&nve(0.02), 0..2).unwrap();
+        engine.rebuild().unwrap();
+        let outcome = engine.run(&nve(0.02), 2..4).unwrap();
+        assert_eq!((outcome.flags, outcome.step), (Flags::OK, 4));
     }
 }
 
