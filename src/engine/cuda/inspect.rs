@@ -50,12 +50,13 @@ impl CudaEngine {
 
     /// The pairs of some receivers that the last evaluation worked with.
     pub(super) fn pairs_of(&mut self, receivers: &[usize]) -> Result<Listed> {
-        let active = self.buffers.read_active(&self.device, receivers)?;
         let want = Fields {
             positions: true,
             ..Fields::NONE
         };
+        // First: it sees to it that the pairs are those of an evaluation.
         let positions = self.look(want)?.positions;
+        let active = self.buffers.read_active(&self.device, receivers)?;
         let neighbor = |i: usize, (j, image): (usize, [i32; 3])| Neighbor {
             atom: j,
             vector: positions[j] - positions[i] + self.cell.shift(image),

@@ -8,7 +8,7 @@
 //! so the same start gives the same bits, whenever pairs are rebuilt and however steps are cut into blocks.
 //!
 //! The pairs are rebuilt inside of [`Engine::run`] when an atom has left half the skin: positions are fixed at that
-//! moment and forces are still to come, so nothing is run twice. [`Flags::SKIN`] and [`Flags::CAPACITY`] are never
+//! moment and forces are still to come, so nothing is run twice. [`Flags::SKIN`](super::Flags::SKIN) and [`Flags::CAPACITY`](super::Flags::CAPACITY) are never
 //! raised.
 
 mod buffers;
@@ -24,6 +24,7 @@ mod products;
 mod program;
 mod room;
 mod snapshot;
+mod steps;
 mod streams;
 mod tables;
 
@@ -32,13 +33,13 @@ use std::rc::Rc;
 
 use cudarc::driver::CudaGraph;
 
-use self::buffers::{Buffers, DeviceOp, MOST_OPS, State};
+use self::buffers::{Buffers, State};
 use self::device::{Device, Memory, Pinned};
 use self::launch::{Extras, Kernels};
-use self::program::Plan;
 use self::room::Demand;
 use self::snapshot::Rooms;
-use super::{Engine, Flags, Limits, Outcome, Pending, Start, Statistics, restorable};
+use self::steps::{Graphs, halted};
+use super::{Engine, Limits, Outcome, Pending, Start, Statistics, restorable};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Snapshot, Vec3};
 use crate::integrate::Integrator;
@@ -49,11 +50,6 @@ use crate::{Error, Result};
 pub use self::choose::Tuning;
 pub use self::device::devices;
 
-/// Steps in one graph.
-const GRAPH_STEPS: u64 = 8;
-/// Fewest and most steps between two looks at the flags.
-const FEWEST_STEPS: u64 = 1;
-const MOST_STEPS: u64 = 256;
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;
 /// What a state is saved as.
@@ -62,15 +58,6 @@ const PHASE: Fields = Fields {
     velocities: true,
     forces: false,
 };
-
-mod halted {
-    //! What `State::halt` may say, as in `kernels/params.cu`.
-    pub const SKIN: u32 = 1;
-    pub const CAPACITY: u32 = 2;
-    pub const NONFINITE: u32 = 4;
-    /// Force, contact, kinetic energy.
-    pub const LIMITS: u32 = 8 | 16 | 32;
-}
 
 /// Owns phase space, forces, pairs and a PaiNN on one CUDA device.
 pub struct CudaEngine {
@@ -103,14 +90,10 @@ pub struct CudaEngine {
     /// Steps since the last rebuild, and how many the one before lasted.
     age: u64,
     lasted: u64,
+    /// Whether pairs were built since the last evaluation: forces are those of the positions still, what snapshots sum is not.
+    stale: bool,
     /// A failure of [`Engine::save`] or [`Engine::rollback`], which cannot return it.
     failure: Option<Error>,
-}
-
-/// Recorded steps.
-struct Graphs {
-    one: CudaGraph,
-    many: CudaGraph,
 }
 
 /// The state last saved: positions and velocities, each in the order of ids.
@@ -210,6 +193,7 @@ impl CudaEngine {
             reach: 0,
             age: 0,
             lasted: 0,
+            stale: false,
             failure: None,
         };
         engine.apply_limits();
@@ -296,8 +280,9 @@ impl CudaEngine {
         self.kernels.set_params(&self.device, &self.buffers)
     }
 
-    /// Builds the pairs from the present positions, with more room where there was too little, and evaluates.
-    fn build(&mut self) -> Result<()> {
+    /// Builds the pairs from the present positions, with more room where there was too little.
+    fn build_pairs(&mut self) -> Result<()> {
+        self.stale = true;
         self.start_build()?;
         let state = self.read_state()?;
         if state.halt & halted::CAPACITY != 0 {
@@ -305,11 +290,18 @@ impl CudaEngine {
             self.start_build()?;
             self.rebuilds -= 1;
         }
+        Ok(())
+    }
+
+    /// The same, with energy and forces.
+    fn build(&mut self) -> Result<()> {
+        self.build_pairs()?;
         self.evaluate()
     }
 
     /// Energy and forces at the present positions.
-    fn evaluate(&self) -> Result<()> {
+    fn evaluate(&mut self) -> Result<()> {
+        self.stale = false;
         self.kernels.network(&self.device)
     }
 
@@ -333,154 +325,12 @@ impl CudaEngine {
         Ok(state)
     }
 
-    /// Starts the count of steps anew: all done up to the present, none to be begun from `until` on. The reach of the
-    /// atoms since the last build stays.
-    fn start_count(&self, until: u64) -> Result<State> {
-        let empty = until <= self.step;
-        let state = State {
-            begun: self.step,
-            done: self.step,
-            until,
-            reach: self.reach,
-            drift_removed: self.step,
-            // A block of steps checks what they lead to; an empty one the present.
-            checked: if empty { u64::MAX } else { self.step },
-            heat: self.heat,
-            ..State::default()
-        };
-        self.kernels.set_state(&self.device, state)?;
-        Ok(state)
-    }
-
-    /// Goes on after a halt that has been dealt with.
-    fn resume(&self, state: State) -> Result<()> {
-        let state = State {
-            halt: 0,
-            pending: 0,
-            ..state
-        };
-        self.kernels.set_state(&self.device, state)
-    }
-
-    /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
-    fn set_program(&mut self, program: &Integrator) -> Result<()> {
-        let plan = Plan::of(program)?;
-        let extras = Extras {
-            heat: plan.ops.iter().any(|op| op.kind == 2),
-            drift: plan.remove_drift > 0,
-            kinetic: self.limits.kinetic.is_some(),
-        };
-        if extras != self.extras {
-            self.graphs = None;
-            self.extras = extras;
-        }
-        let p = &mut self.buffers.params;
-        p.ops = [DeviceOp::default(); MOST_OPS];
-        p.ops[..plan.ops.len()].copy_from_slice(&plan.ops);
-        p.before = plan.before as u32;
-        p.after = (plan.ops.len() - plan.before) as u32;
-        p.remove_drift = plan.remove_drift;
-        self.timestep = program.timestep();
-        self.kernels.set_params(&self.device, &self.buffers)
-    }
-
     fn apply_limits(&mut self) {
         let p = &mut self.buffers.params;
         let limits = self.limits;
         p.force_limit2 = limits.force.map_or(f64::INFINITY, |f| f * f);
         p.contact_limit = limits.contact.unwrap_or(0.0);
         p.kinetic_limit = limits.kinetic.unwrap_or(f64::INFINITY);
-    }
-
-    /// Starts up to `count` steps and what completes the last of them.
-    fn start_steps(&mut self, count: u64) -> Result<()> {
-        let (device, kernels, extras) = (&self.device, &self.kernels, self.extras);
-        let graphs = match self.graphs.take() {
-            Some(graphs) => graphs,
-            None => Graphs {
-                one: kernels.record(device, || kernels.step(device, extras))?,
-                many: kernels.record(device, || {
-                    (0..GRAPH_STEPS).try_for_each(|_| kernels.step(device, extras))
-                })?,
-            },
-        };
-        let replay =
-            |graph: &CudaGraph| graph.launch().map_err(device::failed("replaying a graph"));
-        for _ in 0..count / GRAPH_STEPS {
-            replay(&graphs.many)?;
-        }
-        for _ in 0..count % GRAPH_STEPS {
-            replay(&graphs.one)?;
-        }
-        kernels.finish(device, extras)?;
-        self.graphs = Some(graphs);
-        Ok(())
-    }
-
-    /// How many steps to start before the next look: about as many as the pairs will last.
-    fn foresee(&self, state: &State, left: u64) -> u64 {
-        let reach = f64::from(f32::from_bits(state.reach)).sqrt();
-        let ahead = if self.age == 0 || reach == 0.0 {
-            self.lasted * 9 / 10
-        } else {
-            ((0.5 * self.skin / reach - 1.0).max(0.0) * self.age as f64 * 0.8) as u64
-        };
-        ahead.clamp(FEWEST_STEPS, MOST_STEPS).min(left)
-    }
-
-    /// Runs until all steps are done or something ends the block, from the state that the kernels have been given.
-    fn advance(
-        &mut self,
-        mut state: State,
-        meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Outcome> {
-        let until = state.until;
-        let mut outcome = Outcome::none(self.step);
-        let mut meanwhile = Some(meanwhile);
-        loop {
-            self.start_steps(self.foresee(&state, until - state.begun))?;
-            self.start_reading()?;
-            if let Some(work) = meanwhile.take()
-                && work().is_break()
-            {
-                return Ok(outcome);
-            }
-            let before = state.done;
-            state = self.finish_reading()?;
-            self.step = state.done;
-            self.heat = state.heat;
-            self.age += state.done - before;
-            outcome.step = state.done;
-            if state.halt & halted::NONFINITE != 0 {
-                // Coordinates that went bad on the way to the forces belong to the step begun.
-                outcome.step = state.begun;
-                outcome.flags = outcome.flags.union(Flags::NONFINITE);
-                outcome.breach = Some(self.inspect(state.begun, true)?);
-                return Ok(outcome);
-            }
-            if state.halt & halted::LIMITS != 0 {
-                // Steps started after the halt have emptied what snapshots sum.
-                state.muted = 1;
-                self.resume(state)?;
-                self.evaluate()?;
-                outcome.flags = outcome.flags.union(Flags::LIMIT);
-                outcome.breach = Some(self.inspect(state.done, false)?);
-                if self.limits.stop {
-                    return Ok(outcome);
-                }
-            }
-            if state.halt & halted::CAPACITY != 0 {
-                let grown = self.grow(state.pairs as usize);
-                // Not the input's fault any more.
-                grown.map_err(|e| Error::run(format!("step {}: {e}", self.step)))?;
-            }
-            if state.halt & (halted::SKIN | halted::CAPACITY) != 0 {
-                self.start_build()?;
-                self.evaluate()?;
-            } else if state.done == until {
-                return Ok(outcome);
-            }
-        }
     }
 
     /// Reports a failure that an earlier call could not.
@@ -557,7 +407,7 @@ impl Engine for CudaEngine {
 
     fn rebuild(&mut self) -> Result<()> {
         self.check_failure()?;
-        self.build()
+        self.build_pairs()
     }
 
     fn watch(&mut self, limits: Limits) {

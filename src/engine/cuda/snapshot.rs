@@ -178,6 +178,9 @@ impl Pending for Underway {
 impl CudaEngine {
     /// Starts to take the present state.
     pub(super) fn start_snapshot(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
+        if self.stale {
+            self.evaluate()?;
+        }
         let room = self.rooms.free(&self.device)?;
         room.fill(&self.device, &self.kernels, want)?;
         Ok(Box::new(Underway {

@@ -107,9 +107,7 @@ fn ways() -> Vec<(String, Tuning)> {
                 tiled: Some(tiled),
                 shrink: Some(shrink),
                 staged: Some(staged),
-                small: None,
-                strips: None,
-                watched: false,
+                ..Tuning::default()
             };
             let place = if staged { "staged" } else { "not staged" };
             all.push((format!("{name}, {place}, teams of {team}"), tuning));

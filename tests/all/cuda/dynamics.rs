@@ -168,6 +168,9 @@ fn bits_do_not_depend_on_how_it_is_run() {
         let mut first = engine(thin);
         let whole = run(&mut first, &program, &[end]);
         assert!(first.statistics().rebuilds > 3, "atoms leave a thin skin");
+        first.rebuild().unwrap();
+        let same = first.snapshot(Fields::ALL).unwrap();
+        assert_eq!(whole, bits(&same), "pairs built anew");
         assert_eq!(
             whole,
             run(&mut engine(thin), &program, &[end]),

@@ -72,14 +72,10 @@ fn random_models_agree_with_f64() {
         ..Tuning::default()
     };
     let many = Tuning {
-        fused: None,
-        team: None,
         tiled: Some(true),
         shrink: Some(1),
         staged: Some(true),
-        small: None,
-        strips: None,
-        watched: false,
+        ..Tuning::default()
     };
     // As for as many atoms as there are clusters, and for more.
     let [small, large] = [true, false].map(|small| Tuning {
@@ -92,14 +88,10 @@ fn random_models_agree_with_f64() {
         ..Tuning::default()
     };
     let halved = Tuning {
-        fused: None,
-        team: None,
         tiled: Some(true),
         shrink: Some(2),
         staged: Some(false),
-        small: None,
-        strips: None,
-        watched: false,
+        ..Tuning::default()
     };
     let strips = Tuning {
         strips: Some(true),
