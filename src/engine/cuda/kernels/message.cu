@@ -71,22 +71,32 @@ struct Spline {
         return sum;
     }
 
-    __device__ void both(int filter, float4 &w, float4 &slope) const {
-        w = slope = make_float4(0, 0, 0, 0);
+    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slope itself is not needed.
+    __device__ float4 value(int filter, float4 weight, float (&along)[DEGREE + 1]) const {
+        float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll
         for (int m = 0; m <= DEGREE; ++m) {
             const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
-            w.x = fmaf(b[m], c.x, w.x);
-            w.y = fmaf(b[m], c.y, w.y);
-            w.z = fmaf(b[m], c.z, w.z);
-            w.w = fmaf(b[m], c.w, w.w);
-            slope.x = fmaf(d[m], c.x, slope.x);
-            slope.y = fmaf(d[m], c.y, slope.y);
-            slope.z = fmaf(d[m], c.z, slope.z);
-            slope.w = fmaf(d[m], c.w, slope.w);
+            sum.x = fmaf(b[m], c.x, sum.x);
+            sum.y = fmaf(b[m], c.y, sum.y);
+            sum.z = fmaf(b[m], c.z, sum.z);
+            sum.w = fmaf(b[m], c.w, sum.w);
+            along[m] = fmaf(weight.x, c.x, fmaf(weight.y, c.y, fmaf(weight.z, c.z, fmaf(weight.w, c.w, along[m]))));
         }
+        return sum;
+    }
+
+    // What these sums over coefficients make of the slope.
+    __device__ float slope(const float (&along)[DEGREE + 1]) const {
+        float sum = d[0] * along[0];
+#pragma unroll
+        for (int m = 1; m <= DEGREE; ++m) sum = fmaf(d[m], along[m], sum);
+        return sum;
     }
 };
+
+// Whether what sums are added to is fetched behind them, for want of registers: with many atoms.
+constexpr bool LATE = TILED || BY_STRIPS;
 
 __device__ __forceinline__ float4 fma4(float4 a, float4 b, float4 c) {
     return make_float4(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y), fmaf(a.z, b.z, c.z), fmaf(a.w, b.w, c.w));
@@ -94,42 +104,62 @@ __device__ __forceinline__ float4 fma4(float4 a, float4 b, float4 c) {
 __device__ __forceinline__ float4 fma4(float a, float4 b, float4 c) {
     return make_float4(fmaf(a, b.x, c.x), fmaf(a, b.y, c.y), fmaf(a, b.z, c.z), fmaf(a, b.w, c.w));
 }
-__device__ __forceinline__ float sum4(float4 a) { return (a.x + a.y) + (a.z + a.w); }
+__device__ __forceinline__ float dot4(float4 a, float4 b) { return fmaf(a.x, b.x, fmaf(a.y, b.y, fmaf(a.z, b.z, a.w * b.w))); }
 
 template <int TEAM> __device__ __forceinline__ void team_barrier() {
     asm volatile("bar.sync %0, %1;" ::"r"(1 + int(threadIdx.x) / WARP / TEAM), "n"(TEAM * WARP) : "memory");
 }
 
-// Sums over the groups of a team, in a fixed tree. With several warps the first of them gets the result.
-template <int TEAM, int N> __device__ __forceinline__ void over_groups(float4 (&v)[N]) {
-    const int lane = lane_id();
-#pragma unroll
-    for (int k = 0; k < N; ++k) {
-#pragma unroll
-        for (int d = 8; d < 32; d *= 2) {
-            v[k].x += __shfl_xor_sync(FULL, v[k].x, d);
-            v[k].y += __shfl_xor_sync(FULL, v[k].y, d);
-            v[k].z += __shfl_xor_sync(FULL, v[k].z, d);
-            v[k].w += __shfl_xor_sync(FULL, v[k].w, d);
-        }
-    }
+// A sum over two groups of lanes, `distance` apart, of which each keeps a half: `upper` the second.
+__device__ __forceinline__ float halve(float first, float second, bool upper, int distance) {
+    return (upper ? second : first) + __shfl_xor_sync(FULL, upper ? first : second, distance);
+}
+__device__ __forceinline__ float4 halve(float4 first, float4 second, bool upper, int distance) {
+    return make_float4(halve(first.x, second.x, upper, distance), halve(first.y, second.y, upper, distance),
+                       halve(first.z, second.z, upper, distance), halve(first.w, second.w, upper, distance));
+}
+
+// Adds up what the warps of a team have, in their order: the first of them gets the result.
+template <int TEAM, int COUNT> __device__ __forceinline__ void over_warps(float (&v)[COUNT]) {
     if (TEAM == 1) return;
-    // The warps of a block: four vectors are summed forward, six backward; without staging it is one team.
-    __shared__ float4 part[STAGED ? (N == 4 ? FORWARD_WARPS : BACKWARD_WARPS) : TEAM][N][8];
-    const int warp = threadIdx.x / WARP, first = warp / TEAM * TEAM;
+    // The warps of a block: a lane has four sums forward, six backward; without staging the block is one team.
+    __shared__ float part[STAGED ? (COUNT == 4 ? FORWARD_WARPS : BACKWARD_WARPS) : TEAM][COUNT][WARP];
+    const int warp = threadIdx.x / WARP, first = warp / TEAM * TEAM, lane = lane_id();
     team_barrier<TEAM>(); // the first warp has read what is about to be written over
-    if (lane < 8) {
+    if (warp != first) {
 #pragma unroll
-        for (int k = 0; k < N; ++k) part[warp][k][lane] = v[k];
+        for (int k = 0; k < COUNT; ++k) part[warp][k][lane] = v[k];
     }
     team_barrier<TEAM>();
     if (warp != first) return;
 #pragma unroll
-    for (int k = 0; k < N; ++k) {
-        v[k] = part[first][k][lane % 8];
+    for (int k = 0; k < COUNT; ++k) {
 #pragma unroll
-        for (int w = 1; w < TEAM; ++w) v[k] = v[k] + part[first + w][k][lane % 8];
+        for (int w = 1; w < TEAM; ++w) v[k] += part[first + w][k][lane];
     }
+}
+
+// Sums over the groups of a team, in a fixed tree. Of four vectors each group of the first warp gets one, in order.
+template <int TEAM> __device__ __forceinline__ float4 over_groups(const float4 (&v)[4]) {
+    const bool high = lane_id() & 16, late = lane_id() & 8;
+    const float4 sum = halve(halve(v[0], v[2], high, 16), halve(v[1], v[3], high, 16), late, 8);
+    float all[4] = {sum.x, sum.y, sum.z, sum.w};
+    over_warps<TEAM>(all);
+    return make_float4(all[0], all[1], all[2], all[3]);
+}
+// Of six vectors the first two groups get the first three, the others the last three: each the lower or the upper two channels.
+template <int TEAM> __device__ __forceinline__ void over_groups(const float4 (&v)[6], float2 (&out)[3]) {
+    const bool high = lane_id() & 16, late = lane_id() & 8;
+    float all[6];
+#pragma unroll
+    for (int k = 0; k < 3; ++k) {
+        const float4 sum = halve(v[k], v[k + 3], high, 16);
+        all[2 * k] = halve(sum.x, sum.z, late, 8);
+        all[2 * k + 1] = halve(sum.y, sum.w, late, 8);
+    }
+    over_warps<TEAM>(all);
+#pragma unroll
+    for (int k = 0; k < 3; ++k) out[k] = make_float2(all[2 * k], all[2 * k + 1]);
 }
 
 // The table of a block's slice; where it is staged, on its way to shared memory until it is asked for.
@@ -222,7 +252,7 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
             return !FIRST && share.writes() ? ld4(layer.mu + (size_t(i) * 3 + which - 1) * F + ch) : zero;
         };
         float4 came = zero;
-        if (!TILED) came = fetch();
+        if (!LATE) came = fetch();
         for (u32 at = share.group; at < count; at += GROUPS) {
             const float4 geometry = ahead.geometry;
             const u32 j = ahead.pair.x;
@@ -247,11 +277,10 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
                 for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, other[c], sum[c + 1]);
             }
         }
-        over_groups<TEAM>(sum);
+        const float4 mine = over_groups<TEAM>(sum);
         if (!share.writes()) continue;
-        const float4 mine = which == 0 ? sum[0] : which == 1 ? sum[1] : which == 2 ? sum[2] : sum[3];
         float *to = which == 0 ? P.q1 + size_t(i) * F + ch : P.mu1 + (size_t(i) * 3 + which - 1) * F + ch;
-        *reinterpret_cast<float4 *>(to) = mine + (TILED ? fetch() : came);
+        *reinterpret_cast<float4 *>(to) = mine + (LATE ? fetch() : came);
     }
 }
 
@@ -284,19 +313,24 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
         if (j > share.first) row.fetch(share, j);
         const u32 start = row.start, count = row.count;
         Ahead ahead = row.ahead;
-        float *own = layer.x + size_t(j) * 3 * F + ch;
+        const float *own = layer.x + size_t(j) * 3 * F + ch;
         const float4 x0 = ld4(own), x1 = ld4(own + F), x2 = ld4(own + 2 * F);
         const float4 zero = make_float4(0, 0, 0, 0);
         float4 mu[3], sum[6] = {zero, zero, zero, zero, zero, zero};
 #pragma unroll
         for (int c = 0; c < 3; ++c) mu[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
-        const int which = share.group;
-        const auto fetch = [&] { return which < 3 ? ld4(grad_mu + (size_t(j) * 3 + which) * F + ch) : zero; };
-        float4 came = zero;
-        if (!TILED) came = fetch();
+        // Two channels of the context's gradient, or of the vectors', on top of what came in.
+        const bool vectors = share.group & 2;
+        const size_t at = size_t(j) * 3 * F + ch + (share.group & 1) * 2;
+        float2 came[3] = {};
+        const auto fetch = [&] {
+            if (!vectors || !share.writes()) return;
+#pragma unroll
+            for (int k = 0; k < 3; ++k) came[k] = ld2(grad_mu + at + k * F);
+        };
+        if (!LATE) fetch();
         for (u32 base = 0; base < count; base += GROUPS) {
-            const u32 at = base + share.group;
-            const bool inside = at < count;
+            const bool inside = base + share.group < count;
             const float4 geometry = ahead.geometry;
             const uint2 pair = ahead.pair;
             const size_t i = pair.x;
@@ -306,34 +340,30 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (i * 3 + c) * F + ch);
             float *push = P.push + (size_t(pair.y) * SLICES + share.slice) * 4 + lane % 4;
             const float before = l == LAYERS - 1 ? 0.0f : *push;
-            ahead.fetch(start, at + GROUPS, count);
+            ahead.fetch(start, base + share.group + GROUPS, count);
             const Spline spline(table + offset, geometry.w, inside);
-            float4 w, slope;
-            spline.both(0, w, slope);
-            sum[0] = fma4(w, gq, sum[0]);
-            float4 s = slope * x0 * gq;
-            const float4 along = scale4(-1.0f, fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2]))));
-            spline.both(1, w, slope);
-            sum[1] = fma4(w, along, sum[1]);
-            s = fma4(slope * x1, along, s);
-            const float4 radial = w * x1;
+            float s[DEGREE + 1] = {};
+            sum[0] = fma4(spline.value(0, x0 * gq, s), gq, sum[0]);
+            const float4 along = fma4(-geometry.x, gmu[0], fma4(-geometry.y, gmu[1], scale4(-geometry.z, gmu[2])));
+            const float4 w1 = spline.value(1, x1 * along, s);
+            sum[1] = fma4(w1, along, sum[1]);
+            const float4 radial = w1 * x1;
             const float4 inner = fma4(mu[0], gmu[0], fma4(mu[1], gmu[1], mu[2] * gmu[2]));
-            spline.both(2, w, slope);
-            sum[2] = fma4(w, inner, sum[2]);
-            s = fma4(slope * x2, inner, s);
-            const float4 carry = w * x2;
+            const float4 w2 = spline.value(2, x2 * inner, s);
+            sum[2] = fma4(w2, inner, sum[2]);
+            const float4 carry = w2 * x2;
 #pragma unroll
             for (int c = 0; c < 3; ++c) sum[3 + c] = fma4(carry, gmu[c], sum[3 + c]);
-            const float total = gather8(sum4(radial * gmu[0]), sum4(radial * gmu[1]), sum4(radial * gmu[2]), sum4(s));
+            const float total = gather8(dot4(radial, gmu[0]), dot4(radial, gmu[1]), dot4(radial, gmu[2]), spline.slope(s));
             if (inside && lane % 8 < 4) *push = before + total;
         }
-        over_groups<TEAM>(sum);
-        if (which < 3) {
-            *reinterpret_cast<float4 *>(own + which * F) = which == 0 ? sum[0] : which == 1 ? sum[1] : sum[2];
-            const size_t to = (size_t(j) * 3 + which) * F + ch;
-            const float4 mine = which == 0 ? sum[3] : which == 1 ? sum[4] : sum[5];
-            *reinterpret_cast<float4 *>(grad_mu_out + to) = mine + (TILED ? fetch() : came);
-        }
+        float2 mine[3];
+        over_groups<TEAM>(sum, mine);
+        if (!share.writes()) continue;
+        if (LATE) fetch();
+        float *to = vectors ? grad_mu_out : layer.x;
+#pragma unroll
+        for (int k = 0; k < 3; ++k) st2(to + at + k * F, mine[k] + came[k]);
     }
 }
 
@@ -369,14 +399,11 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
             const float before = LAYERS == 1 ? 0.0f : *push;
             ahead.fetch(start, at + GROUPS, count);
             const Spline spline(table + offset, geometry.w, inside);
-            float4 w, slope;
-            spline.both(0, w, slope);
-            float4 s = slope * x0 * gq;
+            float s[DEGREE + 1] = {};
+            spline.value(0, x0 * gq, s);
             const float4 along = fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2])));
-            spline.both(1, w, slope);
-            s = fma4(slope * x1, along, s);
-            const float4 radial = scale4(-1.0f, w * x1);
-            const float sum = gather8(sum4(radial * gmu[0]), sum4(radial * gmu[1]), sum4(radial * gmu[2]), sum4(s));
+            const float4 radial = spline.value(1, x1 * along, s) * x1;
+            const float sum = gather8(-dot4(radial, gmu[0]), -dot4(radial, gmu[1]), -dot4(radial, gmu[2]), spline.slope(s));
             if (inside && lane % 8 < 4) *push = before + sum;
         }
     }
