@@ -27,16 +27,20 @@ build: setup
 setup:
 	@sh .ci/setup
 
+# With a CUDA compiler library, the tests compile the kernels, with or without a GPU.
+WITH_NVRTC := lib=$$(sh .ci/nvrtc); [ -z "$$lib" ] || \
+	export MDRUN_REQUIRE_NVRTC=1 LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}";
+
 test: setup
-	$(CARGO) test --release --locked
+	$(WITH_NVRTC) $(CARGO) test --release --locked
 
 # The long checks: minutes to an hour each, of the same tests binary.
 validate: setup
-	MDRUN_VALIDATE=1 $(CARGO) test --release --locked -- --nocapture
+	$(WITH_NVRTC) MDRUN_VALIDATE=1 $(CARGO) test --release --locked -- --nocapture
 
 # On a machine with an NVIDIA GPU: a test that would be skipped elsewhere fails here instead.
 test-gpu: setup
-	MDRUN_REQUIRE_GPU=1 $(CARGO) test --release --locked -- --test-threads 1
+	$(WITH_NVRTC) MDRUN_REQUIRE_GPU=1 $(CARGO) test --release --locked -- --test-threads 1
 
 lint: setup
 	$(CARGO) fmt --all --check
