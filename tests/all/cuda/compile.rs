@@ -43,7 +43,10 @@ fn kernels_compile_for_ampere_hopper_and_blackwell() {
                 Ok((parts, _)) => assert!(parts.iter().all(|p| p.starts_with(b"\x7fELF"))),
                 Err(error) if error.to_string().contains("no CUDA compiler library") => {
                     let required = ["MDRUN_REQUIRE_GPU", "MDRUN_REQUIRE_NVRTC"];
-                    assert!(required.iter().all(|name| std::env::var_os(name).is_none()), "{error}");
+                    assert!(
+                        required.iter().all(|name| std::env::var_os(name).is_none()),
+                        "{error}"
+                    );
                     eprintln!("skipped: {error}");
                     return;
                 }
