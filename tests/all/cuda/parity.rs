@@ -58,6 +58,12 @@ fn compare(
     worst
 }
 
+/// Energy, forces and strain derivative in f64, of all pairs within the cutoff.
+fn exactly(scene: &Scene, spec: &Spec, weights: &Weights) -> Evaluation {
+    let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
+    naive::evaluate(spec, weights, &scene.system.species, &pairs)
+}
+
 fn triclinic() -> Mat3 {
     Mat3::from_row_slice(&[9.0, 0.0, 0.0, 2.5, 8.0, 0.0, -1.5, 1.2, 7.5])
 }
@@ -140,8 +146,7 @@ fn random_model_agrees(seed: u32, case: Case, ways: &[(&str, Tuning)]) {
     // The reference is quadratic in the features.
     let count = if features < 128 { 37 } else { 21 };
     let scene = random_scene(count, triclinic(), periodic, seed);
-    let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
-    let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
+    let exact = exactly(&scene, &spec, &weights);
     for &(way, tuning) in ways {
         let name = format!("F = {features}, L = {layers}, {periodic:?}, {way}");
         compare(&name, &scene, &spec, &weights, &exact, tuning);
@@ -157,8 +162,7 @@ fn watched_kernels_agree_with_f64() {
     }
     let (spec, weights) = random_model(32, 2, RadialBasis::gaussian(20, 5.0));
     let scene = random_scene(36, triclinic(), [true; 3], 70);
-    let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
-    let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
+    let exact = exactly(&scene, &spec, &weights);
     let watched = Tuning {
         watched: true,
         ..Tuning::default()
@@ -200,10 +204,9 @@ fn readouts_of_any_depth_agree_with_f64() {
     }
     let (spec, _) = random_model(32, 2, RadialBasis::gaussian(20, 5.0));
     let scene = random_scene(20, triclinic(), [true; 3], 40);
-    let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
     for hidden in [&[][..], &[40, 20], &[16, 8, 64]] {
         let weights = Weights::random_with_readout(&spec, hidden, 5);
-        let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
+        let exact = exactly(&scene, &spec, &weights);
         compare(
             &format!("readout {hidden:?}"),
             &scene,
@@ -225,8 +228,7 @@ fn cells_smaller_than_the_cutoff_agree_with_f64() {
     let vectors = Mat3::from_row_slice(&[3.1, 0.0, 0.0, 0.9, 3.4, 0.0, -0.5, 0.4, 2.9]);
     for (count, periodic) in [(1, [true; 3]), (3, [true; 3]), (3, [true, true, false])] {
         let scene = random_scene(count, vectors, periodic, 50);
-        let pairs = brute::pairs(&scene.cell, &scene.positions, spec.cutoff);
-        let exact = naive::evaluate(&spec, &weights, &scene.system.species, &pairs);
+        let exact = exactly(&scene, &spec, &weights);
         // All forces of one atom alone vanish, so they are compared with the scale of an ordinary one.
         if count > 1 {
             compare(
