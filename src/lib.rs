@@ -4,18 +4,18 @@
 //! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
 //! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
 //! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
-//! watches and writes; [`config`] reads the run file; [`memory`] knows what room there is; [`diagnose`]
+//! watches and writes; [`formats`] reads structures; [`config`] reads the run file; [`memory`] knows what room there is; [`diagnose`]
 //! replays a run to say what is wrong with it; [`assemble`] puts all of it together; [`cli`] is the
 //! command line.
 //!
 //! # Invariants
 //!
 //! * Architecture invariant: `core`, `integrate`, `engine`, `potential` and `neighbors` never import
-//!   `std::fs`, serde, chemfiles or `config`; files are read by `config` and written by `report`. One
+//!   `std::fs`, serde, chemfiles or `config`; files are read by `config` and `formats` and written by `report`. One
 //!   exception: `engine::cuda::cache` keeps compiled kernels in the user's cache folder.
 //! * Architecture invariant: inside, quantities are in eV, angstrom and u, temperatures are kT in eV,
-//!   and time is in angstrom sqrt(u / eV) (10.18 fs). Only `config`, `report`, `diagnose`,
-//!   `assemble` and `cli` import `units`.
+//!   and time is in angstrom sqrt(u / eV) (10.18 fs). Only `config`, `formats`,
+//!   `report`, `diagnose`, `assemble`, `bench` and `cli` import `units`.
 //! * Architecture invariant: phase space is f64 whatever the network's precision is; energies are
 //!   summed in f64 in a fixed order.
 //! * Architecture invariant: pairs are sorted by receiver, then by neighbour id, then by image, and
@@ -38,6 +38,7 @@ pub mod potential;
 pub mod engine;
 pub mod simulation;
 
+pub mod formats;
 pub mod report;
 
 pub mod config;

@@ -175,6 +175,7 @@ impl Past {
         let start = StartPlan {
             structure: path.clone(),
             system: state.system.clone(),
+            names: None,
             cell: state.cell.clone(),
             positions: state.positions.clone(),
             velocities: VelocityPlan::Given(state.velocities.clone()),

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{EnergyArgs, words};
+use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
-use crate::config::{check_overlaps, structure};
 use crate::core::{Mat3, elements};
 use crate::engine::single_point;
+use crate::formats;
 use crate::potential::Evaluation;
 use crate::{Error, Result, assemble, memory};
 
@@ -24,7 +25,7 @@ const DEVICE: DevicePlan = DevicePlan {
 /// # Errors
 /// The model or the structure cannot be used, or the energy is not a finite number.
 pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
-    let structure = structure::read(&args.structure)?;
+    let structure = formats::read(&args.structure)?;
     let system = structure.system();
     let cell = structure
         .cell()

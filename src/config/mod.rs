@@ -5,10 +5,7 @@
 //! has the table of all keys; `configs/` has commented examples.
 
 pub mod plan;
-pub mod structure;
 
-mod foreign;
-mod mmcif;
 mod overlap;
 mod paths;
 mod raw;
@@ -16,7 +13,6 @@ mod resolve;
 mod section;
 mod source;
 mod start;
-mod xyz;
 
 use std::path::Path;
 
@@ -29,9 +25,7 @@ use resolve::OutputContext;
 use section::Section;
 use source::Source;
 
-pub use foreign::{collect_warnings, take_warnings};
 pub use overlap::check_overlaps;
-pub use structure::Structure;
 
 /// Reads a run file, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
 /// by their index, `output.trajectory.0.every=10`), reads the structure, and resolves all of it. The

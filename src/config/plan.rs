@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::{Cell, System, Vec3};
+use crate::core::{AtomName, Cell, System, Vec3};
 use crate::potential::Precision;
 
 /// A run, ready to be assembled.
@@ -59,6 +59,8 @@ pub struct StartPlan {
     pub structure: PathBuf,
     /// Species and masses.
     pub system: System,
+    /// What the structure file calls each atom, if it names residues.
+    pub names: Option<Vec<AtomName>>,
     /// Cell and periodic directions.
     pub cell: Cell,
     /// Positions (angstrom).

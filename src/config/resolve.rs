@@ -13,7 +13,7 @@ use super::plan::{
 };
 use super::raw;
 use super::section::{MOST_STEPS, Section, Sign};
-use super::structure::unreadable;
+use crate::formats::read::unreadable;
 use crate::potential::Precision;
 use crate::units::{Dimension, FEMTOSECOND};
 use crate::{Error, Result};

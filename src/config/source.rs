@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::raw::SCHEMA;
-use super::structure::unreadable;
+use crate::formats::read::unreadable;
 use crate::{Error, Result};
 
 /// Keys that stand in each other's way: an override of the first drops the second of the file, so

@@ -11,8 +11,8 @@ use super::plan::{StartPlan, VelocityPlan};
 use super::raw::{self, Leaf};
 use super::section::{Section, Sign, quantity};
 use super::source::nearest;
-use super::structure::{Structure, read_frame};
 use crate::core::{Cell, Mat3, System, Vec3, elements};
+use crate::formats::{Structure, read_frame};
 use crate::units::Dimension;
 use crate::{Error, Result};
 
@@ -36,6 +36,7 @@ pub(super) fn system(
     Ok(StartPlan {
         structure: structure.path,
         system,
+        names: structure.names,
         cell,
         positions: structure.positions,
         velocities,

@@ -10,7 +10,7 @@ pub mod velocities;
 
 pub use cell::Cell;
 pub use snapshot::{Fields, Observables, Snapshot};
-pub use system::System;
+pub use system::{AtomName, System};
 
 /// A position, velocity, force or other Cartesian vector of one atom.
 pub type Vec3 = nalgebra::Vector3<f64>;

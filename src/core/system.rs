@@ -1,4 +1,4 @@
-//! What does not change during a run: which atoms there are and how heavy they are.
+//! What does not change during a run: which atoms there are, how heavy they are and what they are called.
 
 /// The atoms of a simulation.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,4 +24,20 @@ impl System {
     pub fn total_mass(&self) -> f64 {
         self.masses.iter().sum()
     }
+}
+
+/// What a structure file calls an atom: viewers select by these. Texts are as the file has them, without
+/// padding; empty where it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AtomName {
+    /// The atom within its residue: CA.
+    pub atom: String,
+    /// The residue: ALA.
+    pub residue: String,
+    /// The residue's number.
+    pub number: i32,
+    /// PDB's insertion code: residues 52 and 52A are two.
+    pub insertion: String,
+    /// The chain: A.
+    pub chain: String,
 }

@@ -25,8 +25,9 @@ const CACHE: &str = "src/engine/cuda/cache.rs";
 const PARSES_JSON: &str = "src/potential/painn/import";
 
 /// Rooms that turn quantities with units into numbers and back.
-const OUTER: [&str; 8] = [
+const OUTER: [&str; 9] = [
     "src/config",
+    "src/formats",
     "src/diagnose",
     "src/report",
     "src/assemble",

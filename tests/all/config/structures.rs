@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mdrun::config::structure::{self, Structure};
 use mdrun::core::{Mat3, Vec3};
+use mdrun::formats::{self, Structure};
 use mdrun::units::{ANGSTROM_PER_FS, ANGSTROM_PER_PS};
 
 use crate::support::root;
@@ -14,7 +14,7 @@ fn parse(name: &str, text: &str) -> Result<Structure, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     fs::write(&path, text).unwrap();
-    structure::read(&path).map_err(|e| e.to_string())
+    formats::read(&path).map_err(|e| e.to_string())
 }
 
 fn read(name: &str, text: &str) -> Structure {
@@ -42,7 +42,7 @@ fn all_formats_give_the_same_molecule() {
         "water.mol",
         "water.cml",
     ] {
-        let water = structure::read(&formats().join(name)).unwrap();
+        let water = formats::read(&formats().join(name)).unwrap();
         assert_eq!(water.species, [8, 1, 1], "{name}");
         assert_eq!(water.masses, [15.999, 1.008, 1.008], "{name}");
         for (r, e) in water.positions.iter().zip(&expected) {
@@ -60,7 +60,7 @@ fn formats() -> PathBuf {
 /// Cells: those of the formats that have one; edges of 1 A, as in `water.ent`, are none.
 #[test]
 fn cells_are_read() {
-    let of = |name: &str| structure::read(&formats().join(name)).unwrap();
+    let of = |name: &str| formats::read(&formats().join(name)).unwrap();
     let edges = Mat3::from_diagonal(&Vec3::new(10.0, 11.0, 12.0));
     for name in ["water.gro", "water.cif", "water.mmcif"] {
         let cell = of(name).cell().unwrap();
@@ -160,7 +160,7 @@ fn velocities_come_in_their_units() {
     let gro = read("v.gro", gro);
     let expected = Vec3::new(1.0, -0.2, 0.03) * ANGSTROM_PER_PS;
     assert!((gro.velocities.unwrap()[0] - expected).amax() < 1e-15);
-    let rest = structure::read(&formats().join("water.gro")).unwrap();
+    let rest = formats::read(&formats().join("water.gro")).unwrap();
     assert_eq!(
         rest.velocities, None,
         "a file without velocities is not at rest"
@@ -170,7 +170,7 @@ fn velocities_come_in_their_units() {
 #[test]
 fn frames_are_chosen_from_either_end() {
     let path = formats().join("two_frames.xyz");
-    let z = |k: i64| structure::read_frame(&path, k).map(|s| s.positions[0].z);
+    let z = |k: i64| formats::read_frame(&path, k).map(|s| s.positions[0].z);
     assert_eq!([0, 1, -1, -2].map(|k| z(k).unwrap()), [0.0, 0.1, 0.1, 0.0]);
     assert!(z(2).is_err() && z(-3).is_err());
     let models: String = (1..=3)
@@ -179,14 +179,14 @@ fn frames_are_chosen_from_either_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.pdb");
     fs::write(&path, models + "END\n").unwrap();
-    let x = |k: i64| structure::read_frame(&path, k).unwrap().positions[0].x;
+    let x = |k: i64| formats::read_frame(&path, k).unwrap().positions[0].x;
     assert_eq!([0, 1, -1].map(x), [1.0, 2.0, 3.0]);
 }
 
 /// Crystals with symmetry come out as their full cell: quartz has nine atoms.
 #[test]
 fn symmetry_of_crystals_is_applied() {
-    let quartz = structure::read(&formats().join("quartz.cif")).unwrap();
+    let quartz = formats::read(&formats().join("quartz.cif")).unwrap();
     let count = |z: u8| quartz.species.iter().filter(|s| **s == z).count();
     assert_eq!((count(14), count(8)), (3, 6));
     let cell = quartz.cell().unwrap();
@@ -203,7 +203,7 @@ fn symmetry_of_crystals_is_applied() {
 /// Records of PDB files that are not about atoms do no harm.
 #[test]
 fn pdb_files_of_proteins_are_read() {
-    let protein = structure::read(&formats().join("protein.pdb")).unwrap();
+    let protein = formats::read(&formats().join("protein.pdb")).unwrap();
     assert_eq!(protein.species, [7, 6, 6, 8]);
     assert_eq!(protein.frames, 2);
 }

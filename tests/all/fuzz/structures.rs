@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mdrun::config::structure;
+use mdrun::formats;
 
 use super::slips::{forge, slip};
 use super::{survives, tries};
@@ -22,7 +22,7 @@ fn fixtures() -> Vec<PathBuf> {
 /// Reads a structure file; whether it was accepted.
 pub fn accepted(path: &Path, what: &str) -> bool {
     let length = fs::metadata(path).unwrap().len() as usize;
-    match survives(what, length, || structure::read(path)) {
+    match survives(what, length, || formats::read(path)) {
         Some(read) => {
             assert_eq!(read.species.len(), read.positions.len(), "{what}");
             true

@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
-use mdrun::config::structure;
 use mdrun::core::System;
 use mdrun::engine::cpu::FusedPainn;
+use mdrun::formats;
 use mdrun::potential::painn::{self, Spec, Weights, burn};
 use mdrun::potential::{Potential, Precision};
 
@@ -46,7 +46,7 @@ fn portable(system: &System) -> Build {
 /// A structure of `configs/structures` at 300 K, run with a step of half a femtosecond.
 fn subject(name: &str, engine: Make) -> Subject {
     let path = root().join("configs/structures").join(name);
-    let found = structure::read(&path).expect("the structure is shipped");
+    let found = formats::read(&path).expect("the structure is shipped");
     let system = found.system();
     Subject {
         build: engine(&system),

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use mdrun::assemble;
 use mdrun::config::plan::{DeviceKind, DevicePlan, EngineChoice};
-use mdrun::config::structure;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
 use mdrun::engine::{Engine, HostEngine, Start};
+use mdrun::formats;
 use mdrun::integrate;
 use mdrun::neighbors::audit;
 use mdrun::potential::Precision;
@@ -38,7 +38,7 @@ fn seconds(mut call: impl FnMut()) -> f64 {
 /// A box of water repeated so many times along each axis; or the first molecules of it, in the open.
 fn water(repeats: usize, open: Option<usize>) -> Start {
     let path = root().join("configs/structures/water64.xyz");
-    let one = structure::read(&path).expect("the structure is shipped");
+    let one = formats::read(&path).expect("the structure is shipped");
     let cell = one.cell().expect("the cell is sound");
     let none = System {
         species: Vec::new(),

@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use super::foreign::element_of_label;
+use super::labels::element_of_label;
 use super::structure::{Structure, pick};
 use crate::core::{Mat3, Vec3, elements};
 use crate::units::ANGSTROM_PER_FS;
@@ -40,6 +40,7 @@ pub(super) fn read(text: &str, frame: i64) -> Result<Structure> {
         species: Vec::with_capacity(block.atoms),
         masses: Vec::with_capacity(block.atoms),
         positions: Vec::with_capacity(block.atoms),
+        names: None,
         velocities: columns.motion.map(|_| Vec::with_capacity(block.atoms)),
         vectors,
         periodic,

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::foreign::{element_of_type, real_cell};
+use super::labels::{alternate_location, element_of_type, real_cell};
 use super::structure::{Structure, pick};
 use crate::core::{Mat3, Vec3, elements};
 use crate::{Error, Result};
@@ -37,6 +37,7 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
         species: chosen().map(|a| a.species).collect(),
         masses: chosen().filter_map(|a| elements::mass(a.species)).collect(),
         positions: chosen().map(|a| a.position).collect(),
+        names: None,
         velocities: None,
         vectors,
         periodic: [vectors.is_some(); 3],
@@ -108,13 +109,6 @@ fn atoms(text: &str) -> Result<Vec<Atom>> {
         return Err(Error::input("there are no atoms in it"));
     }
     Ok(atoms)
-}
-
-/// What to say of an atom that is there more than once.
-pub(super) fn alternate_location(label: &str) -> String {
-    format!(
-        "an atom in an alternate location ({label}); keep one location of each atom in the file"
-    )
 }
 
 /// A number, its standard uncertainty in parentheses taken away: 1.234(5).

@@ -1,60 +1,13 @@
-//! Structures: atoms, cell, velocities, from any supported file format, through one function that
-//! answers bad files with errors.
+//! One function that reads a structure from any supported file format, and answers bad files with errors.
 //!
-//! Extended XYZ and mmCIF are read here (`xyz`, `mmcif`), all other formats through
-//! chemfiles (`foreign`).
+//! Extended XYZ and mmCIF are read by `xyz` and `mmcif`, all other formats through the library chemfiles.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{foreign, mmcif, xyz};
-use crate::core::{Cell, Mat3, System, Vec3, elements};
+use super::structure::{Structure, check};
+use super::{chemfiles, mmcif, xyz};
 use crate::{Error, Result};
-
-/// Farthest coordinate (angstrom) taken for one: a millimetre. Beyond it f64 no longer resolves the
-/// forces' differences, and the file is broken.
-const FARTHEST: f64 = 1e7;
-
-/// One structure, as its file gives it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Structure {
-    /// The file.
-    pub path: PathBuf,
-    /// Atomic number of each atom.
-    pub species: Vec<u8>,
-    /// Mass of each atom (u): standard ones, unless the file has its own.
-    pub masses: Vec<f64>,
-    /// Positions (angstrom).
-    pub positions: Vec<Vec3>,
-    /// Velocities (angstrom / time), if the file has any.
-    pub velocities: Option<Vec<Vec3>>,
-    /// Lattice vectors as rows (angstrom), if the file has any; a row of zeros is no vector.
-    pub vectors: Option<Mat3>,
-    /// Which directions the file says are periodic.
-    pub periodic: [bool; 3],
-    /// How many frames the file has; the one read is the first unless another was asked for.
-    pub frames: usize,
-    /// Remarks for the user: what was read in an unusual way.
-    pub notes: Vec<String>,
-}
-
-impl Structure {
-    /// Species and masses.
-    pub fn system(&self) -> System {
-        System {
-            species: self.species.clone(),
-            masses: self.masses.clone(),
-        }
-    }
-
-    /// The cell.
-    ///
-    /// # Errors
-    /// A periodic direction without a vector, or a singular cell. The message does not name the file.
-    pub fn cell(&self) -> Result<Cell> {
-        Cell::new(self.vectors.unwrap_or_else(Mat3::zeros), self.periodic)
-    }
-}
 
 /// Reads the first frame of a structure file.
 ///
@@ -78,7 +31,7 @@ pub fn read(path: &Path) -> Result<Structure> {
 /// As [`read`]; or there is no such frame.
 pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
     // Also where no chemfiles reads: its warnings while files are written are no one's to see.
-    foreign::collect_warnings();
+    chemfiles::collect_warnings();
     let read = || {
         let format = format_of(path)?;
         let text = read_text(path)?;
@@ -86,7 +39,7 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
             Format::Xyz => xyz::read(&text, frame)?,
             // Both kinds of CIF bear either extension; only mmCIF has dots in its names.
             Format::Foreign("CIF") if text.contains("_atom_site.") => mmcif::read(&text, frame)?,
-            Format::Foreign(name) => foreign::read(&text, name, frame)?,
+            Format::Foreign(name) => chemfiles::read(&text, name, frame)?,
         };
         structure.path = path.to_path_buf();
         check(&structure)?;
@@ -191,7 +144,7 @@ fn mostly_ascii(bytes: &[u8]) -> bool {
 }
 
 /// Why a file cannot be read, for people.
-pub(super) fn unreadable(fault: &std::io::Error) -> String {
+pub(crate) fn unreadable(fault: &std::io::Error) -> String {
     match fault.kind() {
         std::io::ErrorKind::NotFound => {
             "no such file; paths are relative to the run file".to_owned()
@@ -199,56 +152,4 @@ pub(super) fn unreadable(fault: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
         _ => format!("cannot be read: {fault}"),
     }
-}
-
-/// What must hold whatever the format is.
-fn check(structure: &Structure) -> Result<()> {
-    if structure.species.is_empty() {
-        return Err(Error::input("there are no atoms in it"));
-    }
-    let name = |k: usize| format!("atom {k} ({})", elements::symbol(structure.species[k]));
-    for (k, r) in structure.positions.iter().enumerate() {
-        if !r.iter().all(|x| x.is_finite()) {
-            return Err(Error::input(format!(
-                "the position of {} is not finite (atoms count from 0)",
-                name(k)
-            )));
-        }
-        if r.amax() > FARTHEST {
-            return Err(Error::input(format!(
-                "{} is at {:e} A, more than a millimetre away; the file is damaged or in another unit",
-                name(k),
-                r.amax()
-            )));
-        }
-    }
-    for (k, v) in structure.velocities.iter().flatten().enumerate() {
-        if !v.iter().all(|x| x.is_finite()) {
-            return Err(Error::input(format!(
-                "the velocity of {} is not finite (atoms count from 0)",
-                name(k)
-            )));
-        }
-    }
-    for (k, m) in structure.masses.iter().enumerate() {
-        if !(m.is_finite() && *m > 0.0) {
-            return Err(Error::input(format!(
-                "the mass of {} is {m} u (atoms count from 0)",
-                name(k)
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Picks frame `wanted` (negative: from the end) out of so many.
-pub(super) fn pick(wanted: i64, frames: usize) -> Result<usize> {
-    let count = i64::try_from(frames).unwrap_or(i64::MAX);
-    let index = if wanted < 0 { count + wanted } else { wanted };
-    if (0..count).contains(&index) {
-        return Ok(usize::try_from(index).unwrap_or(0));
-    }
-    Err(Error::input(format!(
-        "there is no frame {wanted}: it has {frames} (the first is 0, the last is -1)"
-    )))
 }

@@ -1,0 +1,13 @@
+//! Structure files: one reader a format, all of them behind [`read::read_frame`].
+
+pub mod read;
+pub mod structure;
+
+mod chemfiles;
+mod labels;
+mod mmcif;
+mod xyz;
+
+pub use chemfiles::{collect_warnings, take_warnings};
+pub use read::{read, read_frame};
+pub use structure::Structure;

@@ -1,0 +1,106 @@
+//! A structure as its file gives it: atoms, cell, velocities, names. Readers make one; what must hold
+//! whatever the format is, is checked here.
+
+use std::path::PathBuf;
+
+use crate::core::{AtomName, Cell, Mat3, System, Vec3, elements};
+use crate::{Error, Result};
+
+/// Farthest coordinate (angstrom) taken for one: a millimetre. Beyond it f64 no longer resolves the
+/// forces' differences, and the file is broken.
+const FARTHEST: f64 = 1e7;
+
+/// One structure, as its file gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Structure {
+    /// The file.
+    pub path: PathBuf,
+    /// Atomic number of each atom.
+    pub species: Vec<u8>,
+    /// Mass of each atom (u): standard ones, unless the file has its own.
+    pub masses: Vec<f64>,
+    /// Positions (angstrom).
+    pub positions: Vec<Vec3>,
+    /// What the file calls each atom, if it names residues; shared by all readers of such formats.
+    pub names: Option<Vec<AtomName>>,
+    /// Velocities (angstrom / time), if the file has any.
+    pub velocities: Option<Vec<Vec3>>,
+    /// Lattice vectors as rows (angstrom), if the file has any; a row of zeros is no vector.
+    pub vectors: Option<Mat3>,
+    /// Which directions the file says are periodic.
+    pub periodic: [bool; 3],
+    /// How many frames the file has; the one read is the first unless another was asked for.
+    pub frames: usize,
+    /// Remarks for the user: what was read in an unusual way.
+    pub notes: Vec<String>,
+}
+
+impl Structure {
+    /// Species and masses.
+    pub fn system(&self) -> System {
+        System {
+            species: self.species.clone(),
+            masses: self.masses.clone(),
+        }
+    }
+
+    /// The cell.
+    ///
+    /// # Errors
+    /// A periodic direction without a vector, or a singular cell. The message does not name the file.
+    pub fn cell(&self) -> Result<Cell> {
+        Cell::new(self.vectors.unwrap_or_else(Mat3::zeros), self.periodic)
+    }
+}
+
+/// What must hold whatever the format is.
+pub(super) fn check(structure: &Structure) -> Result<()> {
+    if structure.species.is_empty() {
+        return Err(Error::input("there are no atoms in it"));
+    }
+    let name = |k: usize| format!("atom {k} ({})", elements::symbol(structure.species[k]));
+    for (k, r) in structure.positions.iter().enumerate() {
+        if !r.iter().all(|x| x.is_finite()) {
+            return Err(Error::input(format!(
+                "the position of {} is not finite (atoms count from 0)",
+                name(k)
+            )));
+        }
+        if r.amax() > FARTHEST {
+            return Err(Error::input(format!(
+                "{} is at {:e} A, more than a millimetre away; the file is damaged or in another unit",
+                name(k),
+                r.amax()
+            )));
+        }
+    }
+    for (k, v) in structure.velocities.iter().flatten().enumerate() {
+        if !v.iter().all(|x| x.is_finite()) {
+            return Err(Error::input(format!(
+                "the velocity of {} is not finite (atoms count from 0)",
+                name(k)
+            )));
+        }
+    }
+    for (k, m) in structure.masses.iter().enumerate() {
+        if !(m.is_finite() && *m > 0.0) {
+            return Err(Error::input(format!(
+                "the mass of {} is {m} u (atoms count from 0)",
+                name(k)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Picks frame `wanted` (negative: from the end) out of so many.
+pub(super) fn pick(wanted: i64, frames: usize) -> Result<usize> {
+    let count = i64::try_from(frames).unwrap_or(i64::MAX);
+    let index = if wanted < 0 { count + wanted } else { wanted };
+    if (0..count).contains(&index) {
+        return Ok(usize::try_from(index).unwrap_or(0));
+    }
+    Err(Error::input(format!(
+        "there is no frame {wanted}: it has {frames} (the first is 0, the last is -1)"
+    )))
+}
