@@ -1,7 +1,7 @@
 //! The run file: read, checked, and resolved into a [`plan::Plan`] in internal units.
 //!
 //! The run file is TOML. Every quantity is text with its unit (`"0.5 fs"`, `"300 K"`; see
-//! [`crate::units::parse`]); paths are relative to the run file; unknown keys are errors. README.md
+//! [`crate::units::parse`]); paths are relative to the run file; unknown keys are errors. docs/guide.md
 //! has the table of all keys; `configs/` has commented examples.
 
 pub mod plan;
