@@ -51,9 +51,10 @@ pub fn cuda_engine(
     index: usize,
 ) -> Result<cuda::CudaEngine> {
     let Model::Painn {
-        path,
+        file,
         spec,
         weights,
+        ..
     } = model
     else {
         return Err(Error::input(
@@ -61,7 +62,7 @@ pub fn cuda_engine(
         ));
     };
     spec.check_species(&start.system.species)
-        .map_err(|e| e.within(path.display()))?;
+        .map_err(|e| e.within(file))?;
     let skin = cuda_skin(skin, start.system.len());
     cuda::CudaEngine::new(start, spec, weights, noise, skin, index)
 }

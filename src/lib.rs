@@ -1,10 +1,10 @@
 //! mdrun: molecular dynamics of a trained PaiNN potential.
 //!
-//! The modules in reading order: [`units`] and [`error`] are used everywhere; [`core`] holds the
+//! The modules in reading order: [`units`] and [`error`] are used everywhere; [`terminal`] knows what the user's can show; [`core`] holds the
 //! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
 //! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
 //! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
-//! watches and writes; [`formats`] reads structures; [`config`] reads the run file; [`memory`] knows what room there is; [`diagnose`]
+//! watches and writes; [`formats`] reads structures; [`models`] finds models; [`config`] reads the run file; [`memory`] knows what room there is; [`diagnose`]
 //! replays a run to say what is wrong with it; [`assemble`] puts all of it together; [`cli`] is the
 //! command line.
 //!
@@ -27,6 +27,7 @@
 #![warn(missing_docs)]
 
 pub mod error;
+pub mod terminal;
 pub mod units;
 
 pub mod core;
@@ -39,6 +40,7 @@ pub mod engine;
 pub mod simulation;
 
 pub mod formats;
+pub mod models;
 pub mod report;
 
 pub mod config;

@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
+use mdrun::terminal::Terminal;
+
 fn main() -> ExitCode {
     match mdrun::cli::run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            let terminal = Terminal::err();
+            eprintln!("{}", terminal.message(&format!("error: {error}")));
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,25 +1,27 @@
 //! Potentials as they are read, and where they are evaluated.
 
-use std::path::{Path, PathBuf};
-
 use super::thread_count;
+use crate::Result;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan};
 use crate::core::System;
 use crate::engine::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::engine::cuda;
+use crate::models::ModelFile;
 use crate::potential::lennard_jones::LennardJones;
 use crate::potential::painn::{self, Spec, Weights, burn};
 use crate::potential::{Potential, Precision};
-use crate::{Error, Result};
+use crate::report::Source;
 
 /// A potential that has been read and checked, to be bound to atoms.
 #[derive(Debug)]
 pub enum Model {
     /// A trained PaiNN.
     Painn {
-        /// Its file.
-        path: PathBuf,
+        /// Where its weights are.
+        file: ModelFile,
+        /// The same with their hash.
+        source: Source,
         /// Hyper-parameters.
         spec: Box<Spec>,
         /// Weights.
@@ -67,13 +69,12 @@ pub fn load(plan: &Plan) -> Result<Model> {
 ///
 /// # Errors
 /// The file cannot be read or is not a PaiNN.
-pub fn load_painn(path: &Path) -> Result<Model> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path)
-        .map_err(|e| Error::input(format!("{name}: the model cannot be read: {e}")))?;
-    let (spec, weights) = painn::import(&bytes, &name)?;
+pub fn load_painn(file: &ModelFile) -> Result<Model> {
+    let bytes = file.read()?;
+    let (spec, weights) = painn::import(&bytes, &file.to_string())?;
     Ok(Model::Painn {
-        path: path.to_owned(),
+        source: Source::of_model(file, &bytes),
+        file: file.clone(),
         spec: Box::new(spec),
         weights,
     })
@@ -91,12 +92,9 @@ impl Model {
     /// What it is, for people.
     pub fn describe(&self) -> String {
         match self {
-            Self::Painn { path, spec, .. } => format!(
-                "PaiNN {}, {} layers of {} features, cutoff {} A",
-                path.display(),
-                spec.layers,
-                spec.features,
-                spec.cutoff
+            Self::Painn { file, spec, .. } => format!(
+                "PaiNN {file}, {} layers of {} features, cutoff {} A",
+                spec.layers, spec.features, spec.cutoff
             ),
             Self::LennardJones {
                 epsilon,
@@ -108,10 +106,10 @@ impl Model {
         }
     }
 
-    /// The model file; `None` where there is none.
-    pub fn path(&self) -> Option<&Path> {
+    /// The model file with its hash; `None` where there is none.
+    pub fn source(&self) -> Option<&Source> {
         match self {
-            Self::Painn { path, .. } => Some(path),
+            Self::Painn { source, .. } => Some(source),
             Self::LennardJones { .. } => None,
         }
     }
@@ -128,13 +126,13 @@ impl Model {
     ) -> Result<Box<dyn Potential>> {
         match self {
             Self::Painn {
-                path,
+                file,
                 spec,
                 weights,
                 ..
             } => {
                 spec.check_species(&system.species)
-                    .map_err(|e| e.within(path.display()))?;
+                    .map_err(|e| e.within(file))?;
                 bind_painn(spec, weights, &system.species, precision, device)
             }
             &Self::LennardJones {

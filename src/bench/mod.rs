@@ -20,6 +20,7 @@ use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::rng::Noise;
 use crate::engine::{Engine, HostEngine, Start};
 use crate::memory;
+use crate::models::{self, ModelFile};
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
 use crate::{Error, Result};
@@ -35,8 +36,8 @@ const RATE_ATOMS: usize = 192;
 /// `mdrun bench`.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Args {
-    /// The model (safetensors)
-    #[arg(long)]
+    /// The model: a file, or the name of one that comes with mdrun
+    #[arg(long, default_value = models::EMBEDDED[0].name)]
     pub model: PathBuf,
     /// Numbers of atoms, each rounded down to whole water molecules; under 150 a cluster, else periodic
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(3..),
@@ -245,7 +246,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
-    let model = assemble::load_painn(&args.model)?;
+    let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
     assemble::threads(&args.device())?;
     let mut rates = Rates {
         args,

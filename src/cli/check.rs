@@ -15,6 +15,7 @@ use crate::core::{Cell, Fields, Mat3, System, Vec3, elements};
 use crate::engine::single_point;
 use crate::memory;
 use crate::potential::{Potential, Precision};
+use crate::terminal::{Mood, Terminal};
 use crate::{Error, Result, units};
 
 /// Largest difference between a force and the slope of the energy (eV / angstrom), for small energies.
@@ -65,6 +66,15 @@ enum Verdict {
 }
 
 impl Verdict {
+    fn mood(self) -> Option<Mood> {
+        match self {
+            Self::Info => None,
+            Self::Good => Some(Mood::Good),
+            Self::Doubt => Some(Mood::Doubt),
+            Self::Bad => Some(Mood::Bad),
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Info => "",
@@ -144,9 +154,12 @@ fn print(table: &Table, args: &CheckArgs) {
         words::print(&format!("{found}\n"));
         return;
     }
+    let terminal = Terminal::out();
     for f in &table.0 {
-        let line = format!("{:4} {:22} {}\n", f.verdict.word(), f.what, f.found);
-        words::print(&line);
+        let word = format!("{:4}", f.verdict.word());
+        let word = (f.verdict.mood()).map_or(word.clone(), |mood| terminal.paint(mood, &word));
+        let line = format!("{word} {:22} {}\n", f.what, f.found);
+        words::show(&line);
     }
 }
 

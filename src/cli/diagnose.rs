@@ -14,12 +14,14 @@ use crate::config::plan::{Plan, StartPlan, VelocityPlan};
 use crate::core::Snapshot;
 use crate::diagnose::{Case, Question, Report, Suspect, diagnose, window};
 use crate::engine::Start;
+use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::report::checkpoint::{self, Checkpoint, store};
 use crate::report::recorder::{self, Kind};
 use crate::report::series::Estimate;
 use crate::report::{EnergyRecord, Recorded, Source, record};
 use crate::simulation::Flight;
+use crate::terminal::{Mood, Terminal};
 use crate::units::MEV_PER_PS;
 use crate::{Error, Result};
 
@@ -48,23 +50,35 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
     let case = past.case(budget);
     let interrupt = super::run::interrupts()?;
     if !args.json {
-        eprintln!(
+        let said = format!(
             "replaying {} from step {} on, for {} minutes at most (Ctrl-C ends it)",
             args.directory.display(),
             case.start.step,
             args.minutes
         );
+        eprintln!("{}", Terminal::err().message(&said));
     }
     let report = replay(&past.plan, &model, &case, &interrupt)?;
     match args.json {
         true => words::print(&format!("{}\n", report.to_json())),
-        false => words::print(&format!("{}\n", report.to_text())),
+        false => show(&report),
     }
     Ok(match report.verdict.suspect {
         Suspect::Nothing => ExitCode::SUCCESS,
         Suspect::Undecided | Suspect::Passed => ExitCode::from(UNDECIDED),
         _ => ExitCode::from(FOUND),
     })
+}
+
+/// Prints a diagnosis for people.
+fn show(report: &Report) {
+    let mood = match report.verdict.suspect {
+        Suspect::Nothing => Mood::Good,
+        Suspect::Undecided | Suspect::Passed => Mood::Doubt,
+        _ => Mood::Bad,
+    };
+    let text = Terminal::out().verdict(&report.to_text(), "verdict:", mood);
+    words::print(&format!("{text}\n"));
 }
 
 /// Diagnoses a run that has just been stopped by its drift.
@@ -161,7 +175,7 @@ impl Past {
             .and_then(|config| serde_json::from_value(config).ok())
             .ok_or_else(|| lacks("config"))?;
         if let Some(model) = model {
-            rename_model(&mut config, model);
+            rename_model(&mut config, &ModelFile::find(model, Path::new(""))?);
         }
         let flight = record.get("flight").filter(|f| !f.is_null());
         let flight: Option<Recorded> = flight
@@ -260,8 +274,11 @@ fn moment(checkpoint: &Checkpoint) -> Snapshot {
     }
 }
 
-fn rename_model(config: &mut toml::Table, model: &Path) {
-    let place = std::path::absolute(model).unwrap_or_else(|_| model.to_path_buf());
+fn rename_model(config: &mut toml::Table, model: &ModelFile) {
+    let place = match model {
+        ModelFile::Path(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        ModelFile::Embedded(model) => model.name.into(),
+    };
     let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
     if let Some(potential) = potential.filter(|p| p.contains_key("model")) {
         potential.insert("model".to_owned(), place.display().to_string().into());
@@ -274,13 +291,13 @@ fn check_model(record: &Value, plan: &Plan) -> Result<()> {
         return Ok(());
     };
     let had = record.pointer("/model/sha256").and_then(Value::as_str);
-    let has = Source::read(model)?.sha256;
+    let has = Source::of_model(model, &model.read()?).sha256;
     match had {
         Some(had) if had == has => Ok(()),
         _ => Err(Error::input(format!(
             "{}: this is not the model of the run: its SHA-256 is {has}, that of the run's was {}; name the \
              right one with --model",
-            model.display(),
+            model,
             had.unwrap_or("not recorded")
         ))),
     }

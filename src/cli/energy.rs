@@ -1,5 +1,6 @@
 //! `mdrun energy`: energy, forces and stress of one structure.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -10,6 +11,7 @@ use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Mat3, elements};
 use crate::engine::single_point;
 use crate::formats;
+use crate::models::ModelFile;
 use crate::potential::Evaluation;
 use crate::{Error, Result, assemble, memory};
 
@@ -32,7 +34,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         .map_err(|e| e.within(args.structure.display()))?;
     check_overlaps(&system, &structure.positions, &cell)
         .map_err(|e| e.within(args.structure.display()))?;
-    let model = assemble::load_painn(&args.model)?;
+    let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
     memory::check_neighbors(&cell, &structure.positions, model.cutoff())
         .map_err(|e| e.within(args.structure.display()))?;
     let mut potential = model.bind(&system, args.precision, &DEVICE)?;

@@ -45,7 +45,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
     assemble::threads(&plan.device)?;
     let model = assemble::load(&plan)?;
-    let source = model.path().map(Source::read).transpose()?;
+    let source = model.source().cloned();
     let sha256 = source.as_ref().map(|model| model.sha256.as_str());
     let resumed = match args.resume {
         false => None,
@@ -274,7 +274,7 @@ impl Run<'_> {
         if self.args.json {
             words::print(&format!("{}\n", summary.to_json()));
         }
-        self.console.line(&summary.to_text());
+        self.console.summary(&summary);
         if status == Status::Interrupted && kept == Some(simulation.step) {
             self.console
                 .line(&format!("  go on with    {}", self.again()));

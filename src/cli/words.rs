@@ -7,11 +7,17 @@ use crate::config::plan::{Ensemble, Plan};
 use crate::core::{Cell, elements, observe};
 use crate::engine::{Breach, Watched};
 use crate::simulation::Cause;
+use crate::terminal::Terminal;
 use crate::units;
 
 /// Prints on standard output; a reader that has gone away (`mdrun energy ... | head`) is no fault.
 pub fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints text for people on standard output: long lines are broken where it is a terminal.
+pub fn show(text: &str) {
+    print(&Terminal::out().fit(text));
 }
 
 /// A cell in a line.

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// A path relative to `base`, with `dir/..` taken out where `dir` is not a symbolic link, so that
 /// messages are short.
-pub(super) fn join(base: &Path, path: &Path) -> PathBuf {
+pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in base.join(path).components() {
         let before = out.components().next_back();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::core::{AtomName, Cell, System, Vec3};
+use crate::models::ModelFile;
 use crate::potential::Precision;
 
 /// A run, ready to be assembled.
@@ -88,8 +89,8 @@ pub enum VelocityPlan {
 pub enum PotentialPlan {
     /// A trained PaiNN.
     Painn {
-        /// The safetensors file.
-        model: PathBuf,
+        /// Where its weights are.
+        model: ModelFile,
         /// Numbers of the network.
         precision: Precision,
     },

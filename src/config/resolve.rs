@@ -13,7 +13,7 @@ use super::plan::{
 };
 use super::raw;
 use super::section::{MOST_STEPS, Section, Sign};
-use crate::formats::read::unreadable;
+use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::units::{Dimension, FEMTOSECOND};
 use crate::{Error, Result};
@@ -56,25 +56,24 @@ pub(super) fn potential(
     lennard_jones(section, lj)
 }
 
-fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result<PathBuf> {
+fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result<ModelFile> {
     if raw.model.is_none() {
         return Err(section.fault(
             "model",
             &None,
-            "is missing; give a trained PaiNN, such as model = \"../models/painn.safetensors\", \
-             or a table [potential.lennard_jones]",
+            "is missing; give a trained PaiNN, such as model = \"painn_hcno_gfn2\" (inside this program) or \
+             \"../models/painn.safetensors\", or a table [potential.lennard_jones]",
         ));
     }
-    let text = section.text("model", &raw.model, "\"painn.safetensors\"")?;
-    let path = join(base, Path::new(text));
-    let fault =
-        |what: &str| section.fault("model", &raw.model, format!("{}: {what}", path.display()));
-    let metadata = std::fs::metadata(&path).map_err(|e| fault(&unreadable(&e)))?;
-    if !metadata.is_file() {
-        return Err(fault("is not a file; name a .safetensors file"));
-    }
-    section.keep("model", &raw.model, absolute(&path));
-    Ok(path)
+    let text = section.text("model", &raw.model, "\"painn_hcno_gfn2\"")?;
+    let model = ModelFile::find(Path::new(text), base)
+        .map_err(|e| section.fault("model", &raw.model, e.to_string()))?;
+    let kept = match &model {
+        ModelFile::Path(path) => absolute(path),
+        ModelFile::Embedded(model) => model.name.to_owned(),
+    };
+    section.keep("model", &raw.model, kept);
+    Ok(model)
 }
 
 fn lennard_jones(

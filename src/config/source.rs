@@ -235,7 +235,7 @@ pub(super) fn unknown_key(wrong: &str, right: &[String]) -> String {
 }
 
 /// The known word most like a misspelt one.
-pub(super) fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     /// One slip in three letters is still the same word.
     const LETTERS_PER_SLIP: usize = 3;
     let wrong = wrong.to_lowercase();

@@ -5,6 +5,9 @@ use std::io::Write as _;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::summary::Summary;
+use crate::terminal::{Mood, Terminal};
+
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Verbosity {
@@ -31,7 +34,7 @@ impl Console {
         };
         let bar = ProgressBar::with_draw_target(Some(end), target);
         if let Ok(style) = ProgressStyle::with_template(
-            "{bar:24} {percent:>3}% step {pos}/{len}, {eta} left | {msg}",
+            "{bar:10} {percent:>3}% step {pos}, {eta} left | {wide_msg}",
         ) {
             bar.set_style(style);
         }
@@ -61,8 +64,14 @@ impl Console {
         self.table
     }
 
-    /// Prints text for people on stdout; nothing where stdout is for a machine or to be quiet.
+    /// Prints text for people on stdout, long lines broken where it is a terminal; nothing where stdout is for a machine
+    /// or to be quiet.
     pub fn line(&self, text: &str) {
+        self.row(&Terminal::out().fit(text));
+    }
+
+    /// Prints a line of a table on stdout as it is; nothing where stdout is for a machine or to be quiet.
+    pub fn row(&self, text: &str) {
         if self.table {
             // A reader that has gone away (`mdrun run.toml | head`) does not end the run.
             let print = || writeln!(std::io::stdout(), "{text}");
@@ -70,8 +79,20 @@ impl Console {
         }
     }
 
+    /// Prints the closing summary on stdout, its verdict in colour; nothing where stdout is for a machine or to be quiet.
+    pub fn summary(&self, summary: &Summary) {
+        let mood = match summary.energy_conserved {
+            Some(true) => Mood::Good,
+            Some(false) => Mood::Bad,
+            None => Mood::Doubt,
+        };
+        let out = Terminal::out();
+        self.row(&out.verdict(&summary.to_text(), "verdict", mood));
+    }
+
     /// Prints a remark on stderr, always.
     pub fn remark(&self, text: &str) {
+        let text = Terminal::err().message(text);
         let print = || writeln!(std::io::stderr(), "{text}");
         let _ = self.bar.suspend(print);
     }

@@ -20,6 +20,7 @@ pub mod record;
 pub mod recorder;
 pub mod series;
 pub mod summary;
+mod table;
 mod text;
 pub mod thermo;
 pub mod topology;

@@ -8,10 +8,14 @@ use super::text::significant;
 use super::{Reporter, Signal};
 use crate::Result;
 use crate::core::{Fields, Snapshot, observe};
+use crate::terminal::Terminal;
 use crate::units::{KELVIN, MEV_PER_PS, NANOSECOND};
 
 /// Time between two looks: seldom enough to cost nothing, often enough to look alive.
 const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Columns of the bar, and of the step and the time left beside it, before the message begins.
+const BEFORE: usize = 42;
 
 /// Moves the progress bar.
 pub struct Progress {
@@ -50,30 +54,42 @@ impl Progress {
         step + (fit as u64).clamp(1, 2 * steps.max(1))
     }
 
-    fn message(&self, snapshot: &Snapshot, now: Instant) -> String {
+    /// Speed, temperature and drift, as many of them as there is `room` for.
+    fn message(&self, snapshot: &Snapshot, now: Instant, room: usize) -> String {
         let mut parts = Vec::new();
-        if let Some((step, moment)) = self.began
-            && snapshot.step > step
-        {
-            let rate = (snapshot.step - step) as f64 / (now - moment).as_secs_f64().max(1e-9);
-            parts.push(format!("{} steps/s", significant(rate, 3)));
-            parts.push(format!(
-                "{} ns/day",
-                significant(ns_per_day(rate, self.timestep), 3)
-            ));
+        let rate = self.began.filter(|(step, _)| snapshot.step > *step);
+        let rate = rate.map(|(step, moment)| {
+            (snapshot.step - step) as f64 / (now - moment).as_secs_f64().max(1e-9)
+        });
+        if let Some(rate) = rate {
+            let speed = ns_per_day(rate, self.timestep);
+            parts.push(format!("{} ns/day", significant(speed, 3)));
         }
         self.energies.read(|record| {
             let kt = observe::kt(snapshot.observables.kinetic, record.degrees_of_freedom);
             parts.push(format!("{:.0} K", kt / KELVIN));
             if let Some(drift) = record.drift() {
-                parts.push(format!(
-                    "drift {:+.4} meV/atom/ps",
-                    drift.value / MEV_PER_PS
-                ));
+                let drift = significant(drift.value / MEV_PER_PS, 2);
+                parts.push(format!("drift {drift} meV/atom/ps"));
             }
         });
-        parts.join(", ")
+        parts.extend(rate.map(|rate| format!("{} steps/s", significant(rate, 3))));
+        fitting(&parts, room)
     }
+}
+
+/// The first parts of a message, as many as fit into `room` columns.
+fn fitting(parts: &[String], room: usize) -> String {
+    let mut message = String::new();
+    for part in parts {
+        let comma = if message.is_empty() { "" } else { ", " };
+        if message.len() + comma.len() + part.len() > room {
+            break;
+        }
+        message += comma;
+        message += part;
+    }
+    message
 }
 
 /// Nanoseconds a day at so many steps a second of `timestep` (internal time).
@@ -102,7 +118,8 @@ impl Reporter for Progress {
             bar.set_position(snapshot.step);
             bar.reset_eta();
         }
-        bar.set_message(self.message(snapshot, now));
+        let width = Terminal::err().width.unwrap_or(0);
+        bar.set_message(self.message(snapshot, now, width.saturating_sub(BEFORE)));
         bar.set_position(snapshot.step);
         self.due = self.after(snapshot.step, now);
         self.last = Some((snapshot.step, now));
@@ -135,6 +152,14 @@ mod tests {
         // Slower than that: one step at a time.
         progress.last = Some((199, now - 10 * INTERVAL));
         assert_eq!(progress.after(200, now), 201);
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_there_is_room() {
+        let parts = ["193 ns/day", "165 K", "4466 steps/s"].map(str::to_owned);
+        assert_eq!(fitting(&parts, 80), "193 ns/day, 165 K, 4466 steps/s");
+        assert_eq!(fitting(&parts, 30), "193 ns/day, 165 K");
+        assert_eq!(fitting(&parts, 9), "");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::file;
 use super::summary::Summary;
 use super::text::{hexadecimal, timestamp};
+use crate::models::ModelFile;
 use crate::{Error, Result};
 
 /// The name of the file in the run's directory.
@@ -31,6 +32,8 @@ pub struct Source {
     pub sha256: String,
     /// Its length.
     pub bytes: u64,
+    /// Whether it is inside the program; then its path is its name.
+    pub embedded: bool,
 }
 
 impl Source {
@@ -57,7 +60,18 @@ impl Source {
             path: path.to_owned(),
             sha256: hexadecimal(&digest),
             bytes,
+            embedded: false,
         })
+    }
+
+    /// The same of a model whose bytes have been read already.
+    pub fn of_model(file: &ModelFile, bytes: &[u8]) -> Self {
+        Self {
+            path: file.path().to_owned(),
+            sha256: hexadecimal(&Sha256::digest(bytes)),
+            bytes: bytes.len() as u64,
+            embedded: matches!(file, ModelFile::Embedded(_)),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::checkpoint::FileMark;
 use super::console::Console;
 use super::drift::Energies;
 use super::file::OutputFile;
+use super::table::{LiveTable, Row};
 use super::text::{number, round};
 use super::{Reporter, Signal, next_multiple};
 use crate::Result;
@@ -35,8 +36,7 @@ pub struct Thermo {
     end: u64,
     pressure: bool,
     energies: Energies,
-    console: Console,
-    headed: bool,
+    table: LiveTable,
 }
 
 /// One line of the table, in the units of its columns.
@@ -105,8 +105,7 @@ impl Thermo {
             end,
             pressure: cell.volume().is_some(),
             energies: energies.clone(),
-            console: console.clone(),
-            headed: false,
+            table: LiveTable::new(console, end, cell.volume().is_some()),
         }
     }
 
@@ -128,34 +127,21 @@ impl Thermo {
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
         }
     }
-
-    fn show(&mut self, line: &Line) {
-        if !self.console.is_table() {
-            return;
-        }
-        if !self.headed {
-            self.headed = true;
-            let pressure = if self.pressure { "      P/bar" } else { "" };
-            self.console.line(&format!(
-                "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure} {:>16}",
-                "step", "t/ps", "E_pot/eV", "E_kin/eV", "E_conserved/eV", "T/K", "drift meV/at/ps"
-            ));
-        }
-        let pressure = (line.pressure).map_or_else(String::new, |p| format!(" {p:>10.1}"));
-        let drift = (line.drift).map_or_else(String::new, |[d, _]| format!("{d:+.5}"));
-        self.console.line(&format!(
-            "{:>12} {:>12.4} {:>16.6} {:>12.6} {:>16.6} {:>9.2}{pressure} {drift:>16}",
-            line.step,
-            line.time_fs * FEMTOSECOND / PICOSECOND,
-            line.energies[0],
-            line.energies[1],
-            line.energies[3],
-            line.temperature,
-        ));
-    }
 }
 
 impl Line {
+    fn row(&self) -> Row {
+        let [potential, kinetic, _, conserved] = self.energies;
+        Row {
+            step: self.step,
+            time_ps: self.time_fs * FEMTOSECOND / PICOSECOND,
+            energies: [potential, kinetic, conserved],
+            temperature: self.temperature,
+            pressure: self.pressure,
+            drift: self.drift.map(|[drift, _]| drift),
+        }
+    }
+
     fn csv(&self) -> Vec<u8> {
         let mut text = self.step.to_string().into_bytes();
         let mut put = |value: Option<f64>| {
@@ -192,7 +178,7 @@ impl Reporter for Thermo {
         let line = self.line(snapshot);
         self.file.append(&line.csv())?;
         if snapshot.step.is_multiple_of(self.shown_every) || snapshot.step == self.end {
-            self.show(&line);
+            self.table.show(&line.row());
         }
         Ok(Signal::Continue)
     }

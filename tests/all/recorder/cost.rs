@@ -9,6 +9,7 @@ use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
 use mdrun::engine::{Engine, HostEngine, Start};
 use mdrun::formats;
 use mdrun::integrate;
+use mdrun::models::ModelFile;
 use mdrun::neighbors::audit;
 use mdrun::potential::Precision;
 use mdrun::simulation::Ring;
@@ -69,7 +70,10 @@ fn recorder_and_audits_cost_less_than_a_hundredth() {
         eprintln!("skipped: set MDRUN_VALIDATE=1 to measure");
         return;
     }
-    let model = assemble::load_painn(&root().join("models/painn_hcno_gfn2.safetensors")).unwrap();
+    let model = assemble::load_painn(&ModelFile::Path(
+        root().join("models/painn_hcno_gfn2.safetensors"),
+    ))
+    .unwrap();
     let device = DevicePlan {
         kind: DeviceKind::Cpu,
         threads: None,

@@ -1,0 +1,250 @@
+//! The live table of a run: some lines of its thermo table, with as many columns and digits as the terminal is wide.
+
+use super::console::Console;
+use crate::terminal::Terminal;
+
+/// One line of the table, in the units of its columns.
+pub(super) struct Row {
+    pub step: u64,
+    pub time_ps: f64,
+    /// Potential, kinetic and conserved energy (eV).
+    pub energies: [f64; 3],
+    pub temperature: f64,
+    pub pressure: Option<f64>,
+    pub drift: Option<f64>,
+}
+
+/// The table as it is shown so far.
+pub(super) struct LiveTable {
+    console: Console,
+    /// The last step, which is the widest.
+    end: u64,
+    pressure: bool,
+    /// What the lines so far look like.
+    layout: Option<Layout>,
+}
+
+/// What a line looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Layout {
+    /// With all columns and digits; what is no terminal has it always.
+    Whole,
+    /// With the columns at these places of [`COLUMNS`].
+    Narrow(Vec<usize>),
+}
+
+/// A column of a narrow table.
+struct Column {
+    name: &'static str,
+    unit: &'static str,
+    width: usize,
+    /// Digits after the point where there is room.
+    decimals: usize,
+}
+
+const fn column(name: &'static str, unit: &'static str, width: usize, decimals: usize) -> Column {
+    Column {
+        name,
+        unit,
+        width,
+        decimals,
+    }
+}
+
+const STEP: usize = 0;
+const PRESSURE: usize = 6;
+const COLUMNS: [Column; 8] = [
+    column("step", "", 8, 0),
+    column("t", "ps", 10, 4),
+    column("E_pot", "eV", 14, 6),
+    column("E_kin", "eV", 11, 6),
+    column("E_conserved", "eV", 14, 6),
+    column("T", "K", 8, 2),
+    column("P", "bar", 9, 1),
+    column("drift", "meV/at/ps", 9, 5),
+];
+/// The columns that are left out first where there is no room: the kinetic energy is in the temperature, the potential
+/// one in what is conserved.
+const DISPENSABLE: [usize; 4] = [3, 2, 1, PRESSURE];
+
+impl LiveTable {
+    /// A table of a run to step `end`.
+    pub fn new(console: &Console, end: u64, pressure: bool) -> Self {
+        Self {
+            console: console.clone(),
+            end,
+            pressure,
+            layout: None,
+        }
+    }
+
+    /// Prints a line, below the names of its columns where they are new.
+    pub fn show(&mut self, row: &Row) {
+        if !self.console.is_table() {
+            return;
+        }
+        let layout = self.layout(Terminal::out().width);
+        if self.layout.as_ref() != Some(&layout) {
+            self.console.row(&self.heading(&layout));
+        }
+        self.console.row(&self.line(&layout, row));
+        self.layout = Some(layout);
+    }
+
+    fn layout(&self, width: Option<usize>) -> Layout {
+        let whole = if self.pressure { 110 } else { 99 };
+        let Some(width) = width.filter(|width| *width < whole) else {
+            return Layout::Whole;
+        };
+        let mut shown: Vec<usize> = (0..COLUMNS.len())
+            .filter(|column| *column != PRESSURE || self.pressure)
+            .collect();
+        for column in DISPENSABLE {
+            let taken: usize = shown.iter().map(|c| self.width(*c) + 1).sum();
+            if taken - 1 <= width {
+                break;
+            }
+            shown.retain(|c| *c != column);
+        }
+        Layout::Narrow(shown)
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let least = if column == STEP {
+            self.end.to_string().len()
+        } else {
+            0
+        };
+        COLUMNS[column].width.max(least)
+    }
+
+    fn heading(&self, layout: &Layout) -> String {
+        let Layout::Narrow(shown) = layout else {
+            let pressure = if self.pressure { "      P/bar" } else { "" };
+            return format!(
+                "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure} {:>16}",
+                "step", "t/ps", "E_pot/eV", "E_kin/eV", "E_conserved/eV", "T/K", "drift meV/at/ps"
+            );
+        };
+        let line = |text: fn(&Column) -> &'static str| {
+            let cells = shown.iter().map(|&c| (text(&COLUMNS[c]).to_owned(), c));
+            self.joined(cells)
+        };
+        format!(
+            "{}\n{}",
+            line(|column| column.name),
+            line(|column| column.unit)
+        )
+    }
+
+    fn line(&self, layout: &Layout, row: &Row) -> String {
+        let [potential, kinetic, conserved] = row.energies;
+        let Layout::Narrow(shown) = layout else {
+            let pressure = (row.pressure).map_or_else(String::new, |p| format!(" {p:>10.1}"));
+            let drift = (row.drift).map_or_else(String::new, |d| format!("{d:+.5}"));
+            return format!(
+                "{:>12} {:>12.4} {potential:>16.6} {kinetic:>12.6} {conserved:>16.6} {:>9.2}{pressure} {drift:>16}",
+                row.step, row.time_ps, row.temperature,
+            );
+        };
+        let values = [
+            None,
+            Some(row.time_ps),
+            Some(potential),
+            Some(kinetic),
+            Some(conserved),
+            Some(row.temperature),
+            row.pressure,
+            row.drift,
+        ];
+        let cells = shown.iter().map(|&c| match c {
+            STEP => (row.step.to_string(), c),
+            _ => (
+                values[c].map_or_else(String::new, |v| fitted(v, &COLUMNS[c])),
+                c,
+            ),
+        });
+        self.joined(cells)
+    }
+
+    /// Cells set to the right of their columns.
+    fn joined(&self, cells: impl Iterator<Item = (String, usize)>) -> String {
+        let cells =
+            cells.map(|(cell, column)| format!("{cell:>width$}", width = self.width(column)));
+        let line: Vec<String> = cells.collect();
+        line.join(" ").trim_end().to_owned()
+    }
+}
+
+/// A number with as many digits after the point as fit into its column.
+fn fitted(value: f64, column: &Column) -> String {
+    let text = |decimals: usize| format!("{value:.decimals$}");
+    (0..=column.decimals)
+        .rev()
+        .map(text)
+        .find(|text| text.len() <= column.width)
+        .unwrap_or_else(|| format!("{value:.2e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(scale: f64) -> Row {
+        Row {
+            step: 20_000,
+            time_ps: 10.0,
+            energies: [-4211.123_456_7, 1.234_567_8, -4209.888_888_9].map(|e| e * scale),
+            temperature: 164.91,
+            pressure: Some(-6650.12 * scale),
+            drift: Some(-0.000_91),
+        }
+    }
+
+    /// Every line fits, whatever the width and however large the numbers, and uses more room where there is more.
+    #[test]
+    fn lines_fit_the_terminal() {
+        for pressure in [false, true] {
+            for end in [100, 20_000, 1_000_000_000_000] {
+                let table = LiveTable::new(&Console::silent(), end, pressure);
+                let mut before = 0;
+                for width in 60..140 {
+                    let layout = table.layout(Some(width));
+                    for scale in [1e-3, 1.0, 1e3, 1e6] {
+                        let text = format!(
+                            "{}\n{}",
+                            table.heading(&layout),
+                            table.line(&layout, &row(scale))
+                        );
+                        let fits = text.lines().all(|line| line.len() <= width);
+                        assert!(fits || width >= 99, "{width}:\n{text}");
+                    }
+                    let shown = match layout {
+                        Layout::Narrow(shown) => shown.len(),
+                        Layout::Whole => COLUMNS.len(),
+                    };
+                    assert!(shown >= before, "{width}");
+                    before = shown;
+                }
+                assert_eq!(table.layout(None), Layout::Whole);
+            }
+        }
+        let table =
+            |pressure| LiveTable::new(&Console::silent(), 20_000, pressure).layout(Some(80));
+        assert_eq!(table(false), Layout::Narrow(vec![0, 1, 2, 3, 4, 5, 7]));
+        assert_eq!(table(true), Layout::Narrow(vec![0, 1, 2, 4, 5, 6, 7]));
+    }
+
+    #[test]
+    fn numbers_lose_digits_before_they_lose_their_column() {
+        let column = column("", "", 8, 4);
+        for (value, text) in [
+            (1.0, "1.0000"),
+            (-1234.567_89, "-1234.57"),
+            (12_345_678.9, "12345679"),
+            (-123_456_789.0, "-1.23e8"),
+        ] {
+            assert_eq!(fitted(value, &column), text);
+        }
+    }
+}
