@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::interrupt::Interrupt;
 use super::{DiagnoseArgs, words};
 use crate::assemble::{self, Model};
 use crate::config;
@@ -48,7 +49,7 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
     let model = assemble::load(&past.plan)?;
     let budget = Duration::from_secs_f64(60.0 * args.minutes);
     let case = past.case(budget);
-    let interrupt = super::run::interrupts()?;
+    let interrupt = Interrupt::watch()?;
     if !args.json {
         let said = format!(
             "replaying {} from step {} on, for {} minutes at most (Ctrl-C ends it)",
@@ -58,10 +59,13 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
         );
         eprintln!("{}", Terminal::err().message(&said));
     }
-    let report = replay(&past.plan, &model, &case, &interrupt)?;
+    let report = replay(&past.plan, &model, &case, interrupt.flag())?;
     match args.json {
         true => words::print(&format!("{}\n", report.to_json())),
         false => show(&report),
+    }
+    if let Some(signal) = interrupt.signal() {
+        return Ok(signal.exit_code());
     }
     Ok(match report.verdict.suspect {
         Suspect::Nothing => ExitCode::SUCCESS,

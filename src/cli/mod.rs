@@ -3,6 +3,7 @@
 mod check;
 mod diagnose;
 mod energy;
+mod interrupt;
 mod resume;
 mod run;
 mod words;
@@ -92,7 +93,7 @@ its energy at the cutoff is looked at.
 Needs the run's directory and the model file, which must be the one of the run. Writes nothing.
 
 Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed;
-1 a replay failed; 2 the input is wrong.")]
+1 a replay failed; 2 the input is wrong; 128 + a signal's number: it was interrupted, and tells what it had found.")]
 pub struct DiagnoseArgs {
     /// The run's directory
     #[arg(value_name = "RUN_DIR")]
@@ -146,6 +147,7 @@ fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
 /// # Errors
 /// The input is wrong or the run failed.
 pub fn run() -> Result<ExitCode> {
+    interrupt::outlive_file_limit()?;
     let cli = Cli::parse();
     match (cli.command, cli.run) {
         (Some(Command::Check(args)), _) => check::run(&args),

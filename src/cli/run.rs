@@ -2,10 +2,9 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use super::interrupt::{Interrupt, Signal, is_file_limit_reached};
 use super::resume::{self, Sitting, Way};
 use super::{RunArgs, diagnose, words};
 use crate::assemble::{self, Model, Place};
@@ -31,22 +30,41 @@ struct Run<'a> {
     energies: Energies,
     record: RunRecord,
     setup: Duration,
-    interrupt: Arc<AtomicBool>,
+    interrupt: Interrupt,
     /// Locked until the run has ended.
     _directory: HeldDirectory,
 }
 
-/// Runs the command; exit code 1 where a fault ended the run.
+/// How the command ended, where there is no error to tell.
+enum Ending {
+    Done,
+    /// A fault ended the run.
+    Fault,
+    Interrupted(Signal),
+}
+
+/// Runs the command; exit code 1 where a fault ended the run, that of the signal where one did.
 ///
 /// # Errors
 /// The input is wrong (nothing is left behind then), or the run failed.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    // All is closed and unlocked before the process ends.
+    Ok(match begin_to_end(args)? {
+        Ending::Done => ExitCode::SUCCESS,
+        Ending::Fault => ExitCode::FAILURE,
+        Ending::Interrupted(signal) => signal.exit_code(),
+    })
+}
+
+fn begin_to_end(args: &RunArgs) -> Result<Ending> {
     let began = Instant::now();
     let mut plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
     assemble::threads(&plan.device)?;
     let model = assemble::load(&plan)?;
     let source = model.source().cloned();
     let sha256 = source.as_ref().map(|model| model.sha256.as_str());
+    // Before this nothing is held that a signal could leave behind.
+    let interrupt = Interrupt::watch()?;
     let resumed = match args.resume {
         false => None,
         true => Some(resume::look(&mut plan, sha256)?),
@@ -60,7 +78,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let opening = match resumed {
         None => Opening::default(),
         Some(Way::Complete { earlier, remark }) => {
-            return Ok(complete_already(&console, args.json, &earlier, &remark));
+            complete_already(&console, args.json, &earlier, &remark);
+            return Ok(Ending::Done);
         }
         Some(Way::Begin { directory, remark }) => Opening::anew(directory, &remark, &console),
         Some(Way::GoOn(sitting)) => Opening::from(*sitting, plan.dynamics.steps, &console),
@@ -74,7 +93,13 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     };
     let identity = Identity::of(&plan, sha256).on(&engine.describe());
     opening.compare(&identity, &console);
-    let interrupt = interrupts()?;
+    if let Some(signal) = interrupt.signal() {
+        let name = signal.name();
+        console.remark(&format!(
+            "{name} came before the first step: nothing was written"
+        ));
+        return Ok(Ending::Interrupted(signal));
+    }
 
     // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
     let at_output =
@@ -214,18 +239,17 @@ fn begin(
 }
 
 /// Says that there is nothing left to do.
-fn complete_already(console: &Console, json: bool, earlier: &Earlier, remark: &str) -> ExitCode {
+fn complete_already(console: &Console, json: bool, earlier: &Earlier, remark: &str) {
     match &earlier.summary {
         Some(summary) if json => words::print(&format!("{summary}\n")),
         _ => console.line(remark),
     }
-    ExitCode::SUCCESS
 }
 
 impl Run<'_> {
-    fn to_the_end(&self, simulation: &mut Simulation) -> Result<ExitCode> {
+    fn to_the_end(&self, simulation: &mut Simulation) -> Result<Ending> {
         let began = Instant::now();
-        let ended = simulation.run(&self.interrupt, &mut |warning| {
+        let ended = simulation.run(self.interrupt.flag(), &mut |warning| {
             let text = match &warning {
                 Warning::Fault { cause, flight } => {
                     let said = self.tell(cause, flight.as_deref());
@@ -243,13 +267,20 @@ impl Run<'_> {
         let elapsed = keeper.map_or_else(|| began.elapsed(), Keeper::elapsed);
         self.console.clear();
         let kept = keeper.and_then(Keeper::kept);
-        let ended = ended.map_err(|error| match kept {
-            // What to do is known for what the world does to a run.
-            Some(step) => Error::run(format!(
-                "{error}; the checkpoint of step {step} is sound: put the cause right, then go on with {}",
-                self.again()
-            )),
-            None => error,
+        let ended = ended.map_err(|error| {
+            let limit = match is_file_limit_reached() {
+                true => " (the limit on the size of files is reached: `ulimit -f` tells it)",
+                false => "",
+            };
+            match kept {
+                // What to do is known for what the world does to a run.
+                Some(step) => Error::run(format!(
+                    "{error}{limit}; the checkpoint of step {step} is sound: put the cause right, then go on \
+                     with {}",
+                    self.again()
+                )),
+                None => Error::run(format!("{error}{limit}")),
+            }
         });
 
         let (status, stopped_by) = match &ended {
@@ -257,6 +288,7 @@ impl Run<'_> {
             Err(error) => (Status::Failed, Some(error.to_string())),
         };
         let course = Course {
+            status,
             steps: simulation.step,
             timestep: self.plan.dynamics.timestep,
             elapsed,
@@ -282,17 +314,18 @@ impl Run<'_> {
         let finish = ended?;
         if status != Status::Failed {
             recorded?;
-            return Ok(ExitCode::SUCCESS);
+            let signal = (self.interrupt.signal()).filter(|_| status == Status::Interrupted);
+            return Ok(signal.map_or(Ending::Done, Ending::Interrupted));
         }
         if let Some(reason) = stopped_by {
             self.console.remark(&format!("error: {reason}"));
         }
         if recorded.is_ok() {
-            self.explain(&finish, &self.interrupt);
+            self.explain(&finish);
             recorded = self.record.end(status, &summary, &timings);
         }
         recorded?;
-        Ok(ExitCode::FAILURE)
+        Ok(Ending::Fault)
     }
 
     /// The command that goes on with this run.
@@ -308,7 +341,10 @@ impl Run<'_> {
     fn judge(&self, finish: &Finish) -> (Status, Option<String>) {
         match finish {
             Finish::Complete => (Status::Complete, None),
-            Finish::Interrupted => (Status::Interrupted, Some("interrupt".to_owned())),
+            Finish::Interrupted => {
+                let name = self.interrupt.signal().map_or("a signal", Signal::name);
+                (Status::Interrupted, Some(name.to_owned()))
+            }
             Finish::Fault { cause, flight } => {
                 (Status::Failed, Some(self.tell(cause, flight.as_deref())))
             }
@@ -355,7 +391,7 @@ impl Run<'_> {
     }
 
     /// What a drift that ended the run comes from.
-    fn explain(&self, finish: &Finish, interrupt: &AtomicBool) {
+    fn explain(&self, finish: &Finish) {
         let Finish::Fault {
             cause: Cause::Alarm { .. },
             flight: Some(flight),
@@ -366,6 +402,7 @@ impl Run<'_> {
         let energies = self.energies.read(Clone::clone);
         self.console
             .remark("looking for the cause of the drift, for two minutes at most (Ctrl-C ends it)");
+        let interrupt = self.interrupt.flag();
         match diagnose::alarm(self.plan, self.model, flight, &energies, interrupt) {
             Ok(report) => {
                 self.console.remark(&report.to_text());
@@ -376,33 +413,6 @@ impl Run<'_> {
                 .remark(&format!("the cause of the drift was not found: {error}")),
         }
     }
-}
-
-/// Becomes true at Ctrl-C, a request to terminate, or when the terminal goes away (unless that is ignored,
-/// as under `nohup`); the second time it ends the process at once.
-///
-/// # Errors
-/// The signals cannot be watched for.
-pub fn interrupts() -> Result<Arc<AtomicBool>> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let hangup = (!ignores_hangup()).then_some(SIGHUP);
-    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
-        // In this order: the first signal finds the flag unset.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupt))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupt)))
-            .map_err(|e| Error::run(format!("cannot watch for Ctrl-C: {e}")))?;
-    }
-    Ok(interrupt)
-}
-
-/// Whether the process was started to outlive its terminal. Told by Linux alone; elsewhere a run ends
-/// with its terminal.
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & 1 << (signal_hook::consts::SIGHUP - 1) != 0)
 }
 
 /// Bytes that the trajectories will take at the least.

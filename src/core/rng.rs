@@ -46,6 +46,8 @@ pub enum Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Noise {
     key: [u32; 2],
+    /// Steps that were drawn before step 0.
+    start: u64,
 }
 
 impl Noise {
@@ -53,7 +55,19 @@ impl Noise {
     pub fn new(seed: u32, replica: u32) -> Self {
         Self {
             key: [seed, replica],
+            start: 0,
         }
+    }
+
+    /// The same noise for a run that goes on after another, which drew `start` steps of it: step 0 of this one
+    /// has the numbers of step `start`.
+    pub fn after(self, start: u64) -> Self {
+        Self { start, ..self }
+    }
+
+    /// Steps that were drawn before step 0.
+    pub fn start(&self) -> u64 {
+        self.start
     }
 
     /// An unlimited stream of random words of one atom, for the distributions of `rand_distr`.
@@ -75,14 +89,24 @@ impl Noise {
 
     /// Three independent standard normal numbers for one atom at one step (Box and Muller 1958).
     pub fn normal3(&self, step: u64, atom: u32, stream: Stream) -> Vec3 {
+        let at = step.wrapping_add(self.start);
         let bits = philox(
-            [step as u32, (step >> 32) as u32, atom, stream as u32],
+            [at as u32, (at >> 32) as u32, atom, stream as u32],
             self.key,
         );
         let [a, b] = box_muller(bits[0], bits[1]);
         let [c, _] = box_muller(bits[2], bits[3]);
         Vec3::new(a, b, c)
     }
+}
+
+/// How far a run had come in its thermostat's noise, so that another one goes on there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoiseMark {
+    /// The thermostat's seed.
+    pub seed: u32,
+    /// Steps drawn so far: the number of the next one.
+    pub step: u64,
 }
 
 /// Random words of one atom: the blocks of the counters (0, atom, stream), (1, atom, stream), ...

@@ -204,6 +204,7 @@ fn convert(frame: &Frame, labels: Labels) -> Result<Structure> {
         names: None,
         velocities,
         vectors,
+        noise: None,
         periodic: [vectors.is_some(); 3],
         frames: 1,
         notes: Vec::new(),

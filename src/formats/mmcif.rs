@@ -40,6 +40,7 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
         names: None,
         velocities: None,
         vectors,
+        noise: None,
         periodic: [vectors.is_some(); 3],
         frames: models.len(),
         notes: Vec::new(),

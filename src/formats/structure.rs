@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::core::rng::NoiseMark;
 use crate::core::{AtomName, Cell, Mat3, System, Vec3, elements};
 use crate::{Error, Result};
 
@@ -25,6 +26,8 @@ pub struct Structure {
     pub names: Option<Vec<AtomName>>,
     /// Velocities (angstrom / time), if the file has any.
     pub velocities: Option<Vec<Vec3>>,
+    /// How far the run that wrote the file had come in its thermostat's noise, if the file says so.
+    pub noise: Option<NoiseMark>,
     /// Lattice vectors as rows (angstrom), if the file has any; a row of zeros is no vector.
     pub vectors: Option<Mat3>,
     /// Which directions the file says are periodic.

@@ -10,9 +10,17 @@ use std::path::PathBuf;
 
 use super::labels::element_of_label;
 use super::structure::{Structure, pick};
+use crate::core::rng::NoiseMark;
 use crate::core::{Mat3, Vec3, elements};
 use crate::units::ANGSTROM_PER_FS;
 use crate::{Error, Result};
+
+/// Keys of the frames that runs with a thermostat write: its seed, and the steps drawn of its noise.
+pub const NOISE_SEED: &str = "noise_seed";
+/// See [`NOISE_SEED`].
+pub const NOISE_STEP: &str = "noise_step";
+/// The column of velocities in internal units, exact to the bit, that mdrun writes.
+pub const INTERNAL: &str = "velo_internal";
 
 /// One frame's lines: number of its first line (from 1), atoms, comment, and the atoms' lines.
 struct Block<'t> {
@@ -42,6 +50,7 @@ pub(super) fn read(text: &str, frame: i64) -> Result<Structure> {
         positions: Vec::with_capacity(block.atoms),
         names: None,
         velocities: columns.motion.map(|_| Vec::with_capacity(block.atoms)),
+        noise: noise(&keys).map_err(at_comment)?,
         vectors,
         periodic,
         frames: blocks.len(),
@@ -164,6 +173,19 @@ fn words(value: &str) -> Vec<&str> {
         .collect()
 }
 
+/// How far the thermostat's noise had come in the run that wrote the frame.
+fn noise(keys: &[(String, String)]) -> Result<Option<NoiseMark>> {
+    let (Some(seed), Some(step)) = (value(keys, NOISE_SEED), value(keys, NOISE_STEP)) else {
+        return Ok(None);
+    };
+    match (seed.parse(), step.parse()) {
+        (Ok(seed), Ok(step)) => Ok(Some(NoiseMark { seed, step })),
+        _ => Err(Error::input(format!(
+            "{NOISE_SEED}={seed:?} {NOISE_STEP}={step:?} are not two whole numbers"
+        ))),
+    }
+}
+
 /// Lattice vectors as rows (angstrom).
 fn lattice(keys: &[(String, String)]) -> Result<Option<Mat3>> {
     let Some(text) = value(keys, "Lattice") else {
@@ -229,6 +251,8 @@ fn number(word: &str, what: &str) -> Result<f64> {
 /// What a motion column holds.
 #[derive(Clone, Copy)]
 enum Motion {
+    /// Velocities in internal units: the very bits of a run.
+    Internal(usize),
     /// Velocities in angstrom / fs.
     Velocities(usize),
     /// ASE's momenta in sqrt(u eV), which is u angstrom / internal time.
@@ -294,7 +318,8 @@ impl Columns {
             species: symbols.or(numbers).ok_or_else(|| missing("species:S:1"))?,
             numbers: symbols.is_none(),
             position: find(&["pos", "positions"], "R", 3).ok_or_else(|| missing("pos:R:3"))?,
-            motion: (find(&["velocities", "velo", "vel"], "R", 3).map(Motion::Velocities))
+            motion: (find(&[INTERNAL], "R", 3).map(Motion::Internal))
+                .or(find(&["velocities", "velo", "vel"], "R", 3).map(Motion::Velocities))
                 .or(find(&["momenta"], "R", 3).map(Motion::Momenta)),
             mass: find(&["masses", "mass"], "R", 1),
             count: Some(at),
@@ -336,6 +361,7 @@ impl Columns {
         structure.positions.push(vector(self.position, "position")?);
         if let Some(velocities) = &mut structure.velocities {
             velocities.push(match self.motion {
+                Some(Motion::Internal(at)) => vector(at, "velocity")?,
                 Some(Motion::Momenta(at)) => vector(at, "momentum")? / mass,
                 Some(Motion::Velocities(at)) => vector(at, "velocity")? * ANGSTROM_PER_FS,
                 None => Vec3::zeros(),

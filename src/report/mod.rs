@@ -37,9 +37,9 @@ pub use directory::{HeldDirectory, RunDirectory};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
 pub use keeper::Keeper;
 pub use progress::Progress;
-pub use record::{Description, Earlier, RunRecord, Source, Status};
+pub use record::{Description, Earlier, RunRecord, Source};
 pub use recorder::Recorded;
-pub use summary::{Course, Summary};
+pub use summary::{Course, Status, Summary};
 pub use thermo::Thermo;
 pub use trajectory::Trajectory;
 

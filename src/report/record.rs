@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::file;
-use super::summary::Summary;
+use super::summary::{Status, Summary};
 use super::text::{hexadecimal, timestamp};
 use crate::models::ModelFile;
 use crate::{Error, Result};
@@ -104,20 +104,6 @@ pub struct Description {
     pub versions: Vec<(String, String)>,
     /// Files in the run's directory.
     pub files: Vec<String>,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// It is going on.
-    Running,
-    /// All steps were taken.
-    Complete,
-    /// It was interrupted; all that was reached is written.
-    Interrupted,
-    /// A limit was broken, or something failed.
-    Failed,
 }
 
 /// Room that the record of a run that goes on has to spare (bytes), so that how it ended can be written in

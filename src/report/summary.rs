@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::drift::{Energies, EnergyRecord};
 use super::progress::ns_per_day;
@@ -26,9 +26,25 @@ const SOUND_FLUCTUATION: f64 = 0.2;
 /// oscillators. What a drift does to the temperature follows from it, roughly.
 const HEAT_CAPACITY: f64 = 3.0;
 
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It is going on.
+    Running,
+    /// All steps were taken.
+    Complete,
+    /// It was interrupted; all that was reached is written.
+    Interrupted,
+    /// A limit was broken, or something failed.
+    Failed,
+}
+
 /// How a run went, besides its energies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
+    /// How it ended.
+    pub status: Status,
     /// Steps taken.
     pub steps: u64,
     /// Time step (internal time).
@@ -48,6 +64,8 @@ pub struct Course {
 /// The closing summary. As JSON its keys are these names; what is not known is null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
+    /// How it ended.
+    pub status: Status,
     /// Steps taken.
     pub steps: u64,
     /// Number of atoms.
@@ -117,6 +135,7 @@ impl Summary {
         let (energy_conserved, verdict) = Verdict::of(record).tell(conserved_name);
         let momentum = record.momentum.iter().map(|p| p * p).sum::<f64>().sqrt();
         Self {
+            status: course.status,
             steps: course.steps,
             atoms: record.atoms,
             simulated_ps: round(course.steps as f64 * course.timestep / PICOSECOND),
@@ -151,9 +170,10 @@ impl Summary {
     pub fn to_text(&self) -> String {
         let mut lines = vec![format!(
             "{} {} steps of {} atoms, {} ps, in {}: {} steps/s, {} ns/day",
-            match self.stopped_by {
-                None => "Done:",
-                Some(_) => "Stopped after",
+            match self.status {
+                Status::Running | Status::Complete => "Done:",
+                Status::Interrupted => "Interrupted after",
+                Status::Failed => "Stopped after",
             },
             self.steps,
             self.atoms,

@@ -153,6 +153,7 @@ impl CudaEngine {
         buffers.params.describe_box(&start.cell, spec.cutoff, skin);
         let p = &mut buffers.params;
         [p.seed, p.replica] = noise.key();
+        p.noise_start = noise.start();
         p.total_mass = system.total_mass();
         buffers.positions.write(&flat(&start.positions))?;
         buffers.velocities.write(&flat(&start.velocities))?;

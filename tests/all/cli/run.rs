@@ -11,7 +11,8 @@ use super::{json, mdrun, stderr, stdout, text};
 use crate::support::root;
 
 /// Keys that scripts rely on.
-const SUMMARY_KEYS: [&str; 11] = [
+const SUMMARY_KEYS: [&str; 12] = [
+    "status",
     "steps",
     "atoms",
     "steps_per_second",
@@ -218,8 +219,9 @@ fn an_interrupt_ends_a_run_with_all_files_complete() {
     }
     let output = child.wait_with_output().unwrap();
     let summary = json(&output);
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(summary["stopped_by"], "interrupt");
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(summary["stopped_by"], "SIGINT");
+    assert_eq!(summary["status"], "interrupted");
     let steps = summary["steps"].as_u64().unwrap();
     assert!(steps >= 19);
     // One line a step, the header and the start; the last line is whole.

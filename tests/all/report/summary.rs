@@ -18,6 +18,7 @@ const ATOMS: usize = 12;
 
 fn course(steps: u64) -> Course {
     Course {
+        status: Status::Complete,
         steps,
         timestep: 0.5 * FEMTOSECOND,
         elapsed: Duration::from_secs(10),
@@ -94,7 +95,8 @@ fn keys_and_numbers_for_machines() {
 fn a_run_too_short_for_statistics_has_nulls() {
     let mut course = course(0);
     course.elapsed = Duration::ZERO;
-    course.stopped_by = Some("interrupt".to_owned());
+    course.status = Status::Interrupted;
+    course.stopped_by = Some("SIGTERM".to_owned());
     let none = Energies::new(EnergyRecord::new(3, 6));
     let summary = Summary::new(&course, &none);
     let json = summary.to_json();
@@ -110,14 +112,15 @@ fn a_run_too_short_for_statistics_has_nulls() {
         assert_eq!(json[key], Value::Null, "{key}");
     }
     assert_eq!(json["steps_per_second"], 0.0);
-    assert_eq!(json["stopped_by"], "interrupt");
+    assert_eq!(json["stopped_by"], "SIGTERM");
+    assert_eq!(json["status"], "interrupted");
     let text = summary.to_text();
     assert!(
-        text.starts_with("Stopped after 0 steps of 3 atoms"),
+        text.starts_with("Interrupted after 0 steps of 3 atoms"),
         "{text}"
     );
     assert!(
-        text.contains("stopped by    interrupt") && text.contains("too short"),
+        text.contains("stopped by    SIGTERM") && text.contains("too short"),
         "{text}"
     );
 }

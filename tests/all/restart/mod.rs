@@ -7,6 +7,7 @@ mod fuzz;
 mod kill;
 mod resume;
 mod runs;
+mod signals;
 
 use mdrun::core::{Cell, Mat3, System, Vec3};
 use mdrun::report::{Checkpoint, EnergyRecord, FileMark, Identity};

@@ -131,7 +131,8 @@ __device__ void apply(Atom &atom, const Op &op, u64 step) {
         for (int a = 0; a < 3; ++a) atom.r[a] += op.a * atom.v[a];
     } else {
         const u32 thermostat = 1;
-        const uint4 bits = philox(make_uint4(u32(step), u32(step >> 32), atom.id, thermostat), make_uint2(P.seed, P.replica));
+        const u64 at = step + P.noise_start;
+        const uint4 bits = philox(make_uint4(u32(at), u32(at >> 32), atom.id, thermostat), make_uint2(P.seed, P.replica));
         double xi[4];
         box_muller(bits.x, bits.y, xi[0], xi[1]);
         box_muller(bits.z, bits.w, xi[2], xi[3]);

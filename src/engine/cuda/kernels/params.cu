@@ -85,6 +85,7 @@ struct Params {
     double slack2;                 // (skin / 2)^2
     double force_limit2, contact_limit, kinetic_limit; // infinite or zero where there is none
     double total_mass;
+    u64 noise_start;               // steps of noise that were drawn before step 0
     State *state;
     Grid *grid;
     // Atoms by slot (the order along the space-filling curve).
