@@ -83,13 +83,13 @@ fn in_structure(
     section.fault("structure", &raw.structure, message)
 }
 
-/// Masses (u) by atomic number.
-fn masses(section: &mut Section<'_>, raw: &raw::System) -> Result<BTreeMap<u8, f64>> {
+/// Masses (u) by symbol: of elements, or of D and T.
+fn masses(section: &mut Section<'_>, raw: &raw::System) -> Result<BTreeMap<String, f64>> {
     let mut masses = BTreeMap::new();
     let mut kept = Table::new();
     for (symbol, value) in raw.masses.iter().flatten() {
         let key = format!("masses.{}", symbol.get_ref());
-        let Some(z) = elements::number(symbol.get_ref()) else {
+        if elements::number_and_mass(symbol.get_ref()).is_none() {
             let all = (1..=elements::LAST).map(elements::symbol);
             let near = nearest(
                 symbol.get_ref(),
@@ -98,11 +98,11 @@ fn masses(section: &mut Section<'_>, raw: &raw::System) -> Result<BTreeMap<u8, f
             let near = near.map_or_else(String::new, |n| format!("; did you mean {n}?"));
             let why = format!("is not an element's symbol{near}");
             return Err(section.fault_at(&key, &symbol.span(), why));
-        };
+        }
         let mass = quantity(value.get_ref(), Dimension::Mass, Sign::Positive)
             .map_err(|e| section.fault_at(&key, &value.span(), e.to_string()))?;
         section.place(&key, &value.span());
-        masses.insert(z, mass);
+        masses.insert(symbol.get_ref().clone(), mass);
         kept.insert(symbol.get_ref().clone(), value.get_ref().clone());
     }
     if !kept.is_empty() {
@@ -111,21 +111,25 @@ fn masses(section: &mut Section<'_>, raw: &raw::System) -> Result<BTreeMap<u8, f
     Ok(masses)
 }
 
+/// Gives the atoms of each symbol their mass. What the file calls D keeps its mass where H is given one.
 fn apply_masses(
     section: &mut Section<'_>,
-    masses: &BTreeMap<u8, f64>,
+    masses: &BTreeMap<String, f64>,
     system: &mut System,
 ) -> Result<()> {
-    for (&z, &mass) in masses {
+    let symbols: Vec<&str> = (system.species.iter().zip(&system.masses))
+        .map(|(&z, &mass)| elements::isotope(z, mass).unwrap_or(elements::symbol(z)))
+        .collect();
+    for (symbol, &mass) in masses {
         let mut met = false;
-        for (species, m) in system.species.iter().zip(&mut system.masses) {
-            if *species == z {
+        for (own, m) in symbols.iter().zip(&mut system.masses) {
+            if *own == *symbol {
                 *m = mass;
                 met = true;
             }
         }
         if !met {
-            let key = format!("masses.{}", elements::symbol(z));
+            let key = format!("masses.{symbol}");
             section.note(&key, "there is no such atom in the structure");
         }
     }

@@ -37,6 +37,10 @@ const TABLE: [(&str, f64); 118] = [
     ("Ts", 293.208), ("Og", 294.214),
 ];
 
+/// Isotopes with a symbol of their own (IUPAC Red Book 2005, IR-3.3.2): atomic number and mass (u; Atomic
+/// Mass Evaluation 2020, Wang et al., Chin. Phys. C 45, 030003 (2021)).
+const ISOTOPES: [(&str, (u8, f64)); 2] = [("D", (1, 2.014101778)), ("T", (1, 3.016049282))];
+
 /// The largest atomic number.
 pub const LAST: u8 = TABLE.len() as u8;
 
@@ -61,6 +65,20 @@ pub fn mass(number: u8) -> Option<f64> {
 pub fn number(symbol: &str) -> Option<u8> {
     let place = TABLE.iter().position(|e| e.0 == symbol)?;
     u8::try_from(place + 1).ok()
+}
+
+/// Atomic number and mass (u) of a symbol in its proper case. `"D"` and `"T"` are hydrogen with the mass
+/// of deuterium and tritium; all other symbols have the element's standard mass.
+pub fn number_and_mass(symbol: &str) -> Option<(u8, f64)> {
+    let isotope = ISOTOPES.iter().find(|i| i.0 == symbol).map(|i| i.1);
+    isotope.or_else(|| number(symbol).and_then(|z| Some((z, mass(z)?))))
+}
+
+/// The symbol of an isotope that has one of its own: `"D"` for hydrogen of exactly the mass that
+/// [`number_and_mass`] gives it.
+pub fn isotope(number: u8, mass: f64) -> Option<&'static str> {
+    let found = ISOTOPES.iter().find(|i| i.1 == (number, mass));
+    found.map(|i| i.0)
 }
 
 /// The sum formula in Hill's order (Hill, J. Am. Chem. Soc. 22, 478 (1900)): `"C2H6O"`.
@@ -103,6 +121,20 @@ mod tests {
             [1, 6, 18, 47, 79, 92, 118].map(Some)
         );
         assert_eq!((number("h"), number("CO"), number("")), (None, None, None));
+    }
+
+    #[test]
+    fn isotopes_of_hydrogen_have_symbols_of_their_own() {
+        assert_eq!(number_and_mass("D"), Some((1, 2.014101778)));
+        assert_eq!(number_and_mass("T"), Some((1, 3.016049282)));
+        assert_eq!(number_and_mass("H"), Some((1, 1.008)));
+        assert_eq!(number_and_mass("Ti"), Some((22, 47.867)));
+        assert_eq!([number_and_mass("d"), number_and_mass("X")], [None; 2]);
+        assert_eq!(
+            [2.014101778, 3.016049282, 1.008, 2.014].map(|mass| isotope(1, mass)),
+            [Some("D"), Some("T"), None, None]
+        );
+        assert_eq!(number("D"), None, "an isotope is no element");
     }
 
     /// Masses grow with the atomic number but for these pairs, whose heavier isotopes prevail in the

@@ -11,9 +11,10 @@ use std::sync::Once;
 
 use ::chemfiles::{Atom, CellShape, Frame, MemoryTrajectoryReader, Property};
 
-use super::labels::{alternate_location, element_of_name, element_of_type, real_cell};
+use super::labels::{alternate_location, element_of_name, element_of_type};
+use super::lattice::real_cell;
 use super::structure::{Structure, pick};
-use crate::core::{Mat3, Vec3, elements};
+use crate::core::{Mat3, Vec3};
 use crate::units::ANGSTROM_PER_PS;
 use crate::{Error, Result};
 
@@ -186,10 +187,9 @@ fn sdf_counts(text: &str) -> Result<()> {
 /// Turns a frame into a structure.
 fn convert(frame: &Frame, labels: Labels) -> Result<Structure> {
     let vector = |v: &[f64; 3]| Vec3::from(*v);
-    let species = (0..frame.size())
+    let (species, masses) = (0..frame.size())
         .map(|k| element(frame, k, labels))
-        .collect::<Result<Vec<u8>>>()?;
-    let masses = species.iter().filter_map(|z| elements::mass(*z)).collect();
+        .collect::<Result<(Vec<u8>, Vec<f64>)>>()?;
     let velocities = frame.velocities().map(|list| list.iter().map(vector));
     // A .gro file without velocities is given zeros.
     let velocities = velocities
@@ -242,8 +242,8 @@ impl Labels {
     }
 }
 
-/// The atomic number of one atom.
-fn element(frame: &Frame, k: usize, labels: Labels) -> Result<u8> {
+/// Atomic number and mass (u) of one atom.
+fn element(frame: &Frame, k: usize, labels: Labels) -> Result<(u8, f64)> {
     let atom = frame.atom(k);
     once(&atom).map_err(|e| e.within(format!("atom {k}, counted from 0")))?;
     if labels == Labels::Types {

@@ -1,12 +1,6 @@
 //! Which element a label means, and other rules that several formats share.
 
-use crate::core::{Mat3, elements};
-
-/// Edges of 1 A at right angles stand for "no cell" in PDB and CIF files of molecules.
-pub(super) fn real_cell(rows: Mat3) -> Option<Mat3> {
-    const PRINTED: f64 = 1e-6;
-    ((rows - Mat3::identity()).amax() > PRINTED).then_some(rows)
-}
+use crate::core::elements;
 
 /// What to say of an atom that is there more than once.
 pub(super) fn alternate_location(label: &str) -> String {
@@ -21,24 +15,26 @@ fn letters(label: &str) -> &str {
     &label[..end.unwrap_or(label.len())]
 }
 
-/// An element's symbol in whatever case: "CL" is chlorine.
-pub(super) fn element_of_type(label: &str) -> Option<u8> {
+/// Atomic number and mass (u) of an element's symbol in whatever case: "CL" is chlorine, "D" deuterium.
+pub(super) fn element_of_type(label: &str) -> Option<(u8, f64)> {
     let letters = letters(label.trim());
     let mut symbol = letters.to_ascii_lowercase();
     symbol.get_mut(..1)?.make_ascii_uppercase();
-    elements::number(&symbol)
+    elements::number_and_mass(&symbol)
 }
 
-/// The element of a label in XYZ: a symbol in its proper case, perhaps with a number ("C12"), or an
-/// atomic number. "CA" is refused: it may be calcium or a carbon.
-pub(super) fn element_of_label(label: &str) -> Option<u8> {
+/// Atomic number and mass (u) of a label in XYZ: a symbol in its proper case, perhaps with a number
+/// ("C12"), or an atomic number. "CA" is refused: it may be calcium or a carbon.
+pub(super) fn element_of_label(label: &str) -> Option<(u8, f64)> {
     if let Ok(z) = label.parse::<u8>() {
-        return elements::mass(z).map(|_| z);
+        return elements::mass(z).map(|mass| (z, mass));
     }
     let letters = letters(label);
     let rest = &label[letters.len()..];
     let numbered = rest.chars().all(|c| c.is_ascii_digit());
-    numbered.then(|| elements::number(letters)).flatten()
+    numbered
+        .then(|| elements::number_and_mass(letters))
+        .flatten()
 }
 
 /// Residues whose atoms' names begin with a one-letter element: amino acids, nucleotides, water.
@@ -50,8 +46,8 @@ const ORGANIC: [&str; 53] = [
     "DA", "DC", "DG", "DT", "DU", "HOH", "SOL", "WAT", "TIP", "TIP3", "TIP4", "SPC", "H2O",
 ];
 
-/// The element of an atom's name, where there is nothing else. Says why it cannot be told.
-pub(super) fn element_of_name(name: &str, residue: &str) -> Result<u8, String> {
+/// Atomic number and mass (u) of an atom's name, where there is nothing else. Says why it cannot be told.
+pub(super) fn element_of_name(name: &str, residue: &str) -> Result<(u8, f64), String> {
     // Hydrogens of old PDB files have their number first: 1HB2.
     let name = name.trim_start_matches(|c: char| c.is_ascii_digit());
     let letters = letters(name);
@@ -68,13 +64,13 @@ pub(super) fn element_of_name(name: &str, residue: &str) -> Result<u8, String> {
     }
     let two = pair.and_then(element_of_type);
     // A second letter in lower case was written by someone who knew: "Cl1".
-    let meant = two.filter(|z| pair == Some(elements::symbol(*z)));
+    let meant = two.filter(|two| pair == Some(elements::symbol(two.0)));
     match (first, meant.or(two)) {
         (Some(one), _) if ORGANIC.contains(&residue) => Ok(one),
         (_, Some(two)) if meant.is_some() || first.is_none() => Ok(two),
         (Some(one), None) => Ok(one),
         (Some(one), Some(two)) => {
-            let [one, two] = [one, two].map(elements::symbol);
+            let [one, two] = [one, two].map(|element| elements::symbol(element.0));
             Err(format!("{one} or {two}"))
         }
         (None, _) => Err("it begins with no element's symbol".to_owned()),
@@ -95,11 +91,25 @@ mod tests {
             ("8", 8),
             ("118", 118),
         ] {
-            assert_eq!(element_of_label(label), Some(z), "{label}");
+            let found = element_of_label(label).map(|element| element.0);
+            assert_eq!(found, Some(z), "{label}");
         }
         for label in ["CA", "cl", "X", "", "0", "119", "C_a", "Cx", "-1", "Å"] {
             assert_eq!(element_of_label(label), None, "{label}");
         }
+    }
+
+    #[test]
+    fn deuterium_is_heavy_hydrogen_in_every_kind_of_label() {
+        const DEUTERIUM: (u8, f64) = (1, 2.014101778);
+        assert_eq!(element_of_label("D"), Some(DEUTERIUM));
+        assert_eq!(element_of_label("D2"), Some(DEUTERIUM));
+        assert_eq!(element_of_type(" D"), Some(DEUTERIUM));
+        assert_eq!(element_of_type("d1"), Some(DEUTERIUM));
+        assert_eq!(element_of_name("DW1", "SOL"), Ok(DEUTERIUM));
+        assert_eq!(element_of_name("D1", "LIG"), Ok(DEUTERIUM));
+        assert_eq!(element_of_label("T"), Some((1, 3.016049282)));
+        assert_eq!(element_of_label("1"), Some((1, 1.008)));
     }
 
     #[test]
@@ -118,7 +128,8 @@ mod tests {
             ("HG", "SER", 1),
             ("ZN", "LIG", 30),
         ] {
-            assert_eq!(element_of_name(name, residue), Ok(z), "{name} {residue}");
+            let found = element_of_name(name, residue).map(|element| element.0);
+            assert_eq!(found, Ok(z), "{name} {residue}");
         }
         for (name, residue, why) in [
             ("CA", "LIG", "C or Ca"),

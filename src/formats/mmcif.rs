@@ -5,15 +5,17 @@
 
 use std::path::PathBuf;
 
-use super::labels::{alternate_location, element_of_type, real_cell};
+use super::labels::{alternate_location, element_of_type};
+use super::lattice::{real_cell, triclinic};
 use super::structure::{Structure, pick};
-use crate::core::{Mat3, Vec3, elements};
+use crate::core::{Mat3, Vec3};
 use crate::{Error, Result};
 
 /// One row of `_atom_site`.
 struct Atom {
     model: String,
-    species: u8,
+    /// Atomic number and mass (u).
+    element: (u8, f64),
     position: Vec3,
 }
 
@@ -34,8 +36,8 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
     let vectors = cell(text)?.and_then(real_cell);
     Ok(Structure {
         path: PathBuf::new(),
-        species: chosen().map(|a| a.species).collect(),
-        masses: chosen().filter_map(|a| elements::mass(a.species)).collect(),
+        species: chosen().map(|a| a.element.0).collect(),
+        masses: chosen().map(|a| a.element.1).collect(),
         positions: chosen().map(|a| a.position).collect(),
         names: None,
         velocities: None,
@@ -91,14 +93,14 @@ fn atoms(text: &str) -> Result<Vec<Atom>> {
         {
             return Err(fault(alternate_location(label)));
         }
-        let species = element_of_type(words[symbol])
+        let element = element_of_type(words[symbol])
             .ok_or_else(|| fault(format!("{:?} is not an element's symbol", words[symbol])))?;
         let number = |c: usize| {
             number(words[c]).ok_or_else(|| fault(format!("{:?} is not a coordinate", words[c])))
         };
         atoms.push(Atom {
             model: model.map_or("", |c| words[c]).to_owned(),
-            species,
+            element,
             position: Vec3::new(
                 number(position[0])?,
                 number(position[1])?,
@@ -171,53 +173,9 @@ fn cell(text: &str) -> Result<Option<Mat3>> {
     triclinic([a, b, c], [alpha, beta, gamma]).map(Some)
 }
 
-/// Lattice vectors as rows: a along x, b in the plane of x and y (International Tables for
-/// Crystallography B, 3.3.1). Angles in degrees: alpha between b and c, beta c and a, gamma a and b.
-#[rustfmt::skip]
-fn triclinic(lengths: [f64; 3], angles: [f64; 3]) -> Result<Mat3> {
-    // The cosine of 90 degrees in radians is not quite zero.
-    let cos = angles.map(|x| if x == 90.0 { 0.0 } else { x.to_radians().cos() });
-    let sin_gamma = angles[2].to_radians().sin();
-    let y = (cos[0] - cos[1] * cos[2]) / sin_gamma;
-    let z = (1.0 - cos[1] * cos[1] - y * y).sqrt();
-    if !(sin_gamma > 0.0 && z > 0.0) {
-        let [alpha, beta, gamma] = angles;
-        return Err(Error::input(format!(
-            "no cell has the angles {alpha}, {beta} and {gamma} degrees"
-        )));
-    }
-    let [a, b, c] = lengths;
-    Ok(Mat3::new(
-        a, 0.0, 0.0,
-        b * cos[2], b * sin_gamma, 0.0,
-        c * cos[1], c * y, c * z,
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cell_has_its_edges_and_angles() {
-        let rows =
-            triclinic([5.0, 6.0, 7.0], [80.0, 95.0, 110.0]).unwrap_or_else(|e| panic!("{e}"));
-        let vector = |k: usize| rows.row(k).transpose();
-        let angle = |k: usize, l: usize| vector(k).angle(&vector(l)).to_degrees();
-        for (found, wanted) in [
-            (vector(0).norm(), 5.0),
-            (vector(1).norm(), 6.0),
-            (vector(2).norm(), 7.0),
-            (angle(1, 2), 80.0),
-            (angle(2, 0), 95.0),
-            (angle(0, 1), 110.0),
-        ] {
-            assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
-        }
-        assert!(triclinic([5.0; 3], [20.0, 20.0, 90.0]).is_err());
-        let right = triclinic([1.0, 2.0, 3.0], [90.0; 3]).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(right, Mat3::from_diagonal(&Vec3::new(1.0, 2.0, 3.0)));
-    }
 
     #[test]
     fn quoted_values_may_hold_quotes_and_blanks() {

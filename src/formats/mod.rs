@@ -5,6 +5,7 @@ pub mod structure;
 
 mod chemfiles;
 mod labels;
+mod lattice;
 mod mmcif;
 mod xyz;
 

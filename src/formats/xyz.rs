@@ -342,14 +342,18 @@ impl Columns {
             )));
         }
         let label = words[self.species];
-        let z = match self.numbers {
-            true => label.parse().ok().filter(|z| elements::mass(*z).is_some()),
+        let number_alone = || {
+            let z = label.parse().ok()?;
+            Some((z, elements::mass(z)?))
+        };
+        let (z, standard) = match self.numbers {
+            true => number_alone(),
             false => element_of_label(label),
         }
         .ok_or_else(|| Error::input(format!("{:?} is not an element's symbol", shorten(label))))?;
         let mass = match self.mass {
             Some(at) => number(words[at], "mass")?,
-            None => elements::mass(z).unwrap_or(f64::NAN),
+            None => standard,
         };
         let vector = |at: usize, what: &str| -> Result<Vec3> {
             Ok(Vec3::new(
