@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use ::chemfiles::{Atom, CellShape, Frame, MemoryTrajectoryReader, Property};
 
-use super::labels::{alternate_location, element_of_name, element_of_type};
+use super::labels::{WHOLE, alternate_location, element_of_name, element_of_type, partly_occupied};
 use super::lattice::real_cell;
 use super::structure::{Structure, pick};
 use crate::core::{Mat3, Vec3};
@@ -273,12 +273,9 @@ fn once(atom: &Atom) -> Result<()> {
         (Some(Property::String(label)), _) if label != "A" => {
             Err(Error::input(alternate_location(&label)))
         }
-        (_, Some(Property::Double(part))) if part < WHOLE => Err(Error::input(format!(
-            "the site is occupied to {part}: a disordered structure; choose one arrangement of it"
-        ))),
+        (_, Some(Property::Double(part))) if part < WHOLE => {
+            Err(Error::input(partly_occupied(part)))
+        }
         _ => Ok(()),
     }
 }
-
-/// Occupancies are printed with at least two decimals.
-const WHOLE: f64 = 0.995;

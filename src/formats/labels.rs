@@ -9,6 +9,27 @@ pub(super) fn alternate_location(label: &str) -> String {
     )
 }
 
+/// Occupancies are printed with at least two decimals.
+pub(super) const WHOLE: f64 = 0.995;
+
+/// What to say of an atom that is there only in part.
+pub(super) fn partly_occupied(part: f64) -> String {
+    format!(
+        "the site is occupied to {part}: a disordered structure; choose one arrangement of it, with \
+         occupancies of 1"
+    )
+}
+
+/// What to say of formal charges, if they are not balanced.
+pub(super) fn charge_note(total: i64) -> Option<String> {
+    (total != 0).then(|| {
+        format!(
+            "the file's formal charges (in all {total:+}) are not used: potentials know elements and \
+             positions alone"
+        )
+    })
+}
+
 /// The letters at the start of a label, which stand before its number or charge: "C" of "C12".
 fn letters(label: &str) -> &str {
     let end = label.find(|c: char| !c.is_ascii_alphabetic());
@@ -39,41 +60,106 @@ pub(super) fn element_of_label(label: &str) -> Option<(u8, f64)> {
 
 /// Residues whose atoms' names begin with a one-letter element: amino acids, nucleotides, water.
 #[rustfmt::skip]
-const ORGANIC: [&str; 53] = [
+const ORGANIC: [&str; 67] = [
     "ALA", "ARG", "ASN", "ASP", "ASH", "CYS", "CYX", "CYM", "GLN", "GLU", "GLH", "GLY", "HIS",
     "HID", "HIE", "HIP", "HSD", "HSE", "HSP", "ILE", "LEU", "LYS", "LYN", "MET", "PHE", "PRO",
     "SER", "THR", "TRP", "TYR", "VAL", "ACE", "NME", "NMA", "NH2", "A", "C", "G", "U", "T",
-    "DA", "DC", "DG", "DT", "DU", "HOH", "SOL", "WAT", "TIP", "TIP3", "TIP4", "SPC", "H2O",
+    "DA", "DC", "DG", "DT", "DU", "RA", "RC", "RG", "RU", "ADE", "CYT", "GUA", "THY", "URA",
+    "HOH", "SOL", "WAT", "TIP", "TIP3", "TIP3P", "TIP4", "TIP5", "SPC", "SPCE", "H2O", "DOD", "D2O",
 ];
+
+/// Elements of those residues.
+const OF_LIFE: [u8; 6] = [1, 6, 7, 8, 15, 16];
+
+/// Ions that force fields call by names of their own: CHARMM's, and some of AMBER's. What is no element
+/// here (AMBER's IB is an ion with its water) cannot be taken for one.
+#[rustfmt::skip]
+const IONS: [(&str, Option<&str>); 16] = [
+    ("SOD", Some("Na")), ("POT", Some("K")), ("CLA", Some("Cl")), ("CAL", Some("Ca")),
+    ("CES", Some("Cs")), ("LIT", Some("Li")), ("RUB", Some("Rb")), ("BAR", Some("Ba")),
+    ("CAD", Some("Cd")), ("MAG", Some("Mg")), ("ZIN", Some("Zn")), ("IOD", Some("I")),
+    ("CIO", Some("Cs")), ("IP", Some("Na")), ("IM", Some("Cl")), ("IB", None),
+];
+
+/// Residues that hold one ion each, whichever it is.
+const ION_RESIDUES: [&str; 2] = ["ION", "IONS"];
+
+/// The element of an ion's name, where the residue is that ion; `None` where it is none.
+fn element_of_ion(name: &str, residue: &str) -> Option<Result<(u8, f64), String>> {
+    let letters = letters(name);
+    let own = letters.eq_ignore_ascii_case(self::letters(residue));
+    if !own && !ION_RESIDUES.contains(&residue) {
+        return None;
+    }
+    if letters.eq_ignore_ascii_case("W") && residue.len() == 1 {
+        return Some(Err(
+            "tungsten, or water of a coarse-grained model".to_owned()
+        ));
+    }
+    let ion = IONS.iter().find(|ion| letters.eq_ignore_ascii_case(ion.0));
+    match ion {
+        Some((_, symbol)) => {
+            let element = symbol.and_then(elements::number_and_mass);
+            Some(element.ok_or_else(|| "it is an ion together with its water".to_owned()))
+        }
+        None => element_of_type(letters).map(Ok),
+    }
+}
+
+/// Whether two letters in capitals may be this element's symbol: those that are made in accelerators, and
+/// the gases that bind to nothing, are not what a name such as CM, HS or NE1 means.
+fn may_be_meant(element: &(u8, f64)) -> bool {
+    const WITHOUT_STABLE_ISOTOPE: [u8; 2] = [43, 61];
+    const LAST_STABLE: u8 = 83;
+    const ON_EARTH: [u8; 2] = [90, 92];
+    const HELIUM_AND_NEON: [u8; 2] = [2, 10];
+    let z = element.0;
+    !HELIUM_AND_NEON.contains(&z)
+        && (z <= LAST_STABLE && !WITHOUT_STABLE_ISOTOPE.contains(&z) || ON_EARTH.contains(&z))
+}
 
 /// Atomic number and mass (u) of an atom's name, where there is nothing else. Says why it cannot be told.
 pub(super) fn element_of_name(name: &str, residue: &str) -> Result<(u8, f64), String> {
+    const NO_SYMBOL: &str =
+        "it begins with no element's symbol (virtual sites, lone pairs and beads have none)";
     // Hydrogens of old PDB files have their number first: 1HB2.
     let name = name.trim_start_matches(|c: char| c.is_ascii_digit());
     let letters = letters(name);
+    let residue = residue.to_ascii_uppercase();
+    let organic = ORGANIC.contains(&residue.as_str());
     let first = letters.get(..1).and_then(element_of_type);
-    let pair = letters.get(..2);
+    if organic {
+        let first = first.ok_or_else(|| NO_SYMBOL.to_owned())?;
+        let symbol = elements::symbol(first.0);
+        return match OF_LIFE.contains(&first.0) {
+            true => Ok(first),
+            false => Err(format!("there is no {symbol} in {residue}; is it a bead?")),
+        };
+    }
+    if let Some(ion) = element_of_ion(name, &residue) {
+        return ion;
+    }
     if letters.len() == 1 {
         return first.ok_or_else(|| format!("{letters:?} is no element"));
     }
-    // An ion bears its element's name.
-    if letters.eq_ignore_ascii_case(self::letters(residue))
-        && let Some(z) = element_of_type(letters)
-    {
-        return Ok(z);
+    // GROMACS' masses of rigid groups: MCH31, MNH32.
+    if letters.starts_with("MCH") || letters.starts_with("MNH") {
+        return Err(NO_SYMBOL.to_owned());
     }
+    // TI is titanium: before another letter, T and D are no isotopes.
+    let first = first.filter(|one| elements::isotope(one.0, one.1).is_none());
+    let pair = letters.get(..2);
     let two = pair.and_then(element_of_type);
     // A second letter in lower case was written by someone who knew: "Cl1".
     let meant = two.filter(|two| pair == Some(elements::symbol(two.0)));
-    match (first, meant.or(two)) {
-        (Some(one), _) if ORGANIC.contains(&residue) => Ok(one),
+    match (first, meant.or(two.filter(may_be_meant))) {
         (_, Some(two)) if meant.is_some() || first.is_none() => Ok(two),
         (Some(one), None) => Ok(one),
         (Some(one), Some(two)) => {
             let [one, two] = [one, two].map(|element| elements::symbol(element.0));
             Err(format!("{one} or {two}"))
         }
-        (None, _) => Err("it begins with no element's symbol".to_owned()),
+        (None, _) => Err(NO_SYMBOL.to_owned()),
     }
 }
 
@@ -127,6 +213,28 @@ mod tests {
             ("Cl1", "LIG", 17),
             ("HG", "SER", 1),
             ("ZN", "LIG", 30),
+            ("SOD", "SOD", 11),
+            ("POT", "POT", 19),
+            ("CLA", "CLA", 17),
+            ("CAL", "CAL", 20),
+            ("CES", "CES", 55),
+            ("LIT", "LIT", 3),
+            ("RUB", "RUB", 37),
+            ("BAR", "BAR", 56),
+            ("CAD", "CAD", 48),
+            ("ZN2", "ZN2", 30),
+            ("Cl-", "Cl-", 17),
+            ("K+", "K+", 19),
+            ("CL-", "ION", 17),
+            ("SOD", "ION", 11),
+            ("FE", "FE2", 26),
+            ("NE", "NE", 10),
+            ("CM", "LIG", 6),
+            ("HS", "POPC", 1),
+            ("NE1", "LIG", 7),
+            ("ow", "sol", 8),
+            ("TI1", "LIG", 22),
+            ("OXT", "LIG", 8),
         ] {
             let found = element_of_name(name, residue).map(|element| element.0);
             assert_eq!(found, Ok(z), "{name} {residue}");
@@ -137,6 +245,14 @@ mod tests {
             ("Q1", "LIG", "\"Q\" is no element"),
             ("QQ", "LIG", "begins with no element"),
             ("12", "LIG", "begins with no element"),
+            ("MW", "SOL", "virtual sites"),
+            ("EPW", "WAT", "virtual sites"),
+            ("LP1", "LIG", "virtual sites"),
+            ("MNH31", "LYSH", "virtual sites"),
+            ("BB", "ALA", "there is no B in ALA; is it a bead?"),
+            ("W", "W", "coarse-grained"),
+            ("IB", "IB", "an ion together with its water"),
+            ("DUM", "LIG", "virtual sites"),
         ] {
             let error = element_of_name(name, residue);
             assert!(
