@@ -20,16 +20,6 @@ pub(super) fn partly_occupied(part: f64) -> String {
     )
 }
 
-/// What to say of formal charges, if they are not balanced.
-pub(super) fn charge_note(total: i64) -> Option<String> {
-    (total != 0).then(|| {
-        format!(
-            "the file's formal charges (in all {total:+}) are not used: potentials know elements and \
-             positions alone"
-        )
-    })
-}
-
 /// The letters at the start of a label, which stand before its number or charge: "C" of "C12".
 fn letters(label: &str) -> &str {
     let end = label.find(|c: char| !c.is_ascii_alphabetic());

@@ -235,3 +235,37 @@ fn faults_of_formats_are_named() {
         assert!(!error.contains('\n'), "{error}");
     }
 }
+
+/// D and T are hydrogen with the mass of its isotopes, unless the file gives a mass.
+#[test]
+fn deuterium_and_tritium_have_their_masses_in_every_format() {
+    for (name, text) in [
+        ("d.xyz", "3\n\nO 0 0 0\nD 0.96 0 0\nT -0.24 0.93 0\n"),
+        (
+            "d.gro",
+            "x\n3\n    1DOD     OW    1   0.000   0.000   0.000\n    1DOD     DW    2   0.096   0.000   0.000\n    1DOD     TW    3  -0.024   0.093   0.000\n 0 0 0\n",
+        ),
+        (
+            "d.pdb",
+            "HETATM    1  O   DOD A   1       0.000   0.000   0.000  1.00  0.00           O\nHETATM    2  D1  DOD A   1       0.960   0.000   0.000  1.00  0.00           D\nHETATM    3  T2  DOD A   1      -0.240   0.930   0.000  1.00  0.00           T\n",
+        ),
+        (
+            "d.mol2",
+            "@<TRIPOS>MOLECULE\nx\n3 0\nSMALL\nNO_CHARGES\n\n@<TRIPOS>ATOM\n1 O 0.0 0.0 0.0 O.3\n2 D1 0.96 0.0 0.0 D\n3 T1 -0.24 0.93 0.0 T\n@<TRIPOS>BOND\n",
+        ),
+        (
+            "d.sdf",
+            "x\n\n\n  3  0  0  0  0  0  0  0  0  0999 V2000\n    0.0000    0.0000    0.0000 O   0  0\n    0.9600    0.0000    0.0000 D   0  0\n   -0.2400    0.9300    0.0000 T   0  0\nM  END\n",
+        ),
+        (
+            "d.cml",
+            "<molecule><atomArray><atom id=\"a\" elementType=\"O\" x3=\"0\" y3=\"0\" z3=\"0\"/><atom id=\"b\" elementType=\"D\" x3=\"0.96\" y3=\"0\" z3=\"0\"/><atom id=\"c\" elementType=\"T\" x3=\"-0.24\" y3=\"0.93\" z3=\"0\"/></atomArray></molecule>",
+        ),
+    ] {
+        let heavy = read(name, text);
+        assert_eq!(heavy.species, [8, 1, 1], "{name}");
+        assert_eq!(heavy.masses, [15.999, 2.014101778, 3.016049282], "{name}");
+    }
+    let own = "1\nProperties=species:S:1:pos:R:3:masses:R:1\nD 0 0 0 2.5\n";
+    assert_eq!(read("d.xyz", own).masses, [2.5]);
+}
