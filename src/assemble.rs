@@ -2,6 +2,7 @@
 
 mod model;
 
+use std::error::Error as _;
 use std::path::Path;
 
 use crate::config::plan::{
@@ -20,7 +21,7 @@ use crate::integrate::{self, Integrator};
 use crate::potential::Precision;
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, FileMark, Identity, Progress,
-    Reporter, Thermo, Trajectory, drift, topology, trajectory,
+    Reporter, Thermo, Trajectory, Verified, drift, topology, trajectory,
 };
 use crate::simulation::{Guard, Ring};
 use crate::{Error, Result, memory};
@@ -363,8 +364,12 @@ pub fn reporters(
         || drift::stretch(dynamics.timestep, dynamics.steps),
         |checkpoint| checkpoint.stretch,
     );
+    // All of them are looked at before the first is cut back.
     let marks = from.map(|checkpoint| marks(plan, checkpoint)).transpose()?;
-    let mut marks = marks.into_iter().flatten();
+    let files: Result<Vec<Verified>> = (marks.into_iter().flatten())
+        .map(|mark| Verified::read(&directory.join(&mark.name), mark))
+        .collect();
+    let mut files = files?.into_iter();
     topology::save(
         &directory.join(TOPOLOGY),
         &start.system,
@@ -373,9 +378,9 @@ pub fn reporters(
     )?;
     let (path, every) = (directory.join(THERMO), plan.output.thermo_every);
     let every = (every, dynamics.steps);
-    let thermo = match marks.next() {
+    let thermo = match files.next() {
         None => Thermo::create(&path, every, &start.cell, energies, console)?,
-        Some(mark) => Thermo::resume(&path, every, &start.cell, energies, console, mark)?,
+        Some(file) => Thermo::resume(file, every, &start.cell, energies, console)?,
     };
     let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(DriftMonitor::new(energies.clone(), stretch, &plan.monitor)),
@@ -384,9 +389,9 @@ pub fn reporters(
     let names = trajectory::names(&plan.output.trajectories);
     for (name, plan) in names.iter().zip(&plan.output.trajectories) {
         let (path, system) = (directory.join(name), &start.system);
-        let trajectory = match marks.next() {
+        let trajectory = match files.next() {
             None => Trajectory::create(&path, plan, system, dynamics.timestep)?,
-            Some(mark) => Trajectory::resume(&path, plan, system, dynamics.timestep, mark)?,
+            Some(file) => Trajectory::resume(file, plan, system, dynamics.timestep)?,
         };
         reporters.push(Box::new(trajectory));
     }
@@ -409,11 +414,17 @@ pub fn thread_count(plan: &DevicePlan) -> usize {
 /// # Errors
 /// The threads cannot be started.
 pub fn threads(plan: &DevicePlan) -> Result<()> {
-    let Some(threads) = plan.threads else {
-        return Ok(());
-    };
-    rayon::ThreadPoolBuilder::new()
+    let threads = thread_count(plan);
+    let built = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
-        .build_global()
-        .map_err(|e| Error::input(format!("[device] threads = {threads}: {e}")))
+        .build_global();
+    match (built, plan.threads) {
+        (Ok(()), _) => Ok(()),
+        (Err(e), Some(_)) => Err(Error::input(format!("[device] threads = {threads}: {e}"))),
+        (Err(e), None) if e.source().is_some() => Err(Error::run(format!(
+            "cannot start {threads} threads: {e}; [device] threads asks for fewer"
+        ))),
+        // They are there already.
+        (Err(_), None) => Ok(()),
+    }
 }

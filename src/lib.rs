@@ -1,6 +1,8 @@
 //! mdrun: molecular dynamics of a trained PaiNN potential.
 //!
-//! The modules in reading order: [`units`] and [`error`] are used everywhere; [`terminal`] knows what the user's can show; [`core`] holds the
+//! The modules in reading order: [`units`] and [`error`] are used everywhere; [`input`] opens files that users
+//! name; [`terminal`] knows what the user's can show, [`streams`]
+//! what becomes of what is printed; [`core`] holds the
 //! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
 //! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
 //! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
@@ -27,6 +29,8 @@
 #![warn(missing_docs)]
 
 pub mod error;
+pub mod input;
+pub mod streams;
 pub mod terminal;
 pub mod units;
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::formats::read::unreadable;
-use crate::{Error, Result};
+use crate::{Error, Result, input, memory};
 
 /// The ending of a model file.
 const ENDING: &str = "safetensors";
@@ -96,9 +96,13 @@ impl ModelFile {
     pub fn read(&self) -> Result<Cow<'static, [u8]>> {
         match self {
             Self::Embedded(model) => Ok(Cow::Borrowed(model.bytes)),
-            Self::Path(path) => std::fs::read(path).map(Cow::Owned).map_err(|e| {
-                Error::input(format!("{}: the model cannot be read: {e}", path.display()))
-            }),
+            Self::Path(path) => {
+                // What does not fit into memory is no model for this machine.
+                let most = memory::available().unwrap_or(u64::MAX);
+                input::read(path, most).map(Cow::Owned).map_err(|e| {
+                    Error::input(format!("{}: the model cannot be read: {e}", path.display()))
+                })
+            }
         }
     }
 

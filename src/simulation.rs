@@ -89,10 +89,24 @@ impl Simulation {
     /// # Errors
     /// The device failed or an output could not be written.
     pub fn run(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
+        self.run_from(interrupt, warn, &mut || Ok(()))
+    }
+
+    /// Does as [`Simulation::run`], and calls `begun` once: when the first state was found sound and is on the
+    /// disk, as a checkpoint too where there are to be any, and before the first step.
+    ///
+    /// # Errors
+    /// As for [`Simulation::run`]; or those of `begun`.
+    pub fn run_from(
+        &mut self,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+        begun: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Finish> {
         if let Some(keeper) = &mut self.keeper {
             keeper.begin();
         }
-        let ended = self.advance(interrupt, warn).and_then(|finish| {
+        let ended = self.advance(interrupt, warn, begun).and_then(|finish| {
             // A breach is in the middle of a block, and forces with wrong pairs are no state to go on from:
             // the checkpoint before stays the newest.
             let whole = match &finish {
@@ -114,7 +128,12 @@ impl Simulation {
         Ok(finish)
     }
 
-    fn advance(&mut self, interrupt: &AtomicBool, warn: &mut dyn FnMut(Warning)) -> Result<Finish> {
+    fn advance(
+        &mut self,
+        interrupt: &AtomicBool,
+        warn: &mut dyn FnMut(Warning),
+        begun: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Finish> {
         self.engine.watch(self.limits);
         let mut judge = Judge::new(self.limits);
         let first = self.block(self.step)?;
@@ -137,6 +156,8 @@ impl Simulation {
         if let Some(cause) = self.deliver(parcel.take(), interrupt, warn)? {
             return self.fault(cause, interrupt);
         }
+        self.keep_first()?;
+        begun()?;
         let mut pace = Pace::default();
         while self.step < self.end {
             if interrupt.load(Ordering::Relaxed) {
@@ -182,6 +203,16 @@ impl Simulation {
         match self.deliver(parcel, interrupt, warn)? {
             Some(cause) => self.fault(cause, interrupt),
             None => Ok(finish),
+        }
+    }
+
+    /// Brings the first state to the disk, if that is to be gone on from, so that whatever is written later has
+    /// a checkpoint before it.
+    fn keep_first(&mut self) -> Result<()> {
+        match &self.keeper {
+            None => Ok(()),
+            Some(keeper) if keeper.is_due_at_end(self.step) => self.keep(),
+            Some(_) => (self.reporters.iter_mut()).try_for_each(|r| r.mark().map(drop)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the terminals at standard output and standard error can show: how wide they are, and whether in colour. Where
 //! there is no terminal, text is left as it is.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -84,6 +85,7 @@ impl Terminal {
     /// Text for the terminal: `error:`, `warning:` and `note:` at its start in their colours, long lines broken
     /// between words.
     pub fn message(&self, text: &str) -> String {
+        let text = &*shown(text);
         for (label, mood) in [
             ("error:", Mood::Bad),
             ("warning:", Mood::Doubt),
@@ -99,6 +101,7 @@ impl Terminal {
     /// Text with the sentence after `label` at the start of a line, up to its colon, in the colour of a mood; long lines
     /// broken between words.
     pub fn verdict(&self, text: &str, label: &str, mood: Mood) -> String {
+        let text = &*shown(text);
         let painted = |line: &str| {
             let sentence = line.trim_start().strip_prefix(label)?.trim_start();
             let head = &line[..line.len() - sentence.len()];
@@ -121,6 +124,26 @@ impl Terminal {
         let lines: Vec<String> = text.split('\n').map(|line| broken(line, width)).collect();
         lines.join("\n")
     }
+}
+
+/// Text as it may be shown to people: control characters, which terminals obey, as `\u{1b}`, and so those that turn the
+/// direction of what stands around them. Names and messages come from files that anyone may have written. Ends of lines stay.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c != '\n' && (c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}'))
+    };
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match obeyed(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Columns of a stream; `None` where it is no terminal.
@@ -234,6 +257,21 @@ mod tests {
         );
         assert_eq!(narrow(84).fit(line), line);
         assert_eq!(Terminal::NONE.fit(line), line);
+    }
+
+    #[test]
+    fn what_terminals_obey_is_shown_and_not_sent() {
+        let wild = "a\u{1b}[2J\tb\r\u{9b}1m\u{7f}\u{202e}c\nd é";
+        let tame = "a\\u{1b}[2J\\u{9}b\\u{d}\\u{9b}1m\\u{7f}\\u{202e}c\nd é";
+        assert_eq!(shown(wild), tame);
+        let colour = Terminal {
+            width: Some(200),
+            colour: true,
+        };
+        let message = colour.message("error: \u{1b}[2J");
+        assert!(message.ends_with(" \\u{1b}[2J"), "{message:?}");
+        let verdict = colour.verdict("verdict  \u{1b}c: x", "verdict", Mood::Bad);
+        assert_eq!(verdict.matches('\u{1b}').count(), 2, "{verdict:?}");
     }
 
     #[test]

@@ -9,7 +9,6 @@ mod cuda;
 pub mod measure;
 pub mod water;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,7 +22,8 @@ use crate::memory;
 use crate::models::{self, ModelFile};
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
-use crate::{Error, Result};
+use crate::terminal::shown;
+use crate::{Error, Result, streams};
 
 use measure::{RebuildRate, Times};
 
@@ -254,13 +254,12 @@ pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
         found: Vec::new(),
     };
     let rate = rates.of(SKIN)?;
-    let mut out = std::io::stdout().lock();
     let mut rows = Vec::new();
-    print(&mut out, &heading(args, rate))?;
+    streams::print(&shown(&heading(args, rate)))?;
     for &size in &args.sizes {
         let rate = rates.of(workshop.skin(SKIN, size as usize))?;
         let row = measure_size(args, workshop, &model, rate, size as usize)?;
-        print(&mut out, &line(&row))?;
+        streams::print(&line(&row))?;
         rows.push(row);
     }
     if let Some(path) = &args.json {
@@ -388,12 +387,6 @@ fn line(row: &Row) -> String {
         row.rebuild_every,
         row.ns_per_day,
     )
-}
-
-/// Prints at once: rows take minutes.
-fn print(out: &mut impl Write, text: &str) -> Result<()> {
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|e| Error::run(format!("standard output: {e}")))
 }
 
 fn write(path: &Path, rows: &[Row]) -> Result<()> {

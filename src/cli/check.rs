@@ -15,8 +15,8 @@ use crate::core::{Cell, Fields, Mat3, System, Vec3, elements};
 use crate::engine::single_point;
 use crate::memory;
 use crate::potential::{Potential, Precision};
-use crate::terminal::{Mood, Terminal};
-use crate::{Error, Result, units};
+use crate::terminal::{Mood, Terminal, shown};
+use crate::{Error, Result, streams, units};
 
 /// Largest difference between a force and the slope of the energy (eV / angstrom), for small energies.
 /// The five-point stencil is off by h^4 E''''' / 30. Stiff bonds have 1e4 eV / angstrom^5, but the root
@@ -141,26 +141,26 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     describe(&mut table, &plan, &model)?;
     physics(&mut table, &plan, &model)?;
     speed(&mut table, &plan, &model)?;
-    print(&table, args);
+    print(&table, args)?;
     Ok(ExitCode::from(if table.is_bad() { 2 } else { 0 }))
 }
 
-fn print(table: &Table, args: &CheckArgs) {
+fn print(table: &Table, args: &CheckArgs) -> Result<()> {
     if args.json {
         let rows: Vec<_> = (table.0.iter())
             .map(|f| json!({"what": f.what, "found": f.found, "verdict": f.verdict.word()}))
             .collect();
         let found = json!({"findings": rows, "good": !table.is_bad()});
-        words::print(&format!("{found}\n"));
-        return;
+        return streams::print_json(&found);
     }
     let terminal = Terminal::out();
     for f in &table.0 {
         let word = format!("{:4}", f.verdict.word());
         let word = (f.verdict.mood()).map_or(word.clone(), |mood| terminal.paint(mood, &word));
-        let line = format!("{word} {:22} {}\n", f.what, f.found);
-        words::show(&line);
+        let line = format!("{word} {:22} {}\n", f.what, shown(&f.found));
+        words::show(&line)?;
     }
+    Ok(())
 }
 
 /// What there is: system, cell, model, length of the run.

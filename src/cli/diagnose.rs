@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::DiagnoseArgs;
 use super::interrupt::Interrupt;
-use super::{DiagnoseArgs, words};
 use crate::assemble::{self, Model};
 use crate::config;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
@@ -24,7 +24,7 @@ use crate::report::{EnergyRecord, Recorded, Source, record};
 use crate::simulation::Flight;
 use crate::terminal::{Mood, Terminal};
 use crate::units::MEV_PER_PS;
-use crate::{Error, Result};
+use crate::{Error, Result, input, streams};
 
 /// Time that the end of a run may take to look for the cause of a drift.
 const AUTOMATIC: Duration = Duration::from_secs(120);
@@ -57,12 +57,12 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
             case.start.step,
             args.minutes
         );
-        eprintln!("{}", Terminal::err().message(&said));
+        streams::tell(&Terminal::err().message(&said));
     }
     let report = replay(&past.plan, &model, &case, interrupt.flag())?;
     match args.json {
-        true => words::print(&format!("{}\n", report.to_json())),
-        false => show(&report),
+        true => streams::print_json(&report.to_json())?,
+        false => show(&report)?,
     }
     if let Some(signal) = interrupt.signal() {
         return Ok(signal.exit_code());
@@ -75,14 +75,17 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
 }
 
 /// Prints a diagnosis for people.
-fn show(report: &Report) {
+///
+/// # Errors
+/// Standard output cannot be written.
+fn show(report: &Report) -> Result<()> {
     let mood = match report.verdict.suspect {
         Suspect::Nothing => Mood::Good,
         Suspect::Undecided | Suspect::Passed => Mood::Doubt,
         _ => Mood::Bad,
     };
     let text = Terminal::out().verdict(&report.to_text(), "verdict:", mood);
-    words::print(&format!("{text}\n"));
+    streams::print(&format!("{text}\n"))
 }
 
 /// Diagnoses a run that has just been stopped by its drift.
@@ -165,7 +168,7 @@ impl Past {
     fn read(directory: &Path, model: Option<&Path>) -> Result<Self> {
         let path = directory.join(record::NAME);
         let name = path.display();
-        let bytes = std::fs::read(&path)
+        let bytes = input::read(&path, record::LONGEST)
             .map_err(|e| Error::input(format!("{name}: {e}; name the directory of a run")))?;
         let record: Value = serde_json::from_slice(&bytes)
             .map_err(|e| Error::input(format!("{name} is not the record of a run: {e}")))?;
@@ -285,7 +288,7 @@ fn rename_model(config: &mut toml::Table, model: &ModelFile) {
     };
     let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
     if let Some(potential) = potential.filter(|p| p.contains_key("model")) {
-        potential.insert("model".to_owned(), place.display().to_string().into());
+        potential.insert("model".to_owned(), input::path_text(&place).into());
     }
 }
 

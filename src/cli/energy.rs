@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{EnergyArgs, words};
+use super::EnergyArgs;
 use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Mat3, elements};
@@ -13,7 +13,7 @@ use crate::engine::single_point;
 use crate::formats;
 use crate::models::ModelFile;
 use crate::potential::Evaluation;
-use crate::{Error, Result, assemble, memory};
+use crate::{Error, Result, assemble, memory, streams};
 
 /// One structure is soon done: no other device is worth its start.
 const DEVICE: DevicePlan = DevicePlan {
@@ -54,11 +54,11 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         pairs: pairs.len(),
         stress,
     };
-    words::print(&if args.json {
+    streams::print(&if args.json {
         found.json()
     } else {
         found.table()
-    });
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

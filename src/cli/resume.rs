@@ -2,6 +2,7 @@
 
 use crate::assemble;
 use crate::config::plan::Plan;
+use crate::report::checkpoint::store::{NEWEST, PREVIOUS};
 use crate::report::checkpoint::{Checkpoint, Identity, store};
 use crate::report::{Earlier, RunDirectory, Status};
 use crate::{Error, Result};
@@ -59,7 +60,7 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     let found =
         store::newest(&path).map_err(|e| Error::input(format!("{e}; begin anew with --force")))?;
     let Some(found) = found else {
-        hardly_begun(plan, &earlier, directory.has_record())?;
+        hardly_begun(plan, &earlier, directory.is_unbegun()?)?;
         return begin(directory, "holds no checkpoint yet");
     };
     let checkpoint = found.checkpoint;
@@ -81,7 +82,7 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     }
     let marks = assemble::marks(plan, &checkpoint)?;
     for mark in marks {
-        mark.verify(&path)?;
+        mark.look(&path)?;
     }
     store::promote(&path, &found.path)?;
     Ok(Way::GoOn(Box::new(Sitting {
@@ -92,18 +93,24 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     })))
 }
 
-/// That a run without a checkpoint came to its end before its first one, and is this one. Where it was to
-/// have none, it may be as long as any: it is not replaced.
-fn hardly_begun(plan: &Plan, earlier: &Earlier, recorded: bool) -> Result<()> {
+/// Checks that a run without a checkpoint is this one, and that it had written nothing beyond its first state:
+/// any other is not replaced, however it came to have none.
+fn hardly_begun(plan: &Plan, earlier: &Earlier, unbegun: bool) -> Result<()> {
     let place = plan.output.directory.display();
     let without = earlier.config.as_ref().is_some_and(|before| {
         let every = &before["output"]["checkpoint_every"];
         every.is_null() || every == "off"
     });
-    if !recorded || without || earlier.status == Some(Status::Complete) {
+    if without {
         return Err(Error::input(format!(
             "{place} holds a run without checkpoints ([output] checkpoint_every), which cannot go on: choose \
              another directory, or replace it with --force"
+        )));
+    }
+    if !unbegun {
+        return Err(Error::input(format!(
+            "{place} holds files of a run beyond its first step, and the checkpoints to go on from, {NEWEST} and \
+             {PREVIOUS}, are not there: put them back, choose another directory, or replace the run with --force"
         )));
     }
     let now = serde_json::to_value(&plan.resolved).unwrap_or_default();

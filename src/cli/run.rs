@@ -1,5 +1,6 @@
 //! `mdrun CONFIG`: a run from its file to its closing summary.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::report::{
     RunDirectory, RunRecord, Source, Status, Summary, Verbosity, recorder, trajectory,
 };
 use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
-use crate::{Error, Result};
+use crate::{Error, Result, streams};
 
 /// A run that has begun: what its end needs.
 struct Run<'a> {
@@ -31,8 +32,10 @@ struct Run<'a> {
     record: RunRecord,
     setup: Duration,
     interrupt: Interrupt,
-    /// Locked until the run has ended.
-    _directory: HeldDirectory,
+    /// Its directory until the first step: dropped, it takes what the run has written with it.
+    opened: RefCell<Option<RunDirectory>>,
+    /// Its directory from then on, locked until the run has ended.
+    held: RefCell<Option<HeldDirectory>>,
 }
 
 /// How the command ended, where there is no error to tell.
@@ -78,7 +81,7 @@ fn begin_to_end(args: &RunArgs) -> Result<Ending> {
     let opening = match resumed {
         None => Opening::default(),
         Some(Way::Complete { earlier, remark }) => {
-            complete_already(&console, args.json, &earlier, &remark);
+            complete_already(&console, args.json, &earlier, &remark)?;
             return Ok(Ending::Done);
         }
         Some(Way::Begin { directory, remark }) => Opening::anew(directory, &remark, &console),
@@ -114,7 +117,6 @@ fn begin_to_end(args: &RunArgs) -> Result<Ending> {
     let state = || assemble::state(&plan, &energies, identity.clone());
     let (state, record) =
         begin(sitting, state, directory.path(), description).map_err(at_output)?;
-    let directory = directory.keep()?;
 
     let (step, stretch) = (state.step, state.stretch);
     let state = Checkpoint {
@@ -148,7 +150,8 @@ fn begin_to_end(args: &RunArgs) -> Result<Ending> {
         record,
         setup: began.elapsed(),
         interrupt,
-        _directory: directory,
+        opened: RefCell::new(Some(directory)),
+        held: RefCell::default(),
     };
     run.to_the_end(&mut simulation)
 }
@@ -239,17 +242,23 @@ fn begin(
 }
 
 /// Says that there is nothing left to do.
-fn complete_already(console: &Console, json: bool, earlier: &Earlier, remark: &str) {
+fn complete_already(console: &Console, json: bool, earlier: &Earlier, remark: &str) -> Result<()> {
     match &earlier.summary {
-        Some(summary) if json => words::print(&format!("{summary}\n")),
-        _ => console.line(remark),
+        Some(summary) if json => streams::print_json(summary),
+        None if json => Err(Error::run(
+            "there is no summary in the run's record (run.json) to print",
+        )),
+        _ => {
+            console.line(remark);
+            Ok(())
+        }
     }
 }
 
 impl Run<'_> {
     fn to_the_end(&self, simulation: &mut Simulation) -> Result<Ending> {
         let began = Instant::now();
-        let ended = simulation.run(self.interrupt.flag(), &mut |warning| {
+        let warn = &mut |warning: Warning| {
             let text = match &warning {
                 Warning::Fault { cause, flight } => {
                     let said = self.tell(cause, flight.as_deref());
@@ -262,11 +271,12 @@ impl Run<'_> {
                 Warning::Remark(remark) => remark.clone(),
             };
             self.console.remark(&format!("warning: {text}"));
-        });
+        };
+        let ended = simulation.run_from(self.interrupt.flag(), warn, &mut || self.begin());
         let keeper = simulation.keeper.as_ref();
         let elapsed = keeper.map_or_else(|| began.elapsed(), Keeper::elapsed);
         self.console.clear();
-        let kept = keeper.and_then(Keeper::kept);
+        let kept = (keeper.and_then(Keeper::kept)).filter(|_| self.held.borrow().is_some());
         let ended = ended.map_err(|error| {
             let limit = match is_file_limit_reached() {
                 true => " (the limit on the size of files is reached: `ulimit -f` tells it)",
@@ -303,9 +313,10 @@ impl Run<'_> {
             ("steps", elapsed.as_secs_f64()),
         ];
         let mut recorded = self.record.end(status, &summary, &timings);
-        if self.args.json {
-            words::print(&format!("{}\n", summary.to_json()));
-        }
+        let printed = match self.args.json {
+            true => streams::print_json(&summary.to_json()),
+            false => Ok(()),
+        };
         self.console.summary(&summary);
         if status == Status::Interrupted && kept == Some(simulation.step) {
             self.console
@@ -314,6 +325,7 @@ impl Run<'_> {
         let finish = ended?;
         if status != Status::Failed {
             recorded?;
+            printed?;
             let signal = (self.interrupt.signal()).filter(|_| status == Status::Interrupted);
             return Ok(signal.map_or(Ending::Done, Ending::Interrupted));
         }
@@ -325,7 +337,24 @@ impl Run<'_> {
             recorded = self.record.end(status, &summary, &timings);
         }
         recorded?;
+        printed?;
         Ok(Ending::Fault)
+    }
+
+    /// The run has come to its first step: what it writes stays, and the run before it goes.
+    fn begin(&self) -> Result<()> {
+        let mut opened = self.opened.borrow_mut();
+        let Some(directory) = opened.as_mut() else {
+            return Ok(());
+        };
+        self.record.begun()?;
+        let held = directory.hold()?;
+        *opened = None;
+        if let Some(remark) = &held.remark {
+            self.console.remark(&format!("warning: {remark}"));
+        }
+        self.held.replace(Some(held));
+        Ok(())
     }
 
     /// The command that goes on with this run.

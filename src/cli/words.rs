@@ -1,23 +1,19 @@
 //! What the command line says of a plan and of a fault.
 
-use std::io::Write;
-
 use crate::assemble;
 use crate::config::plan::{Ensemble, Plan};
 use crate::core::{Cell, elements, observe};
 use crate::engine::{Breach, Watched};
 use crate::simulation::Cause;
 use crate::terminal::Terminal;
-use crate::units;
-
-/// Prints on standard output; a reader that has gone away (`mdrun energy ... | head`) is no fault.
-pub fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-}
+use crate::{Result, streams, units};
 
 /// Prints text for people on standard output: long lines are broken where it is a terminal.
-pub fn show(text: &str) {
-    print(&Terminal::out().fit(text));
+///
+/// # Errors
+/// Some of it is lost, though someone is there to read it.
+pub fn show(text: &str) -> Result<()> {
+    streams::print(&Terminal::out().fit(text))
 }
 
 /// A cell in a line.

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::input::path_text;
+
 /// A path relative to `base`, with `dir/..` taken out where `dir` is not a symbolic link, so that
 /// messages are short.
 pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
@@ -25,7 +27,7 @@ pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
 /// The path as text that means the same from anywhere.
 pub(super) fn absolute(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    whole.to_string_lossy().into_owned()
+    path_text(&whole)
 }
 
 #[cfg(test)]

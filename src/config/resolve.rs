@@ -13,6 +13,7 @@ use super::plan::{
 };
 use super::raw;
 use super::section::{MOST_STEPS, Section, Sign};
+use crate::input::path_of;
 use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::units::{Dimension, FEMTOSECOND};
@@ -66,7 +67,7 @@ fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result
         ));
     }
     let text = section.text("model", &raw.model, "\"painn_hcno_gfn2\"")?;
-    let model = ModelFile::find(Path::new(text), base)
+    let model = ModelFile::find(&path_of(text), base)
         .map_err(|e| section.fault("model", &raw.model, e.to_string()))?;
     let kept = match &model {
         ModelFile::Path(path) => absolute(path),
@@ -305,7 +306,7 @@ fn directory(
         }
         (None, Some(_)) => {
             let text = section.text("directory", &raw.directory, "\"trajectories/my_run\"")?;
-            join(context.base, Path::new(text))
+            join(context.base, &path_of(text))
         }
         (None, None) => {
             let stem = context.source.file_stem().unwrap_or_default();

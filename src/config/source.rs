@@ -1,7 +1,6 @@
 //! The text of a run file and its overrides, parsed as one document that knows where everything in
 //! it came from.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,10 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::raw::SCHEMA;
 use crate::formats::read::unreadable;
-use crate::{Error, Result};
+use crate::{Error, Result, input};
+
+/// Longest run file (bytes): thousands of times what any needs.
+const LONGEST: u64 = 1 << 24;
 
 /// Keys that stand in each other's way: an override of the first drops the second of the file, so
 /// that `--set dynamics.steps=100` works whichever of the two the file has.
@@ -53,10 +55,8 @@ impl Source {
     /// The file cannot be read or is not text.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
         let fault = |message: &str| Error::input(message).within(path.display());
-        if path.is_dir() {
-            return Err(fault("is a directory; name a run file in it"));
-        }
-        let bytes = fs::read(path).map_err(|e| match e.kind() {
+        let bytes = input::read(path, LONGEST).map_err(|e| match e.kind() {
+            std::io::ErrorKind::IsADirectory => fault("is a directory; name a run file in it"),
             std::io::ErrorKind::NotFound => fault("no such run file"),
             _ => fault(&unreadable(&e)),
         })?;

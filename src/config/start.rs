@@ -13,6 +13,7 @@ use super::section::{Section, Sign, quantity};
 use super::source::nearest;
 use crate::core::{Cell, Mat3, System, Vec3, elements};
 use crate::formats::{Structure, read_frame};
+use crate::input::path_of;
 use crate::units::Dimension;
 use crate::{Error, Result};
 
@@ -45,7 +46,7 @@ pub(super) fn system(
 
 fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Result<Structure> {
     let text = section.text("structure", &raw.structure, "\"structures/ethanol.xyz\"")?;
-    let path = join(base, Path::new(text));
+    let path = join(base, &path_of(text));
     let frame = match raw.frame.as_ref().map(Spanned::get_ref) {
         None => 0,
         Some(Value::Integer(frame)) => *frame,

@@ -1,12 +1,14 @@
 //! The terminal: table and closing summary on stdout, progress bar and remarks on stderr, without one
 //! tearing the other.
 
-use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::summary::Summary;
-use crate::terminal::{Mood, Terminal};
+use crate::streams;
+use crate::terminal::{Mood, Terminal, shown};
 
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +25,8 @@ pub struct Console {
     bar: ProgressBar,
     table: bool,
     notes: bool,
+    /// Whether it was said that standard output is lost.
+    lost: Arc<AtomicBool>,
 }
 
 impl Console {
@@ -42,6 +46,7 @@ impl Console {
             bar,
             table: !verbosity.quiet && !verbosity.json,
             notes: !verbosity.quiet,
+            lost: Arc::default(),
         }
     }
 
@@ -51,6 +56,7 @@ impl Console {
             bar: ProgressBar::hidden(),
             table: false,
             notes: false,
+            lost: Arc::default(),
         }
     }
 
@@ -67,15 +73,21 @@ impl Console {
     /// Prints text for people on stdout, long lines broken where it is a terminal; nothing where stdout is for a machine
     /// or to be quiet.
     pub fn line(&self, text: &str) {
-        self.row(&Terminal::out().fit(text));
+        self.row(&Terminal::out().fit(&shown(text)));
     }
 
     /// Prints a line of a table on stdout as it is; nothing where stdout is for a machine or to be quiet.
     pub fn row(&self, text: &str) {
         if self.table {
-            // A reader that has gone away (`mdrun run.toml | head`) does not end the run.
-            let print = || writeln!(std::io::stdout(), "{text}");
-            let _ = self.bar.suspend(print);
+            // The same is in the run's files: what is lost here does not end the run.
+            let printed = self.bar.suspend(|| streams::print(&format!("{text}\n")));
+            if let Err(error) = printed
+                && !self.lost.swap(true, Ordering::Relaxed)
+            {
+                self.remark(&format!(
+                    "warning: {error}; the run goes on, and its table and summary are in its directory"
+                ));
+            }
         }
     }
 
@@ -93,8 +105,7 @@ impl Console {
     /// Prints a remark on stderr, always.
     pub fn remark(&self, text: &str) {
         let text = Terminal::err().message(text);
-        let print = || writeln!(std::io::stderr(), "{text}");
-        let _ = self.bar.suspend(print);
+        self.bar.suspend(|| streams::tell(&text));
     }
 
     /// Prints what is good to know, as a note on stderr; nothing where it is to be quiet.

@@ -5,34 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::store;
 use super::lock::Lock;
-use super::record;
-use super::recorder;
 use super::text::bytes;
+use super::{aside, own, record, unbegun};
 use crate::{Error, Result};
 
-/// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 8] = [
-    record::NAME,
-    THERMO,
-    TOPOLOGY,
-    LAST_GOOD,
-    recorder::FRAMES,
-    recorder::STATE,
-    store::NEWEST,
-    store::PREVIOUS,
-];
-/// The thermo table.
-pub const THERMO: &str = "thermo.csv";
-/// The topology for viewers.
-pub const TOPOLOGY: &str = "topology.pdb";
-/// The last good frame of a run that broke, as earlier versions wrote it.
-pub const LAST_GOOD: &str = "last_good.xyz";
-/// Where the files of the run before wait until the new one has begun.
-const ASIDE: &str = ".replaced";
-/// The same folder once the new run has begun: what is in it goes.
-const REMOVED: &str = ".removed";
+pub use super::own::{FINAL, THERMO, TOPOLOGY};
 
 /// The directory of a run that is about to begin or to go on, locked against other runs. Dropped before
 /// [`RunDirectory::keep`], it removes what a new run has written into it and puts back what was there
@@ -42,8 +20,8 @@ pub struct RunDirectory {
     path: PathBuf,
     /// Directories made for it, outermost first.
     made: Vec<PathBuf>,
-    /// Files of the run before, moved aside.
-    replaced: Vec<String>,
+    /// Whether files of the run before are set aside.
+    replaces: bool,
     /// Whether the files in it are those of a new run that has not begun yet.
     new: bool,
     lock: Option<Lock>,
@@ -53,6 +31,8 @@ pub struct RunDirectory {
 #[derive(Debug)]
 pub struct HeldDirectory {
     path: PathBuf,
+    /// What is left of the run before, where it could not be removed.
+    pub remark: Option<String>,
     _lock: Option<Lock>,
 }
 
@@ -68,8 +48,8 @@ impl RunDirectory {
     /// holds is replaced: its own files go when the new run begins, others stay.
     ///
     /// # Errors
-    /// It holds a run (and `force` is not given), another run is going on in it, it is no directory, or
-    /// cannot be made or written to.
+    /// It holds a run (and `force` is not given), another run is going on in it, it is no directory,
+    /// cannot be made or written to, or has what is no plain file at the name of one.
     pub fn create(path: &Path, force: bool) -> Result<Self> {
         Self::open(path)?.begin(force)
     }
@@ -77,64 +57,50 @@ impl RunDirectory {
     /// Makes the directory, or takes one that is there, whatever it holds, and locks it.
     ///
     /// # Errors
-    /// Another run is going on in it, it is no directory, or cannot be made or written to.
+    /// Another run is going on in it, it is no directory, cannot be made or written to, or has what is no
+    /// plain file at the name of one.
     pub fn open(path: &Path) -> Result<Self> {
         let mut directory = Self {
             path: path.to_owned(),
             made: make(path)?,
-            replaced: Vec::new(),
+            replaces: false,
             new: false,
             lock: None,
         };
         directory.lock = Some(Lock::take(path)?);
-        directory.recover().map_err(|e| {
-            let place = path.display();
-            Error::input(format!("cannot put back the run in {place}: {e}"))
-        })?;
+        own::check(path)?;
+        aside::recover(path)?;
         Ok(directory)
     }
 
-    /// Puts back a run that another one was to replace when it was killed before it had begun; removes
-    /// what was left of one that it did replace. Killed itself, it is completed the next time.
-    fn recover(&self) -> io::Result<()> {
-        remove(&self.path.join(REMOVED))?;
-        let aside = self.path.join(ASIDE);
-        if !aside.is_dir() {
-            return Ok(());
-        }
-        // The new run's record is the first file that it makes, once all of the old ones are aside.
-        let record = self.path.join(record::NAME);
-        if record.exists() && aside.join(record::NAME).exists() {
-            let new = self.own_files().map_err(io::Error::other)?;
-            for name in new.iter().filter(|name| *name != record::NAME) {
-                fs::remove_file(self.path.join(name))?;
-            }
-            fs::remove_file(record)?;
-        }
-        for entry in fs::read_dir(&aside)? {
-            let entry = entry?;
-            fs::rename(entry.path(), self.path.join(entry.file_name()))?;
-        }
-        fs::remove_dir(&aside)
-    }
-
-    /// Takes it for a new run; one that it holds goes, as for [`RunDirectory::create`].
+    /// Takes it for a new run; one that it holds goes, as for [`RunDirectory::create`]. A run that had
+    /// written nothing beyond its first state is in nobody's way.
     ///
     /// # Errors
     /// It holds a run (and `force` is not given), or cannot be written to.
     pub fn begin(mut self, force: bool) -> Result<Self> {
-        let old = self.own_files()?;
+        let old = own::files(&self.path)?;
         let record = old.iter().find(|name| *name == record::NAME);
-        if let (Some(first), false) = (record.or(old.first()), force) {
+        // Where no lock is to be had, another process may just be at it.
+        let locked = self.lock.as_ref().is_some_and(Lock::is_held);
+        let replace = force || locked && unbegun::is_unbegun(&self.path)?;
+        if let (Some(first), false) = (record.or(old.first()), replace) {
             return Err(Error::input(format!(
                 "{} holds a run already ({first}); choose another directory ([output] directory, \
                  or --out), go on with that run with --resume, or replace it with --force",
                 self.path.display()
             )));
         }
-        self.new = true;
-        self.set_aside(old)?;
+        if !old.is_empty() {
+            aside::set(&self.path, &old).map_err(|e| {
+                let place = self.path.display();
+                Error::input(format!("cannot replace the run in {place}: {e}"))
+            })?;
+            self.replaces = true;
+        }
+        // From here on what is in it is the new run's.
         self.claim()?;
+        self.new = true;
         Ok(self)
     }
 
@@ -143,12 +109,15 @@ impl RunDirectory {
     /// # Errors
     /// It cannot be listed.
     pub fn is_free(&self) -> Result<bool> {
-        Ok(self.own_files()?.is_empty())
+        Ok(own::files(&self.path)?.is_empty())
     }
 
-    /// Whether it has a record of a run, be it empty.
-    pub fn has_record(&self) -> bool {
-        self.path.join(record::NAME).is_file()
+    /// Whether the run that it holds had written nothing beyond its first state.
+    ///
+    /// # Errors
+    /// A file of the run cannot be looked at.
+    pub fn is_unbegun(&self) -> Result<bool> {
+        unbegun::is_unbegun(&self.path)
     }
 
     /// Where it is.
@@ -161,11 +130,10 @@ impl RunDirectory {
     /// # Errors
     /// It has less.
     pub fn check_room(&self, least: u64) -> Result<()> {
-        let aside = self.path.join(ASIDE);
-        let freed: u64 = (self.replaced.iter())
-            .filter_map(|name| fs::metadata(aside.join(name)).ok())
-            .map(|file| file.len())
-            .sum();
+        let freed = match self.replaces {
+            true => aside::size(&self.path),
+            false => 0,
+        };
         match free_space(&self.path).map(|free| free.saturating_add(freed)) {
             Some(free) if free < least => Err(Error::input(format!(
                 "{}: the run will write at least {}, the disk has {} free; write fewer frames \
@@ -181,63 +149,33 @@ impl RunDirectory {
     /// The run has begun: its files stay, those of the run before go.
     ///
     /// # Errors
-    /// A file of the run before cannot be removed.
+    /// It cannot take the place of the run before, which is there again.
     pub fn keep(mut self) -> Result<HeldDirectory> {
-        self.new = false;
-        self.made.clear();
-        if !self.replaced.is_empty() {
-            // By this one renaming the new run takes the place of the old one.
-            let (aside, removed) = (self.path.join(ASIDE), self.path.join(REMOVED));
-            fs::rename(&aside, &removed)
-                .and_then(|()| remove(&removed))
-                .map_err(|e| {
-                    Error::run(format!(
-                        "cannot remove the run before, {}: {e}",
-                        aside.display()
-                    ))
-                })?;
+        self.hold()
+    }
+
+    /// Does as [`RunDirectory::keep`]. Where it fails, this still is the directory of a run that has not begun.
+    ///
+    /// # Errors
+    /// As for [`RunDirectory::keep`].
+    pub fn hold(&mut self) -> Result<HeldDirectory> {
+        let mut remark = None;
+        if self.replaces {
+            let place = self.path.display();
+            let gone = aside::dismiss(&self.path)
+                .map_err(|e| Error::run(format!("cannot replace the run in {place}: {e}")))?;
+            remark = (!gone).then(|| {
+                format!("what is left of the run before in {place} is removed by the next one")
+            });
         }
+        self.new = false;
+        self.replaces = false;
+        self.made.clear();
         Ok(HeldDirectory {
             path: self.path.clone(),
+            remark,
             _lock: self.lock.take(),
         })
-    }
-
-    /// Files of a run in the directory, sorted.
-    fn own_files(&self) -> Result<Vec<String>> {
-        let fault = |e| Error::input(format!("cannot list {}: {e}", self.path.display()));
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(fault)? {
-            let entry = entry.map_err(fault)?;
-            // A folder of such a name is not ours.
-            let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if let Ok(name) = entry.file_name().into_string()
-                && is_own(&name)
-                && !folder
-            {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    /// Moves the files of the run before aside.
-    fn set_aside(&mut self, names: Vec<String>) -> Result<()> {
-        if names.is_empty() {
-            return Ok(());
-        }
-        let aside = self.path.join(ASIDE);
-        let fault = |e| {
-            let place = self.path.display();
-            Error::input(format!("cannot replace the run in {place}: {e}"))
-        };
-        fs::create_dir(&aside).map_err(fault)?;
-        for name in &names {
-            fs::rename(self.path.join(name), aside.join(name)).map_err(fault)?;
-            self.replaced.push(name.clone());
-        }
-        Ok(())
     }
 
     /// Puts down the record's file, which no one else can have put down: of two runs started at once
@@ -251,14 +189,22 @@ impl RunDirectory {
                 self.path.display()
             )),
             _ => Error::input(format!("cannot write to {}: {e}", self.path.display())),
+        })?;
+        // The name is on the disk before any other file of the new run.
+        super::file::sync_directory(&self.path).map_err(|e| {
+            let _ = fs::remove_file(&path);
+            Error::input(format!("cannot write to {}: {e}", self.path.display()))
         })
     }
 }
 
 impl Drop for RunDirectory {
     fn drop(&mut self) {
-        if self.new {
-            self.undo();
+        // The error that brought us here is the one to tell; what cannot be undone is undone by the next
+        // run that comes here.
+        let emptied = !self.new || aside::discard(&self.path).is_ok();
+        if self.replaces && emptied {
+            let _ = aside::restore(&self.path);
         }
         self.lock = None;
         // Only directories made here, and only empty ones.
@@ -266,52 +212,6 @@ impl Drop for RunDirectory {
             let _ = fs::remove_dir(made);
         }
     }
-}
-
-impl RunDirectory {
-    /// Removes what the new run has written, and puts back what was there before.
-    fn undo(&self) {
-        // The error that brought us here is the one to tell; what cannot be undone stays.
-        for name in self.own_files().unwrap_or_default() {
-            let _ = fs::remove_file(self.path.join(name));
-        }
-        let aside = self.path.join(ASIDE);
-        for name in &self.replaced {
-            let _ = fs::rename(aside.join(name), self.path.join(name));
-        }
-        if !self.replaced.is_empty() {
-            let _ = fs::remove_dir(&aside);
-        }
-    }
-}
-
-/// Removes a folder of files that runs write, if it is there.
-fn remove(folder: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(is_own) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    fs::remove_dir(folder)
-}
-
-/// Whether a file of this name is one that runs write.
-fn is_own(name: &str) -> bool {
-    // A file that is written anew has this ending until it is complete.
-    let name = name.strip_suffix(".part").unwrap_or(name);
-    let trajectory = || {
-        let (stem, extension) = name.split_once('.')?;
-        let number = stem.strip_prefix("traj")?;
-        let counted = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
-        let numbered = number.is_empty() || number.strip_prefix('_').is_some_and(counted);
-        (numbered && ["xyz", "dcd", "xtc"].contains(&extension)).then_some(())
-    };
-    OWN.contains(&name) || trajectory().is_some()
 }
 
 /// Makes a directory and the parents that are missing; returns those made, outermost first. Removes

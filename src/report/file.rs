@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::FileMark;
+use super::own;
 use super::text::hexadecimal;
 use crate::{Error, Result};
 
-/// Bytes at the end of a file that a checkpoint remembers the hash of: all of a small file, the last frames
-/// of a large one, which is not to be read as a whole when a run goes on.
-const TAIL: u64 = 1 << 16;
+/// Bytes that are read at once to hash a file.
+const PIECE: usize = 1 << 20;
 
 /// A file written in whole records (frames, lines). A record that cannot be written leaves no part
 /// of itself behind, so that the file can be read up to the last complete one.
@@ -23,45 +23,66 @@ pub(super) struct OutputFile {
     path: PathBuf,
     length: u64,
     records: u64,
-    /// End of the part that is written over now and then.
-    amended: u64,
+    hash: Hash,
+}
+
+/// A part of a file that is written over as the file grows: offset and length (bytes).
+pub(super) type Field = [u64; 2];
+
+/// The running hash of a file from its beginning. Fields that are written over count as zeros.
+#[derive(Debug, Clone)]
+struct Hash {
+    sha256: Sha256,
+    fields: Vec<Field>,
+    /// Where the last field ends.
+    beyond: u64,
+}
+
+impl Hash {
+    fn new(fields: &[Field]) -> Self {
+        let ends = fields.iter().map(|[at, length]| at.saturating_add(*length));
+        Self {
+            sha256: Sha256::new(),
+            fields: fields.to_vec(),
+            beyond: ends.max().unwrap_or(0),
+        }
+    }
+
+    /// Takes the bytes that follow, which begin at `offset`.
+    fn update(&mut self, offset: u64, bytes: &[u8]) {
+        let head = self.beyond.saturating_sub(offset).min(bytes.len() as u64) as usize;
+        let (head, rest) = bytes.split_at(head);
+        let mut head = head.to_vec();
+        for [at, length] in &self.fields {
+            let place = |x: u64| (x.saturating_sub(offset) as usize).min(head.len());
+            let (start, end) = (place(*at), place(at.saturating_add(*length)));
+            head[start..end].fill(0);
+        }
+        self.sha256.update(&head);
+        self.sha256.update(rest);
+    }
+
+    fn value(&self) -> String {
+        hexadecimal(&self.sha256.clone().finalize())
+    }
 }
 
 impl OutputFile {
-    /// Creates the file, or empties the one that is there.
+    /// Creates the file, or empties the one that is there. Only `fields` may be written over.
     ///
     /// # Errors
     /// It cannot be created: an error of the input, since nothing has been run yet.
-    pub(super) fn create(path: &Path) -> Result<Self> {
-        let file = (File::options().read(true).write(true))
-            .create(true)
-            .truncate(true)
-            .open(path)
+    pub(super) fn create(path: &Path, fields: &[Field]) -> Result<Self> {
+        let mut options = File::options();
+        let new = options.read(true).write(true).create(true).truncate(true);
+        let file = own::open(new, path)
             .map_err(|e| Error::input(format!("cannot create {}: {e}", path.display())))?;
         Ok(Self {
             file,
             path: path.to_owned(),
             length: 0,
             records: 0,
-            amended: 0,
-        })
-    }
-
-    /// Goes on with the file as it was at a checkpoint: what was written later is cut off.
-    ///
-    /// # Errors
-    /// It is not there, has lost what it had, or cannot be written to.
-    pub(super) fn resume(path: &Path, mark: &FileMark) -> Result<Self> {
-        let mut file = verify(path, mark)?;
-        (file.set_len(mark.length))
-            .and_then(|()| file.seek(SeekFrom::Start(mark.length)))
-            .map_err(|e| Error::input(format!("cannot write {}: {e}", path.display())))?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            length: mark.length,
-            records: mark.records,
-            amended: 0,
+            hash: Hash::new(fields),
         })
     }
 
@@ -82,6 +103,7 @@ impl OutputFile {
             let _ = self.file.seek(SeekFrom::Start(self.length));
             return Err(self.fault(&error));
         }
+        self.hash.update(self.length, record);
         self.length += record.len() as u64;
         self.records += 1;
         Ok(())
@@ -95,13 +117,15 @@ impl OutputFile {
         }
     }
 
-    /// Writes over bytes that are there already.
+    /// Writes over a field that is there already.
     ///
     /// # Errors
-    /// They could not be written.
+    /// It could not be written, or is none of the fields that may be.
     pub(super) fn amend(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = SeekFrom::Start(self.length);
-        self.amended = self.amended.max(offset + bytes.len() as u64);
+        if !self.hash.fields.contains(&[offset, bytes.len() as u64]) {
+            return Err(self.fault(&io::Error::other("a part was to be altered that is fixed")));
+        }
         (self.file.seek(SeekFrom::Start(offset)))
             .and_then(|_| self.file.write_all(bytes))
             .and_then(|()| self.file.seek(end))
@@ -127,16 +151,13 @@ impl OutputFile {
     /// Some of it could not be written after all, or not be read back.
     pub(super) fn mark(&mut self) -> Result<FileMark> {
         self.finish()?;
-        let least = self.amended.min(self.length);
-        let tail = self.length.saturating_sub(TAIL).max(least);
-        let sha256 = hash(&self.file, tail, self.length).map_err(|e| self.fault(&e))?;
         let name = self.path.file_name().unwrap_or_default();
         Ok(FileMark {
             name: name.to_string_lossy().into_owned(),
             length: self.length,
             records: self.records,
-            tail,
-            sha256,
+            amended: self.hash.fields.clone(),
+            sha256: self.hash.value(),
         })
     }
 
@@ -149,55 +170,105 @@ impl OutputFile {
     }
 }
 
-/// Opens a file that a run is to go on with, if it has what it had at the checkpoint.
+/// A file that a run is to go on with, found to have what it had at the checkpoint. Nothing of it is altered yet.
+#[derive(Debug)]
+pub struct Verified {
+    file: File,
+    path: PathBuf,
+    mark: FileMark,
+    hash: Hash,
+}
+
+impl Verified {
+    /// Reads the file up to where it had come at the checkpoint.
+    ///
+    /// # Errors
+    /// It is not there, is shorter, was altered, or is not a file of the run's own.
+    pub fn read(path: &Path, mark: &FileMark) -> Result<Self> {
+        let file = open_to_go_on(path, mark)?;
+        let mut hash = Hash::new(&mark.amended);
+        let mut piece = vec![0; PIECE.min(usize::try_from(mark.length).unwrap_or(PIECE))];
+        let mut at = 0;
+        while at < mark.length {
+            let count = (mark.length - at).min(PIECE as u64) as usize;
+            (file.read_exact_at(&mut piece[..count], at))
+                .map_err(|e| unfit(path, format!("cannot be read ({e})")))?;
+            hash.update(at, &piece[..count]);
+            at += count as u64;
+        }
+        if hash.value() != mark.sha256 {
+            let why = format!(
+                "was altered: its first {} bytes are not those of the checkpoint",
+                mark.length
+            );
+            return Err(unfit(path, why));
+        }
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            mark: mark.clone(),
+            hash,
+        })
+    }
+
+    /// Cuts off what was written after the checkpoint, and goes on from there.
+    ///
+    /// # Errors
+    /// It cannot be written to.
+    pub(super) fn cut(self) -> Result<OutputFile> {
+        let Self {
+            mut file,
+            path,
+            mark,
+            hash,
+        } = self;
+        (file.set_len(mark.length))
+            .and_then(|()| file.seek(SeekFrom::Start(mark.length)))
+            .map_err(|e| Error::input(format!("cannot write {}: {e}", path.display())))?;
+        Ok(OutputFile {
+            file,
+            path,
+            length: mark.length,
+            records: mark.records,
+            hash,
+        })
+    }
+
+    /// Records (lines, frames) that it had at the checkpoint.
+    pub(super) fn records(&self) -> u64 {
+        self.mark.records
+    }
+}
+
+/// Opens a file that a run is to go on with, if it is as long as it was at the checkpoint.
 ///
 /// # Errors
-/// It is not there, is shorter, or was altered.
-pub(super) fn verify(path: &Path, mark: &FileMark) -> Result<File> {
-    let fault = |why: String| {
-        Error::input(format!(
-            "{} {why}: put it back as it was, or begin anew with --force",
-            path.display()
-        ))
-    };
-    let unreadable = |e: io::Error| fault(format!("cannot be opened to go on with it ({e})"));
-    let meta = match fs::metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(fault(format!(
-                "is missing, which had {} bytes at the checkpoint",
-                mark.length
-            )));
-        }
-        found => found.map_err(unreadable)?,
-    };
-    if !meta.is_file() {
-        return Err(fault("is no file".to_owned()));
-    }
-    if meta.len() < mark.length {
-        return Err(fault(format!(
-            "has {} bytes, fewer than the {} at the checkpoint",
-            meta.len(),
+/// It is not there, is shorter, or is not a file of the run's own.
+pub(super) fn open_to_go_on(path: &Path, mark: &FileMark) -> Result<File> {
+    let unreadable = |e| unfit(path, format!("cannot be opened to go on with it ({e})"));
+    if own::kind(path).map_err(unreadable)?.is_none() {
+        let why = format!(
+            "is missing, which had {} bytes at the checkpoint",
             mark.length
-        )));
+        );
+        return Err(unfit(path, why));
     }
-    let file = (File::options().read(true).write(true).open(path)).map_err(unreadable)?;
-    // From a checkpoint that anyone may have written: no more is read than is ever hashed.
-    let tail = mark.tail.max(mark.length.saturating_sub(TAIL));
-    let found = hash(&file, tail, mark.length).map_err(unreadable)?;
-    if found != mark.sha256 {
-        return Err(fault(format!(
-            "was altered: its bytes {tail} to {} are not those of the checkpoint",
-            mark.length
-        )));
+    let file = own::open_alone(File::options().read(true).write(true), path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length < mark.length {
+        let had = mark.length;
+        let why = format!("has {length} bytes, fewer than the {had} at the checkpoint");
+        return Err(unfit(path, why));
     }
     Ok(file)
 }
 
-/// SHA-256 of the bytes of a file from `start` to `end`, in hexadecimal.
-fn hash(file: &File, start: u64, end: u64) -> io::Result<String> {
-    let mut bytes = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, start)?;
-    Ok(hexadecimal(&Sha256::digest(&bytes)))
+/// The error of a file that a run cannot go on with.
+fn unfit(path: &Path, why: String) -> Error {
+    Error::input(format!(
+        "{} {why}: put it back as it was, or begin anew with --force",
+        path.display()
+    ))
 }
 
 /// Writes a whole file such that it is there either entirely or not at all: under another name
@@ -219,18 +290,26 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
 /// # Errors
 /// It cannot be written; no part of it is left.
 pub(super) fn write_part(path: &Path, content: &[u8]) -> Result<PathBuf> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let written = File::create(&part)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
-    match written {
-        Ok(()) => Ok(part),
-        Err(e) => {
-            let _ = fs::remove_file(&part);
-            Err(Error::run(format!("cannot write {}: {e}", path.display())))
-        }
+    let part = own::unfinished(path);
+    let fault = |e| Error::run(format!("cannot write {}: {e}", path.display()));
+    let written = create_new(&part).map_err(fault)?;
+    let written = (&written)
+        .write_all(content)
+        .and_then(|()| written.sync_all());
+    written.map(|()| part.clone()).map_err(|e| {
+        let _ = fs::remove_file(&part);
+        fault(e)
+    })
+}
+
+/// Makes a file that was not there; a plain file that a killed run left at its name goes.
+fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    if own::kind(path)?.is_some_and(|kind| kind.is_file()) {
+        fs::remove_file(path)?;
     }
+    own::open(&mut options, path)
 }
 
 /// Waits until the names in a directory are on the disk.

@@ -5,6 +5,7 @@
 //! a [`Trajectory`] each writes frames. [`topology`] stands beside the trajectories, [`RunRecord`]
 //! (`run.json`) around all of it, and [`Summary`] closes. [`recorder`] writes the steps before a fault.
 
+mod aside;
 pub mod bonds;
 pub mod checkpoint;
 pub mod console;
@@ -15,6 +16,7 @@ mod file;
 pub mod keeper;
 pub mod lock;
 pub mod orient;
+mod own;
 pub mod progress;
 pub mod record;
 pub mod recorder;
@@ -25,6 +27,7 @@ mod text;
 pub mod thermo;
 pub mod topology;
 pub mod trajectory;
+mod unbegun;
 pub mod xtc;
 pub mod xyz;
 
@@ -35,6 +38,7 @@ pub use checkpoint::{Checkpoint, FileMark, Identity};
 pub use console::{Console, Verbosity};
 pub use directory::{HeldDirectory, RunDirectory};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
+pub use file::Verified;
 pub use keeper::Keeper;
 pub use progress::Progress;
 pub use record::{Description, Earlier, RunRecord, Source};

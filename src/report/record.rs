@@ -4,8 +4,8 @@
 //! `"interrupted"` or `"failed"`), each time whole or not at all. A file that still says `running`
 //! belongs to a run that is going on or was killed.
 
-use std::cell::RefCell;
-use std::fs::{self, File};
+use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::file;
 use super::summary::{Status, Summary};
 use super::text::{hexadecimal, timestamp};
+use super::{file, own};
 use crate::models::ModelFile;
-use crate::{Error, Result};
+use crate::{Error, Result, input};
 
 /// The name of the file in the run's directory.
 pub const NAME: &str = "run.json";
@@ -27,6 +27,7 @@ pub const NAME: &str = "run.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Source {
     /// Where it is.
+    #[serde(serialize_with = "input::serialize_path")]
     pub path: PathBuf,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
@@ -43,7 +44,7 @@ impl Source {
     /// It cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let fault = |e| Error::input(format!("cannot read {}: {e}", path.display()));
-        let mut file = File::open(path).map_err(fault)?;
+        let (mut file, _) = input::open(path).map_err(fault)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 16];
         let mut bytes = 0;
@@ -76,7 +77,7 @@ impl Source {
 }
 
 /// What is known of a run before it begins.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Description {
     /// The resolved run file, overrides applied.
     pub config: toml::Table,
@@ -110,6 +111,12 @@ pub struct Description {
 /// its place where the disk is full.
 const SPARE: usize = 4096;
 
+/// Most resumptions that are listed.
+const MOST_RESUMPTIONS: usize = 64;
+
+/// Longest record that is read (bytes).
+pub const LONGEST: u64 = 1 << 26;
+
 /// The record of a run.
 #[derive(Debug)]
 pub struct RunRecord {
@@ -119,9 +126,13 @@ pub struct RunRecord {
     /// Time that the sittings before took.
     before: Duration,
     resumed_from: Vec<Resumption>,
+    /// How often it went on; more often than is listed, where that is many times.
+    resumes: u64,
     began: Instant,
     /// What happened on the way, by name.
     events: RefCell<serde_json::Map<String, Value>>,
+    /// Whether the run has come to its first step.
+    begun: Cell<bool>,
 }
 
 /// That a run went on from a checkpoint.
@@ -131,6 +142,14 @@ pub struct Resumption {
     pub step: u64,
     /// When.
     pub at: String,
+}
+
+/// Leaves the first and the last of many: the record of a run that goes on for years does not grow for ever.
+fn shorten(list: &mut Vec<Resumption>) {
+    if list.len() > MOST_RESUMPTIONS {
+        let last = list.len() - (MOST_RESUMPTIONS - 1);
+        list.drain(1..last);
+    }
 }
 
 /// What the record of a run before this one says, as far as it can be read.
@@ -145,6 +164,12 @@ pub struct Earlier {
     pub started: Option<String>,
     /// How often it went on.
     pub resumed_from: Vec<Resumption>,
+    /// How often in all; `None` where an earlier version does not say.
+    pub resumes: Option<u64>,
+    /// Whether it had come to its first step; `None` where an earlier version does not say.
+    pub begun: Option<bool>,
+    /// Number of atoms.
+    pub atoms: Option<u64>,
     /// Its summary.
     pub summary: Option<Value>,
 }
@@ -152,7 +177,7 @@ pub struct Earlier {
 impl Earlier {
     /// The record in a directory; nothing where there is none, or one that was not finished.
     pub fn read(directory: &Path) -> Self {
-        let bytes = fs::read(directory.join(NAME)).unwrap_or_default();
+        let bytes = input::read(&directory.join(NAME), LONGEST).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 }
@@ -169,11 +194,25 @@ impl RunRecord {
             started: timestamp(SystemTime::now()),
             before: Duration::ZERO,
             resumed_from: Vec::new(),
+            resumes: 0,
             began: Instant::now(),
             events: RefCell::default(),
+            begun: Cell::new(false),
         };
         record.write(Status::Running, None, Value::Null)?;
         Ok(record)
+    }
+
+    /// Writes that the run has come to its first step: what it wrote from there on is nothing that another
+    /// one may begin anew in place of.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn begun(&self) -> Result<()> {
+        if self.begun.replace(true) {
+            return Ok(());
+        }
+        self.update()
     }
 
     /// Keeps something that happened on the way, to be written with the next of the others: `flight`, the
@@ -202,18 +241,22 @@ impl RunRecord {
     ) -> Result<Self> {
         let now = timestamp(SystemTime::now());
         let mut resumed_from = earlier.resumed_from;
+        let resumes = (earlier.resumes.unwrap_or(0)).max(resumed_from.len() as u64) + 1;
         resumed_from.push(Resumption {
             step,
             at: now.clone(),
         });
+        shorten(&mut resumed_from);
         let record = Self {
             path: directory.join(NAME),
             description,
             started: earlier.started.unwrap_or(now),
             before,
             resumed_from,
+            resumes,
             began: Instant::now(),
             events: RefCell::default(),
+            begun: Cell::new(true),
         };
         record.write(Status::Running, None, Value::Null)?;
         Ok(record)
@@ -253,10 +296,12 @@ impl RunRecord {
         let record = serde_json::json!({
             "status": status,
             "started": self.started,
+            "begun": self.begun.get(),
             "resumed_from": self.resumed_from,
+            "resumes": self.resumes,
             "ended": summary.map(|_| timestamp(SystemTime::now())),
             "versions": pairs(&versions),
-            "config_file": d.config_file,
+            "config_file": input::path_text(&d.config_file),
             "config": d.config,
             "model": d.model,
             "structure": d.structure,
@@ -277,8 +322,8 @@ impl RunRecord {
             .map_err(|e| Error::run(format!("cannot write {}: {e}", self.path.display())))?;
         match status {
             Status::Running => {
-                let length = text.len() + SPARE;
-                file::replace(&self.path, format!("{text:<length$}\n").as_bytes())
+                let spare = " ".repeat(SPARE);
+                file::replace(&self.path, format!("{text}{spare}\n").as_bytes())
             }
             _ => self.complete(format!("{text}\n").as_bytes()),
         }
@@ -289,7 +334,7 @@ impl RunRecord {
     fn complete(&self, text: &[u8]) -> Result<()> {
         file::replace(&self.path, text).or_else(|error| {
             let in_place = || -> io::Result<()> {
-                let mut file = File::options().write(true).open(&self.path)?;
+                let mut file = own::open_alone(File::options().write(true), &self.path)?;
                 file.write_all(text)?;
                 file.set_len(text.len() as u64)?;
                 file.sync_all()

@@ -104,6 +104,7 @@ pub struct Summary {
     /// The same in a sentence.
     pub verdict: String,
     /// Where the run's files are.
+    #[serde(serialize_with = "crate::input::serialize_path")]
     pub output_directory: PathBuf,
     /// Why the run ended before its last step; null if it did not.
     pub stopped_by: Option<String>,

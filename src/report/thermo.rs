@@ -17,7 +17,7 @@ use std::path::Path;
 use super::checkpoint::FileMark;
 use super::console::Console;
 use super::drift::Energies;
-use super::file::OutputFile;
+use super::file::{OutputFile, Verified};
 use super::table::{LiveTable, Row};
 use super::text::{number, round};
 use super::{Reporter, Signal, next_multiple};
@@ -61,7 +61,7 @@ impl Thermo {
         energies: &Energies,
         console: &Console,
     ) -> Result<Self> {
-        let mut file = OutputFile::create(path)?;
+        let mut file = OutputFile::create(path, &[])?;
         let header = format!(
             "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
              temperature_k,{}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n",
@@ -75,19 +75,18 @@ impl Thermo {
         Ok(Self::with(file, (every, end), cell, energies, console))
     }
 
-    /// Goes on with the file at `path` as it was at a checkpoint; the rest as for [`Thermo::create`].
+    /// Goes on with a file as it was at a checkpoint; the rest as for [`Thermo::create`].
     ///
     /// # Errors
-    /// The file is not what it was then, or cannot be written to.
+    /// The file cannot be written to.
     pub fn resume(
-        path: &Path,
+        file: Verified,
         (every, end): (u64, u64),
         cell: &Cell,
         energies: &Energies,
         console: &Console,
-        mark: &FileMark,
     ) -> Result<Self> {
-        let file = OutputFile::resume(path, mark)?;
+        let file = file.cut()?;
         Ok(Self::with(file, (every, end), cell, energies, console))
     }
 

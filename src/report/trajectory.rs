@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use super::checkpoint::FileMark;
 use super::dcd::Dcd;
-use super::file::OutputFile;
+use super::file::{OutputFile, Verified};
 use super::xtc::Xtc;
 use super::xyz::{Content, Xyz};
 use super::{Reporter, Signal, next_multiple};
@@ -70,26 +70,30 @@ impl Trajectory {
         system: &System,
         timestep: f64,
     ) -> Result<Self> {
-        let file = OutputFile::create(path)?;
-        Self::start(file, plan, encoder(plan, system, timestep))
+        let encoder = encoder(plan, system, timestep);
+        let amended = encoder.amendments().into_iter();
+        let fields: Vec<_> = amended
+            .map(|(at, bytes)| [at, bytes.len() as u64])
+            .collect();
+        let file = OutputFile::create(path, &fields)?;
+        Self::start(file, plan, encoder)
     }
 
-    /// Goes on with the file at `path` as it was at a checkpoint; the rest as for
-    /// [`Trajectory::create`].
+    /// Goes on with a file as it was at a checkpoint; the rest as for [`Trajectory::create`].
     ///
     /// # Errors
-    /// The file is not what it was then, or cannot be written to.
+    /// The file cannot be written to.
     pub fn resume(
-        path: &Path,
+        file: Verified,
         plan: &TrajectoryPlan,
         system: &System,
         timestep: f64,
-        mark: &FileMark,
     ) -> Result<Self> {
-        let mut file = OutputFile::resume(path, mark)?;
+        let frames = file.records();
+        let mut file = file.cut()?;
         let mut encoder = encoder(plan, system, timestep);
-        if mark.records > 0 {
-            encoder.resume(mark.records);
+        if frames > 0 {
+            encoder.resume(frames);
             for (offset, bytes) in encoder.amendments() {
                 file.amend(offset, &bytes)?;
             }

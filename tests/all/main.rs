@@ -7,6 +7,7 @@ mod config;
 mod cuda;
 mod fused;
 mod fuzz;
+mod loss;
 mod neighbors;
 mod parity;
 mod physics;

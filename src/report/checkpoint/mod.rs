@@ -12,7 +12,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `mdrunCKP` |
-//! | 4 | version of the format, 1 |
+//! | 4 | version of the format, 2 |
 //! | 4 | length h of the header |
 //! | h | header: JSON, numbers exact |
 //! | n | atomic numbers |
@@ -47,7 +47,7 @@ pub use store::{Found, newest, read, save, write};
 
 const MAGIC: [u8; 8] = *b"mdrunCKP";
 /// Version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version and length of the header.
 const PREFIX: usize = 16;
 /// Length of the hash at the end.
@@ -96,19 +96,21 @@ pub struct FileMark {
     pub length: u64,
     /// Records (lines, frames) in it.
     pub records: u64,
-    /// Where its last part begins (bytes).
-    pub tail: u64,
-    /// SHA-256 of its last part, in hexadecimal.
+    /// Parts that are written over as it grows, such as the number of frames in a header: offset and
+    /// length (bytes).
+    pub amended: Vec<[u64; 2]>,
+    /// SHA-256 of all of it up to there, those parts taken as zeros, in hexadecimal.
     pub sha256: String,
 }
 
 impl FileMark {
-    /// That the file in a run's directory has still got what it had.
+    /// Checks that the file in a run's directory is there and as long as it was. What is in it is checked
+    /// where it is gone on with ([`Verified::read`]).
     ///
     /// # Errors
-    /// It is not there, is shorter, or was altered.
-    pub fn verify(&self, directory: &Path) -> Result<()> {
-        file::verify(&directory.join(&self.name), self).map(drop)
+    /// It is not there, is shorter, or is not a file of the run's own.
+    pub fn look(&self, directory: &Path) -> Result<()> {
+        file::open_to_go_on(&directory.join(&self.name), self).map(drop)
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::{ATOM, Checkpoint, HASH, Header, PREFIX, fault, header_length, short};
-use crate::report::file;
+use crate::report::{file, own};
 use crate::{Error, Result};
 
 /// The newest checkpoint, in the run's directory.
@@ -110,18 +110,16 @@ pub fn read(path: &Path) -> Result<Checkpoint> {
 
 /// Reads a checkpoint that may be there.
 fn present(path: &Path) -> Result<Option<Checkpoint>> {
-    // Before it is opened: opening a pipe would wait for someone to write into it.
-    let meta = match fs::metadata(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        found => found,
-    };
     let place = &path.display().to_string();
     let unreadable = |e| Error::input(format!("{place}: cannot be read: {e}"));
-    let meta = meta.map_err(unreadable)?;
-    if !meta.is_file() {
-        return Err(fault("it is no file").within(place));
+    let Some(kind) = own::kind(path).map_err(unreadable)? else {
+        return Ok(None);
+    };
+    if !kind.is_file() {
+        return Err(fault("it is no plain file").within(place));
     }
-    let file = File::open(path).map_err(unreadable)?;
+    let file = own::open(File::options().read(true), path).map_err(unreadable)?;
+    let meta = file.metadata().map_err(unreadable)?;
     let mut bytes = Vec::new();
     (&file)
         .take(PREFIX as u64)

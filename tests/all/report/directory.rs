@@ -119,12 +119,14 @@ fn a_replacement_that_was_killed_is_undone_or_completed() {
         let path = root.path().join("run");
         run_in(&path);
         let before = names(&path);
-        fs::create_dir(path.join(".replaced")).unwrap();
+        let aside = path.join(".replacing");
+        fs::create_dir(&aside).unwrap();
         for name in own.iter().cycle().skip(2 * moved).take(moved) {
-            fs::rename(path.join(name), path.join(".replaced").join(name)).unwrap();
+            fs::rename(path.join(name), aside.join(name)).unwrap();
         }
         if moved == own.len() {
             // All are, and the new run has files of its own.
+            fs::rename(&aside, path.join(".replaced")).unwrap();
             fs::write(path.join("run.json"), "new").unwrap();
             fs::write(path.join("traj.xtc"), "new").unwrap();
         }
@@ -187,6 +189,8 @@ fn two_runs_do_not_share_a_directory() {
     busy(true);
     let begun = first.keep().unwrap();
     busy(true);
+    // An empty record is that of a run that has only claimed the directory.
+    fs::write(path.join("run.json"), "old").unwrap();
     drop(begun);
     assert!(refused(&path, false).contains("holds a run already"));
     drop(RunDirectory::create(&path, true).unwrap());

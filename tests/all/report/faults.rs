@@ -1,6 +1,5 @@
 //! Disks that are full and places that cannot be written to.
 
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -48,25 +47,21 @@ fn assert_tells(result: Result<()>, path: &Path, reason: &str) {
 /// Not lost, however few or many frames come after it.
 #[test]
 fn a_full_device_is_an_error_of_the_run() {
-    let folder = tempfile::tempdir().unwrap();
-    for (format, name) in FORMATS {
-        let path = folder.path().join(name);
-        symlink("/dev/full", &path).unwrap();
+    let path = Path::new("/dev/full");
+    for (format, _) in FORMATS {
         for frames in [1, 2, 30] {
-            let filled = fill(&path, format, frames);
-            assert_tells(filled, &path, "No space left on device");
+            let filled = fill(path, format, frames);
+            assert_tells(filled, path, "No space left on device");
         }
     }
 }
 
 #[test]
 fn a_full_device_stops_the_thermo_table_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("thermo.csv");
-    symlink("/dev/full", &path).unwrap();
+    let path = Path::new("/dev/full");
     let energies = Energies::new(EnergyRecord::new(2, 3));
-    let made = Thermo::create(&path, (1, 10), &Cell::open(), &energies, &Console::silent());
-    assert_tells(made.map(|_| ()), &path, "No space left on device");
+    let made = Thermo::create(path, (1, 10), &Cell::open(), &energies, &Console::silent());
+    assert_tells(made.map(|_| ()), path, "No space left on device");
 }
 
 /// A file system that refuses growth halfway through a frame: up to the last complete frame the file

@@ -106,7 +106,7 @@ fn an_output_that_cannot_be_opened_is_named_before_the_run() {
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(
-        message.contains("cannot create") && message.contains("traj.dcd"),
+        message.contains("traj.dcd is a folder, not a plain file"),
         "{message}"
     );
     assert_eq!(

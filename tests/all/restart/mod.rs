@@ -6,7 +6,7 @@ mod format;
 mod fuzz;
 mod kill;
 mod resume;
-mod runs;
+pub mod runs;
 mod signals;
 
 use mdrun::core::{Cell, Mat3, System, Vec3};
@@ -42,7 +42,7 @@ fn sample(atoms: usize) -> Checkpoint {
             name: "thermo.csv".to_owned(),
             length: 1 << 40,
             records: 17,
-            tail: 3,
+            amended: vec![[8, 4]],
             sha256: "00".repeat(32),
         }],
         identity: Identity {

@@ -285,7 +285,7 @@ fn altered_outputs_are_refused() {
         let output = bench.run(&run, &["--resume"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(
-            stderr(&output).contains("is no file"),
+            stderr(&output).contains("is a folder, not a plain file"),
             "{}",
             stderr(&output)
         );
@@ -310,23 +310,6 @@ fn runs_without_checkpoints_are_not_replaced() {
     let message = refused(&bench, &run, &[]);
     assert!(message.contains("without checkpoints"), "{message}");
 
-    // Killed before the first checkpoint that it was to have: begun again, if it is this run.
-    let run = bench.at("killed");
-    bench.complete(&run, &["-q"]);
-    for name in [NEWEST, PREVIOUS] {
-        fs::remove_file(run.join(name)).unwrap();
-    }
-    let text = fs::read_to_string(run.join("run.json")).unwrap();
-    fs::write(run.join("run.json"), text.replace("complete", "running")).unwrap();
-    let message = refused(&bench, &run, &["--set", "dynamics.seed=5"]);
-    assert!(message.contains("another run, its [dynamics]"), "{message}");
-    let output = bench.complete(&run, &["--resume"]);
-    assert!(
-        stderr(&output).contains("starts from the beginning"),
-        "{}",
-        stderr(&output)
-    );
-
     // Files of a run, without its record.
     let strange = bench.at("strange");
     fs::create_dir(&strange).unwrap();
@@ -341,6 +324,69 @@ fn runs_without_checkpoints_are_not_replaced() {
     // Nothing at all: it begins.
     let fresh = bench.at("fresh");
     bench.complete(&fresh, &["--resume"]);
+}
+
+/// A run that lost its checkpoints is not begun anew over what it has, however it ended and whatever is left of its
+/// record.
+#[test]
+fn runs_that_lost_their_checkpoints_are_not_replaced() {
+    let bench = argon();
+    for ended in [
+        "complete",
+        "interrupted",
+        "failed",
+        "running",
+        "empty",
+        "gone",
+    ] {
+        let run = bench.at(ended);
+        bench.complete(&run, &["-q"]);
+        for name in [NEWEST, PREVIOUS] {
+            fs::remove_file(run.join(name)).unwrap();
+        }
+        let path = run.join("run.json");
+        let text = fs::read_to_string(&path).unwrap();
+        match ended {
+            "gone" => fs::remove_file(&path).unwrap(),
+            "empty" => fs::write(&path, "").unwrap(),
+            status => fs::write(&path, text.replace("complete", status)).unwrap(),
+        }
+        let message = refused(&bench, &run, &[]);
+        let says = "the checkpoints to go on from, state.ckpt and state_prev.ckpt, are not there";
+        assert!(message.contains(says), "{ended}: {message}");
+        // Nor by a plain run.
+        let output = bench.run(&run, &[]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains("holds a run already"));
+    }
+}
+
+/// A run that was killed before its first step is begun anew, with `--resume` and without: if it is this one.
+#[test]
+fn a_run_that_had_hardly_begun_is_in_nobodys_way() {
+    let bench = argon();
+    let whole = bench.at("whole");
+    bench.complete(&whole, &["-q"]);
+    for (k, flags) in [&["--resume"][..], &[]].into_iter().enumerate() {
+        let run = bench.at(&format!("run{k}"));
+        fs::create_dir(&run).unwrap();
+        let text = fs::read_to_string(whole.join("run.json")).unwrap();
+        let text = text.replace("\"complete\"", "\"running\"");
+        let text = text.replace("\"begun\": true", "\"begun\": false");
+        fs::write(run.join("run.json"), text).unwrap();
+        let table = fs::read_to_string(whole.join("thermo.csv")).unwrap();
+        let first: String = table.split_inclusive('\n').take(2).collect();
+        fs::write(run.join("thermo.csv"), first).unwrap();
+        fs::write(run.join("traj.xyz"), "256\nthe first frame").unwrap();
+        if !flags.is_empty() {
+            let output = bench.run(&run, &["--resume", "--set", "dynamics.seed=5"]);
+            assert_eq!(output.status.code(), Some(2));
+            let message = stderr(&output);
+            assert!(message.contains("another run, its [dynamics]"), "{message}");
+        }
+        let output = bench.complete(&run, flags);
+        assert_same(&run, &hashes(&whole), &stderr(&output));
+    }
 }
 
 /// Checkpoints by the clock come at other steps every time, and nothing else changes: with every engine.
