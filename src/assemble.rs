@@ -17,6 +17,7 @@ use crate::diagnose::{Built, Variant};
 #[cfg(feature = "cuda")]
 use crate::engine::cuda;
 use crate::engine::{Engine, HostEngine, Limits, Start};
+use crate::formats::FINAL;
 use crate::integrate::{self, Integrator};
 use crate::potential::Precision;
 use crate::report::{
@@ -103,6 +104,9 @@ pub fn precision(plan: &PotentialPlan) -> Precision {
 /// Degrees of freedom that share the kinetic energy.
 pub fn degrees_of_freedom(plan: &Plan) -> usize {
     let start = &plan.start;
+    if let Some(known) = start.degrees_of_freedom {
+        return known;
+    }
     let (system, cell, positions) = (&start.system, &start.cell, &start.positions);
     let whole = match (plan.dynamics.ensemble, &start.velocities) {
         (Ensemble::Nve, VelocityPlan::Given(velocities)) => {
@@ -163,7 +167,7 @@ pub fn start(plan: &Plan) -> Start {
 /// # Errors
 /// As for [`engine`].
 pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
-    let noise = Noise::new(thermostat_seed(plan), REPLICA);
+    let noise = thermostat_noise(plan);
     let precision = precision(&plan.potential);
     if let Some(index) = resident(plan, model, precision)? {
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
@@ -270,7 +274,7 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     dynamics.timestep /= variant.divisor as f64;
     dynamics.remove_drift *= variant.divisor;
     let program = program(&changed);
-    let noise = Noise::new(thermostat_seed(plan), REPLICA);
+    let noise = thermostat_noise(plan);
     let precision = match variant.double {
         true => Precision::F64,
         false => precision(&plan.potential),
@@ -295,11 +299,13 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     })
 }
 
-fn thermostat_seed(plan: &Plan) -> u32 {
-    match plan.dynamics.ensemble {
+/// The thermostat's noise, from where the run before left off.
+fn thermostat_noise(plan: &Plan) -> Noise {
+    let seed = match plan.dynamics.ensemble {
         Ensemble::Nve => 0,
         Ensemble::Langevin { seed, .. } => seed,
-    }
+    };
+    Noise::new(seed, REPLICA).after(plan.dynamics.noise_start)
 }
 
 /// The record of energies that drift, thermo table and summary share.
@@ -312,6 +318,7 @@ pub fn energies(plan: &Plan) -> Energies {
 pub fn files(plan: &Plan) -> Vec<String> {
     let mut names = vec![THERMO.to_owned(), TOPOLOGY.to_owned()];
     names.extend(trajectory::names(&plan.output.trajectories));
+    names.push(FINAL.to_owned());
     names
 }
 
@@ -370,12 +377,11 @@ pub fn reporters(
         .map(|mark| Verified::read(&directory.join(&mark.name), mark))
         .collect();
     let mut files = files?.into_iter();
-    topology::save(
-        &directory.join(TOPOLOGY),
-        &start.system,
-        &start.cell,
-        &start.positions,
-    )?;
+    // A run that goes on without its structure has no start to write it from.
+    let topology = directory.join(TOPOLOGY);
+    if start.degrees_of_freedom.is_none() || !topology.is_file() {
+        topology::save(&topology, &start.system, &start.cell, &start.positions)?;
+    }
     let (path, every) = (directory.join(THERMO), plan.output.thermo_every);
     let every = (every, dynamics.steps);
     let thermo = match files.next() {

@@ -51,6 +51,7 @@ pub mod config;
 
 pub mod diagnose;
 pub mod memory;
+pub mod shell;
 
 pub mod assemble;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::run::least_bytes;
+use super::opening::least_bytes;
 use super::{CheckArgs, words};
 use crate::assemble::{self, Model};
 use crate::config;

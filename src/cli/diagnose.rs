@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::DiagnoseArgs;
 use super::interrupt::Interrupt;
+use super::recorded::rename_model;
 use crate::assemble::{self, Model};
-use crate::config;
+use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
 use crate::core::Snapshot;
 use crate::diagnose::{Case, Question, Report, Suspect, diagnose, window};
@@ -200,8 +201,16 @@ impl Past {
             cell: state.cell.clone(),
             positions: state.positions.clone(),
             velocities: VelocityPlan::Given(state.velocities.clone()),
+            noise: None,
+            degrees_of_freedom: None,
         };
-        let plan = config::recorded(&config, &path, start)?;
+        let recorded = RecordedConfig {
+            config: &config,
+            path: &path,
+            overrides: &[],
+            directory: None,
+        };
+        let plan = recorded.from_state(start)?;
         check_model(&record, &plan)?;
         let freedom = record.get("degrees_of_freedom").and_then(Value::as_u64);
         let freedom = freedom.ok_or_else(|| lacks("degrees_of_freedom"))?;
@@ -278,17 +287,6 @@ fn moment(checkpoint: &Checkpoint) -> Snapshot {
         positions: checkpoint.positions.clone(),
         velocities: checkpoint.velocities.clone(),
         forces: Vec::new(),
-    }
-}
-
-fn rename_model(config: &mut toml::Table, model: &ModelFile) {
-    let place = match model {
-        ModelFile::Path(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-        ModelFile::Embedded(model) => model.name.into(),
-    };
-    let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
-    if let Some(potential) = potential.filter(|p| p.contains_key("model")) {
-        potential.insert("model".to_owned(), input::path_text(&place).into());
     }
 }
 

@@ -4,6 +4,8 @@ mod check;
 mod diagnose;
 mod energy;
 mod interrupt;
+mod opening;
+mod recorded;
 mod resume;
 mod run;
 mod words;
@@ -33,6 +35,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Go on with the run in a directory, as its run.json says what it is, wherever the directory is now
+    Resume(ResumeArgs),
     /// Do everything but the run: read it all, test the model's physics, estimate memory and speed
     Check(CheckArgs),
     /// Say what is wrong with a run: replay it with half the time step, in f64, and with brute-force pairs
@@ -67,6 +71,45 @@ pub struct RunArgs {
     /// Print a machine-readable summary on standard output, and nothing else there
     #[arg(long)]
     pub json: bool,
+}
+
+/// `mdrun resume RUN_DIR`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The run's directory; it may have been moved or copied
+    #[arg(value_name = "RUN_DIR")]
+    pub directory: PathBuf,
+    /// The model, if it is no longer where it was
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Make the run so long in all, as in --duration '20 ps'
+    #[arg(long, value_name = "TIME", conflicts_with = "steps")]
+    pub duration: Option<String>,
+    /// Make the run so many steps long in all
+    #[arg(long, value_name = "STEPS")]
+    pub steps: Option<u64>,
+    /// Override a key of the run file: what the run's own files do not depend on may change
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Print nothing but errors and warnings
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print a machine-readable summary on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ResumeArgs {
+    /// All overrides.
+    fn settings(&self) -> Vec<String> {
+        let duration = self
+            .duration
+            .as_ref()
+            .map(|time| format!("dynamics.duration={time:?}"));
+        let steps = self.steps.map(|steps| format!("dynamics.steps={steps}"));
+        let own = duration.into_iter().chain(steps);
+        self.overrides.iter().cloned().chain(own).collect()
+    }
 }
 
 /// `mdrun check CONFIG`.
@@ -150,6 +193,7 @@ pub fn run() -> Result<ExitCode> {
     interrupt::outlive_file_limit()?;
     let cli = Cli::parse();
     match (cli.command, cli.run) {
+        (Some(Command::Resume(args)), _) => run::resume(&args),
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),

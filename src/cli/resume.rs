@@ -1,9 +1,11 @@
 //! `--resume`: which checkpoint a run goes on from, and whether it is one of this run.
 
+use super::recorded;
 use crate::assemble;
 use crate::config::plan::Plan;
 use crate::report::checkpoint::store::{NEWEST, PREVIOUS};
 use crate::report::checkpoint::{Checkpoint, Identity, store};
+use crate::report::directory::FINAL;
 use crate::report::{Earlier, RunDirectory, Status};
 use crate::{Error, Result};
 
@@ -69,11 +71,14 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     let (step, end) = (checkpoint.step, plan.dynamics.steps);
     if step > end {
         return Err(Error::input(format!(
-            "{}: the run in {place} has come to step {step} already, beyond the {end} steps asked for",
+            "{}: the run has gone past the steps asked for: {place} has come to step {step} already, and {end} are \
+             asked for",
             plan.places.of("dynamics.duration")
         )));
     }
-    if step == end && earlier.status == Some(Status::Complete) {
+    // A run of an earlier version has no last state yet: it goes on for no step, and writes it.
+    let complete = earlier.status == Some(Status::Complete) && path.join(FINAL).is_file();
+    if step == end && complete {
         let remark = format!(
             "the run in {place} is complete: all {end} steps are taken; it goes on with a longer [dynamics] \
              duration"
@@ -153,9 +158,8 @@ fn keep_defaults(plan: &mut Plan, before: &Identity) {
 
 /// That a checkpoint is one of this run.
 fn same_run(plan: &Plan, model: Option<&str>, checkpoint: &Checkpoint) -> Result<()> {
-    let differences = checkpoint
-        .identity
-        .run_differences(&Identity::of(plan, model));
+    let now = recorded::identity(plan, model, Some(checkpoint));
+    let differences = checkpoint.identity.run_differences(&now);
     if differences.is_empty() {
         return Ok(());
     }

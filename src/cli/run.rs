@@ -1,41 +1,63 @@
 //! `mdrun CONFIG`: a run from its file to its closing summary.
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::interrupt::{Interrupt, Signal, is_file_limit_reached};
-use super::resume::{self, Sitting, Way};
-use super::{RunArgs, diagnose, words};
+use super::opening::{Opening, begin};
+use super::resume::{self, Way};
+use super::{ResumeArgs, RunArgs, diagnose, recorded, words};
 use crate::assemble::{self, Model, Place};
 use crate::config;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::core::elements;
 use crate::report::{
     Checkpoint, Console, Course, Description, Earlier, Energies, HeldDirectory, Identity, Keeper,
-    RunDirectory, RunRecord, Source, Status, Summary, Verbosity, recorder, trajectory,
+    RunDirectory, RunRecord, Source, Status, Summary, Verbosity, last, recorder,
 };
 use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
-use crate::{Error, Result, streams};
+use crate::{Error, Result, shell, streams};
 
 /// A run that has begun: what its end needs.
 struct Run<'a> {
     plan: &'a Plan,
     model: &'a Model,
-    args: &'a RunArgs,
+    /// Whether standard output is for a machine.
+    json: bool,
     /// Whose run it is, and the steps between samples of its drift: what a flight record keeps of it.
     identity: Identity,
     stretch: u64,
     console: Console,
     energies: Energies,
     record: RunRecord,
+    /// Whether it goes on from a checkpoint.
+    resumed: bool,
     setup: Duration,
     interrupt: Interrupt,
     /// Its directory until the first step: dropped, it takes what the run has written with it.
     opened: RefCell<Option<RunDirectory>>,
     /// Its directory from then on, locked until the run has ended.
     held: RefCell<Option<HeldDirectory>>,
+}
+
+/// How a run is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// It begins, where no other one is.
+    Begin,
+    /// It begins, in place of another one if there is one.
+    Replace,
+    /// It goes on, or begins if there is none.
+    GoOn,
+}
+
+/// What the command line says besides what is run.
+struct Manner {
+    /// When the process began.
+    began: Instant,
+    way: Entry,
+    verbosity: Verbosity,
 }
 
 /// How the command ended, where there is no error to tell.
@@ -46,42 +68,74 @@ enum Ending {
     Interrupted(Signal),
 }
 
+impl Ending {
+    /// Called last of all: it may end the process. All is closed and unlocked then.
+    fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Done => ExitCode::SUCCESS,
+            Self::Fault => ExitCode::FAILURE,
+            Self::Interrupted(signal) => signal.exit_code(),
+        }
+    }
+}
+
 /// Runs the command; exit code 1 where a fault ended the run, that of the signal where one did.
 ///
 /// # Errors
 /// The input is wrong (nothing is left behind then), or the run failed.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    // All is closed and unlocked before the process ends.
-    Ok(match begin_to_end(args)? {
-        Ending::Done => ExitCode::SUCCESS,
-        Ending::Fault => ExitCode::FAILURE,
-        Ending::Interrupted(signal) => signal.exit_code(),
-    })
+    let began = Instant::now();
+    let plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
+    let manner = Manner {
+        began,
+        way: match (args.resume, args.force) {
+            (true, _) => Entry::GoOn,
+            (false, true) => Entry::Replace,
+            (false, false) => Entry::Begin,
+        },
+        verbosity: Verbosity {
+            quiet: args.quiet,
+            json: args.json,
+        },
+    };
+    begin_to_end(plan, &manner).map(Ending::exit_code)
 }
 
-fn begin_to_end(args: &RunArgs) -> Result<Ending> {
+/// Runs `mdrun resume RUN_DIR`; exit codes are those of [`run`].
+///
+/// # Errors
+/// As for [`run`]; or the directory holds no run.
+pub fn resume(args: &ResumeArgs) -> Result<ExitCode> {
     let began = Instant::now();
-    let mut plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
+    let plan = recorded::plan(args)?;
+    let manner = Manner {
+        began,
+        way: Entry::GoOn,
+        verbosity: Verbosity {
+            quiet: args.quiet,
+            json: args.json,
+        },
+    };
+    begin_to_end(plan, &manner).map(Ending::exit_code)
+}
+
+fn begin_to_end(mut plan: Plan, manner: &Manner) -> Result<Ending> {
     assemble::threads(&plan.device)?;
     let model = assemble::load(&plan)?;
     let source = model.source().cloned();
     let sha256 = source.as_ref().map(|model| model.sha256.as_str());
     // Before this nothing is held that a signal could leave behind.
     let interrupt = Interrupt::watch()?;
-    let resumed = match args.resume {
-        false => None,
-        true => Some(resume::look(&mut plan, sha256)?),
+    let resumed = match manner.way {
+        Entry::Begin | Entry::Replace => None,
+        Entry::GoOn => Some(resume::look(&mut plan, sha256)?),
     };
     let plan = plan;
-    let verbosity = Verbosity {
-        quiet: args.quiet,
-        json: args.json,
-    };
-    let console = Console::new(verbosity, plan.dynamics.steps);
+    let console = Console::new(manner.verbosity, plan.dynamics.steps);
     let opening = match resumed {
         None => Opening::default(),
         Some(Way::Complete { earlier, remark }) => {
-            complete_already(&console, args.json, &earlier, &remark)?;
+            complete_already(&console, manner.verbosity.json, &earlier, &remark)?;
             return Ok(Ending::Done);
         }
         Some(Way::Begin { directory, remark }) => Opening::anew(directory, &remark, &console),
@@ -94,7 +148,7 @@ fn begin_to_end(args: &RunArgs) -> Result<Ending> {
             Energies::new(checkpoint.energies.clone()),
         ),
     };
-    let identity = Identity::of(&plan, sha256).on(&engine.describe());
+    let identity = recorded::identity(&plan, sha256, opening.checkpoint()).on(&engine.describe());
     opening.compare(&identity, &console);
     if let Some(signal) = interrupt.signal() {
         let name = signal.name();
@@ -107,13 +161,21 @@ fn begin_to_end(args: &RunArgs) -> Result<Ending> {
     // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
     let at_output =
         |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
-    let (directory, sitting) = opening.place(&plan, args.force).map_err(at_output)?;
+    let (directory, sitting) =
+        (opening.place(&plan, manner.way == Entry::Replace)).map_err(at_output)?;
     let from = sitting.as_ref().map(|(checkpoint, _)| checkpoint);
     let reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
         .map_err(at_output)?;
-    let description = describe(&plan, source, engine.describe())?;
+    let structure = sitting
+        .as_ref()
+        .and_then(|(_, earlier)| earlier.structure.clone());
+    let structure = structure.map_or_else(|| Source::read(&plan.start.structure), Ok)?;
+    let description = describe(&plan, source, structure, engine.describe());
     introduce(&console, &plan, &model, &description);
     let resumed = sitting.is_some();
+    if let Some(warning) = words::repeated_noise(&plan).filter(|_| !resumed) {
+        console.remark(&format!("warning: {warning}"));
+    }
     let state = || assemble::state(&plan, &energies, identity.clone());
     let (state, record) =
         begin(sitting, state, directory.path(), description).map_err(at_output)?;
@@ -142,103 +204,19 @@ fn begin_to_end(args: &RunArgs) -> Result<Ending> {
     let run = Run {
         plan: &plan,
         model: &model,
-        args,
+        json: manner.verbosity.json,
         identity,
         stretch,
         console,
         energies,
         record,
-        setup: began.elapsed(),
+        resumed,
+        setup: manner.began.elapsed(),
         interrupt,
         opened: RefCell::new(Some(directory)),
         held: RefCell::default(),
     };
     run.to_the_end(&mut simulation)
-}
-
-/// Where a run begins: by default in a directory that is still to be made.
-#[derive(Default)]
-struct Opening {
-    directory: Option<RunDirectory>,
-    sitting: Past,
-}
-
-impl Opening {
-    /// In place of a run that had hardly begun.
-    fn anew(directory: RunDirectory, remark: &str, console: &Console) -> Self {
-        console.note(remark);
-        Self {
-            directory: Some(directory),
-            sitting: None,
-        }
-    }
-
-    /// From a checkpoint, of a run to step `end`.
-    fn from(sitting: Sitting, end: u64, console: &Console) -> Self {
-        let Sitting {
-            directory,
-            checkpoint,
-            earlier,
-            unsound,
-        } = sitting;
-        if let Some(why) = unsound {
-            let instead = "the checkpoint before it is used";
-            console.remark(&format!("warning: {why}; {instead}"));
-        }
-        let step = checkpoint.step;
-        console.note(&format!("resumed from step {step} of {end}"));
-        Self {
-            directory: Some(directory),
-            sitting: Some((checkpoint, earlier)),
-        }
-    }
-
-    fn checkpoint(&self) -> Option<&Checkpoint> {
-        self.sitting.as_ref().map(|(checkpoint, _)| checkpoint)
-    }
-
-    /// The directory, made if it is still to be, once there is room in it for what the run will write.
-    fn place(self, plan: &Plan, force: bool) -> Result<(RunDirectory, Past)> {
-        let files = self.checkpoint().map_or(&[][..], |c| &c.files);
-        let there: u64 = files.iter().map(|file| file.length).sum();
-        let directory = match self.directory {
-            Some(directory) => directory,
-            None => RunDirectory::create(&plan.output.directory, force)?,
-        };
-        directory.check_room(least_bytes(plan).saturating_sub(there))?;
-        Ok((directory, self.sitting))
-    }
-
-    /// Says what will make the run go on with other bits than it would have had.
-    fn compare(&self, identity: &Identity, console: &Console) {
-        let Some(checkpoint) = self.checkpoint() else {
-            return;
-        };
-        for other in checkpoint.identity.platform_differences(identity) {
-            console.remark(&format!(
-                "warning: {other}: the run goes on with other rounding than it would have had"
-            ));
-        }
-    }
-}
-
-/// What a run goes on from: the state, and what its record says so far.
-type Past = Option<(Checkpoint, Earlier)>;
-
-/// Begins the record of a run, or goes on with it; the state is the checkpoint's, or else what `anew` makes.
-fn begin(
-    sitting: Past,
-    anew: impl FnOnce() -> Checkpoint,
-    directory: &Path,
-    description: Description,
-) -> Result<(Checkpoint, RunRecord)> {
-    let Some((checkpoint, earlier)) = sitting else {
-        return Ok((anew(), RunRecord::begin(directory, description)?));
-    };
-    let before = Duration::try_from_secs_f64(checkpoint.elapsed).unwrap_or_default();
-    let at = (checkpoint.step, before);
-    let record = RunRecord::resume(directory, description, at, earlier)?;
-    Ok((checkpoint, record))
 }
 
 /// Says that there is nothing left to do.
@@ -273,6 +251,10 @@ impl Run<'_> {
             self.console.remark(&format!("warning: {text}"));
         };
         let ended = simulation.run_from(self.interrupt.flag(), warn, &mut || self.begin());
+        let ended = ended.and_then(|finish| {
+            self.write_last(simulation, &finish)?;
+            Ok(finish)
+        });
         let keeper = simulation.keeper.as_ref();
         let elapsed = keeper.map_or_else(|| began.elapsed(), Keeper::elapsed);
         self.console.clear();
@@ -313,14 +295,19 @@ impl Run<'_> {
             ("steps", elapsed.as_secs_f64()),
         ];
         let mut recorded = self.record.end(status, &summary, &timings);
-        let printed = match self.args.json {
+        let printed = match self.json {
             true => streams::print_json(&summary.to_json()),
             false => Ok(()),
         };
         self.console.summary(&summary);
-        if status == Status::Interrupted && kept == Some(simulation.step) {
-            self.console
-                .line(&format!("  go on with    {}", self.again()));
+        if status == Status::Interrupted {
+            self.console.line(&match kept == Some(simulation.step) {
+                true => format!("  go on with    {}", self.again()),
+                false => format!(
+                    "  go on with    a run that begins from it: structure = {:?}",
+                    self.plan.output.directory
+                ),
+            });
         }
         let finish = ended?;
         if status != Status::Failed {
@@ -348,6 +335,9 @@ impl Run<'_> {
             return Ok(());
         };
         self.record.begun()?;
+        if self.resumed {
+            last::remove(directory.path())?;
+        }
         let held = directory.hold()?;
         *opened = None;
         if let Some(remark) = &held.remark {
@@ -357,13 +347,36 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Writes the last state, if it is sound: after a broken limit it is in the middle of a block, or its forces
+    /// are of wrong pairs.
+    fn write_last(&self, simulation: &mut Simulation, finish: &Finish) -> Result<()> {
+        let write = |simulation: &mut Simulation| {
+            let state = simulation.engine.snapshot(last::WANTS)?;
+            let Plan { start, output, .. } = self.plan;
+            last::write(&output.directory, &start.system, &state, self.plan.noise())
+        };
+        match finish {
+            Finish::Complete | Finish::Interrupted => write(simulation),
+            Finish::Fault {
+                cause: Cause::Alarm { .. },
+                ..
+            } if self.held.borrow().is_some() => {
+                // The fault is what there is to tell of.
+                if let Err(error) = write(simulation) {
+                    self.console.remark(&format!("warning: {error}"));
+                }
+                Ok(())
+            }
+            Finish::Fault { .. } => Ok(()),
+        }
+    }
+
     /// The command that goes on with this run.
     fn again(&self) -> String {
-        let mut command = format!("mdrun {} --resume", self.args.config.display());
-        if let Some(out) = &self.args.out {
-            command += &format!(" --out {}", out.display());
-        }
-        command
+        format!(
+            "mdrun resume {}",
+            shell::quoted(&self.plan.output.directory)
+        )
     }
 
     /// How the run ended, and why if before its last step. Writes the flight record of a fault.
@@ -444,15 +457,7 @@ impl Run<'_> {
     }
 }
 
-/// Bytes that the trajectories will take at the least.
-pub fn least_bytes(plan: &Plan) -> u64 {
-    let atoms = plan.start.system.len();
-    (plan.output.trajectories.iter())
-        .map(|t| trajectory::least_bytes(t, atoms, plan.dynamics.steps))
-        .sum()
-}
-
-fn describe(plan: &Plan, model: Option<Source>, engine: String) -> Result<Description> {
+fn describe(plan: &Plan, model: Option<Source>, structure: Source, engine: String) -> Description {
     let mut seeds = Vec::new();
     if let VelocityPlan::Thermal { seed, .. } = plan.start.velocities {
         seeds.push(("velocities".to_owned(), seed));
@@ -460,11 +465,11 @@ fn describe(plan: &Plan, model: Option<Source>, engine: String) -> Result<Descri
     if let Ensemble::Langevin { seed, .. } = plan.dynamics.ensemble {
         seeds.push(("thermostat".to_owned(), seed));
     }
-    Ok(Description {
+    Description {
         config: plan.resolved.clone(),
         config_file: plan.source.clone(),
         model,
-        structure: Some(Source::read(&plan.start.structure)?),
+        structure: Some(structure),
         formula: elements::formula(&plan.start.system.species),
         atoms: plan.start.system.len(),
         degrees_of_freedom: assemble::degrees_of_freedom(plan),
@@ -474,7 +479,7 @@ fn describe(plan: &Plan, model: Option<Source>, engine: String) -> Result<Descri
         seeds,
         versions: versions(),
         files: assemble::files(plan),
-    })
+    }
 }
 
 /// Versions of the libraries that results may depend on, from the lock file that they were built with.

@@ -1,9 +1,10 @@
 //! What the command line says of a plan and of a fault.
 
 use crate::assemble;
-use crate::config::plan::{Ensemble, Plan};
-use crate::core::{Cell, elements, observe};
+use crate::config::plan::{Ensemble, Plan, VelocityPlan};
+use crate::core::{Cell, Vec3, elements, observe};
 use crate::engine::{Breach, Watched};
+use crate::report::Earlier;
 use crate::simulation::Cause;
 use crate::terminal::Terminal;
 use crate::{Result, streams, units};
@@ -56,6 +57,37 @@ pub fn dynamics(plan: &Plan) -> String {
 /// To nine decimals, without the rounding noise of a conversion.
 fn rounded(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
+}
+
+/// A warning where a thermostat may draw noise that another run has drawn already: velocities of a file that does
+/// not say how far the noise of the run that wrote it had come.
+pub fn repeated_noise(plan: &Plan) -> Option<String> {
+    let (Ensemble::Langevin { seed, .. }, VelocityPlan::Given(velocities)) =
+        (plan.dynamics.ensemble, &plan.start.velocities)
+    else {
+        return None;
+    };
+    let moving = velocities.iter().any(|v| *v != Vec3::zeros());
+    let told = plan.start.noise.is_some() || plan.places.0.contains_key("dynamics.noise_start");
+    if !moving || told {
+        return None;
+    }
+    let structure = plan.start.structure.display();
+    let key = plan.places.of("dynamics.seed");
+    let folder = plan.start.structure.parent();
+    let before = folder.and_then(|folder| Earlier::read(folder).config);
+    match before.map(|config| config["dynamics"]["seed"].as_u64()) {
+        Some(other) if other != Some(u64::from(seed)) => None,
+        Some(_) => Some(format!(
+            "{key}: {structure} is of a run with the seed {seed} too, and does not say how far its noise had come: \
+             this run would draw the same noise again. Give it another seed"
+        )),
+        None => Some(format!(
+            "{key}: {structure} has velocities, and does not say how far the noise of a thermostat had come: if it \
+             was written by a run with the seed {seed} too, this run draws the same noise again. Give it another \
+             seed, or noise_start"
+        )),
+    }
 }
 
 /// A fault: step, atoms, what is wrong.

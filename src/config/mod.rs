@@ -38,28 +38,64 @@ pub(crate) use source::nearest;
 /// All of them are the input's: each names file, line and column (or the override), the key, and what
 /// to do.
 pub fn load(path: &Path, overrides: &[String], out: Option<&Path>) -> Result<Plan> {
-    let source = Source::read(path, overrides)?;
-    let raw: Raw = source.parse()?;
-    let base = path.parent().unwrap_or(Path::new(""));
-    let mut done = Done::default();
-
-    let (mut section, table) = required(&source, "system", &raw.system)?;
-    let start = start::system(&mut section, table, base)?;
-    done.take(section);
-    rest(&source, raw, start, done, out)
+    whole(&Source::read(path, overrides)?, out)
 }
 
-/// Resolves a run file that was resolved before, as `run.json` keeps it, for a run that does not start from
-/// its structure: that file is not looked for. `path` is what errors name.
-///
-/// # Errors
-/// It is not a resolved run file, or the model is not where it says.
-pub fn recorded(config: &Table, path: &Path, start: StartPlan) -> Result<Plan> {
-    let text = toml::to_string(config)
-        .map_err(|e| crate::Error::input(format!("{}: its config: {e}", path.display())))?;
-    let source = Source::of(text, path);
+/// All tables.
+fn whole(source: &Source, out: Option<&Path>) -> Result<Plan> {
     let raw: Raw = source.parse()?;
-    rest(&source, raw, start, Done::default(), None)
+    let base = source.path.parent().unwrap_or(Path::new(""));
+    let mut done = Done::default();
+
+    let (mut section, table) = required(source, "system", &raw.system)?;
+    let start = start::system(&mut section, table, base)?;
+    done.take(section);
+    rest(source, raw, start, done, out)
+}
+
+/// A run file that was resolved before, as `run.json` keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordedConfig<'a> {
+    /// The resolved run file.
+    pub config: &'a Table,
+    /// The record, which errors name.
+    pub path: &'a Path,
+    /// Overrides, as for [`load`].
+    pub overrides: &'a [String],
+    /// The run's directory, where it is not the one that was recorded.
+    pub directory: Option<&'a Path>,
+}
+
+impl RecordedConfig<'_> {
+    /// Resolves it for a run that does not start from its structure: that file is not looked for.
+    ///
+    /// # Errors
+    /// It is not a resolved run file, or the model is not where it says.
+    pub fn from_state(&self, start: StartPlan) -> Result<Plan> {
+        let source = self.source()?;
+        let raw: Raw = source.parse()?;
+        let mut plan = rest(&source, raw, start, Done::default(), self.directory)?;
+        // The plan is that of the run all the same.
+        if let Some(system) = self.config.get("system") {
+            plan.resolved.insert("system".to_owned(), system.clone());
+        }
+        Ok(plan)
+    }
+
+    /// Resolves it for a run that starts from its structure.
+    ///
+    /// # Errors
+    /// It is not a resolved run file, or structure or model are not where it says.
+    pub fn from_structure(&self) -> Result<Plan> {
+        whole(&self.source()?, self.directory)
+    }
+
+    fn source(&self) -> Result<Source> {
+        let text = toml::to_string(self.config).map_err(|e| {
+            crate::Error::input(format!("{}: its config: {e}", self.path.display()))
+        })?;
+        Ok(Source::recorded(self.path, text, self.overrides))
+    }
 }
 
 /// All tables after `[system]`.
@@ -77,7 +113,7 @@ fn rest(
     done.take(section);
 
     let (mut section, table) = required(source, "dynamics", &raw.dynamics)?;
-    let dynamics = resolve::dynamics(&mut section, table)?;
+    let dynamics = resolve::dynamics(&mut section, table, start.noise)?;
     done.take(section);
 
     let (mut section, table) = optional(source, "output", raw.output);
@@ -87,6 +123,7 @@ fn rest(
         out,
         dynamics: &dynamics,
         periodic: start.cell.is_periodic(),
+        noise: start.noise,
     };
     let output = resolve::output(&mut section, &table, &context)?;
     done.take(section);

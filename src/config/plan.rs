@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{AtomName, Cell, System, Vec3};
 use crate::models::ModelFile;
 use crate::potential::Precision;
@@ -32,6 +33,13 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// Where each key is written, for errors that show later, when models are loaded or files made.
     pub places: Places,
+}
+
+impl Plan {
+    /// The thermostat's noise over the run; `None` for a run at constant energy that begins anywhere.
+    pub fn noise(&self) -> Option<NoiseCourse> {
+        self.dynamics.noise(self.start.noise)
+    }
 }
 
 /// Where the keys of a run file are: dotted key to `run.toml:12:5`, or to the override that set it.
@@ -68,6 +76,10 @@ pub struct StartPlan {
     pub positions: Vec<Vec3>,
     /// Where velocities come from.
     pub velocities: VelocityPlan,
+    /// How far the run that wrote the structure had come in its thermostat's noise, if the file says so.
+    pub noise: Option<NoiseMark>,
+    /// Degrees of freedom, where all of this is a state in the middle of a run; at a start they follow from it.
+    pub degrees_of_freedom: Option<usize>,
 }
 
 /// Where the starting velocities come from.
@@ -118,6 +130,27 @@ pub struct DynamicsPlan {
     pub remove_drift: u64,
     /// Skin of the Verlet list (angstrom).
     pub skin: f64,
+    /// Steps of the thermostat's noise that were drawn before step 0, by a run that this one goes on from.
+    pub noise_start: u64,
+}
+
+impl DynamicsPlan {
+    /// The thermostat's noise over a run that begins where another one had come so far, if it did.
+    pub fn noise(&self, before: Option<NoiseMark>) -> Option<NoiseCourse> {
+        match self.ensemble {
+            Ensemble::Nve => before.map(|start| NoiseCourse {
+                start,
+                draws: false,
+            }),
+            Ensemble::Langevin { seed, .. } => Some(NoiseCourse {
+                start: NoiseMark {
+                    seed,
+                    step: self.noise_start,
+                },
+                draws: true,
+            }),
+        }
+    }
 }
 
 /// Which ensemble is sampled.
@@ -184,6 +217,8 @@ pub struct TrajectoryPlan {
     pub velocities: bool,
     /// Whether forces are written (XYZ only).
     pub forces: bool,
+    /// The thermostat's noise, which frames tell of (XYZ only).
+    pub noise: Option<NoiseCourse>,
 }
 
 /// What to do when a limit is broken.

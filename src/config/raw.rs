@@ -39,6 +39,7 @@ pub(super) const SCHEMA: [(&str, &[&str]); 8] = [
             "duration",
             "remove_drift",
             "skin",
+            "noise_start",
         ],
     ),
     (
@@ -138,6 +139,7 @@ pub(super) struct Dynamics {
     pub duration: Leaf,
     pub remove_drift: Leaf,
     pub skin: Leaf,
+    pub noise_start: Leaf,
 }
 
 /// `[output]`

@@ -13,6 +13,7 @@ use super::plan::{
 };
 use super::raw;
 use super::section::{MOST_STEPS, Section, Sign};
+use crate::core::rng::NoiseMark;
 use crate::input::path_of;
 use crate::models::ModelFile;
 use crate::potential::Precision;
@@ -108,7 +109,13 @@ fn lennard_jones(
 }
 
 /// `[dynamics]`.
-pub(super) fn dynamics(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<DynamicsPlan> {
+///
+/// `before` is how far the run that wrote the structure had come in its thermostat's noise.
+pub(super) fn dynamics(
+    section: &mut Section<'_>,
+    raw: &raw::Dynamics,
+    before: Option<NoiseMark>,
+) -> Result<DynamicsPlan> {
     let ensemble = ensemble(section, raw)?;
     let time = (Dimension::Time, Sign::Positive);
     let timestep = section.quantity("timestep", &raw.timestep, time, None)?;
@@ -140,13 +147,49 @@ pub(super) fn dynamics(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result
     }
     let skin = (Dimension::Length, Sign::Positive);
     let skin = section.quantity("skin", &raw.skin, skin, Some("0.5 A"))?;
+    let noise_start = noise_start(section, raw, ensemble, before)?;
     Ok(DynamicsPlan {
         ensemble,
         timestep,
         steps: steps.unwrap_or(0),
         remove_drift: remove_drift.unwrap_or(0),
         skin,
+        noise_start,
     })
+}
+
+/// Steps of the thermostat's noise that were drawn before this run.
+///
+/// A run that begins from the last state of another one with the same seed goes on in its noise. From the beginning
+/// it would draw the same numbers again, and the two runs would not be independent.
+fn noise_start(
+    section: &mut Section<'_>,
+    raw: &raw::Dynamics,
+    ensemble: Ensemble,
+    before: Option<NoiseMark>,
+) -> Result<u64> {
+    const KEY: &str = "noise_start";
+    let Ensemble::Langevin { seed, .. } = ensemble else {
+        let why = "is of a thermostat's noise; \"nve\" has none: remove it";
+        section.refuse(KEY, &raw.noise_start, why)?;
+        return Ok(0);
+    };
+    if let Some(given) = section.whole(KEY, &raw.noise_start, 0, MOST_STEPS)? {
+        return Ok(given);
+    }
+    let step = match before {
+        Some(mark) if mark.seed == seed => mark.step,
+        _ => 0,
+    };
+    if step > 0 {
+        section.keep(KEY, &None, i64::try_from(step).unwrap_or(i64::MAX));
+        let note = format!(
+            "the structure is of a run with this seed too, which drew {step} steps of its noise: this run goes on \
+             from there (noise_start)"
+        );
+        section.note("seed", &note);
+    }
+    Ok(step)
 }
 
 /// The steps of a duration; what is kept is the number of steps.
@@ -217,6 +260,12 @@ pub(super) fn output(
         tables.push(Value::Table(section.absorb(inner)));
     }
     section.keep("trajectory", &None, tables);
+    if trajectories.is_empty() {
+        section.note(
+            "trajectory",
+            "none is written; the last state will be in final.xyz",
+        );
+    }
     Ok(OutputPlan {
         directory,
         trajectories,
@@ -291,6 +340,8 @@ pub(super) struct OutputContext<'p> {
     pub dynamics: &'p DynamicsPlan,
     /// Whether any direction is periodic.
     pub periodic: bool,
+    /// How far the run that wrote the structure had come in its thermostat's noise.
+    pub noise: Option<NoiseMark>,
 }
 
 fn directory(
@@ -359,6 +410,7 @@ fn trajectory(
         wrap,
         velocities,
         forces,
+        noise: (context.dynamics.noise(context.noise)).filter(|_| format == TrajectoryFormat::Xyz),
     })
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Source {
     pub path: PathBuf,
     text: String,
     overrides: Vec<Override>,
+    /// Whether the text is not that of a file.
+    recorded: bool,
 }
 
 /// One `--set`.
@@ -62,6 +64,18 @@ impl Source {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| fault("is not text (UTF-8); a run file in TOML is wanted"))?;
+        Ok(Self::with(path, text, overrides))
+    }
+
+    /// A document that a run's record keeps, with overrides; errors name the record, and no line of it.
+    pub fn recorded(path: &Path, text: String, overrides: &[String]) -> Self {
+        Self {
+            recorded: true,
+            ..Self::with(path, text, overrides)
+        }
+    }
+
+    fn with(path: &Path, text: String, overrides: &[String]) -> Self {
         let mut start = text.len() + 1;
         let overrides = (overrides.iter())
             .map(|setting| {
@@ -71,19 +85,11 @@ impl Source {
                 whole
             })
             .collect();
-        Ok(Self {
-            path: path.to_path_buf(),
-            text,
-            overrides,
-        })
-    }
-
-    /// A document that is in memory already; `path` is what errors name.
-    pub fn of(text: String, path: &Path) -> Self {
         Self {
             path: path.to_path_buf(),
             text,
-            overrides: Vec::new(),
+            overrides,
+            recorded: false,
         }
     }
 
@@ -97,6 +103,9 @@ impl Source {
         let setting = self.overrides.iter().rfind(|s| s.start <= span.start);
         if let Some(setting) = setting {
             return setting.flag();
+        }
+        if self.recorded {
+            return self.path.display().to_string();
         }
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;

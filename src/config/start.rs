@@ -41,6 +41,8 @@ pub(super) fn system(
         cell,
         positions: structure.positions,
         velocities,
+        noise: structure.noise,
+        degrees_of_freedom: None,
     })
 }
 
@@ -58,7 +60,7 @@ fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Resul
     };
     let structure = read_frame(&path, frame)
         .map_err(|e| section.fault("structure", &raw.structure, e.to_string()))?;
-    section.keep("structure", &raw.structure, absolute(&path));
+    section.keep("structure", &raw.structure, absolute(&structure.path));
     section.keep("frame", &raw.frame, frame);
     for note in &structure.notes {
         section.note("structure", note);

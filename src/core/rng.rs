@@ -109,6 +109,26 @@ pub struct NoiseMark {
     pub step: u64,
 }
 
+/// A thermostat's noise over a run, as its files tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoiseCourse {
+    /// How far it had come before step 0.
+    pub start: NoiseMark,
+    /// Whether this run's steps draw on it. A run at constant energy hands on what it was given.
+    pub draws: bool,
+}
+
+impl NoiseCourse {
+    /// How far it has come after so many steps.
+    pub fn after(&self, steps: u64) -> NoiseMark {
+        let drawn = if self.draws { steps } else { 0 };
+        NoiseMark {
+            step: self.start.step.saturating_add(drawn),
+            ..self.start
+        }
+    }
+}
+
 /// Random words of one atom: the blocks of the counters (0, atom, stream), (1, atom, stream), ...
 #[derive(Debug, Clone)]
 pub struct Words {

@@ -10,5 +10,6 @@ mod mmcif;
 mod xyz;
 
 pub use chemfiles::{collect_warnings, take_warnings};
-pub use read::{read, read_frame};
+pub use read::{FINAL, read, read_frame};
 pub use structure::Structure;
+pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

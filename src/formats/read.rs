@@ -3,11 +3,11 @@
 //! Extended XYZ and mmCIF are read by `xyz` and `mmcif`, all other formats through the library chemfiles.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::structure::{Structure, check};
 use super::{chemfiles, mmcif, xyz};
-use crate::{Error, Result};
+use crate::{Error, Result, shell};
 
 /// Reads the first frame of a structure file.
 ///
@@ -25,11 +25,13 @@ pub fn read(path: &Path) -> Result<Structure> {
     read_frame(path, 0)
 }
 
-/// Reads frame `frame` of a structure file, counted from 0; -1 is the last, -2 the one before it.
+/// Reads frame `frame` of a structure file, counted from 0; -1 is the last, -2 the one before it. The directory
+/// of a run stands for the last state in it.
 ///
 /// # Errors
 /// As [`read`]; or there is no such frame.
 pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
+    let path = &last_state_of(path)?;
     // Also where no chemfiles reads: its warnings while files are written are no one's to see.
     chemfiles::collect_warnings();
     let read = || {
@@ -46,6 +48,38 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
         Ok(structure)
     };
     read().map_err(|e: Error| e.within(path.display()))
+}
+
+/// The last state of a run, in its directory.
+pub const FINAL: &str = "final.xyz";
+/// The record of a run, in its directory.
+const RECORD: &str = "run.json";
+
+/// The file that holds a run's last state, where the path is that of a run's directory; any other path as it is.
+///
+/// # Errors
+/// There is none in the directory: the run has not come to its end, or it is not a run's.
+fn last_state_of(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let last = path.join(FINAL);
+    if last.exists() {
+        return Ok(last);
+    }
+    let place = path.display();
+    Err(Error::input(match path.join(RECORD).exists() {
+        true => format!(
+            "{place}: the run in this directory has not come to its end: it has no {FINAL}; go on with it first: \
+             mdrun resume {}",
+            shell::quoted(path)
+        ),
+        false => {
+            format!(
+                "{place} is a directory; name a structure file in it, or the directory of a run"
+            )
+        }
+    }))
 }
 
 /// Which reader a file is for.

@@ -14,6 +14,7 @@ pub mod directory;
 pub mod drift;
 mod file;
 pub mod keeper;
+pub mod last;
 pub mod lock;
 pub mod orient;
 mod own;

@@ -31,7 +31,7 @@ pub const THERMO: &str = "thermo.csv";
 /// The topology for viewers.
 pub const TOPOLOGY: &str = "topology.pdb";
 /// The last state of a run, from which another one begins.
-pub const FINAL: &str = "final.xyz";
+pub const FINAL: &str = crate::formats::FINAL;
 /// The last good frame of a run that broke, as earlier versions wrote it.
 const LAST_GOOD: &str = "last_good.xyz";
 /// What the name of a file ends with until it is complete.

@@ -24,7 +24,7 @@ use crate::{Error, Result, input};
 pub const NAME: &str = "run.json";
 
 /// A file that the run was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Where it is.
     #[serde(serialize_with = "input::serialize_path")]
@@ -34,6 +34,7 @@ pub struct Source {
     /// Its length.
     pub bytes: u64,
     /// Whether it is inside the program; then its path is its name.
+    #[serde(default)]
     pub embedded: bool,
 }
 
@@ -160,6 +161,10 @@ pub struct Earlier {
     pub status: Option<Status>,
     /// The run file that it resolved.
     pub config: Option<Value>,
+    /// The run file itself.
+    pub config_file: Option<PathBuf>,
+    /// The structure file.
+    pub structure: Option<Source>,
     /// When it began.
     pub started: Option<String>,
     /// How often it went on.

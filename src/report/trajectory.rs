@@ -147,6 +147,7 @@ fn content(plan: &TrajectoryPlan) -> Content {
         forces: plan.forces && text,
         wrap: plan.wrap,
         exact: false,
+        noise: plan.noise,
     }
 }
 

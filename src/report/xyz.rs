@@ -11,7 +11,10 @@
 //! | `momenta` | momentum | sqrt(u eV) | what ASE's `get_velocities` and `get_temperature` use |
 //! | `masses` | mass | u | ASE's `get_masses` |
 //! | `forces` | force | eV / angstrom | ASE's `get_forces`, OVITO's Force |
-//! | `velo_internal` | velocity, flight records only | sqrt(eV / u) | mdrun: the very bits |
+//! | `velo_internal` | velocity, flight records and last states only | sqrt(eV / u) | mdrun: the very bits |
+//!
+//! Frames of a run with a thermostat say how far its noise has come: `noise_seed`, and `noise_step`, the number of
+//! the step of noise that comes next. A run that begins from one of them goes on there.
 //!
 //! Velocities come twice because ASE gives zeros, without a word, where there are no `momenta`; masses
 //! come with them because ASE's own are others for some elements (argon) and for isotopes.
@@ -25,7 +28,9 @@ use super::file;
 use super::text::{number, round};
 use super::trajectory::Encoder;
 use crate::Result;
+use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{Fields, Mat3, Snapshot, System, Vec3, elements};
+use crate::formats::{INTERNAL, NOISE_SEED, NOISE_STEP};
 use crate::units::{ANGSTROM_PER_FS, FEMTOSECOND};
 
 /// What of a frame is written.
@@ -40,6 +45,8 @@ pub struct Content {
     /// With velocities: the same in internal units, bit for bit, and energies that a replay can be compared
     /// with.
     pub exact: bool,
+    /// The thermostat's noise: a frame tells its seed and how far it has come, for a run that begins from it.
+    pub noise: Option<NoiseCourse>,
 }
 
 impl Content {
@@ -49,6 +56,7 @@ impl Content {
         forces: true,
         wrap: false,
         exact: false,
+        noise: None,
     };
 
     /// The arrays that this needs.
@@ -117,7 +125,7 @@ impl Xyz {
         if self.content.velocities {
             out.extend_from_slice(b":velo:R:3:momenta:R:3:masses:R:1");
             if self.content.exact {
-                out.extend_from_slice(b":velo_internal:R:3");
+                let _ = write!(out, ":{INTERNAL}:R:3");
             }
         }
         if self.content.forces {
@@ -141,6 +149,10 @@ impl Xyz {
         out.extend_from_slice(b" time_unit=fs");
         if self.content.velocities {
             out.extend_from_slice(b" velo_unit=A/fs");
+        }
+        if let Some(noise) = &self.content.noise {
+            let NoiseMark { seed, step } = noise.after(frame.step);
+            let _ = write!(out, " {NOISE_SEED}={seed} {NOISE_STEP}={step}");
         }
         if self.content.exact {
             let o = &frame.observables;
@@ -176,6 +188,7 @@ pub fn save(path: &Path, system: &System, frame: &Snapshot) -> Result<()> {
         forces: !frame.forces.is_empty(),
         wrap: false,
         exact: false,
+        noise: None,
     };
     let mut text = Vec::new();
     Xyz::new(system, content).write_frame(frame, &mut text);

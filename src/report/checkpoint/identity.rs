@@ -12,6 +12,9 @@ use crate::units::{FEMTOSECOND, KELVIN, PICOSECOND};
 /// Digits of a hash that are kept: enough that two inputs never have the same by chance.
 const DIGITS: usize = 16;
 
+/// What keys of the system begin with.
+const SYSTEM: &str = "system";
+
 /// Keys of a run and their values: two runs whose identities are equal give the same files, but for how
 /// long they are.
 ///
@@ -50,6 +53,16 @@ impl Identity {
             ("mdrun".to_owned(), version),
             ("engine".to_owned(), regardless(engine)),
         ];
+        self
+    }
+
+    /// The same, with what another one says of the system: for a plan that has the state of a run, and no longer
+    /// its start.
+    pub fn with_system_of(mut self, other: &Self) -> Self {
+        let of_system = |(key, _): &&(String, String)| key.starts_with(SYSTEM);
+        let system: Vec<_> = other.run.iter().filter(of_system).cloned().collect();
+        self.run.retain(|pair| !of_system(&pair));
+        self.run.splice(0..0, system);
         self
     }
 
@@ -166,6 +179,10 @@ fn dynamics(plan: &Plan, put: &mut impl FnMut(&str, String)) {
             let rate = round(friction * PICOSECOND);
             put("dynamics.friction", format!("{rate} 1/ps"));
             put("dynamics.seed", seed.to_string());
+            // Left out where it is 0: earlier versions knew no other.
+            if dynamics.noise_start > 0 {
+                put("dynamics.noise_start", dynamics.noise_start.to_string());
+            }
         }
     }
     let timestep = round(dynamics.timestep / FEMTOSECOND);

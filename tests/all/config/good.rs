@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mdrun::config::{self, plan::*};
+use mdrun::core::rng::{NoiseCourse, NoiseMark};
 use mdrun::core::{Mat3, Vec3};
 use mdrun::models::ModelFile;
 use mdrun::potential::Precision;
@@ -137,12 +138,17 @@ fn every_key_means_what_it_says() {
     assert_eq!(plan.output.thermo_every, 20);
     let hours = Duration::from_secs(90 * 60);
     assert_eq!(plan.output.checkpoint, CheckpointPlan::Clock(hours));
+    let noise = NoiseCourse {
+        start: NoiseMark { seed: 0, step: 0 },
+        draws: true,
+    };
     let of = |format, every, wrap, fields: bool| TrajectoryPlan {
         format,
         every,
         wrap,
         velocities: fields,
         forces: fields,
+        noise: (format == TrajectoryFormat::Xyz).then_some(noise),
     };
     let trajectories = [
         of(TrajectoryFormat::Xyz, 7, true, true),

@@ -46,6 +46,18 @@ fn noise_depends_on_every_part_of_counter_and_key() {
     );
 }
 
+/// A run that goes on after another one draws the numbers that come next, and only the thermostat's.
+#[test]
+fn noise_goes_on_after_another_run() {
+    let whole = Noise::new(1, 2);
+    let after = whole.after(1 << 40);
+    for step in [0, 1, 1 << 33] {
+        let next = whole.normal3(step + (1 << 40), 4, Stream::Thermostat);
+        assert_eq!(after.normal3(step, 4, Stream::Thermostat), next);
+    }
+    assert_eq!((after.start(), after.key()), (1 << 40, whole.key()));
+}
+
 /// Deviations of so many standard errors are not chance: 1 of 16,000 for each of some 30 numbers.
 const SIGMAS: f64 = 4.0;
 

@@ -197,6 +197,8 @@ fn xyz_loses_nothing() {
                 format!("{time:.1}")
             });
             assert!(comment.contains(&time), "{comment}");
+            let drawn = format!(" noise_seed=3 noise_step={}", 10 + snapshot.step);
+            assert!(comment.contains(&drawn), "{comment}");
             for (i, line) in block[2..].iter().enumerate() {
                 let read = columns(line);
                 let vector = |at: usize| Vec3::from_column_slice(&read[at..at + 3]);

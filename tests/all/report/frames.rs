@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mdrun::config::plan::{TrajectoryFormat, TrajectoryPlan};
-use mdrun::core::rng::{Noise, Stream};
+use mdrun::core::rng::{Noise, NoiseCourse, NoiseMark, Stream};
 use mdrun::core::{Cell, Mat3, Observables, Snapshot, System, Vec3, elements};
 use mdrun::report::{Reporter, Signal, Trajectory};
 use mdrun::units::FEMTOSECOND;
@@ -106,6 +106,10 @@ pub fn plan(format: TrajectoryFormat, wrap: bool) -> TrajectoryPlan {
         wrap,
         velocities: true,
         forces: true,
+        noise: Some(NoiseCourse {
+            start: NoiseMark { seed: 3, step: 10 },
+            draws: true,
+        }),
     }
 }
 

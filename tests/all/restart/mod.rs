@@ -5,6 +5,8 @@ mod faults;
 mod format;
 mod fuzz;
 mod kill;
+mod last;
+mod moved;
 mod resume;
 pub mod runs;
 mod signals;

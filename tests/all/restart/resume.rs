@@ -100,7 +100,8 @@ fn a_complete_run_is_left_as_it_is() {
     );
     let message = refused(&bench, &run, &["--set", HALF]);
     assert!(
-        message.contains("step 60 already, beyond the 30 steps"),
+        message.contains("gone past the steps asked for")
+            && message.contains("step 60 already, and 30 are"),
         "{message}"
     );
 }

@@ -31,13 +31,14 @@ pub enum Dynamics {
 /// Steps between checkpoints: a good part of a run's time goes into writing them.
 pub const CHECKPOINT_EVERY: u64 = 7;
 
-/// The outputs that are compared: one of each format, and the table.
-pub const OUTPUTS: [&str; 5] = [
+/// The outputs that are compared: one of each format, the table, and the last state.
+pub const OUTPUTS: [&str; 6] = [
     "traj.xyz",
     "traj.dcd",
     "traj.xtc",
     "thermo.csv",
     "topology.pdb",
+    "final.xyz",
 ];
 
 /// A run file, and the folder of its runs.

@@ -1,0 +1,165 @@
+//! A run as its directory has it: its plan from `run.json`, to go on with it wherever the directory is now.
+
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+use super::ResumeArgs;
+use crate::config::RecordedConfig;
+use crate::config::plan::{Plan, StartPlan, VelocityPlan};
+use crate::models::ModelFile;
+use crate::report::checkpoint::{Checkpoint, Identity, store};
+use crate::report::{Earlier, Source, record};
+use crate::units::{self, Dimension};
+use crate::{Error, Result, input};
+
+/// Key of the overrides that a run without its structure cannot take.
+const SYSTEM: &str = "system";
+
+/// The plan of a run that goes on in `args.directory`, as its record resolved it, with the overrides.
+///
+/// The run starts from its structure where that is what it was. Without it, the checkpoint tells all that matters.
+///
+/// # Errors
+/// The directory holds no run, its model is not there, or an override is wrong.
+pub fn plan(args: &ResumeArgs) -> Result<Plan> {
+    let directory = &args.directory;
+    let path = directory.join(record::NAME);
+    let (earlier, mut config) = read(directory)?;
+    name_model(&mut config, &path, args.model.as_deref())?;
+    let overrides = args.settings();
+    let recorded = RecordedConfig {
+        config: &config,
+        path: &path,
+        overrides: &overrides,
+        directory: Some(directory),
+    };
+    let structure = earlier.structure.as_ref();
+    let there = structure
+        .is_some_and(|had| Source::read(&had.path).is_ok_and(|has| has.sha256 == had.sha256));
+    let mut plan = match there {
+        true => recorded.from_structure()?,
+        false => recorded.from_state(state(&earlier, &config, args, &overrides)?)?,
+    };
+    plan.source = earlier.config_file.unwrap_or(path);
+    Ok(plan)
+}
+
+/// The record of the run in a directory, and the run file that it resolved.
+fn read(directory: &Path) -> Result<(Earlier, Table)> {
+    let place = directory.display();
+    if !directory.is_dir() {
+        return Err(Error::input(format!(
+            "{place} is not the directory of a run: there is no such directory; to begin a run: mdrun CONFIG.toml"
+        )));
+    }
+    let mut earlier = Earlier::read(directory);
+    let config = earlier.config.take();
+    let table = config.and_then(|config| serde_json::from_value(config).ok());
+    table.map(|table| (earlier, table)).ok_or_else(|| {
+        Error::input(format!(
+            "{place} holds no run to go on with: it has no {} that says what was run; to begin a run: mdrun \
+             CONFIG.toml",
+            record::NAME
+        ))
+    })
+}
+
+/// Puts a model in the place of a run's, and sees that it is there.
+fn name_model(config: &mut Table, record: &Path, model: Option<&Path>) -> Result<()> {
+    if let Some(model) = model {
+        rename_model(config, &ModelFile::find(model, Path::new(""))?);
+        return Ok(());
+    }
+    let named = config.get("potential").and_then(|p| p.get("model"));
+    let Some(named) = named.and_then(|model| model.as_str()) else {
+        return Ok(());
+    };
+    let base = record.parent().unwrap_or(Path::new(""));
+    (ModelFile::find(Path::new(named), base).map(drop)).map_err(|e| {
+        Error::input(format!(
+            "{}: the run's model: {e}; --model tells where it is now",
+            record.display()
+        ))
+    })
+}
+
+/// Puts a model in the place of the one that a resolved run file names.
+pub fn rename_model(config: &mut Table, model: &ModelFile) {
+    let place = match model {
+        ModelFile::Path(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        ModelFile::Embedded(model) => model.name.into(),
+    };
+    let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
+    if let Some(potential) = potential.filter(|p| p.contains_key("model")) {
+        potential.insert("model".to_owned(), input::path_text(&place).into());
+    }
+}
+
+/// The start of a run whose structure is not there any more: the state that it has come to.
+fn state(
+    earlier: &Earlier,
+    config: &Table,
+    args: &ResumeArgs,
+    overrides: &[String],
+) -> Result<StartPlan> {
+    let structure = earlier.structure.as_ref().map(|had| had.path.clone());
+    let structure = structure.unwrap_or_else(|| PathBuf::from("the structure"));
+    let is_system = |setting: &&String| {
+        let key = setting.split(['=', '.']).next();
+        key.is_some_and(|key| key.trim() == SYSTEM)
+    };
+    let gone = structure.display();
+    if let Some(setting) = overrides.iter().find(is_system) {
+        return Err(Error::input(format!(
+            "--set {setting}: {gone} is not the structure of this run any more, and the run goes on from its \
+             checkpoint alone: no key of [system] can be set"
+        )));
+    }
+    let found = store::newest(&args.directory)?.ok_or_else(|| {
+        Error::input(format!(
+            "{} holds no checkpoint to go on from, and {gone} is not the structure of this run any more: put it \
+             back, then type the same again",
+            args.directory.display()
+        ))
+    })?;
+    let Checkpoint {
+        system,
+        cell,
+        positions,
+        velocities,
+        energies,
+        ..
+    } = found.checkpoint;
+    Ok(StartPlan {
+        structure,
+        system,
+        names: None,
+        cell,
+        positions,
+        velocities: drawn(config).unwrap_or(VelocityPlan::Given(velocities)),
+        noise: None,
+        degrees_of_freedom: Some(energies.degrees_of_freedom),
+    })
+}
+
+/// The velocities of a run that drew its own.
+fn drawn(config: &Table) -> Option<VelocityPlan> {
+    let velocities = config.get(SYSTEM)?.get("velocities")?;
+    let kt = units::parse(
+        velocities.get("temperature")?.as_str()?,
+        Dimension::Temperature,
+    )
+    .ok()?;
+    let seed = u32::try_from(velocities.get("seed")?.as_integer()?).ok()?;
+    Some(VelocityPlan::Thermal { kt, seed })
+}
+
+/// Whose run a plan is that goes on from a checkpoint, or begins. What a start has that is none is the checkpoint's.
+pub fn identity(plan: &Plan, model: Option<&str>, from: Option<&Checkpoint>) -> Identity {
+    let now = Identity::of(plan, model);
+    match from.filter(|_| plan.start.degrees_of_freedom.is_some()) {
+        Some(checkpoint) => now.with_system_of(&checkpoint.identity),
+        None => now,
+    }
+}

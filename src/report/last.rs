@@ -1,0 +1,62 @@
+//! `final.xyz`: the last state of a run, from which another one begins.
+//!
+//! Extended XYZ in which every number reads back as the same f64: unwrapped positions, velocities (`velo_internal`
+//! are the very bits), masses, the cell, and how far the thermostat's noise has come. A run that begins from it is,
+//! bit for bit, the run that would have gone on.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::directory::FINAL;
+use super::file;
+use super::xyz::{Content, Xyz};
+use crate::core::rng::NoiseCourse;
+use crate::core::{Fields, Snapshot, System};
+use crate::{Error, Result};
+
+/// The arrays that a last state is made of.
+pub const WANTS: Fields = Fields {
+    positions: true,
+    velocities: true,
+    forces: false,
+};
+
+/// Writes the last state into a run's directory, whole or not at all.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(
+    directory: &Path,
+    system: &System,
+    state: &Snapshot,
+    noise: Option<NoiseCourse>,
+) -> Result<()> {
+    let content = Content {
+        forces: false,
+        exact: true,
+        noise,
+        ..Content::ALL
+    };
+    let mut text = Vec::new();
+    Xyz::new(system, content).write_frame(state, &mut text);
+    let path = directory.join(FINAL);
+    file::replace(&path, &text)?;
+    file::sync_directory(directory)
+        .map_err(|e| Error::run(format!("cannot write {}: {e}", path.display())))
+}
+
+/// Removes the last state of a run that goes on: it is not the last one any more.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove(directory: &Path) -> Result<()> {
+    let path = directory.join(FINAL);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::run(format!(
+            "cannot remove {}, which is not the last state any more: {e}",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
