@@ -12,7 +12,7 @@ use super::raw::{self, Leaf};
 use super::section::{Section, Sign, quantity};
 use super::source::nearest;
 use crate::core::{Cell, Mat3, System, Vec3, elements};
-use crate::formats::{Structure, read_frame};
+use crate::formats::{Structure, read, read_frame};
 use crate::input::path_of;
 use crate::units::Dimension;
 use crate::{Error, Result};
@@ -58,19 +58,15 @@ fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Resul
             return Err(section.fault("frame", &raw.frame, why));
         }
     };
-    let structure = read_frame(&path, frame)
-        .map_err(|e| section.fault("structure", &raw.structure, e.to_string()))?;
+    let structure = match &raw.frame {
+        None => read(&path),
+        Some(_) => read_frame(&path, frame),
+    }
+    .map_err(|e| section.fault("structure", &raw.structure, e.to_string()))?;
     section.keep("structure", &raw.structure, absolute(&structure.path));
     section.keep("frame", &raw.frame, frame);
     for note in &structure.notes {
         section.note("structure", note);
-    }
-    if structure.frames > 1 && raw.frame.is_none() {
-        let note = format!(
-            "has {} frames; the first is taken (frame = -1 would be the last)",
-            structure.frames
-        );
-        section.note("structure", &note);
     }
     Ok(structure)
 }

@@ -1,6 +1,6 @@
 //! Which element a label means, and other rules that several formats share.
 
-use crate::core::elements;
+use crate::core::{Vec3, elements};
 
 /// What to say of an atom that is there more than once.
 pub(super) fn alternate_location(label: &str) -> String {
@@ -18,6 +18,28 @@ pub(super) fn partly_occupied(part: f64) -> String {
         "the site is occupied to {part}: a disordered structure; choose one arrangement of it, with \
          occupancies of 1"
     )
+}
+
+/// What to say of formal charges, if they are not balanced.
+pub(super) fn charge_note(total: i64) -> Option<String> {
+    (total != 0).then(|| {
+        format!(
+            "the file's formal charges (in all {total:+}) are not used: potentials know elements and \
+             positions alone"
+        )
+    })
+}
+
+/// What to say of a molecule that is drawn flat. `dimension` is what its file says, 2D, 3D or nothing;
+/// three atoms always lie in a plane.
+pub(super) fn flat_note(dimension: &str, positions: &[Vec3]) -> Option<String> {
+    let flat = positions.iter().all(|r| r.z == 0.0);
+    let drawn = dimension.eq_ignore_ascii_case("2D");
+    (flat && (drawn || dimension.trim().is_empty() && positions.len() > 3)).then(|| {
+        "all atoms are at z = 0: this may be a flat drawing of the molecule, perhaps without its hydrogens; \
+         make a structure in space of it first"
+            .to_owned()
+    })
 }
 
 /// The letters at the start of a label, which stand before its number or charge: "C" of "C12".
@@ -153,6 +175,42 @@ pub(super) fn element_of_name(name: &str, residue: &str) -> Result<(u8, f64), St
     }
 }
 
+/// Atomic number and mass (u) of an atom's name as it stands in columns 13 to 16 of a PDB file, with its
+/// blanks: where names are set by their elements (`aligned`), symbols end in column 14, so that " CA " is
+/// carbon and "CA  " calcium. Says why it cannot be told.
+pub(super) fn element_of_pdb_name(
+    field: &str,
+    residue: &str,
+    aligned: bool,
+) -> Result<(u8, f64), String> {
+    let by_name = || element_of_name(field.trim(), residue);
+    let residue_above = residue.to_ascii_uppercase();
+    let bytes = field.as_bytes();
+    let known = ORGANIC.contains(&residue_above.as_str())
+        || element_of_ion(field.trim(), &residue_above).is_some();
+    let (Some(first), Some(second)) = (bytes.first(), bytes.get(1)) else {
+        return by_name();
+    };
+    if known || !aligned {
+        return by_name();
+    }
+    if !first.is_ascii_alphabetic() {
+        // A number of a hydrogen, or a blank: a symbol of one letter follows.
+        let symbol = field.get(1..2).and_then(element_of_type);
+        return symbol.map_or_else(by_name, Ok);
+    }
+    let full = field.trim_end().len() == 4;
+    // Four characters fill the columns: HG11 is a hydrogen, and where it is not, the name alone counts.
+    if full && matches!(first, b'H' | b'h') {
+        return element_of_type("H").ok_or_else(String::new);
+    }
+    let pair = field.get(..2).filter(|_| second.is_ascii_alphabetic());
+    match pair.and_then(element_of_type) {
+        Some(two) if !full => Ok(two),
+        _ => by_name(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,5 +308,33 @@ mod tests {
                 "{name}: {error:?}"
             );
         }
+    }
+
+    /// PDB sets symbols by their last letter, in column 14.
+    #[test]
+    fn columns_of_pdb_names_tell_carbon_from_calcium() {
+        for (field, residue, z) in [
+            (" CA ", "LIG", 6),
+            ("CA  ", "LIG", 20),
+            ("CA  ", "ALA", 6),
+            (" CA ", "CA", 20),
+            ("HG11", "LIG", 1),
+            ("HG  ", "LIG", 80),
+            ("1HB2", "LIG", 1),
+            (" O5'", "LIG", 8),
+            ("CL1 ", "LIG", 17),
+            (" SE ", "LIG", 16),
+            ("SE  ", "MSE", 34),
+            ("FE  ", "HEM", 26),
+            (" NA ", "HEM", 7),
+            (" ZN ", "LIG", 30),
+            ("SOD ", "SOD", 11),
+            (" CLA", "CLA", 17),
+        ] {
+            let found = element_of_pdb_name(field, residue, true).map(|element| element.0);
+            assert_eq!(found, Ok(z), "{field:?} {residue}");
+        }
+        assert!(element_of_pdb_name("CA  ", "LIG", false).is_err());
+        assert!(element_of_pdb_name("CA12", "LIG", true).is_err());
     }
 }

@@ -4,9 +4,17 @@ pub mod read;
 pub mod structure;
 
 mod chemfiles;
+mod cml;
+mod fields;
+mod gro;
+mod isotopes;
 mod labels;
 mod lattice;
 mod mmcif;
+mod mol2;
+mod pdb;
+mod sdf;
+mod text;
 mod xyz;
 
 pub use chemfiles::{collect_warnings, take_warnings};

@@ -1,15 +1,12 @@
 //! One function that reads a structure from any supported file format, and answers bad files with errors.
-//!
-//! Extended XYZ and mmCIF are read by `xyz` and `mmcif`, all other formats through the library chemfiles.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::structure::{Structure, check};
-use super::{chemfiles, mmcif, xyz};
+use super::{chemfiles, cml, gro, mmcif, mol2, pdb, sdf, text, xyz};
 use crate::{Error, Result, shell};
 
-/// Reads the first frame of a structure file.
+/// Reads the first frame of a structure file. That there are more is told in its notes.
 ///
 /// Formats, by extension: extended XYZ (`.xyz`, `.extxyz`), PDB (`.pdb`, `.ent`), GROMACS `.gro`,
 /// CIF and mmCIF (`.cif`, `.mmcif`), Tripos `.mol2`, MDL `.sdf` and `.mol`, CML (`.cml`).
@@ -22,7 +19,14 @@ use crate::{Error, Result, shell};
 /// The file cannot be read, is not of its format, or holds no usable atoms: the message names file,
 /// line or atom (counted from 0), and what to do.
 pub fn read(path: &Path) -> Result<Structure> {
-    read_frame(path, 0)
+    let mut structure = read_frame(path, 0)?;
+    if structure.frames > 1 {
+        structure.notes.push(format!(
+            "has {} frames; the first is taken (frame = -1 would be the last)",
+            structure.frames
+        ));
+    }
+    Ok(structure)
 }
 
 /// Reads frame `frame` of a structure file, counted from 0; -1 is the last, -2 the one before it. The directory
@@ -36,13 +40,18 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
     chemfiles::collect_warnings();
     let read = || {
         let format = format_of(path)?;
-        let text = read_text(path)?;
+        let text = text::read(path)?;
         let mut structure = match format {
-            Format::Xyz => xyz::read(&text, frame)?,
+            Format::Xyz => xyz::read(&text, frame),
+            Format::Pdb => pdb::read(&text, frame),
+            Format::Gro => gro::read(&text, frame),
             // Both kinds of CIF bear either extension; only mmCIF has dots in its names.
-            Format::Foreign("CIF") if text.contains("_atom_site.") => mmcif::read(&text, frame)?,
-            Format::Foreign(name) => chemfiles::read(&text, name, frame)?,
-        };
+            Format::Cif if text.contains("_atom_site.") => mmcif::read(&text, frame),
+            Format::Cif => chemfiles::read(&text, "CIF", frame),
+            Format::Mol2 => mol2::read(&text, frame),
+            Format::Sdf => sdf::read(&text, frame),
+            Format::Cml => cml::read(&text, frame),
+        }?;
         structure.path = path.to_path_buf();
         check(&structure)?;
         Ok(structure)
@@ -83,25 +92,30 @@ fn last_state_of(path: &Path) -> Result<PathBuf> {
 }
 
 /// Which reader a file is for.
+#[derive(Clone, Copy)]
 enum Format {
     Xyz,
-    /// chemfiles, under this name.
-    Foreign(&'static str),
+    Pdb,
+    Gro,
+    Cif,
+    Mol2,
+    Sdf,
+    Cml,
 }
 
 /// Formats that hold elements and positions, by their extension.
-const FORMATS: [(&str, &str); 11] = [
-    ("xyz", ""),
-    ("extxyz", ""),
-    ("pdb", "PDB"),
-    ("ent", "PDB"),
-    ("gro", "GRO"),
-    ("cif", "CIF"),
-    ("mmcif", "CIF"),
-    ("mol2", "MOL2"),
-    ("sdf", "SDF"),
-    ("mol", "SDF"),
-    ("cml", "CML"),
+const FORMATS: [(&str, Format); 11] = [
+    ("xyz", Format::Xyz),
+    ("extxyz", Format::Xyz),
+    ("pdb", Format::Pdb),
+    ("ent", Format::Pdb),
+    ("gro", Format::Gro),
+    ("cif", Format::Cif),
+    ("mmcif", Format::Cif),
+    ("mol2", Format::Mol2),
+    ("sdf", Format::Sdf),
+    ("mol", Format::Sdf),
+    ("cml", Format::Cml),
 ];
 
 /// Formats of trajectories, which hold positions without elements.
@@ -122,10 +136,8 @@ fn format_of(path: &Path) -> Result<Format> {
         .extension()
         .map(|e| e.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default();
-    match FORMATS.iter().find(|f| f.0 == extension) {
-        Some(("xyz" | "extxyz", _)) => return Ok(Format::Xyz),
-        Some((_, name)) => return Ok(Format::Foreign(name)),
-        None => {}
+    if let Some((_, format)) = FORMATS.iter().find(|f| f.0 == extension) {
+        return Ok(*format);
     }
     let known: Vec<String> = FORMATS.iter().map(|f| format!(".{}", f.0)).collect();
     let known = known.join(", ");
@@ -139,42 +151,6 @@ fn format_of(path: &Path) -> Result<Format> {
         ),
         e => format!("unknown structure format .{e}; one of {known} is wanted"),
     }))
-}
-
-/// The text of a file that exists, is a plain file, is not empty, and is text.
-fn read_text(path: &Path) -> Result<String> {
-    let metadata = fs::metadata(path).map_err(|e| Error::input(unreadable(&e)))?;
-    if metadata.is_dir() {
-        return Err(Error::input("is a directory; name a structure file in it"));
-    }
-    if !metadata.is_file() {
-        return Err(Error::input("is not a plain file"));
-    }
-    let bytes = fs::read(path).map_err(|e| Error::input(unreadable(&e)))?;
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Error::input("the file is empty; a structure is wanted"));
-    }
-    let binary = |at: usize| {
-        Error::input(format!(
-            "not text: byte {at} is {:#04x}; the file is binary or damaged",
-            bytes[at]
-        ))
-    };
-    let control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace();
-    if let Some(at) = bytes.iter().position(control) {
-        return Err(binary(at));
-    }
-    match std::str::from_utf8(&bytes) {
-        // Latin-1 is met in old files' comments; numbers and symbols are ASCII in every format.
-        Err(fault) if !mostly_ascii(&bytes) => Err(binary(fault.valid_up_to())),
-        _ => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-    }
-}
-
-/// Whether few bytes are not ASCII, as in text with some accents.
-fn mostly_ascii(bytes: &[u8]) -> bool {
-    let foreign = bytes.iter().filter(|b| !b.is_ascii()).count();
-    foreign * 50 < bytes.len()
 }
 
 /// Why a file cannot be read, for people.

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 const FARTHEST: f64 = 1e7;
 
 /// One structure, as its file gives it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Structure {
     /// The file.
     pub path: PathBuf,
@@ -45,6 +45,19 @@ impl Structure {
             species: self.species.clone(),
             masses: self.masses.clone(),
         }
+    }
+
+    /// Adds an atom of an atomic number and a mass (u) at a position (angstrom).
+    pub(super) fn push(&mut self, (species, mass): (u8, f64), position: Vec3) {
+        self.species.push(species);
+        self.masses.push(mass);
+        self.positions.push(position);
+    }
+
+    /// Takes lattice vectors (rows, angstrom), which make all directions periodic.
+    pub(super) fn set_cell(&mut self, vectors: Option<Mat3>) {
+        self.vectors = vectors;
+        self.periodic = [vectors.is_some(); 3];
     }
 
     /// The cell.

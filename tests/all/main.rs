@@ -5,6 +5,7 @@ mod cli;
 mod config;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod formats;
 mod fused;
 mod fuzz;
 mod loss;

@@ -5,16 +5,22 @@ use std::path::{Path, PathBuf};
 
 use mdrun::formats;
 
-use super::slips::{forge, slip};
+use super::slips::{damage, forge, slip};
 use super::{survives, tries};
 use crate::support::root;
 
 /// Slips tried on each file.
 const TRIES: u32 = 400;
 
+/// Good files of every format: plain ones, and those that use what else a format has.
 fn fixtures() -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join("tests/all/config/good/files")).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    let folders = ["tests/all/config/good/files", "tests/all/fuzz/seeds"];
+    let entries = folders.map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let mut files: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .map(|e| e.unwrap().path())
+        .collect();
     files.sort();
     files
 }
@@ -31,6 +37,15 @@ pub fn accepted(path: &Path, what: &str) -> bool {
     }
 }
 
+/// Every seed is read: mutations begin from what a reader takes for good.
+#[test]
+fn fixtures_are_accepted() {
+    for fixture in fixtures() {
+        let read = formats::read(&fixture);
+        assert!(read.is_ok(), "{}", read.err().unwrap());
+    }
+}
+
 #[test]
 fn slips_in_structures_are_errors_or_structures() {
     let folder = tempfile::tempdir().unwrap();
@@ -39,8 +54,12 @@ fn slips_in_structures_are_errors_or_structures() {
         let text = fs::read_to_string(fixture).unwrap();
         let path = folder.path().join(fixture.file_name().unwrap());
         for seed in 0..tries(TRIES) {
-            for (how, text) in [("slip", slip(&text, seed)), ("forgery", forge(&text, seed))] {
-                fs::write(&path, text).unwrap();
+            for (how, bytes) in [
+                ("slip", slip(&text, seed).into_bytes()),
+                ("forgery", forge(&text, seed).into_bytes()),
+                ("damage", damage(text.as_bytes(), seed)),
+            ] {
+                fs::write(&path, bytes).unwrap();
                 let what = format!("{}, {how} {seed}", path.display());
                 tried += 1;
                 refused += usize::from(!accepted(&path, &what));
