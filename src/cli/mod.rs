@@ -3,13 +3,17 @@
 mod check;
 mod diagnose;
 mod energy;
+mod hints;
 mod interrupt;
+mod manual;
 mod opening;
 mod recorded;
 mod resume;
 mod run;
+mod version;
 mod words;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,7 +28,17 @@ use crate::{Error, Result, bench};
     version,
     about,
     args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  mdrun check run.toml              what it means, and whether the model is sound
+  mdrun run.toml                    run it
+  mdrun run.toml --set dynamics.duration=1ps --out try
+  mdrun energy --model painn_hcno_gfn2 --structure molecule.xyz
+
+docs/guide.md has every key of the run file, configs/ has commented ones."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -45,6 +59,11 @@ enum Command {
     Energy(EnergyArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
     Bench(bench::Args),
+    /// Print completions of the command line for a shell
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, or that of a command
+    #[command(hide = true)]
+    Man(manual::ManArgs),
 }
 
 /// `mdrun CONFIG`.
@@ -53,7 +72,7 @@ pub struct RunArgs {
     /// The run file (TOML)
     #[arg(required = true)]
     pub config: PathBuf,
-    /// Override a key of the run file, as in --set dynamics.timestep='"1 fs"'
+    /// Override a key of the run file, as in --set dynamics.timestep=1fs; paths are the shell's
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub overrides: Vec<String>,
     /// Write into this directory instead of the run file's
@@ -162,12 +181,15 @@ fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
 /// `mdrun energy`.
 #[derive(Debug, Args)]
 pub struct EnergyArgs {
-    /// The model (safetensors)
+    /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2)
     #[arg(long)]
     pub model: PathBuf,
-    /// The structure: extended XYZ with Lattice and pbc, PDB, or any other format that chemfiles reads
+    /// The structure: .xyz (plain or extended), .pdb, .gro, .cif, .mmcif, .mol2, .sdf, .cml
     #[arg(long)]
     pub structure: PathBuf,
+    /// Which of the structure's frames; the first is 0, the last -1
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub frame: Option<i64>,
     /// Numbers of the network
     #[arg(long, default_value = "f64", value_parser = parse_precision)]
     pub precision: Precision,
@@ -191,13 +213,20 @@ fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
 /// The input is wrong or the run failed.
 pub fn run() -> Result<ExitCode> {
     interrupt::outlive_file_limit()?;
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1..).is_some_and(|rest| rest == ["--version"]) {
+        version::print()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cli = hints::parse(&arguments)?;
     match (cli.command, cli.run) {
         (Some(Command::Resume(args)), _) => run::resume(&args),
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
+        (Some(Command::Completions(args)), _) => manual::completions(&args),
+        (Some(Command::Man(args)), _) => manual::man(&args),
         (None, Some(args)) => run::run(&args),
         (None, None) => Err(Error::input(
             "give a run file: mdrun CONFIG.toml (mdrun --help)",

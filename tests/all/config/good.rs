@@ -6,7 +6,7 @@ use std::time::Duration;
 use mdrun::config::{self, plan::*};
 use mdrun::core::rng::{NoiseCourse, NoiseMark};
 use mdrun::core::{Mat3, Vec3};
-use mdrun::models::ModelFile;
+use mdrun::models::{EMBEDDED, ModelFile};
 use mdrun::potential::Precision;
 use mdrun::units::*;
 
@@ -97,8 +97,7 @@ fn the_ethanol_run_is_the_one_promised() {
         panic!("a network");
     };
     assert_eq!(*precision, Precision::F32);
-    let shipped = root().join("models/painn_hcno_gfn2.safetensors");
-    assert_eq!(*model, ModelFile::Path(shipped));
+    assert_eq!(*model, ModelFile::Embedded(&EMBEDDED[0]));
 }
 
 /// 256 atoms of argon at the density of the literature.
