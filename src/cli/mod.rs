@@ -147,14 +147,14 @@ pub struct CheckArgs {
 /// `mdrun diagnose RUN_DIR`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The run is replayed from the checkpoint before its fault, or, where there was none, from its last checkpoints: as it
-was, with half the time step, in f64, with pairs found by brute force at every step. What removes the drift, or the
-broken limit, is its cause; where nothing does, the potential's forces are held against the slopes of its energy, and
+The run is replayed from the checkpoint before its fault, or, where there was none, from its last checkpoints: as it \
+was, with half the time step, in f64, with pairs found by brute force at every step. What removes the drift, or the \
+broken limit, is its cause; where nothing does, the potential's forces are held against the slopes of its energy, and \
 its energy at the cutoff is looked at.
 
 Needs the run's directory and the model file, which must be the one of the run. Writes nothing.
 
-Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed;
+Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed; \
 1 a replay failed; 2 the input is wrong; 128 + a signal's number: it was interrupted, and tells what it had found.")]
 pub struct DiagnoseArgs {
     /// The run's directory
