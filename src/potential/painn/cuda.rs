@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::{DType, Tensor, TensorPrimitive};
 use burn_cuda::Cuda;
 use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
-use cubek::matmul::launch::{Strategy, launch_ref};
+use cubek::matmul::launch::launch_naive;
 use cubek::std::InputBinding;
 use cudarc::{driver, nvrtc};
 
@@ -80,29 +80,21 @@ impl Platform for Cuda {
         shape[D - 1] = right[D - 1];
         let out: Tensor<Self, D> = Tensor::empty(shape, (&a.device(), DType::F32));
         let [a, b, out] = [a, b, out].map(|t| t.into_primitive().tensor());
-        // Units of one thread each, in plain f32; the naive kernel takes what that one refuses.
-        let kernels = [Strategy::SimpleUnit(Default::default()), Strategy::Naive];
-        let mut refusal = None;
-        for kernel in kernels {
-            let number = DType::F32.into();
-            let mut numbers = MatmulElems::from_globals(&MatmulGlobalElems {
-                lhs: number,
-                rhs: number,
-                out: number,
-            });
-            let launched = launch_ref(
-                &kernel,
-                &out.client,
-                InputBinding::new(a.clone().binding(), number),
-                InputBinding::new(b.clone().binding(), number),
-                out.clone().binding(),
-                &mut numbers,
-            );
-            match launched {
-                Ok(()) => return Tensor::from_primitive(TensorPrimitive::Float(out)),
-                Err(error) => refusal = Some(error),
-            }
-        }
+        let number = DType::F32.into();
+        let numbers = MatmulElems::from_globals(&MatmulGlobalElems {
+            lhs: number,
+            rhs: number,
+            out: number,
+        });
+        // One kernel by name: to choose among all of cubek's would compile them all into this crate, which
+        // takes longer than everything else in it. One thread an element, in plain f32.
+        let [lhs, rhs] = [&a, &b].map(|t| InputBinding::new(t.clone().binding(), number));
+        let launched =
+            launch_naive::launch_ref(&out.client, lhs, rhs, out.clone().binding(), &numbers);
+        let refusal = match launched {
+            Ok(()) => return Tensor::from_primitive(TensorPrimitive::Float(out)),
+            Err(error) => error,
+        };
         // Caught where the potential is evaluated, as are Burn's own panics.
         panic!("no kernel takes a product of {left:?} and {right:?}: {refusal:?}")
     }
