@@ -172,20 +172,24 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
     if let Some(index) = resident(plan, model, precision)? {
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
     }
-    check_room(plan, model)?;
+    check_room(plan, model, precision)?;
     let potential = model.bind(&plan.start.system, precision, &plan.device)?;
     let engine = HostEngine::new(start, noise, plan.dynamics.skin, potential)?;
     Ok(Box::new(engine))
 }
 
-/// That there is room in host memory for the atoms' neighbours.
-fn check_room(plan: &Plan, model: &Model) -> Result<()> {
+/// Checks that there is room in host memory for the atoms, their pairs and the arrays of a potential of this precision.
+///
+/// # Errors
+/// There is none.
+pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()> {
     let key = match model {
         Model::Painn { .. } => "system.structure",
         Model::LennardJones { .. } => "potential.lennard_jones.cutoff",
     };
-    let range = model.cutoff() + plan.dynamics.skin;
-    memory::check_neighbors(&plan.start.cell, &plan.start.positions, range)
+    let (start, reach) = (&plan.start, (model.cutoff(), plan.dynamics.skin));
+    let appetite = model.appetite(precision, &plan.device);
+    memory::check(&start.cell, &start.positions, reach, appetite)
         .map_err(|e| e.within(plan.places.of(key)))
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use serde::Serializer;
+use serde::{Deserialize, Deserializer, Serializer};
 
 /// What a path that is no UTF-8 begins with as text.
 const ADDRESS: &str = "file://";
@@ -102,6 +102,25 @@ pub fn path_of(text: &str) -> PathBuf {
 /// Those of the serializer.
 pub fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path_text(path))
+}
+
+/// Deserializes a path from [`path_text`].
+///
+/// # Errors
+/// It is no text.
+pub fn deserialize_path<'d, D: Deserializer<'d>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    String::deserialize(deserializer).map(|text| path_of(&text))
+}
+
+/// Deserializes a path that may be left out from [`path_text`].
+///
+/// # Errors
+/// It is no text.
+pub fn deserialize_some_path<'d, D: Deserializer<'d>>(
+    deserializer: D,
+) -> Result<Option<PathBuf>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| path_of(&text)))
 }
 
 fn plain(found: &Metadata) -> io::Result<()> {

@@ -1,4 +1,9 @@
 //! The memory of this process, and what is left of the machine's, as far as the system tells (Linux).
+//!
+//! What is going to be allocated is looked at before it is: the system would end the process without a word, or
+//! with the words of whatever allocation happened to be the first without room.
+
+mod groups;
 
 use std::fs::{read_to_string, write};
 
@@ -7,6 +12,12 @@ use indicatif::HumanBytes;
 use crate::core::{Cell, Vec3};
 use crate::neighbors::{BYTES_PER_NEIGHBOR, expected_neighbors};
 use crate::{Error, Result};
+
+/// Least memory (bytes) that an atom takes apart from its pairs and the potential's arrays: positions, velocities,
+/// forces and the cells they are sorted into, the engine's saved copy, the structure and a frame on its way to a file.
+const BYTES_PER_ATOM: f64 = 400.0;
+/// Memory (bytes) of a pair within the cutoff: three indices, vector and distance.
+const BYTES_PER_PAIR: f64 = 44.0;
 
 /// Most memory (bytes) that this process has held since it began, or since [`forget_peak`].
 pub fn peak() -> Option<u64> {
@@ -20,23 +31,31 @@ pub fn forget_peak() {
 }
 
 /// Memory (bytes) that this process can still take: what the machine has left, within the limits of its
-/// control group and of its own address space.
+/// control groups (of both versions) and of its own address space and data (`ulimit -v`, `ulimit -d`).
 pub fn available() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
     let machine = kibibytes("/proc/meminfo", "MemAvailable:")?;
-    let group = || Some(number(GROUP_LIMIT)?.saturating_sub(number(GROUP_USE)?));
-    let own = || {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::As).current?;
-        Some(limit.saturating_sub(kibibytes("/proc/self/status", "VmSize:")?))
+    let own = |resource, used| {
+        let limit = getrlimit(resource).current?;
+        Some(limit.saturating_sub(kibibytes("/proc/self/status", used)?))
     };
-    let limits = [group(), own()].into_iter().flatten();
-    Some(limits.fold(machine, u64::min))
+    let limits = [
+        groups::room(),
+        own(Resource::As, "VmSize:"),
+        own(Resource::Data, "VmData:"),
+        promised(),
+    ];
+    Some(limits.into_iter().flatten().fold(machine, u64::min))
 }
 
-const GROUP_LIMIT: &str = "/sys/fs/cgroup/memory.max";
-const GROUP_USE: &str = "/sys/fs/cgroup/memory.current";
-
-fn number(path: &str) -> Option<u64> {
-    read_to_string(path).ok()?.trim().parse().ok()
+/// What may still be promised to processes, where the system promises no more than it has.
+fn promised() -> Option<u64> {
+    let strict = read_to_string("/proc/sys/vm/overcommit_memory").ok()?;
+    if strict.trim() != "2" {
+        return None;
+    }
+    let limit = kibibytes("/proc/meminfo", "CommitLimit:")?;
+    Some(limit.saturating_sub(kibibytes("/proc/meminfo", "Committed_AS:")?))
 }
 
 /// The number of kB on the line that begins like this.
@@ -44,23 +63,62 @@ fn kibibytes(path: &str, label: &str) -> Option<u64> {
     let text = read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    Some(kib.saturating_mul(1024))
 }
 
-/// That there is room for the list of neighbours within `range` (angstrom), before it is built: the
-/// system would end the process without a word.
+/// What a potential keeps for each atom and each pair within its cutoff (bytes), at the least.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Appetite {
+    /// For each atom.
+    pub atom: f64,
+    /// For each ordered pair.
+    pub pair: f64,
+}
+
+/// Fails where there is no room for a system and what is to be computed of it: pairs within `cutoff`, found from
+/// neighbours within `skin` more (angstrom), and the arrays of the potential.
 ///
 /// # Errors
-/// There is none; or positions or cell are of no use for a search.
-pub fn check_neighbors(cell: &Cell, positions: &[Vec3], range: f64) -> Result<()> {
+/// There is no room; or positions or cell are of no use for a search.
+pub fn check(
+    cell: &Cell,
+    positions: &[Vec3],
+    (cutoff, skin): (f64, f64),
+    appetite: Appetite,
+) -> Result<()> {
+    let atoms = positions.len() as f64;
+    require(least(atoms, 0.0, appetite), || format!("{atoms} atoms"))?;
+    let range = cutoff + skin;
     let neighbors = expected_neighbors(cell, positions, range)?;
-    let needed = (neighbors * BYTES_PER_NEIGHBOR) as u64;
+    let pairs = match skin > 0.0 {
+        true => expected_neighbors(cell, positions, cutoff)?,
+        false => neighbors,
+    };
+    let spare = (neighbors - pairs).max(0.0) * BYTES_PER_NEIGHBOR;
+    require(least(atoms, pairs, appetite) + spare, || {
+        format!(
+            "{atoms} atoms and their {neighbors:.1e} neighbours within {range} A (cutoff and skin)"
+        )
+    })
+}
+
+/// Memory (bytes) that so many atoms and pairs take, at the least.
+pub fn least(atoms: f64, pairs: f64, appetite: Appetite) -> f64 {
+    atoms * (BYTES_PER_ATOM + appetite.atom)
+        + pairs * (BYTES_PER_NEIGHBOR + BYTES_PER_PAIR + appetite.pair)
+}
+
+/// Fails where fewer than so many bytes are left for something.
+///
+/// # Errors
+/// Fewer are left.
+pub fn require(bytes: f64, what: impl FnOnce() -> String) -> Result<()> {
     match available() {
-        Some(available) if needed > available => Err(Error::input(format!(
-            "{} atoms have about {neighbors:.1e} neighbours within {range} A (cutoff and skin), which take \
-             at least {}, and {} of memory are left: use a smaller system, cutoff or skin",
-            positions.len(),
-            HumanBytes(needed),
+        Some(available) if bytes > available as f64 => Err(Error::input(format!(
+            "{} take at least {} of memory, and {} are left: use a smaller system, cutoff or skin, or give the \
+             process more",
+            what(),
+            HumanBytes(bytes as u64),
             HumanBytes(available)
         ))),
         _ => Ok(()),

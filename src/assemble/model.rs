@@ -7,6 +7,7 @@ use crate::core::System;
 use crate::engine::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::engine::cuda;
+use crate::memory::Appetite;
 use crate::models::ModelFile;
 use crate::potential::lennard_jones::LennardJones;
 use crate::potential::painn::{self, Spec, Weights, burn};
@@ -112,6 +113,19 @@ impl Model {
             Self::Painn { source, .. } => Some(source),
             Self::LennardJones { .. } => None,
         }
+    }
+
+    /// Memory that the potential's arrays take in that of the host, at the least.
+    pub fn appetite(&self, precision: Precision, device: &DevicePlan) -> Appetite {
+        let Self::Painn { spec, .. } = self else {
+            return Appetite::default();
+        };
+        let [atom, pair] = match (place(device, precision), device.engine) {
+            (Place::Cuda(_), _) => [0.0; 2],
+            (Place::Cpu, EngineChoice::Burn) => burn::bytes_needed(spec, precision),
+            (Place::Cpu, _) => FusedPainn::bytes_needed(spec, precision),
+        };
+        Appetite { atom, pair }
     }
 
     /// The potential of atoms of these species, on a device.

@@ -75,7 +75,7 @@ pub fn time(
         }
     }
     let wanted = iterations.div_ceil(parts).max(FEWEST_SAMPLES);
-    let mut samples = Vec::with_capacity(wanted);
+    let mut samples = Vec::with_capacity(wanted.min(1 << 16));
     let begin = Instant::now();
     while samples.len() < wanted && (samples.len() < FEWEST_SAMPLES || begin.elapsed() < PATIENCE) {
         let start = Instant::now();

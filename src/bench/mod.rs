@@ -22,7 +22,7 @@ use crate::memory;
 use crate::models::{self, ModelFile};
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
-use crate::terminal::{Terminal, shown};
+use crate::terminal::shown;
 use crate::{Error, Result, streams};
 
 use measure::{RebuildRate, Times};
@@ -248,6 +248,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
     let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
     assemble::threads(&args.device())?;
+    for &size in &args.sizes {
+        check_room(args, &model, size)?;
+    }
     let mut rates = Rates {
         args,
         model: &model,
@@ -296,6 +299,21 @@ fn rate(args: &Args, model: &Model, skin: f64) -> Result<RebuildRate> {
     };
     let potential = model.bind(&start.system, Precision::F32, &device)?;
     measure::rebuild_rate(start, skin, potential)
+}
+
+/// Checks that there is room in host memory for a box of so many atoms, before any is measured.
+fn check_room(args: &Args, model: &Model, size: u32) -> Result<()> {
+    let (atoms, device) = (f64::from(size), args.device());
+    let on_host = !matches!(args.device, DeviceKind::Cuda(_));
+    // A small cluster's pairs are as many as it has atoms to pair.
+    let near = water::DENSITY * 4.0 / 3.0 * std::f64::consts::PI * (model.cutoff() + SKIN).powi(3);
+    let pairs = match on_host {
+        true if size as usize >= water::PERIODIC_FROM => atoms * near,
+        _ => 0.0,
+    };
+    let appetite = model.appetite(args.precision(), &device);
+    let bytes = memory::least(atoms, pairs, appetite);
+    memory::require(bytes, || format!("--sizes {size}: so many atoms"))
 }
 
 fn measure_size(
@@ -352,59 +370,32 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
     } else {
         "estimated, since the model does not hold water together"
     };
-    let about = format!(
-        "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps or as given ({how})",
+    format!(
+        "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps or as given ({how})\n\
+         {:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}\n",
         args.model.display(),
         args.engine,
         args.device_name(),
         args.precision,
         assemble::thread_count(&args.device()),
         rate.steps,
-    );
-    let table = match is_narrow() {
-        true => format!(
-            "{:>7} {:>9} {:>10} {:>10} {:>5} {:>5} {:>9} {:>8}\n{:>27} {:>10}",
-            "atoms", "pairs", "E, F", "NVE step", "over", "every", "ns/day", "MiB", "ms", "ms"
-        ),
-        false => format!(
-            "{:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}",
-            "atoms",
-            "pairs",
-            "energy and forces (ms)",
-            "NVE step (ms)",
-            "over",
-            "every",
-            "ns/day",
-            "peak MiB"
-        ),
-    };
-    format!("{}\n{table}\n", Terminal::out().fit(&about))
-}
-
-/// Whether the terminal is too narrow for the fastest and the slowest of the times beside their medians.
-fn is_narrow() -> bool {
-    /// Columns of the whole table.
-    const WHOLE: usize = 114;
-    Terminal::out().width.is_some_and(|width| width < WHOLE)
+        "atoms",
+        "pairs",
+        "energy and forces (ms)",
+        "NVE step (ms)",
+        "over",
+        "every",
+        "ns/day",
+        "peak MiB"
+    )
 }
 
 fn line(row: &Row) -> String {
+    let times = |t: &Times| format!("{:.3} [{:.3}, {:.3}]", t.median, t.min, t.max);
     let over = 100.0 * (row.step_ms.median / row.energy_forces_ms.median - 1.0);
     let memory = row
         .peak_memory_mib
         .map_or_else(|| "?".into(), |m| format!("{m:.0}"));
-    if is_narrow() {
-        return format!(
-            "{:>7} {:>9} {:>10.3} {:>10.3} {over:>+4.0}% {:>5} {:>9.3} {memory:>8}\n",
-            row.atoms,
-            row.pairs,
-            row.energy_forces_ms.median,
-            row.step_ms.median,
-            row.rebuild_every,
-            row.ns_per_day,
-        );
-    }
-    let times = |t: &Times| format!("{:.3} [{:.3}, {:.3}]", t.median, t.min, t.max);
     format!(
         "{:>7} {:>9}  {:>28}  {:>28}  {over:>+4.0}%  {:>5}  {:>9.3}  {memory:>9}\n",
         row.atoms,

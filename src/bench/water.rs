@@ -5,12 +5,12 @@ use crate::core::{Cell, Mat3, System, Vec3, elements};
 use crate::engine::Start;
 
 /// Atoms per cubic angstrom: liquid water.
-const DENSITY: f64 = 0.1002;
+pub(super) const DENSITY: f64 = 0.1002;
 /// O-H distance (angstrom) and H-O-H angle (degrees) of a water molecule.
 const BOND: f64 = 0.9572;
 const ANGLE: f64 = 104.52;
 /// Sizes under this are clusters without a cell, as molecules are run.
-const PERIODIC_FROM: usize = 150;
+pub(super) const PERIODIC_FROM: usize = 150;
 /// Steps of the three-dimensional R sequence (Roberts 2018): powers of the root of x^4 = x + 1.
 const STEPS: [f64; 3] = [
     0.819_172_513_396_164_5,

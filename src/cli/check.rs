@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::opening::least_bytes;
-use super::{CheckArgs, hints, words};
+use super::{CheckArgs, words};
 use crate::assemble::{self, Model};
 use crate::config;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan};
@@ -134,10 +134,10 @@ impl Table {
 /// # Errors
 /// The run could not even be started: the error of the first thing that is wrong.
 pub fn run(args: &CheckArgs) -> Result<ExitCode> {
-    hints::expect_run_file(&args.config)?;
     let plan = config::load(&args.config, &args.overrides, None)?;
     assemble::threads(&plan.device)?;
     let model = assemble::load(&plan)?;
+    assemble::check_room(&plan, &model, Precision::F64)?;
     let mut table = Table::default();
     describe(&mut table, &plan, &model)?;
     physics(&mut table, &plan, &model)?;

@@ -3,24 +3,23 @@
 mod check;
 mod diagnose;
 mod energy;
-mod hints;
 mod interrupt;
-mod manual;
 mod opening;
 mod recorded;
 mod resume;
 mod run;
-mod version;
 mod words;
 
-use std::ffi::OsString;
+use std::borrow::Cow;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::potential::Precision;
-use crate::{Error, Result, bench};
+use crate::terminal::shown;
+use crate::{Error, Result, bench, streams};
 
 /// Molecular dynamics of a trained PaiNN potential, from one TOML file.
 #[derive(Debug, Parser)]
@@ -28,17 +27,7 @@ use crate::{Error, Result, bench};
     version,
     about,
     args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
-    arg_required_else_help = true,
-    max_term_width = 100,
-    after_help = "\
-Examples:
-  mdrun check run.toml              what it means, and whether the model is sound
-  mdrun run.toml                    run it
-  mdrun run.toml --set dynamics.duration=1ps --out try
-  mdrun energy --model painn_hcno_gfn2 --structure molecule.xyz
-
-docs/guide.md has every key of the run file, configs/ has commented ones."
+    subcommand_negates_reqs = true
 )]
 struct Cli {
     #[command(subcommand)]
@@ -59,11 +48,6 @@ enum Command {
     Energy(EnergyArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
     Bench(bench::Args),
-    /// Print completions of the command line for a shell
-    Completions(manual::CompletionsArgs),
-    /// Print the manual page, or that of a command
-    #[command(hide = true)]
-    Man(manual::ManArgs),
 }
 
 /// `mdrun CONFIG`.
@@ -72,7 +56,7 @@ pub struct RunArgs {
     /// The run file (TOML)
     #[arg(required = true)]
     pub config: PathBuf,
-    /// Override a key of the run file, as in --set dynamics.timestep=1fs; paths are the shell's
+    /// Override a key of the run file, as in --set dynamics.timestep='"1 fs"'
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub overrides: Vec<String>,
     /// Write into this directory instead of the run file's
@@ -147,14 +131,14 @@ pub struct CheckArgs {
 /// `mdrun diagnose RUN_DIR`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The run is replayed from the checkpoint before its fault, or, where there was none, from its last checkpoints: as it \
-was, with half the time step, in f64, with pairs found by brute force at every step. What removes the drift, or the \
-broken limit, is its cause; where nothing does, the potential's forces are held against the slopes of its energy, and \
+The run is replayed from the checkpoint before its fault, or, where there was none, from its last checkpoints: as it
+was, with half the time step, in f64, with pairs found by brute force at every step. What removes the drift, or the
+broken limit, is its cause; where nothing does, the potential's forces are held against the slopes of its energy, and
 its energy at the cutoff is looked at.
 
 Needs the run's directory and the model file, which must be the one of the run. Writes nothing.
 
-Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed; \
+Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed;
 1 a replay failed; 2 the input is wrong; 128 + a signal's number: it was interrupted, and tells what it had found.")]
 pub struct DiagnoseArgs {
     /// The run's directory
@@ -181,15 +165,12 @@ fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
 /// `mdrun energy`.
 #[derive(Debug, Args)]
 pub struct EnergyArgs {
-    /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2)
+    /// The model (safetensors)
     #[arg(long)]
     pub model: PathBuf,
-    /// The structure: .xyz (plain or extended), .pdb, .gro, .cif, .mmcif, .mol2, .sdf, .cml
+    /// The structure: extended XYZ with Lattice and pbc, PDB, or any other format that chemfiles reads
     #[arg(long)]
     pub structure: PathBuf,
-    /// Which of the structure's frames; the first is 0, the last -1
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub frame: Option<i64>,
     /// Numbers of the network
     #[arg(long, default_value = "f64", value_parser = parse_precision)]
     pub precision: Precision,
@@ -213,23 +194,43 @@ fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
 /// The input is wrong or the run failed.
 pub fn run() -> Result<ExitCode> {
     interrupt::outlive_file_limit()?;
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.get(1..).is_some_and(|rest| rest == ["--version"]) {
-        version::print()?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let cli = hints::parse(&arguments)?;
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return instead(&answer),
+    };
     match (cli.command, cli.run) {
         (Some(Command::Resume(args)), _) => run::resume(&args),
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
-        (Some(Command::Completions(args)), _) => manual::completions(&args),
-        (Some(Command::Man(args)), _) => manual::man(&args),
         (None, Some(args)) => run::run(&args),
         (None, None) => Err(Error::input(
             "give a run file: mdrun CONFIG.toml (mdrun --help)",
         )),
     }
+}
+
+/// Prints what is wrong with the arguments (exit code 2), or the help or version that was asked for.
+///
+/// # Errors
+/// What was asked for cannot be printed.
+fn instead(answer: &clap::Error) -> Result<ExitCode> {
+    if !answer.use_stderr() {
+        // A reader that has gone away has had what it wanted.
+        let printed = answer.print().and_then(|()| std::io::stdout().flush());
+        return match printed {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::run(format!(
+                "standard output cannot be written: {e}"
+            ))),
+            _ => Ok(ExitCode::SUCCESS),
+        };
+    }
+    let plain = answer.render().to_string();
+    match shown(&plain) {
+        // In colour where the terminal has it; there is nowhere to say that it is lost.
+        Cow::Borrowed(_) => drop(answer.print()),
+        Cow::Owned(text) => streams::tell(text.trim_end()),
+    }
+    Ok(ExitCode::from(2))
 }

@@ -76,7 +76,7 @@ fn name_model(config: &mut Table, record: &Path, model: Option<&Path>) -> Result
         return Ok(());
     };
     let base = record.parent().unwrap_or(Path::new(""));
-    (ModelFile::find(Path::new(named), base).map(drop)).map_err(|e| {
+    (ModelFile::find(&input::path_of(named), base).map(drop)).map_err(|e| {
         Error::input(format!(
             "{}: the run's model: {e}; --model tells where it is now",
             record.display()

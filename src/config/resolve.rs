@@ -68,7 +68,7 @@ fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result
         ));
     }
     let text = section.text("model", &raw.model, "\"painn_hcno_gfn2\"")?;
-    let model = ModelFile::find(&path_of(text), section.base(&raw.model, base))
+    let model = ModelFile::find(&path_of(text), base)
         .map_err(|e| section.fault("model", &raw.model, e.to_string()))?;
     let kept = match &model {
         ModelFile::Path(path) => absolute(path),
@@ -256,6 +256,15 @@ pub(super) fn output(
     for (k, one) in raw.trajectory.iter().enumerate() {
         let mut inner = section.inner(&format!("trajectory.{k}"), one.span());
         let plan = trajectory(&mut inner, one.get_ref(), context)?;
+        if let Some(first) = trajectories.iter().position(|t| t.format == plan.format) {
+            let first = format!("output.trajectory.{first}.format");
+            let place = section.places.get(&first).map_or("", String::as_str);
+            let why = format!(
+                "is that of {first} ({place}) already; a run writes at most one trajectory of each format: \
+                 choose another format, or remove one of the two"
+            );
+            return Err(inner.fault("format", &one.get_ref().format, why));
+        }
         trajectories.push(plan);
         tables.push(Value::Table(section.absorb(inner)));
     }
@@ -357,8 +366,7 @@ fn directory(
         }
         (None, Some(_)) => {
             let text = section.text("directory", &raw.directory, "\"trajectories/my_run\"")?;
-            let base = section.base(&raw.directory, context.base);
-            join(base, &path_of(text))
+            join(context.base, &path_of(text))
         }
         (None, None) => {
             let stem = context.source.file_stem().unwrap_or_default();

@@ -1,23 +1,23 @@
 //! The text of a structure file, whichever way it is encoded; bytes that are none are refused.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::read::unreadable;
-use crate::{Error, Result};
+use crate::{Error, Result, input, memory};
 
 /// The text of a file that exists, is a plain file, is not empty, and is text.
 ///
 /// A byte order mark is skipped, and line ends of old Macs become those of today.
 pub(super) fn read(path: &Path) -> Result<String> {
-    let metadata = fs::metadata(path).map_err(|e| Error::input(unreadable(&e)))?;
-    if metadata.is_dir() {
-        return Err(Error::input("is a directory; name a structure file in it"));
-    }
-    if !metadata.is_file() {
-        return Err(Error::input("is not a plain file"));
-    }
-    decode(&fs::read(path).map_err(|e| Error::input(unreadable(&e)))?)
+    // There is the text, and what is read from it.
+    let most = memory::available().map_or(u64::MAX, |bytes| bytes / 2);
+    let bytes = input::read(path, most).map_err(|e| match e.kind() {
+        ErrorKind::IsADirectory => Error::input("is a directory; name a structure file in it"),
+        ErrorKind::InvalidInput => Error::input("is not a plain file"),
+        _ => Error::input(unreadable(&e)),
+    })?;
+    decode(&bytes)
 }
 
 /// Turns bytes into text.

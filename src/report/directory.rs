@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::file::sync_directory;
 use super::lock::Lock;
 use super::text::bytes;
 use super::{aside, own, record, unbegun};
@@ -191,7 +192,7 @@ impl RunDirectory {
             _ => Error::input(format!("cannot write to {}: {e}", self.path.display())),
         })?;
         // The name is on the disk before any other file of the new run.
-        super::file::sync_directory(&self.path).map_err(|e| {
+        sync_directory(&self.path).map_err(|e| {
             let _ = fs::remove_file(&path);
             Error::input(format!("cannot write to {}: {e}", self.path.display()))
         })
@@ -223,7 +224,15 @@ fn make(path: &Path) -> Result<Vec<PathBuf>> {
     let mut made: Vec<PathBuf> = Vec::new();
     for folder in wanted {
         match fs::create_dir(folder) {
-            Ok(()) => made.push(folder.to_owned()),
+            Ok(()) => {
+                made.push(folder.to_owned());
+                // Its name is on the disk before what a run puts into it; where that cannot be waited for it is
+                // there soon all the same.
+                let above = folder
+                    .parent()
+                    .filter(|above| !above.as_os_str().is_empty());
+                let _ = sync_directory(above.unwrap_or(Path::new(".")));
+            }
             // Someone else was faster: it is there.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => {

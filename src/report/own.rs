@@ -43,7 +43,7 @@ pub(super) fn is_own(name: &str) -> bool {
     OWN.contains(&name) || is_trajectory(name)
 }
 
-/// Whether a file of this name is a trajectory of a run.
+/// Whether a file of this name is a trajectory of a run; earlier versions numbered further ones of a format.
 pub(super) fn is_trajectory(name: &str) -> bool {
     let known = || {
         let (stem, extension) = name.split_once('.')?;

@@ -27,7 +27,10 @@ pub const NAME: &str = "run.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Where it is.
-    #[serde(serialize_with = "input::serialize_path")]
+    #[serde(
+        serialize_with = "input::serialize_path",
+        deserialize_with = "input::deserialize_path"
+    )]
     pub path: PathBuf,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
@@ -162,6 +165,7 @@ pub struct Earlier {
     /// The run file that it resolved.
     pub config: Option<Value>,
     /// The run file itself.
+    #[serde(deserialize_with = "input::deserialize_some_path")]
     pub config_file: Option<PathBuf>,
     /// The structure file.
     pub structure: Option<Source>,

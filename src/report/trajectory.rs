@@ -265,18 +265,10 @@ fn copy(from: &Snapshot, wants: Fields, to: &mut Snapshot) {
     }
 }
 
-/// File names for trajectories, in their order: `traj.dcd`, and `traj_2.dcd` for a second one of the
-/// same format.
+/// File names for trajectories, in their order: there is one of each format at most.
 pub fn names(plans: &[TrajectoryPlan]) -> Vec<String> {
-    let of = |k: usize| {
-        let extension = extension(plans[k].format);
-        let same = |plan: &&TrajectoryPlan| plan.format == plans[k].format;
-        match plans[..k].iter().filter(same).count() {
-            0 => format!("traj.{extension}"),
-            before => format!("traj_{}.{extension}", before + 1),
-        }
-    };
-    (0..plans.len()).map(of).collect()
+    let name = |plan: &TrajectoryPlan| format!("traj.{}", extension(plan.format));
+    plans.iter().map(name).collect()
 }
 
 /// The usual ending of a format's files.

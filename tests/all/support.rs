@@ -5,7 +5,6 @@
 pub mod allocator;
 pub mod brute;
 pub mod double;
-pub mod pty;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

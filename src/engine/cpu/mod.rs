@@ -93,8 +93,7 @@ impl Isa {
         found
     }
 
-    /// For people.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "AVX-512",
             Self::Avx2 => "AVX2",
@@ -199,6 +198,15 @@ impl FusedPainn {
             error,
             description,
         })
+    }
+
+    /// Least memory (bytes) that the arrays of an evaluation take for each atom and for each pair.
+    pub fn bytes_needed(spec: &Spec, precision: Precision) -> [f64; 2] {
+        let [atom, pair] = match precision {
+            Precision::F32 => workspace::bytes_needed::<f32>(spec),
+            Precision::F64 => workspace::bytes_needed::<f64>(spec),
+        };
+        [atom as f64, pair as f64]
     }
 
     /// Largest errors of the filters' splines.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::core::{Mat3, Vec3};
 use crate::neighbors::Pairs;
 use crate::potential::Evaluation;
+use crate::potential::painn::Spec;
 use crate::{Error, Result};
 
 use super::lane::Real;
@@ -26,6 +27,19 @@ const PAIR_ROOM: f64 = 1.1;
 
 /// Edge of the cubes by which atoms are put in order, as part of the cutoff.
 const SPACING: f64 = 0.5;
+
+/// Least memory (bytes) of a [`Workspace`] for each atom and each pair.
+pub(super) fn bytes_needed<T>(spec: &Spec) -> [usize; 2] {
+    let layers = spec.layers;
+    // Features, vectors, senders, what is saved, gradients, contexts: as in `Workspace::new`.
+    let numbers = 2 + 3 + layers.saturating_sub(1) * 6 + layers * Saved::COUNT + 2 * 4 + 3;
+    let atom = numbers * spec.features * size_of::<T>() + size_of::<f64>() + size_of::<Mat3>();
+    let pair = size_of::<Geometry<T>>()
+        + size_of::<SlopeWeights<T>>()
+        + size_of::<Sent<T>>()
+        + size_of::<u32>();
+    [atom, pair]
+}
 
 /// See [`View`] for the shapes.
 pub(super) struct Workspace<T> {

@@ -2,11 +2,8 @@
 
 mod check;
 mod energy;
-mod hints;
 mod long;
-mod models;
 mod run;
-mod terminal;
 
 use std::path::Path;
 use std::process::Output;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mdrun::config::{self, plan::*};
 use mdrun::core::rng::{NoiseCourse, NoiseMark};
 use mdrun::core::{Mat3, Vec3};
-use mdrun::models::{EMBEDDED, ModelFile};
+use mdrun::models::ModelFile;
 use mdrun::potential::Precision;
 use mdrun::units::*;
 
@@ -97,7 +97,8 @@ fn the_ethanol_run_is_the_one_promised() {
         panic!("a network");
     };
     assert_eq!(*precision, Precision::F32);
-    assert_eq!(*model, ModelFile::Embedded(&EMBEDDED[0]));
+    let shipped = root().join("models/painn_hcno_gfn2.safetensors");
+    assert_eq!(*model, ModelFile::Path(shipped));
 }
 
 /// 256 atoms of argon at the density of the literature.

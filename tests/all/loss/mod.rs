@@ -1,7 +1,12 @@
 //! Nothing is lost: old runs, files outside of a run's directory, results on streams that fail.
 
+mod campaign;
 mod force;
+mod inputs;
 mod links;
+mod power;
+mod shim;
+mod streams;
 
 use std::fs;
 use std::path::Path;

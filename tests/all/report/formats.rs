@@ -6,7 +6,7 @@ use chemfiles::{Frame, Trajectory as Reader};
 use mdrun::config::plan::TrajectoryFormat;
 use mdrun::core::{Cell, Mat3, Snapshot, Vec3};
 use mdrun::report::orient::{Standard, lengths_and_angles};
-use mdrun::report::trajectory::{Encoder, least_bytes, names};
+use mdrun::report::trajectory::{Encoder, least_bytes};
 use mdrun::report::xtc::Xtc;
 use mdrun::report::xyz;
 use mdrun::units::ANGSTROM_PER_FS;
@@ -247,23 +247,6 @@ fn wrapped_atoms_are_in_the_cell_and_an_image_of_themselves() {
             }
         }
     }
-}
-
-#[test]
-fn names_of_trajectories_do_not_collide() {
-    use TrajectoryFormat::{Dcd, Xtc, Xyz};
-    let plans = [Dcd, Xyz, Dcd, Xtc, Dcd].map(|f| plan(f, false));
-    let names = names(&plans);
-    assert_eq!(
-        names,
-        [
-            "traj.dcd",
-            "traj.xyz",
-            "traj_2.dcd",
-            "traj.xtc",
-            "traj_3.dcd"
-        ]
-    );
 }
 
 /// What a trajectory takes at least is not more than it takes, and not far less.
