@@ -93,7 +93,6 @@ fn look_over(text: &str, format: &str) -> Result<()> {
         "GRO" => gro_columns(text),
         "MOL2" => mol2_counts(text),
         "SDF" => sdf_counts(text),
-        "CIF" => cif_exponents(text),
         _ => Ok(()),
     }
 }
@@ -125,27 +124,6 @@ fn gro_columns(text: &str) -> Result<()> {
         )),
         _ => Ok(()),
     }
-}
-
-/// An exponent of many digits, which overflows where CIF's numbers are read.
-fn cif_exponents(text: &str) -> Result<()> {
-    const MOST_DIGITS: usize = 3;
-    for (k, line) in text.lines().enumerate() {
-        let long = |word: &&str| {
-            let exponent = word
-                .rsplit_once(['e', 'E'])
-                .map(|(_, e)| e.trim_start_matches(['+', '-']));
-            let digits = |e: &str| e.chars().take_while(char::is_ascii_digit).count();
-            exponent.is_some_and(|e| digits(e) > MOST_DIGITS)
-        };
-        if let Some(word) = line.split_whitespace().find(long) {
-            let line = k + 1;
-            return Err(Error::input(format!(
-                "line {line}: {word:?} is not a number that can be"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// The line of counts in each molecule of a MOL2 file.

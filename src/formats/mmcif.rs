@@ -1,188 +1,237 @@
-//! mmCIF (PDBx), the `_atom_site` table and the cell of it.
+//! mmCIF (PDBx): the `_atom_site` table of one model, with the names of atoms and residues.
 //!
-//! <https://mmcif.wwpdb.org/docs/tutorials/content/atomic-description.html>. chemfiles 0.10 has a
-//! reader, but it reads beyond its arrays where a column that it looks for is not there.
+//! <https://mmcif.wwpdb.org/docs/tutorials/content/atomic-description.html>. As of PDB files, the atoms are
+//! those that are listed: the crystal's symmetry is not applied to them.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::labels::{alternate_location, element_of_type};
-use super::lattice::{real_cell, triclinic};
-use super::structure::{Structure, pick};
-use crate::core::{Mat3, Vec3};
+use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate};
+use super::labels::{alternate_location, element_of_name, element_of_type};
+use super::lattice::real_cell;
+use super::star::{Block, Column, shown};
+use super::structure::Structure;
+use crate::core::{AtomName, Vec3};
 use crate::{Error, Result};
 
-/// One row of `_atom_site`.
-struct Atom {
-    model: String,
-    /// Atomic number and mass (u).
-    element: (u8, f64),
-    position: Vec3,
-}
+/// Cartesian coordinates.
+const POSITION: [&str; 3] = [
+    "_atom_site.cartn_x",
+    "_atom_site.cartn_y",
+    "_atom_site.cartn_z",
+];
 
-/// Reads one model (negative: from the end) of an mmCIF file.
+/// Whether a block has coordinates as mmCIF writes them.
 ///
 /// # Errors
-/// No atom table, a column that is missing, a row that is cut short, or no such model.
-pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
-    let atoms = atoms(text)?;
-    let mut models: Vec<&str> = Vec::new();
-    for atom in &atoms {
-        if !models.contains(&atom.model.as_str()) {
-            models.push(&atom.model);
-        }
+/// The tag stands twice.
+pub(super) fn has_atoms(block: &Block) -> Result<bool> {
+    let column = block.column(&POSITION[..1])?;
+    Ok(column.is_some_and(|c| block.known(c).next().is_some()))
+}
+
+/// Which rows of `_atom_site` belong to which model, in the order in which models appear.
+pub(super) struct Models {
+    /// By row.
+    of_row: Vec<u32>,
+    count: usize,
+}
+
+impl Models {
+    pub fn of(block: &Block) -> Result<Self> {
+        let x = needed(block, &POSITION[..1])?;
+        let column = block.beside(x, &["_atom_site.pdbx_pdb_model_num"])?;
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let of_row = (0..x.rows).map(|row| {
+            let name = column.and_then(|c| block.value(c, row));
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            *numbers.entry(name.map_or("", |v| v.text)).or_insert(next)
+        });
+        Ok(Self {
+            of_row: of_row.collect(),
+            count: numbers.len(),
+        })
     }
-    let model = models[pick(wanted, models.len())?];
-    let chosen = || atoms.iter().filter(|a| a.model == model);
-    let vectors = cell(text)?.and_then(real_cell);
-    Ok(Structure {
+
+    /// How many models there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    fn rows(&self, model: usize) -> impl Iterator<Item = usize> {
+        let rows = self.of_row.iter().enumerate();
+        rows.filter(move |(_, m)| usize::try_from(**m) == Ok(model))
+            .map(|(row, _)| row)
+    }
+}
+
+/// Reads one model of a block, counted from 0.
+///
+/// # Errors
+/// A column that is missing, or an atom without element or place, with several places, or there only in
+/// part; or the axes are unusual.
+pub(super) fn read(block: &Block, model: usize) -> Result<Structure> {
+    let table = Table::new(block)?;
+    let mut notes = Vec::new();
+    let vectors = cell(block, &mut notes)?.and_then(real_cell);
+    if let Some(vectors) = &vectors {
+        let matrix = |k, l| format!("_atom_sites.cartn_transf_matrix[{k}][{l}]");
+        let inverse = |k, l| format!("_atom_sites.fract_transf_matrix[{k}][{l}]");
+        check_axes(block, vectors, [&matrix, &inverse])?;
+    }
+    let mut structure = Structure {
         path: PathBuf::new(),
-        species: chosen().map(|a| a.element.0).collect(),
-        masses: chosen().map(|a| a.element.1).collect(),
-        positions: chosen().map(|a| a.position).collect(),
-        names: None,
+        species: Vec::new(),
+        masses: Vec::new(),
+        positions: Vec::new(),
+        names: table.has_names().then(Vec::new),
         velocities: None,
         vectors,
         noise: None,
         periodic: [vectors.is_some(); 3],
-        frames: models.len(),
-        notes: Vec::new(),
-    })
-}
-
-/// Whether a line goes on with the values of a table.
-fn is_row(line: &str) -> bool {
-    let line = line.trim();
-    !(line.is_empty()
-        || line.starts_with(['#', '_'])
-        || line.starts_with("loop_")
-        || line.starts_with("data_"))
-}
-
-/// The rows of `_atom_site`, of all models.
-fn atoms(text: &str) -> Result<Vec<Atom>> {
-    const TABLE: &str = "_atom_site.";
-    let lines: Vec<&str> = text.lines().collect();
-    let header = lines.iter().position(|l| l.trim().starts_with(TABLE));
-    let header =
-        header.ok_or_else(|| Error::input("there is no table of atoms (_atom_site) in it"))?;
-    let names: Vec<&str> = lines[header..]
-        .iter()
-        .map_while(|l| l.trim().strip_prefix(TABLE).map(str::trim))
-        .collect();
-    let column = |name: &str| names.iter().position(|n| *n == name);
-    let needed = |name: &str| {
-        column(name).ok_or_else(|| Error::input(format!("there is no column {TABLE}{name} in it")))
+        frames: 1,
+        notes,
     };
-    let symbol = needed("type_symbol")?;
-    let position = [needed("Cartn_x")?, needed("Cartn_y")?, needed("Cartn_z")?];
-    let (model, alternate) = (column("pdbx_PDB_model_num"), column("label_alt_id"));
-    let start = header + names.len();
-    let mut atoms = Vec::new();
-    for (k, line) in lines[start..].iter().take_while(|l| is_row(l)).enumerate() {
-        let fault = |message: String| Error::input(format!("line {}: {message}", start + k + 1));
-        let words = words(line);
-        if words.len() != names.len() {
-            let (has, wants) = (words.len(), names.len());
-            return Err(fault(format!(
-                "{has} values for {wants} columns; the file is cut short or damaged"
-            )));
+    for row in Models::of(block)?.rows(model) {
+        table.read(row, &mut structure)?;
+    }
+    Ok(structure)
+}
+
+fn needed(block: &Block, tags: &[&str]) -> Result<Column> {
+    let missing = || {
+        let tag = tags.first().unwrap_or(&"").replace("cartn", "Cartn");
+        Error::input(format!("there is no column {tag} in it"))
+    };
+    block.column(tags)?.ok_or_else(missing)
+}
+
+/// The columns of `_atom_site` that are of use.
+struct Table<'b, 't> {
+    block: &'b Block<'t>,
+    position: [Column; 3],
+    symbol: Option<Column>,
+    occupancy: Option<Column>,
+    alternate: Option<Column>,
+    calculated: Option<Column>,
+    /// Each as the author has it, then as the archive has it.
+    atom: [Option<Column>; 2],
+    residue: [Option<Column>; 2],
+    number: [Option<Column>; 2],
+    chain: [Option<Column>; 2],
+    insertion: Option<Column>,
+}
+
+impl<'b, 't> Table<'b, 't> {
+    fn new(block: &'b Block<'t>) -> Result<Self> {
+        let x = needed(block, &POSITION[..1])?;
+        let beside = |tag: &str| block.beside(x, &[tag]);
+        let both = |author: &str, archive: &str| -> Result<[Option<Column>; 2]> {
+            Ok([beside(author)?, beside(archive)?])
+        };
+        for tag in &POSITION[1..] {
+            needed(block, &[tag])?;
         }
-        if let Some(label) = alternate
-            .map(|c| words[c])
-            .filter(|l| !matches!(*l, "." | "?" | "A"))
+        let [Some(y), Some(z)] = both(POSITION[1], POSITION[2])? else {
+            return Err(Error::input("there are atoms without coordinates in it"));
+        };
+        let table = Self {
+            block,
+            position: [x, y, z],
+            symbol: beside("_atom_site.type_symbol")?,
+            occupancy: beside("_atom_site.occupancy")?,
+            alternate: beside("_atom_site.label_alt_id")?,
+            calculated: beside("_atom_site.calc_flag")?,
+            atom: both("_atom_site.auth_atom_id", "_atom_site.label_atom_id")?,
+            residue: both("_atom_site.auth_comp_id", "_atom_site.label_comp_id")?,
+            number: both("_atom_site.auth_seq_id", "_atom_site.label_seq_id")?,
+            chain: both("_atom_site.auth_asym_id", "_atom_site.label_asym_id")?,
+            insertion: beside("_atom_site.pdbx_pdb_ins_code")?,
+        };
+        if table.symbol.is_none() && table.atom == [None; 2] {
+            return Err(Error::input(
+                "there is no column _atom_site.type_symbol in it",
+            ));
+        }
+        Ok(table)
+    }
+
+    fn has_names(&self) -> bool {
+        self.atom != [None; 2] || self.residue != [None; 2]
+    }
+
+    /// The first text that a row has in any of the columns; empty where there is none.
+    fn text(&self, columns: &[Option<Column>], row: usize) -> &'t str {
+        let values = columns.iter().flatten();
+        values
+            .filter_map(|c| self.block.value(*c, row)?.known())
+            .next()
+            .unwrap_or("")
+    }
+
+    /// Adds the atom of a row to a structure.
+    fn read(&self, row: usize, structure: &mut Structure) -> Result<()> {
+        let first = self.block.value(self.position[0], row);
+        let line = first.map_or(self.position[0].line, |v| v.line);
+        let at = at_line(line);
+        let name = self.name(row);
+        if self
+            .text(&[self.calculated], row)
+            .eq_ignore_ascii_case("dum")
         {
-            return Err(fault(alternate_location(label)));
+            return Ok(());
         }
-        let element = element_of_type(words[symbol])
-            .ok_or_else(|| fault(format!("{:?} is not an element's symbol", words[symbol])))?;
-        let number = |c: usize| {
-            number(words[c]).ok_or_else(|| fault(format!("{:?} is not a coordinate", words[c])))
-        };
-        atoms.push(Atom {
-            model: model.map_or("", |c| words[c]).to_owned(),
-            element,
-            position: Vec3::new(
-                number(position[0])?,
-                number(position[1])?,
-                number(position[2])?,
-            ),
+        let label = self.text(&[self.alternate], row);
+        if !matches!(label, "" | "A") {
+            return Err(at(Error::input(alternate_location(&shown(label)))));
+        }
+        if let Some(value) = self.occupancy.and_then(|c| self.block.value(c, row)) {
+            check_occupancy(value).map_err(&at)?;
+        }
+        let (species, mass) = self.element(row, &name).map_err(&at)?;
+        let shown_name = shown(match name.atom.is_empty() {
+            true => crate::core::elements::symbol(species),
+            false => &name.atom,
         });
+        let mut position = Vec3::zeros();
+        for k in 0..3 {
+            position[k] = coordinate(self.block, self.position[k], row, &shown_name)?;
+        }
+        structure.species.push(species);
+        structure.masses.push(mass);
+        structure.positions.push(position);
+        if let Some(names) = &mut structure.names {
+            names.push(name);
+        }
+        Ok(())
     }
-    if atoms.is_empty() {
-        return Err(Error::input("there are no atoms in it"));
-    }
-    Ok(atoms)
-}
 
-/// A number, its standard uncertainty in parentheses taken away: 1.234(5).
-fn number(word: &str) -> Option<f64> {
-    word.split('(').next()?.parse().ok()
-}
-
-/// Values of a line; those with blanks are in quotes, which close before a blank.
-fn words(line: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut rest = line.trim();
-    while let Some(first) = rest.chars().next() {
-        let quoted = matches!(first, '"' | '\'').then(|| {
-            let inner = &rest[1..];
-            let closes = |at: &usize| {
-                inner[at + 1..]
-                    .chars()
-                    .next()
-                    .is_none_or(char::is_whitespace)
-            };
-            let end = inner.match_indices(first).map(|m| m.0).find(closes);
-            end.map(|end| (&inner[..end], &inner[end + 1..]))
-        });
-        let (word, after) = quoted
-            .flatten()
-            .unwrap_or_else(|| rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())));
-        words.push(word);
-        rest = after.trim_start();
-    }
-    words
-}
-
-/// Lattice vectors as rows (angstrom), if the file has a cell.
-fn cell(text: &str) -> Result<Option<Mat3>> {
-    let names = [
-        "length_a",
-        "length_b",
-        "length_c",
-        "angle_alpha",
-        "angle_beta",
-        "angle_gamma",
-    ];
-    let mut values = [0.0; 6];
-    for (slot, name) in values.iter_mut().zip(names) {
-        let word = text.lines().find_map(|l| {
-            let rest = l.trim_start().strip_prefix("_cell.")?.strip_prefix(name)?;
-            rest.starts_with(char::is_whitespace).then_some(rest.trim())
-        });
-        let Some(word) = word.filter(|w| !matches!(*w, "?" | ".")) else {
-            return Ok(None);
-        };
-        *slot = number(word).filter(|x| *x > 0.0).ok_or_else(|| {
+    /// Atomic number and mass (u): by the symbol, or else by the atom's name.
+    fn element(&self, row: usize, name: &AtomName) -> Result<(u8, f64)> {
+        let symbol = self.text(&[self.symbol], row);
+        if !symbol.is_empty() {
+            return element_of_type(symbol).ok_or_else(|| {
+                Error::input(format!("{} is not an element's symbol", shown(symbol)))
+            });
+        }
+        element_of_name(&name.atom, &name.residue).map_err(|why| {
             Error::input(format!(
-                "_cell.{name}: {word:?} is not a number greater than zero"
+                "there is no symbol of its element, which cannot be told from its name {} in residue {}: \
+                 {why}; complete _atom_site.type_symbol",
+                shown(&name.atom),
+                shown(&name.residue)
             ))
-        })?;
+        })
     }
-    let [a, b, c, alpha, beta, gamma] = values;
-    triclinic([a, b, c], [alpha, beta, gamma]).map(Some)
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quoted_values_may_hold_quotes_and_blanks() {
-        assert_eq!(
-            words("A \"O5'\" 'N 1' 2.5(3) ''"),
-            ["A", "O5'", "N 1", "2.5(3)", ""]
-        );
-        assert_eq!(words("'open"), ["'open"]);
+    fn name(&self, row: usize) -> AtomName {
+        let number = self.number.iter().map(|c| self.text(&[*c], row).parse());
+        AtomName {
+            atom: self.text(&self.atom, row).to_owned(),
+            residue: self.text(&self.residue, row).to_owned(),
+            number: number.flatten().next().unwrap_or(0),
+            insertion: self.text(&[self.insertion], row).to_owned(),
+            chain: self.text(&self.chain, row).to_owned(),
+        }
     }
 }

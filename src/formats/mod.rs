@@ -4,9 +4,12 @@ pub mod read;
 pub mod structure;
 
 mod chemfiles;
+mod cif;
 mod cml;
+mod crystal;
 mod fields;
 mod gro;
+mod hall;
 mod isotopes;
 mod labels;
 mod lattice;
@@ -14,6 +17,9 @@ mod mmcif;
 mod mol2;
 mod pdb;
 mod sdf;
+mod spacegroups;
+mod star;
+mod symmetry;
 mod text;
 mod xyz;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::structure::{Structure, check};
-use super::{chemfiles, cml, gro, mmcif, mol2, pdb, sdf, text, xyz};
+use super::{chemfiles, cif, cml, gro, mol2, pdb, sdf, text, xyz};
 use crate::{Error, Result, shell};
 
 /// Reads the first frame of a structure file. That there are more is told in its notes.
@@ -45,9 +45,7 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
             Format::Xyz => xyz::read(&text, frame),
             Format::Pdb => pdb::read(&text, frame),
             Format::Gro => gro::read(&text, frame),
-            // Both kinds of CIF bear either extension; only mmCIF has dots in its names.
-            Format::Cif if text.contains("_atom_site.") => mmcif::read(&text, frame),
-            Format::Cif => chemfiles::read(&text, "CIF", frame),
+            Format::Cif => cif::read(&text, frame),
             Format::Mol2 => mol2::read(&text, frame),
             Format::Sdf => sdf::read(&text, frame),
             Format::Cml => cml::read(&text, frame),

@@ -1,6 +1,7 @@
 //! The integration tests, one binary: a second one would link Burn again.
 
 mod bench;
+mod cif;
 mod cli;
 mod config;
 #[cfg(feature = "cuda")]
