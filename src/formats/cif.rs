@@ -4,6 +4,8 @@
 //! <https://mmcif.wwpdb.org>. Both kinds bear either extension; mmCIF has Cartesian coordinates in a
 //! category with a dot, `_atom_site.Cartn_x`.
 
+use std::path::PathBuf;
+
 use super::lattice::triclinic;
 use super::star::{Block, Column, Value, number, parse, shown};
 use super::structure::{Structure, pick};
@@ -57,6 +59,23 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
         structure.notes.push(several(&frames, block));
     }
     Ok(structure)
+}
+
+/// A structure without atoms in a cell (vectors as rows, angstrom).
+pub(super) fn empty(vectors: Option<Mat3>) -> Structure {
+    Structure {
+        path: PathBuf::new(),
+        species: Vec::new(),
+        masses: Vec::new(),
+        positions: Vec::new(),
+        names: None,
+        velocities: None,
+        noise: None,
+        vectors,
+        periodic: [vectors.is_some(); 3],
+        frames: 1,
+        notes: Vec::new(),
+    }
 }
 
 /// What to say of a file without atoms.

@@ -4,9 +4,8 @@
 //! does; a file without either is taken as it is, in P 1, with a remark.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
-use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate};
+use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate, empty};
 use super::labels::{element_of_name, element_of_type};
 use super::lattice::real_cell;
 use super::spacegroups::{self, Named};
@@ -18,6 +17,9 @@ use crate::{Error, Result};
 
 /// More atoms than this in a cell are not made from fewer.
 const MOST_MADE: usize = 1_000_000;
+
+/// No structure is refined to fewer decimals: where all coordinates have fewer, they are exact.
+const FEWEST_DECIMALS: i32 = 2;
 
 const FRACTIONAL: [[&str; 2]; 3] = [
     ["_atom_site_fract_x", "_atom_site.fract_x"],
@@ -101,18 +103,7 @@ pub(super) fn read(block: &Block) -> Result<Structure> {
     let vectors = given.and_then(real_cell);
     let sites = Sites::read(block, given.as_ref(), &mut notes)?;
     let group = symmetry(block, vectors.as_ref(), &mut notes)?;
-    let mut structure = Structure {
-        path: PathBuf::new(),
-        species: Vec::new(),
-        masses: Vec::new(),
-        positions: Vec::new(),
-        names: None,
-        velocities: None,
-        vectors,
-        periodic: [vectors.is_some(); 3],
-        frames: 1,
-        notes: Vec::new(),
-    };
+    let mut structure = empty(vectors);
     match vectors {
         Some(vectors) => expand(&sites, &group, &vectors, &mut structure)?,
         // A molecule: an edge of 1 A, or no cell, has fractional coordinates that are angstrom.
@@ -419,7 +410,7 @@ impl<'t> Sites<'t> {
         };
         let table = Table::new(block, position[0])?;
         let mut arrangements = Arrangements::default();
-        let (mut list, mut dummies, mut decimals) = (Vec::new(), 0_usize, 0);
+        let (mut list, mut dummies, mut decimals) = (Vec::new(), 0_usize, FEWEST_DECIMALS);
         for row in 0..position[0].rows {
             if (table.text(table.calculated, row)).is_some_and(|f| f.eq_ignore_ascii_case("dum")) {
                 dummies += 1;

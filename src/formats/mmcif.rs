@@ -4,9 +4,8 @@
 //! those that are listed: the crystal's symmetry is not applied to them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
-use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate};
+use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate, empty};
 use super::labels::{alternate_location, element_of_name, element_of_type};
 use super::lattice::real_cell;
 use super::star::{Block, Column, shown};
@@ -79,19 +78,9 @@ pub(super) fn read(block: &Block, model: usize) -> Result<Structure> {
         let inverse = |k, l| format!("_atom_sites.fract_transf_matrix[{k}][{l}]");
         check_axes(block, vectors, [&matrix, &inverse])?;
     }
-    let mut structure = Structure {
-        path: PathBuf::new(),
-        species: Vec::new(),
-        masses: Vec::new(),
-        positions: Vec::new(),
-        names: table.has_names().then(Vec::new),
-        velocities: None,
-        vectors,
-        noise: None,
-        periodic: [vectors.is_some(); 3],
-        frames: 1,
-        notes,
-    };
+    let mut structure = empty(vectors);
+    structure.names = table.has_names().then(Vec::new);
+    structure.notes = notes;
     for row in Models::of(block)?.rows(model) {
         table.read(row, &mut structure)?;
     }

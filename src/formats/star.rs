@@ -16,16 +16,14 @@ pub(super) struct Value<'t> {
     pub text: &'t str,
     /// Its line, from 1.
     pub line: u32,
-    /// Whether it stands without quotes.
-    bare: bool,
 }
 
 impl<'t> Value<'t> {
-    /// The text without blanks around it, unless it is `?` (unknown) or `.` (does not apply).
+    /// The text without blanks around it, unless it is `?` (unknown) or `.` (does not apply),
+    /// in quotes too.
     pub fn known(&self) -> Option<&'t str> {
-        let unknown = self.bare && matches!(self.text, "?" | ".");
         let text = self.text.trim();
-        (!unknown && !text.is_empty()).then_some(text)
+        (!matches!(text, "" | "?" | ".")).then_some(text)
     }
 }
 
@@ -104,7 +102,7 @@ impl<'t> Block<'t> {
             // A tag without a value.
             false if column.rows == 0 => Ok(None),
             false => Err(Error::input(format!(
-                "line {}: {} is not in the loop of line {} with the other columns of the atoms",
+                "line {}: {} is not in one loop with the coordinates of the atoms (line {})",
                 column.line,
                 tags.first().unwrap_or(&""),
                 other.line
@@ -380,11 +378,7 @@ impl<'t> Lexer<'t> {
             Some(b'[' | b'{') if self.second => self.list()?,
             Some(_) => return Ok(Some((self.word(), line))),
         };
-        let value = Value {
-            text: value,
-            line,
-            bare: false,
-        };
+        let value = Value { text: value, line };
         Ok(Some((Token::Value(value), line)))
     }
 
@@ -411,11 +405,7 @@ impl<'t> Lexer<'t> {
         match (after("loop_"), after("stop_")) {
             (Some(""), _) => Token::Loop,
             (_, Some("")) => Token::Stop,
-            _ => Token::Value(Value {
-                text: word,
-                line,
-                bare: true,
-            }),
+            _ => Token::Value(Value { text: word, line }),
         }
     }
 

@@ -169,11 +169,11 @@ fn all_groups_are_known_by_their_numbers() {
 /// Names in use beside those of the tables, and what they mean.
 #[test]
 fn names_in_use_are_understood() {
-    const RIGHT: [f64; 6] = [5.1, 5.1, 5.1, 90.0, 90.0, 90.0];
-    const HEXAGONAL: [f64; 6] = [5.1, 5.1, 7.3, 90.0, 90.0, 120.0];
-    const RHOMBOHEDRAL: [f64; 6] = [5.1, 5.1, 5.1, 75.0, 75.0, 75.0];
+    const RIGHT: [f64; 6] = [51.0, 51.0, 51.0, 90.0, 90.0, 90.0];
+    const HEXAGONAL: [f64; 6] = [51.0, 51.0, 73.0, 90.0, 90.0, 120.0];
+    const RHOMBOHEDRAL: [f64; 6] = [51.0, 51.0, 51.0, 75.0, 75.0, 75.0];
     let unique = |axis: usize| {
-        let mut six = [5.1, 6.2, 7.3, 90.0, 90.0, 90.0];
+        let mut six = [51.0, 62.0, 73.0, 90.0, 90.0, 90.0];
         six[3 + axis] = 100.0;
         six
     };
@@ -245,8 +245,8 @@ fn names_in_use_are_understood() {
 
 #[test]
 fn names_that_are_not_understood_are_refused() {
-    const CUBE: [f64; 6] = [5.1, 5.1, 5.1, 90.0, 90.0, 90.0];
-    const TRICLINIC: [f64; 6] = [5.1, 6.2, 7.3, 80.0, 95.0, 103.0];
+    const CUBE: [f64; 6] = [51.0, 51.0, 51.0, 90.0, 90.0, 90.0];
+    const TRICLINIC: [f64; 6] = [51.0, 62.0, 73.0, 80.0, 95.0, 103.0];
     let ask = "give its operations (_space_group_symop_operation_xyz)";
     for (six, tags, parts) in [
         (CUBE, named("P 21/q"), ["\"P 21/q\" is not understood", ask]),
@@ -272,7 +272,7 @@ fn names_that_are_not_understood_are_refused() {
             ["the cell does not have the symmetry", "P 21/c"],
         ),
         (
-            CUBE,
+            TRICLINIC,
             named("R -3 m"),
             ["the cell does not have the symmetry", "R -3 m"],
         ),
@@ -315,7 +315,7 @@ fn names_that_are_not_understood_are_refused() {
 /// The operations decide, and a name that is none of theirs is told.
 #[test]
 fn operations_prevail_over_the_name() {
-    const CUBE: [f64; 6] = [5.1, 5.1, 5.1, 90.0, 90.0, 90.0];
+    const CUBE: [f64; 6] = [51.0, 51.0, 51.0, 90.0, 90.0, 90.0];
     let text =
         |list: &[&str], name: &str| cell(CUBE) + &named(name) + &operations(list) + &atoms(GENERAL);
     let stale = read(&text(&["x,y,z"], "P 21/c"));
