@@ -4,17 +4,13 @@
 //! <https://mmcif.wwpdb.org>. Both kinds bear either extension; mmCIF has Cartesian coordinates in a
 //! category with a dot, `_atom_site.Cartn_x`.
 
-use std::path::PathBuf;
-
+use super::labels::{WHOLE, partly_occupied};
 use super::lattice::triclinic;
 use super::star::{Block, Column, Value, number, parse, shown};
 use super::structure::{Structure, pick};
 use super::{crystal, mmcif};
 use crate::core::Mat3;
 use crate::{Error, Result};
-
-/// Occupancies are printed with at least two decimals.
-const WHOLE: f64 = 0.995;
 
 /// Blocks named in a remark.
 const MOST_NAMED: usize = 5;
@@ -59,23 +55,6 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
         structure.notes.push(several(&frames, block));
     }
     Ok(structure)
-}
-
-/// A structure without atoms in a cell (vectors as rows, angstrom).
-pub(super) fn empty(vectors: Option<Mat3>) -> Structure {
-    Structure {
-        path: PathBuf::new(),
-        species: Vec::new(),
-        masses: Vec::new(),
-        positions: Vec::new(),
-        names: None,
-        velocities: None,
-        noise: None,
-        vectors,
-        periodic: [vectors.is_some(); 3],
-        frames: 1,
-        notes: Vec::new(),
-    }
 }
 
 /// What to say of a file without atoms.
@@ -144,9 +123,7 @@ pub(super) fn check_occupancy(value: Value) -> Result<()> {
         return Ok(());
     };
     match number(text).map(|n| n.value) {
-        Some(part) if part < WHOLE => Err(Error::input(format!(
-            "the site is occupied to {part}: a disordered structure; choose one arrangement of it"
-        ))),
+        Some(part) if part < WHOLE => Err(Error::input(partly_occupied(part))),
         Some(_) => Ok(()),
         None => Err(Error::input(format!("{} is not an occupancy", shown(text)))),
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate, empty};
+use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate};
 use super::labels::{element_of_name, element_of_type};
 use super::lattice::real_cell;
 use super::spacegroups::{self, Named};
@@ -103,14 +103,12 @@ pub(super) fn read(block: &Block) -> Result<Structure> {
     let vectors = given.and_then(real_cell);
     let sites = Sites::read(block, given.as_ref(), &mut notes)?;
     let group = symmetry(block, vectors.as_ref(), &mut notes)?;
-    let mut structure = empty(vectors);
+    let mut structure = Structure::default();
+    structure.set_cell(vectors);
     match vectors {
         Some(vectors) => expand(&sites, &group, &vectors, &mut structure)?,
         // A molecule: an edge of 1 A, or no cell, has fractional coordinates that are angstrom.
-        None => sites
-            .list
-            .iter()
-            .for_each(|s| s.add(s.place, &mut structure)),
+        None => (sites.list.iter()).for_each(|s| structure.push(s.element, s.place)),
     }
     structure.notes = notes;
     Ok(structure)
@@ -124,15 +122,6 @@ struct Site<'t> {
     element: (u8, f64),
     /// Fractional coordinates; angstrom where there is no cell.
     place: Vec3,
-}
-
-impl Site<'_> {
-    /// Adds the atom, here or at another of its images (angstrom), to a structure.
-    fn add(&self, position: Vec3, structure: &mut Structure) {
-        structure.species.push(self.element.0);
-        structure.masses.push(self.element.1);
-        structure.positions.push(position);
-    }
 }
 
 /// Puts every image of every atom into a structure: all images of the first atom, then of the second.
@@ -166,7 +155,7 @@ fn expand(sites: &Sites, group: &Group, vectors: &Mat3, structure: &mut Structur
             .map_err(at)?
         {
             let image = operations[k].apply(&site.place) + shifts[k];
-            site.add(vectors.tr_mul(&image), structure);
+            structure.push(site.element, vectors.tr_mul(&image));
         }
     }
     Ok(())

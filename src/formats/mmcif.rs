@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate, empty};
+use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate};
 use super::labels::{alternate_location, element_of_name, element_of_type};
 use super::lattice::real_cell;
 use super::star::{Block, Column, shown};
@@ -78,7 +78,8 @@ pub(super) fn read(block: &Block, model: usize) -> Result<Structure> {
         let inverse = |k, l| format!("_atom_sites.fract_transf_matrix[{k}][{l}]");
         check_axes(block, vectors, [&matrix, &inverse])?;
     }
-    let mut structure = empty(vectors);
+    let mut structure = Structure::default();
+    structure.set_cell(vectors);
     structure.names = table.has_names().then(Vec::new);
     structure.notes = notes;
     for row in Models::of(block)?.rows(model) {
@@ -186,9 +187,7 @@ impl<'b, 't> Table<'b, 't> {
         for k in 0..3 {
             position[k] = coordinate(self.block, self.position[k], row, &shown_name)?;
         }
-        structure.species.push(species);
-        structure.masses.push(mass);
-        structure.positions.push(position);
+        structure.push((species, mass), position);
         if let Some(names) = &mut structure.names {
             names.push(name);
         }

@@ -3,7 +3,6 @@
 pub mod read;
 pub mod structure;
 
-mod chemfiles;
 mod cif;
 mod cml;
 mod crystal;
@@ -23,7 +22,6 @@ mod symmetry;
 mod text;
 mod xyz;
 
-pub use chemfiles::{collect_warnings, take_warnings};
 pub use read::{FINAL, read, read_frame};
 pub use structure::Structure;
 pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

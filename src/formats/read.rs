@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::structure::{Structure, check};
-use super::{chemfiles, cif, cml, gro, mol2, pdb, sdf, text, xyz};
+use super::{cif, cml, gro, mol2, pdb, sdf, text, xyz};
 use crate::{Error, Result, shell};
 
 /// Reads the first frame of a structure file. That there are more is told in its notes.
@@ -36,8 +36,6 @@ pub fn read(path: &Path) -> Result<Structure> {
 /// As [`read`]; or there is no such frame.
 pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
     let path = &last_state_of(path)?;
-    // Also where no chemfiles reads: its warnings while files are written are no one's to see.
-    chemfiles::collect_warnings();
     let read = || {
         let format = format_of(path)?;
         let text = text::read(path)?;
