@@ -27,7 +27,7 @@ use crate::report::{
 use crate::simulation::{Guard, Ring};
 use crate::{Error, Result, memory};
 
-pub use model::{Model, Place, load, load_painn, place};
+pub use model::{Model, Place, check_place, load, load_painn, place};
 
 /// The thermo table, in the run's directory.
 const THERMO: &str = "thermo.csv";
@@ -169,7 +169,15 @@ pub fn start(plan: &Plan) -> Start {
 pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
     let noise = thermostat_noise(plan);
     let precision = precision(&plan.potential);
-    if let Some(index) = resident(plan, model, precision)? {
+    let resident = resident(plan, model, precision)?;
+    if let Model::Painn { .. } = model {
+        check_place(&plan.device, precision).map_err(|e| {
+            let place = plan.places.of("device.kind");
+            e.within(place)
+                .advise("set [device] kind = \"cpu\" to run without a GPU")
+        })?;
+    }
+    if let Some(index) = resident {
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
     }
     check_room(plan, model, precision)?;

@@ -1,4 +1,4 @@
-//! The one error type: a value until `main`, with the exit code that it deserves.
+//! The one error type: a value until `main`, with the exit code that it deserves. And what helps to say what is wrong.
 
 /// What went wrong, as a message that names the file, line and key where there is one, and says
 /// what to do.
@@ -34,6 +34,14 @@ impl Error {
         }
     }
 
+    /// The same error with what to do put after its message.
+    pub fn advise(self, advice: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Input(message) => Self::Input(format!("{message}; {advice}")),
+            Self::Run(message) => Self::Run(format!("{message}; {advice}")),
+        }
+    }
+
     /// The exit code of the process that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -41,4 +49,16 @@ impl Error {
             Self::Run(_) => 1,
         }
     }
+}
+
+/// The known word most like a misspelt one, in any case.
+pub fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    /// One slip in three letters is still the same word.
+    const LETTERS_PER_SLIP: usize = 3;
+    let wrong = wrong.to_lowercase();
+    known
+        .map(|word| (strsim::osa_distance(&wrong, &word.to_lowercase()), word))
+        .filter(|(slips, word)| *slips * LETTERS_PER_SLIP <= word.len().max(wrong.len()))
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, word)| word)
 }

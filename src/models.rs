@@ -193,7 +193,7 @@ fn nearest(name: &str, folders: &[PathBuf]) -> String {
                 .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())),
         );
     }
-    let near = crate::config::nearest(name, known.iter().map(String::as_str));
+    let near = crate::error::nearest(name, known.iter().map(String::as_str));
     near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }
 

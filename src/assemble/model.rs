@@ -1,7 +1,6 @@
 //! Potentials as they are read, and where they are evaluated.
 
 use super::thread_count;
-use crate::Result;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan};
 use crate::core::System;
 use crate::engine::cpu::FusedPainn;
@@ -13,6 +12,7 @@ use crate::potential::lennard_jones::LennardJones;
 use crate::potential::painn::{self, Spec, Weights, burn};
 use crate::potential::{Potential, Precision};
 use crate::report::Source;
+use crate::{Error, Result};
 
 /// A potential that has been read and checked, to be bound to atoms.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub enum Model {
         spec: Box<Spec>,
         /// Weights.
         weights: Weights,
+        /// What is to be said of the file.
+        notes: Vec<String>,
     },
     /// Lennard-Jones.
     LennardJones {
@@ -72,12 +74,17 @@ pub fn load(plan: &Plan) -> Result<Model> {
 /// The file cannot be read or is not a PaiNN.
 pub fn load_painn(file: &ModelFile) -> Result<Model> {
     let bytes = file.read()?;
-    let (spec, weights) = painn::import(&bytes, &file.to_string())?;
+    let painn::Imported {
+        spec,
+        weights,
+        notes,
+    } = painn::import_noted(&bytes, &file.to_string())?;
     Ok(Model::Painn {
         source: Source::of_model(file, &bytes),
         file: file.clone(),
         spec: Box::new(spec),
         weights,
+        notes,
     })
 }
 
@@ -104,6 +111,14 @@ impl Model {
             } => format!(
                 "Lennard-Jones, epsilon {epsilon:.6} eV, sigma {sigma} A, cutoff {cutoff} A"
             ),
+        }
+    }
+
+    /// What is to be said of its file.
+    pub fn notes(&self) -> &[String] {
+        match self {
+            Self::Painn { notes, .. } => notes,
+            Self::LennardJones { .. } => &[],
         }
     }
 
@@ -186,6 +201,23 @@ fn has_cuda() -> bool {
     false
 }
 
+/// Checks that a network can be evaluated where it is to be, as far as can be told in advance.
+///
+/// # Errors
+/// The GPU is not there, or cannot be used.
+pub fn check_place(device: &DevicePlan, precision: Precision) -> Result<()> {
+    match (place(device, precision), device.engine) {
+        (Place::Cpu, _) => Ok(()),
+        (Place::Cuda(index), EngineChoice::Burn) => burn::cuda_device(index).map(|_| ()),
+        #[cfg(feature = "cuda")]
+        (Place::Cuda(index), _) => cuda::check(index),
+        #[cfg(not(feature = "cuda"))]
+        (Place::Cuda(index), _) => Err(Error::input(format!(
+            "there is no CUDA device {index}: this program was built without CUDA (the feature `cuda`)"
+        ))),
+    }
+}
+
 /// A PaiNN in host memory: fused on the CPU, or Burn's on either device.
 fn bind_painn(
     spec: &Spec,
@@ -195,6 +227,9 @@ fn bind_painn(
     device: &DevicePlan,
 ) -> Result<Box<dyn Potential>> {
     match (place(device, precision), device.engine) {
+        (Place::Cuda(_), _) if precision == Precision::F64 => Err(Error::input(
+            "Burn computes in f32 only on CUDA: set [potential] precision = \"f32\", or [device] kind = \"cpu\"",
+        )),
         (Place::Cuda(index), _) => {
             burn::potential(spec, weights, species, precision, burn::Device::Cuda(index))
         }

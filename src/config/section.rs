@@ -7,7 +7,8 @@ use toml::{Table, Value};
 
 use super::plan::Places;
 use super::raw::Leaf;
-use super::source::{Source, nearest};
+use super::source::Source;
+use crate::error::nearest;
 use crate::units::{self, Dimension};
 use crate::{Error, Result};
 

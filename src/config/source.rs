@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::raw::SCHEMA;
+use crate::error::nearest;
 use crate::formats::read::unreadable;
 use crate::{Error, Result, input};
 
@@ -241,18 +242,6 @@ pub(super) fn unknown_key(wrong: &str, right: &[String]) -> String {
     let elsewhere = (SCHEMA.iter()).find(|(_, keys)| keys.contains(&wrong));
     let elsewhere = elsewhere.map_or_else(String::new, |(t, _)| format!("; it belongs in [{t}]"));
     format!("unknown key{elsewhere} (keys here: {keys})")
-}
-
-/// The known word most like a misspelt one.
-pub(crate) fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    /// One slip in three letters is still the same word.
-    const LETTERS_PER_SLIP: usize = 3;
-    let wrong = wrong.to_lowercase();
-    known
-        .map(|word| (strsim::osa_distance(&wrong, &word.to_lowercase()), word))
-        .filter(|(slips, word)| *slips * LETTERS_PER_SLIP <= word.len().max(wrong.len()))
-        .min_by_key(|(slips, _)| *slips)
-        .map(|(_, word)| word)
 }
 
 /// Splits `KEY=VALUE` at the first equals sign outside of quotes.

@@ -13,6 +13,7 @@ mod loss;
 mod neighbors;
 mod parity;
 mod physics;
+mod readme;
 mod recorder;
 mod report;
 mod restart;

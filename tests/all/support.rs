@@ -4,6 +4,7 @@
 
 pub mod allocator;
 pub mod brute;
+pub mod data;
 pub mod double;
 
 use std::path::{Path, PathBuf};
@@ -23,13 +24,21 @@ pub fn mdrun(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// A file of the reference data, which lies beside the project; `None`, with the reason printed,
-/// where it is not there.
+/// A file of the third-party reference data, which lie beside the project or in the folder that MDRUN_REFERENCE names; `None`, with
+/// the reason printed, where it is not there.
+///
+/// # Panics
+/// It is not there, and MDRUN_REQUIRE_REFERENCE says that it has to be.
 pub fn reference(name: &str) -> Option<PathBuf> {
-    let path = root().join("../shared/reference").join(name);
+    let folder = std::env::var_os("MDRUN_REFERENCE")
+        .map_or_else(|| root().join("../shared/reference"), PathBuf::from);
+    let path = folder.join(name);
     if path.is_file() {
         return Some(path);
     }
-    eprintln!("skipped: {} is not there", path.display());
+    let missing = format!("{} is not there", path.display());
+    let required = std::env::var_os("MDRUN_REQUIRE_REFERENCE").is_some();
+    assert!(!required, "{missing}, and MDRUN_REQUIRE_REFERENCE is set");
+    eprintln!("skipped: {missing}");
     None
 }

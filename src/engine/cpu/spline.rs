@@ -380,3 +380,84 @@ fn lay_out<T: Real>(splines: &Coefficients, width: usize) -> Table<T> {
         stride,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::potential::painn::{Spec, Weights};
+
+    /// Places within an interval at which nobody has looked for errors.
+    const PLACES: usize = 37;
+
+    /// The largest error of a table's values and slopes at places between the probes, each as part of the largest.
+    fn between_probes(table: &Table<f64>, filters: &Filters, width: usize) -> SplineError {
+        let features = filters.linear.outputs / 3;
+        let h = filters.cutoff / table.intervals as f64;
+        let (mut error, mut largest) = ([0f64; 2], [f64::MIN_POSITIVE; 2]);
+        for place in 0..table.intervals * PLACES {
+            let (interval, t) = (
+                place / PLACES,
+                (place % PLACES) as f64 / PLACES as f64 + 0.01,
+            );
+            let exact = filters.jets(h * (interval as f64 + t));
+            for (output, exact) in exact.iter().enumerate() {
+                let (kind, f) = (output / features, output % features);
+                let slice = table.slice(f / width);
+                let coefficient = |m: usize| slice[((interval + m) * 3 + kind) * width + f % width];
+                let sum = |weights: [f64; ORDER]| -> f64 {
+                    (0..ORDER).map(|m| weights[m] * coefficient(m)).sum()
+                };
+                for (n, found) in [sum(values(t)), sum(slopes(t)) / h].into_iter().enumerate() {
+                    error[n] = error[n].max((found - exact[n]).abs());
+                    largest[n] = largest[n].max(exact[n].abs());
+                }
+            }
+        }
+        SplineError {
+            value: error[0] / largest[0],
+            slope: error[1] / largest[1],
+        }
+    }
+
+    /// The bounds hold at places that construction did not look at, and would not with half the intervals.
+    #[test]
+    fn splines_keep_their_bound_between_probes() {
+        /// By how much the errors of neighbouring orders can move the largest one away from its probe: the ratio of
+        /// consecutive derivatives of the filters times an interval.
+        const BESIDE: f64 = 1.05;
+        const WIDTH: usize = 4;
+        let cutoff = 5.0;
+        for basis in [
+            RadialBasis::gaussian(20, cutoff),
+            RadialBasis::bessel(20, cutoff),
+        ] {
+            let spec = Spec::new(8, 1, basis, cutoff, &[1]);
+            let linear = &Weights::random(&spec, 3).layers[0].filter;
+            let filters = Filters::new(&spec.basis, cutoff, linear);
+            for bound in [1e-6, 1e-11] {
+                let (tables, told) = tables::<f64>(&spec.basis, cutoff, &[linear], WIDTH, bound);
+                let found = between_probes(&tables[0], &filters, WIDTH);
+                let limit = bound * BESIDE;
+                assert!(
+                    found.value < limit && found.slope < limit,
+                    "{found:?}, bound {bound}"
+                );
+                // The probes see the largest errors: what is told is what is there.
+                assert!(
+                    found.value < told.value * BESIDE + 1e-15,
+                    "{found:?}, told {told:?}"
+                );
+                assert!(
+                    found.slope < told.slope * BESIDE + 1e-13,
+                    "{found:?}, told {told:?}"
+                );
+                let half = Coefficients::interpolate(&filters, tables[0].intervals / 2);
+                let coarse = between_probes(&lay_out(&half, WIDTH), &filters, WIDTH);
+                assert!(
+                    coarse.value > bound || coarse.slope > bound,
+                    "{coarse:?}, bound {bound}"
+                );
+            }
+        }
+    }
+}

@@ -18,6 +18,11 @@ const MESSAGE: &str = include_str!("kernels/message.cu");
 const PAIRS: &str = include_str!("kernels/pairs.cu");
 const MOTION: &str = include_str!("kernels/motion.cu");
 
+/// All of them.
+#[cfg(test)]
+pub(super) const SOURCES: [&str; 8] =
+    [PARAMS, GEMM, LAYERS, STAGES, STRIPS, MESSAGE, PAIRS, MOTION];
+
 /// Kernels for all products between two messages.
 pub(super) const STAGE_KERNELS: usize = 3;
 

@@ -23,8 +23,7 @@ fn absent(reason: &str) -> Error {
     Error::input(format!(
         "no CUDA device: {reason}. Looked for the driver library (libcuda.so, libcuda.so.1), a driver \
          for CUDA {}.{} or newer, and the compiler library (libnvrtc.so.13, libnvrtc.so.12 or \
-         libnvrtc.so on the library path; the Python package nvidia-cuda-nvrtc brings one). \
-         Use device = \"cpu\" to run without",
+         libnvrtc.so on the library path; the Python package nvidia-cuda-nvrtc brings one)",
         OLDEST_DRIVER / 1000,
         OLDEST_DRIVER % 1000 / 10
     ))
@@ -58,6 +57,20 @@ pub fn devices() -> Result<usize> {
         return Err(absent("there is a GPU but no compiler library"));
     }
     Ok(count as usize)
+}
+
+/// Checks that device `index` can be used.
+///
+/// # Errors
+/// As [`devices`], or there is none of this index.
+pub fn check(index: usize) -> Result<()> {
+    let count = devices()?;
+    if index < count {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "there is no CUDA device {index}: the driver lists {count}, counted from 0"
+    )))
 }
 
 fn driver_version() -> Result<i32> {
@@ -100,12 +113,7 @@ impl Device {
     /// There is none, or none of this index.
     pub fn open(index: usize) -> Result<Self> {
         use sys::CUdevice_attribute as A;
-        let count = devices()?;
-        if index >= count {
-            return Err(Error::input(format!(
-                "there is no CUDA device {index}: the driver lists {count}, counted from 0"
-            )));
-        }
+        check(index)?;
         let context = CudaContext::new(index).map_err(failed("opening the device"))?;
         let attribute = |a| {
             context

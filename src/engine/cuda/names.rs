@@ -87,7 +87,60 @@ mod tests {
     use super::super::tables::Splines;
     use super::*;
 
-    /// Each part has the kernels that are looked for in it, and the parameters. Without a compiler there is nothing to see.
+    /// Every kernel that is looked for is in the sources, each in one part alone; this needs no compiler.
+    #[test]
+    fn kernels_are_in_the_sources() {
+        let sources = super::super::compile::SOURCES.concat();
+        let shape = shape(Division::Spread, 1);
+        let mut names: Vec<&str> = (of_parts(&shape).concat().iter())
+            .chain(&STAGES)
+            .map(|name| name.to_str().expect("a name in ASCII"))
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "a kernel is in two parts");
+        for name in names {
+            let written = [
+                format!(" {name}("),
+                format!("({name},"),
+                format!("({name})"),
+            ];
+            let found = sources.lines().any(|line| {
+                let kernel = ["__global__", "MESSAGE(", "STAGE(", "PRODUCT("]
+                    .iter()
+                    .any(|word| line.contains(word));
+                kernel && written.iter().any(|w| line.contains(w.as_str()))
+            });
+            assert!(found, "no kernel {name} in the sources");
+        }
+    }
+
+    /// A shape of kernels that is quick to compile.
+    fn shape(division: Division, heads: usize) -> Shape {
+        Shape {
+            features: 32,
+            layers: 2,
+            splines: Splines {
+                degree: 5,
+                intervals: 72,
+            },
+            heads,
+            head_out: 32 * heads,
+            head_max: 32,
+            division,
+            forward_team: 4,
+            backward_team: 2,
+            message_blocks: 2,
+            staged: true,
+            forward_warps: 12,
+            backward_warps: 6,
+            watched: false,
+        }
+    }
+
+    /// Each part has the kernels that are looked for in it, and the parameters. Where MDRUN_REQUIRE_NVRTC or MDRUN_REQUIRE_GPU
+    /// is set there has to be a compiler.
     #[test]
     fn parts_have_their_kernels() {
         let clusters = Division::Clusters {
@@ -99,29 +152,14 @@ mod tests {
             (Division::Spread, 1),
             (Division::Spread, 0),
         ] {
-            let shape = Shape {
-                features: 32,
-                layers: 2,
-                splines: Splines {
-                    degree: 5,
-                    intervals: 72,
-                },
-                heads,
-                head_out: 32 * heads,
-                head_max: 32,
-                division,
-                forward_team: 4,
-                backward_team: 2,
-                message_blocks: 2,
-                staged: true,
-                forward_warps: 12,
-                backward_warps: 6,
-                watched: false,
-            };
+            let shape = shape(division, heads);
             let parts = match shape.compile(90) {
                 Ok((parts, _)) => parts,
                 Err(error) => {
                     assert!(error.to_string().contains("no CUDA compiler"), "{error}");
+                    let required = ["MDRUN_REQUIRE_GPU", "MDRUN_REQUIRE_NVRTC"];
+                    let there = required.iter().all(|name| std::env::var_os(name).is_none());
+                    assert!(there, "{error}");
                     eprintln!("skipped: {error}");
                     return;
                 }

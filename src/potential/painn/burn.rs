@@ -81,7 +81,7 @@ pub fn potential(
             ))
         }
         (Device::Cuda(_), Precision::F64) => Err(Error::input(
-            "Burn computes in f32 only on CUDA: set precision = \"f32\", or device = \"cpu\"",
+            "Burn computes in f32 only on CUDA, not in f64",
         )),
         (Device::Cuda(index), Precision::F32) => subject.bind_cuda(index),
     }

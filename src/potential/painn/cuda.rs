@@ -60,9 +60,7 @@ pub fn device_name(index: usize) -> Result<String> {
 }
 
 fn absent(what: &str) -> Error {
-    Error::input(format!(
-        "Burn cannot run on CUDA here: {what}; set device = \"cpu\" to do without"
-    ))
+    Error::input(format!("Burn cannot run on CUDA here: {what}"))
 }
 
 impl Platform for Cuda {

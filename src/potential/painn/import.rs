@@ -1,26 +1,28 @@
 //! PaiNN from the bytes of a safetensors file with SchNetPack's parameter names.
 //!
-//! Two ways to state the hyper-parameters in the file's metadata are understood:
-//!
-//! * one JSON object under the key `painn`: `n_atom_basis`, `n_interactions`, `n_rbf`,
-//!   `radial_basis` ("gaussian" or "bessel"), `cutoff_fn` ("cosine"), `cutoff_angstrom`, `epsilon`,
-//!   `energy_unit` (a name, or a number of eV), `length_unit`, `elements`, and, where they are wanted, `reference_energies_eV` (by
-//!   atomic number), `mean_per_atom_eV`, `shared_filters`, `shared_interactions`;
-//! * SchNetPack's own hyper-parameters, each under its own key: the same names, `units` with `energy`
-//!   and `distance`, `cutoff` in that unit of distance, `radial_basis` and `cutoff_fn` as class names,
-//!   `postprocessors`, `add_mean` and `mean_per_atom`, `add_atomrefs`.
+//! Two ways to state the hyper-parameters in the file's metadata are understood: one JSON object under the key `painn`, or
+//! SchNetPack's own hyper-parameters, each under its own key. The table of their keys is in `keys`, and printed in
+//! `models/README.md`.
 //!
 //! Centres, widths and frequencies of the basis, the cutoff, the mean and the reference energies are
 //! taken from tensors of the file where it has them, else computed as SchNetPack does.
 //!
+//! # Nothing is ignored in silence
+//! Every key of the metadata and every tensor is used, known to be a remark, or refused by name. What is stated twice has
+//! to agree. What is left out or not added is noted.
+//!
 //! # Which elements a model knows
 //! Those listed under `elements`; else those with a reference energy. A file that has neither does not
 //! say: rows of the embedding that were never trained look like trained ones. Then every row but the
-//! first is accepted (atomic number 0 is none), and it is for the user to know what the model was
-//! trained on.
+//! first is accepted (atomic number 0 is none), which is noted.
 
 mod archive;
 mod hyper;
+mod json;
+mod keys;
+mod offsets;
+mod tensors;
+mod units;
 
 use super::spec::{RadialBasis, Spec};
 use super::weights::{Layer, Linear, Weights};
@@ -28,39 +30,84 @@ use crate::{Error, Result};
 
 use archive::Archive;
 use hyper::{Basis, Hyper};
+use keys::Style;
+use tensors::{BASIS, CUTOFF, EMBEDDING, FILTER, Names};
 
-/// Largest atomic number.
-const HEAVIEST: usize = 118;
-
-/// A cutoff that metadata and tensor give alike within this part is the same, once rounded to f32.
+/// Numbers that metadata and tensor give alike within this part are the same, once rounded to f32.
 const SAME: f64 = 1e-6;
 
-const EMBEDDING: &str = "representation.embedding.weight";
-const FILTER: &str = "representation.filter_net";
-const BASIS: &str = "representation.radial_basis";
-const CUTOFF: &str = "representation.cutoff_fn.cutoff";
+/// A model that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// Hyper-parameters.
+    pub spec: Spec,
+    /// Weights.
+    pub weights: Weights,
+    /// What of the file is left out or not added, and what it does not say: for people.
+    pub notes: Vec<String>,
+}
 
-/// Reads a model. Everything comes out in eV and angstrom; filters and interactions that the model
-/// shares are copied to every layer. `name` stands before every message: the file's name.
+/// Reads a model, and what is to be said of it. Everything comes out in eV and angstrom; filters and interactions that the
+/// model shares are copied to every layer. `name` stands before every message: the file's name.
 ///
 /// # Errors
-/// The file is no safetensors file, is cut short or damaged, is another architecture, lacks a tensor or
-/// a hyper-parameter, has a tensor of the wrong shape or one that the architecture has no place for,
-/// holds a number that is not finite, or asks for something that is not built in (another activation,
-/// cutoff function, radial basis, unit).
-pub fn import(bytes: &[u8], name: &str) -> Result<(Spec, Weights)> {
+/// The file is no safetensors file, is cut short or damaged, is another architecture, has more than one set of weights, lacks
+/// tensors or hyper-parameters (all of them are named), has a tensor of the wrong shape or one that the architecture has no
+/// place for, a key that is not known, two statements that do not agree, holds a number that is not finite, or asks for
+/// something that is not built in (another activation, cutoff function, radial basis, unit).
+pub fn import_noted(bytes: &[u8], name: &str) -> Result<Imported> {
     read(bytes).map_err(|e| e.within(name))
 }
 
-fn read(bytes: &[u8]) -> Result<(Spec, Weights)> {
-    let mut archive = Archive::open(bytes)?;
-    archive.strip_prefix_of(EMBEDDING);
-    check_architecture(&archive)?;
-    let hyper = Hyper::read(&archive.metadata)?;
-    let weights = weights(&mut archive, &hyper)?;
-    let spec = spec(&mut archive, &hyper, &weights)?;
-    check_leftovers(&archive, &hyper)?;
+/// Reads a model like [`import_noted`], without the notes.
+///
+/// # Errors
+/// As [`import_noted`].
+pub fn import(bytes: &[u8], name: &str) -> Result<(Spec, Weights)> {
+    let Imported { spec, weights, .. } = import_noted(bytes, name)?;
     Ok((spec, weights))
+}
+
+/// The keys of both styles of metadata, as the tables of `models/README.md`: first that of `painn`, then SchNetPack's.
+pub fn metadata_tables() -> [String; 2] {
+    [Style::Painn, Style::SchNetPack].map(Style::table)
+}
+
+fn read(bytes: &[u8]) -> Result<Imported> {
+    let mut archive = Archive::open(bytes)?;
+    archive.strip(&the_prefix(&archive)?)?;
+    check_architecture(&archive)?;
+    let mut notes = Vec::new();
+    let hyper = Hyper::read(&archive.metadata)?;
+    tensors::check(&mut archive, &hyper, &mut notes)?;
+    let weights = weights(&mut archive, &hyper)?;
+    let spec = spec(&mut archive, &hyper, &weights, &mut notes)?;
+    Ok(Imported {
+        spec,
+        weights,
+        notes,
+    })
+}
+
+/// What stands before the names of the one set of weights.
+fn the_prefix(archive: &Archive) -> Result<String> {
+    let mut prefixes = archive.prefixes_of(EMBEDDING);
+    if prefixes.len() < 2 {
+        return Ok(prefixes.pop().unwrap_or_default());
+    }
+    let named: Vec<String> = prefixes
+        .iter()
+        .map(|prefix| match prefix.is_empty() {
+            true => "without a prefix".to_owned(),
+            false => format!("under '{}'", archive::shown(prefix)),
+        })
+        .collect();
+    Err(Error::input(format!(
+        "the file has {} sets of weights, {}: which of them is meant cannot be told (averaged ones, EMA, are usual for \
+         simulations); write a file with one of them",
+        prefixes.len(),
+        named.join(" and ")
+    )))
 }
 
 /// Refuses files of other architectures before their hyper-parameters are missed.
@@ -100,42 +147,64 @@ fn weights(archive: &mut Archive, hyper: &Hyper) -> Result<Weights> {
     let mut filters = filters(archive, hyper)?.into_iter();
     let mut layers: Vec<Layer> = Vec::new();
     for l in 0..hyper.layers {
-        let context = format!("representation.interactions.{l}.interatomic_context_net");
-        let mixing = format!("representation.mixing.{l}");
-        let update = format!("{mixing}.intraatomic_context_net");
         let filter = filters.next().unwrap_or_else(|| layers[0].filter.clone());
-        let shared = hyper.shared_interactions && !archive.has(&format!("{context}.0.weight"));
-        if let (true, Some(first)) = (shared, layers.first()) {
-            let layer = Layer {
+        let names = Names::of(l);
+        let layer = match layers.first() {
+            Some(first) if hyper.shared_interactions && !names.any(archive) => Layer {
                 filter,
                 ..first.clone()
-            };
-            layers.push(layer);
-            continue;
-        }
-        layers.push(Layer {
-            filter,
-            context: [
-                linear(archive, &format!("{context}.0"), f, f)?,
-                linear(archive, &format!("{context}.1"), f, 3 * f)?,
-            ],
-            mix: Linear {
-                inputs: f,
-                outputs: 2 * f,
-                weight: archive.take(&format!("{mixing}.mu_channel_mix.weight"), &[2 * f, f])?,
-                bias: Vec::new(),
             },
-            update: [
-                linear(archive, &format!("{update}.0"), 2 * f, f)?,
-                linear(archive, &format!("{update}.1"), f, 3 * f)?,
-            ],
-        });
+            _ => layer(archive, &names, f, filter)?,
+        };
+        if hyper.shared_interactions {
+            check_shared(layers.first(), &layer, l)?;
+        }
+        layers.push(layer);
     }
     Ok(Weights {
         embedding,
         layers,
         readout: readout(archive, hyper)?,
     })
+}
+
+fn layer(archive: &mut Archive, names: &Names, f: usize, filter: Linear) -> Result<Layer> {
+    let Names {
+        context,
+        mix,
+        update,
+    } = names;
+    Ok(Layer {
+        filter,
+        context: [
+            linear(archive, &format!("{context}.0"), f, f)?,
+            linear(archive, &format!("{context}.1"), f, 3 * f)?,
+        ],
+        mix: Linear {
+            inputs: f,
+            outputs: 2 * f,
+            weight: archive.take(mix, &[2 * f, f])?,
+            bias: Vec::new(),
+        },
+        update: [
+            linear(archive, &format!("{update}.0"), 2 * f, f)?,
+            linear(archive, &format!("{update}.1"), f, 3 * f)?,
+        ],
+    })
+}
+
+/// Checks that an interaction that is said to be the first one again is.
+fn check_shared(first: Option<&Layer>, layer: &Layer, l: usize) -> Result<()> {
+    let same = |first: &Layer| {
+        first.context == layer.context && first.mix == layer.mix && first.update == layer.update
+    };
+    if first.is_none_or(same) {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "the metadata say 'shared_interactions', but interaction {l} has other weights than interaction 0: which of them \
+         hold?"
+    )))
 }
 
 fn linear(archive: &mut Archive, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
@@ -199,7 +268,12 @@ fn readout(archive: &mut Archive, hyper: &Hyper) -> Result<Vec<Linear>> {
     Ok(layers)
 }
 
-fn spec(archive: &mut Archive, hyper: &Hyper, weights: &Weights) -> Result<Spec> {
+fn spec(
+    archive: &mut Archive,
+    hyper: &Hyper,
+    weights: &Weights,
+    notes: &mut Vec<String>,
+) -> Result<Spec> {
     let rows = weights.embedding.len() / hyper.features;
     let cutoff = match archive.take_scalar(CUTOFF)? {
         Some(stored) if (stored - hyper.cutoff).abs() > SAME * hyper.cutoff => {
@@ -212,7 +286,7 @@ fn spec(archive: &mut Archive, hyper: &Hyper, weights: &Weights) -> Result<Spec>
         None => hyper.cutoff,
     };
     let basis = basis(archive, hyper, cutoff)?;
-    let (elements, reference_energies) = references(archive, hyper, rows)?;
+    let (elements, reference_energies) = offsets::references(archive, hyper, rows, notes)?;
     Ok(Spec {
         features: hyper.features,
         layers: hyper.layers,
@@ -221,7 +295,7 @@ fn spec(archive: &mut Archive, hyper: &Hyper, weights: &Weights) -> Result<Spec>
         epsilon: hyper.epsilon.clone(),
         elements,
         energy_scale: hyper.energy,
-        mean_per_atom: mean(archive, hyper)?,
+        mean_per_atom: offsets::mean(archive, hyper, notes)?,
         reference_energies,
     })
 }
@@ -230,6 +304,7 @@ fn spec(archive: &mut Archive, hyper: &Hyper, weights: &Weights) -> Result<Spec>
 fn basis(archive: &mut Archive, hyper: &Hyper, cutoff: f64) -> Result<RadialBasis> {
     let (count, length) = (hyper.functions, hyper.length);
     if hyper.basis == Basis::Bessel {
+        hyper.check_no_gaussians()?;
         let name = format!("{BASIS}.freqs");
         let frequencies = if archive.has(&name) {
             archive.take(&name, &[count])?
@@ -249,6 +324,7 @@ fn basis(archive: &mut Archive, hyper: &Hyper, cutoff: f64) -> Result<RadialBasi
     } else {
         hyper.gaussians(cutoff)
     };
+    hyper.check_gaussians(&centers, &widths)?;
     if let Some(k) = widths.iter().position(|&w| w == 0.0) {
         return Err(Error::input(format!(
             "tensor '{BASIS}.widths' is zero at index [{k}]: a Gaussian needs a width"
@@ -258,84 +334,4 @@ fn basis(archive: &mut Archive, hyper: &Hyper, cutoff: f64) -> Result<RadialBasi
         centers: centers.iter().map(|c| c * length).collect(),
         widths: widths.iter().map(|w| w.abs() * length).collect(),
     })
-}
-
-/// The postprocessor's tensor of this name, whichever place the postprocessor has.
-fn postprocessor(archive: &Archive, name: &str) -> Option<String> {
-    let mut names = archive.names();
-    names
-        .find(|n| {
-            n.strip_prefix("postprocessors.")
-                .and_then(|rest| rest.split_once('.'))
-                .is_some_and(|(_, last)| last == name)
-        })
-        .map(str::to_owned)
-}
-
-/// The energy per atom that the network leaves out (eV).
-fn mean(archive: &mut Archive, hyper: &Hyper) -> Result<f64> {
-    let stored = match postprocessor(archive, "mean") {
-        Some(name) => archive.take_scalar(&name)?,
-        None => None,
-    };
-    let mean = stored.or(hyper.mean).unwrap_or(0.0);
-    match hyper.add_mean {
-        Some(true) if stored.or(hyper.mean).is_none() => Err(Error::input(
-            "the metadata say 'add_mean', but there is neither a tensor 'postprocessors.1.mean' nor \
-             'mean_per_atom' in the metadata",
-        )),
-        Some(false) => Ok(0.0),
-        None if stored.is_some_and(|m| m != 0.0) => Err(Error::input(
-            "the file has a tensor with the mean energy, but its metadata lack 'add_mean' (true or \
-             false), which says whether it is added",
-        )),
-        _ => Ok(mean * hyper.energy),
-    }
-}
-
-/// The elements that the model knows and their reference energies (eV).
-fn references(archive: &mut Archive, hyper: &Hyper, rows: usize) -> Result<(Vec<u8>, Vec<f64>)> {
-    let most = (rows - 1).min(HEAVIEST) as u8;
-    let mut atomref = Vec::new();
-    if let Some(name) = postprocessor(archive, "atomref") {
-        atomref = archive.take_any(&name)?;
-    }
-    if hyper.add_atomrefs && atomref.iter().all(|&e| e == 0.0) {
-        return Err(Error::input(
-            "the metadata say 'add_atomrefs', but there is no tensor 'postprocessors.1.atomref' with \
-             reference energies",
-        ));
-    }
-    let reference = |z: u8| match hyper.references.iter().find(|(known, _)| *known == z) {
-        Some((_, energy)) => *energy,
-        None if hyper.add_atomrefs => {
-            atomref.get(usize::from(z)).copied().unwrap_or(0.0) * hyper.energy
-        }
-        None => 0.0,
-    };
-    let elements = match &hyper.elements {
-        Some(listed) => listed.clone(),
-        None if hyper.add_atomrefs => (1..=most).filter(|&z| reference(z) != 0.0).collect(),
-        None => (1..=most).collect(),
-    };
-    if let Some(z) = elements.iter().find(|&&z| z > most) {
-        return Err(Error::input(format!(
-            "the metadata list the element with atomic number {z}, but the embedding has rows up to {most}"
-        )));
-    }
-    let energies = elements.iter().map(|&z| reference(z)).collect();
-    Ok((elements, energies))
-}
-
-/// Refuses tensors that would be part of the energy and are not understood.
-fn check_leftovers(archive: &Archive, hyper: &Hyper) -> Result<()> {
-    let part = |n: &&str| n.starts_with("representation.") || n.starts_with("output_modules.");
-    match archive.names().find(part) {
-        None => Ok(()),
-        Some(name) => Err(Error::input(format!(
-            "a PaiNN of {} interactions, as the metadata describe it, has no place for tensor '{name}': \
-             the network would not give the energy that it was trained for",
-            hyper.layers
-        ))),
-    }
 }

@@ -16,6 +16,6 @@ mod model;
 mod passes;
 
 pub use export::export;
-pub use import::import;
+pub use import::{Imported, import, import_noted};
 pub use spec::{RadialBasis, Spec};
 pub use weights::{Layer, Linear, Weights};

@@ -1,5 +1,5 @@
 //! How fast: energy and forces of fixed pairs, and whole NVE steps, of the water boxes that `torch_painn.py` times.
-//! And what reports cost beside them. Run with MDRUN_BENCH=1; MDRUN_BENCH_SIZES and MDRUN_MODEL (a safetensors file)
+//! And what reports cost beside them. What is timed is checked: the steps are taken, the reports are there, energy is conserved. Run with MDRUN_BENCH=1; MDRUN_BENCH_SIZES and MDRUN_MODEL (a safetensors file)
 //! choose sizes and weights.
 
 use std::sync::atomic::AtomicBool;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
 use mdrun::engine::cuda::Tuning;
-use mdrun::engine::{Engine, Limits};
+use mdrun::engine::{Engine, Flags, Limits};
 use mdrun::integrate::nve;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use mdrun::report::{Console, Energies, EnergyRecord, Thermo};
@@ -20,6 +20,9 @@ use super::{Scene, gpu, random_model};
 const PERIODIC_FROM: usize = 150;
 /// Temperature kT of the starting velocities (eV): 300 K.
 const KT: f64 = 0.025_852;
+/// Most that the energy of an atom changes in 300 steps of a network that is not a wild one (eV): a hundredth of its kinetic
+/// energy.
+const MOST_DRIFT: f64 = 1e-2 * 1.5 * KT;
 /// 0.5 fs in angstrom sqrt(u / eV).
 const TIMESTEP: f64 = 0.049_113_5;
 
@@ -165,7 +168,12 @@ fn step_with_reports(scene: &Scene, model: &(Spec, Weights), every: u64, steps: 
         began.elapsed().as_secs_f64() * 1e3
     };
     run(steps / 4);
-    run(steps / 4 + steps) / steps as f64
+    let step = run(steps / 4 + steps) / steps as f64;
+    let lines = std::fs::read_to_string(&path).unwrap().lines().count() as u64;
+    // The header, and the start and every step that is due.
+    let due = (steps / 4 + steps).checked_div(every).map_or(1, |n| n + 2);
+    assert_eq!(lines, due, "a line every {every} steps");
+    step
 }
 
 #[test]
@@ -223,6 +231,12 @@ fn steps_per_second() {
             let after = engine.snapshot(Fields::NONE).unwrap();
             let drift = (after.observables.total() - before.0.observables.total())
                 / scene.system.len() as f64;
+            assert_eq!(
+                (outcome.flags, outcome.step),
+                (Flags::OK, first + steps),
+                "{way}"
+            );
+            assert!(drift.abs() < MOST_DRIFT, "{way}: {drift} eV/atom");
             let rebuilds = (engine.statistics().rebuilds - before.1) as f64 / steps as f64;
             println!(
                 "{size} | {way} | {evaluation:.4} | {step:.4} | {rebuilds:.3} | {:.4} | {:.0} | {start:.2} | {:?}",

@@ -56,17 +56,49 @@ fn kernels_compile_for_ampere_hopper_and_blackwell() {
     }
 }
 
-/// Without a driver the reason names what was looked for.
+/// Where no GPU can be used, what is said names what was looked for and the key to set, and that key helps. Hiding the GPUs from
+/// the program shows it on machines that have some.
 #[test]
 fn a_missing_gpu_is_explained() {
-    if let Err(error) = mdrun::engine::cuda::devices() {
-        let text = error.to_string();
-        assert!(
-            text.contains("libcuda") && text.contains("libnvrtc"),
-            "{text}"
-        );
-        assert_eq!(error.exit_code(), 2);
-    } else {
-        eprintln!("skipped: there is a GPU");
+    let folder = tempfile::tempdir().unwrap();
+    let run = |kind: &str| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_mdrun"))
+            .args([
+                "configs/argon_nve.toml",
+                "--set",
+                "dynamics.duration=\"20 fs\"",
+                "-q",
+            ])
+            .args([
+                "--set",
+                "potential={model=\"../models/painn_hcno_gfn2.safetensors\"}",
+            ])
+            .args([
+                "--set",
+                "system={structure=\"structures/ethanol.xyz\",velocities=\"zero\"}",
+            ])
+            .args(["--set", &format!("device={{kind=\"{kind}\"}}"), "--out"])
+            .arg(folder.path().join(kind.replace(':', "_")))
+            .current_dir(crate::support::root())
+            .env("CUDA_VISIBLE_DEVICES", "")
+            .output()
+            .unwrap()
+    };
+    let refused = run("cuda:0");
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    for part in [
+        "device.kind",
+        "libcuda",
+        "libnvrtc",
+        "[device] kind = \"cpu\"",
+    ] {
+        assert!(text.contains(part), "no {part} in: {text}");
     }
+    let advised = run("cpu");
+    assert!(
+        advised.status.success(),
+        "{}",
+        String::from_utf8_lossy(&advised.stderr)
+    );
 }

@@ -1,7 +1,6 @@
 //! The CUDA engine: kernels compile everywhere NVRTC is found; what needs a GPU is skipped without one.
 //!
-//! On a machine that has neither sources nor the reference data where they lay at compile time, MDRUN_REFERENCE names
-//! the folder of the reference data.
+//! On a machine that has no reference data where they lay at compile time, MDRUN_REFERENCE names their folder.
 
 mod audit;
 mod batch;

@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 
 use super::{Scene, gpu, naive, random_model, random_scene};
 use crate::support::brute;
+use crate::support::data::own;
 
 /// Largest error of a number computed in f32, over the largest of its kind: a force is a sum of some ten thousand
 /// products through six layers of 2^-24 each, and the spline's slope is off by up to 1.6e-5 of its own.
@@ -249,13 +250,47 @@ fn cells_smaller_than_the_cutoff_agree_with_f64() {
     }
 }
 
+/// The arrangements of `tests/data`, which an independent implementation computed in f64.
+#[test]
+fn an_independent_implementation_gives_the_same() {
+    if !gpu() {
+        return;
+    }
+    for subject in own() {
+        let (spec, weights) = &subject.model;
+        for atoms in &subject.arrangements {
+            let scene = at_rest(
+                atoms.species.clone(),
+                atoms.cell.clone(),
+                atoms.positions.clone(),
+            );
+            let name = format!("{}, {}", subject.name, atoms.name);
+            if atoms.pairs > 0 {
+                compare(
+                    &name,
+                    &scene,
+                    spec,
+                    weights,
+                    &atoms.expected,
+                    Tuning::default(),
+                );
+                continue;
+            }
+            // Atoms out of each other's reach have no forces at all.
+            let found = scene
+                .engine(spec, weights, 0.6)
+                .snapshot(Fields::ALL)
+                .unwrap();
+            assert_eq!(found.forces, atoms.expected.forces, "{name}");
+            let error = found.observables.potential - atoms.expected.energy;
+            assert!(error.abs() < RELATIVE, "{name}: {error:e}");
+        }
+    }
+}
+
 /// A file of the reference data.
 fn file(name: &str) -> Option<Vec<u8>> {
-    let path = match std::env::var_os("MDRUN_REFERENCE") {
-        Some(folder) => std::path::PathBuf::from(folder).join(name),
-        None => crate::support::reference(name)?,
-    };
-    Some(std::fs::read(path).unwrap())
+    Some(std::fs::read(crate::support::reference(name)?).unwrap())
 }
 
 fn numbers(tensors: &SafeTensors<'_>, name: &str) -> Vec<f64> {

@@ -1,15 +1,13 @@
 //! Energies, forces and strain derivative that SchNetPack gives for its own models.
 
-use std::collections::HashMap;
-
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::neighbors::Pairs;
 use mdrun::potential::painn::{Spec, Weights, import};
 use mdrun::potential::{Evaluation, Precision};
-use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::engines::engines;
 use super::subjects::{Atoms, farthest};
+use crate::support::data::Table;
 use crate::support::reference;
 
 /// eV per kcal/mol, from the definitions of the calorie, the mole and the electronvolt.
@@ -20,38 +18,9 @@ const DOUBLE: f64 = 1e-6;
 /// In f32 (kcal/mol/angstrom): f32 against f64 in the reference itself differs by up to 1.1e-3.
 const SINGLE: f64 = 2e-3;
 
-/// Arrays of f64 by name.
-struct Table(HashMap<String, Vec<f64>>);
-
-impl Table {
-    fn open(name: &str) -> Option<Self> {
-        let bytes = std::fs::read(reference(name)?).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let number = |dtype: Dtype, b: &[u8]| match dtype {
-            Dtype::F64 => f64::from_le_bytes(b.try_into().unwrap()),
-            Dtype::I64 => i64::from_le_bytes(b.try_into().unwrap()) as f64,
-            other => panic!("{other:?}"),
-        };
-        let values = file.iter().map(|(name, view)| {
-            let words = view.data().chunks_exact(8);
-            let values = words.map(|b| number(view.dtype(), b)).collect();
-            (name.to_owned(), values)
-        });
-        Some(Self(values.collect()))
-    }
-
-    fn get(&self, name: &str) -> &[f64] {
-        &self.0[name]
-    }
-
-    fn vectors(&self, name: &str) -> Vec<Vec3> {
-        let rows = self.get(name).chunks_exact(3);
-        rows.map(Vec3::from_row_slice).collect()
-    }
-
-    fn species(&self) -> Vec<u8> {
-        self.get("Z").iter().map(|&z| z as u8).collect()
-    }
+/// Arrays of a file of the third-party reference data.
+fn table(name: &str) -> Option<Table> {
+    Some(Table::read(&std::fs::read(reference(name)?).unwrap()))
 }
 
 fn model(number: usize) -> (Spec, Weights) {
@@ -65,11 +34,11 @@ fn in_kcal(forces: &[Vec3]) -> Vec<Vec3> {
 
 #[test]
 fn ethanol_of_three_models_in_twenty_geometries() {
-    let Some(table) = Table::open("ethanol.safetensors") else {
+    let Some(data) = table("ethanol.safetensors") else {
         return;
     };
-    let species = table.species();
-    let positions = table.vectors("R");
+    let species = data.species("Z");
+    let positions = data.vectors("R");
     let arrangements: Vec<Atoms> = positions
         .chunks_exact(species.len())
         .map(|r| Atoms {
@@ -84,8 +53,8 @@ fn ethanol_of_three_models_in_twenty_geometries() {
             let mut most = [0f64; 2];
             for number in 1..=3 {
                 let mut potential = engine.make(&model(number), &species, precision);
-                let energies = table.get(&format!("E_{number}"));
-                let forces = table.vectors(&format!("F_{number}"));
+                let energies = data.get(&format!("E_{number}"));
+                let forces = data.vectors(&format!("F_{number}"));
                 let forces = forces.chunks_exact(species.len());
                 for ((atoms, energy), forces) in arrangements.iter().zip(energies).zip(forces) {
                     let out = atoms.evaluate(potential.as_mut());
@@ -112,26 +81,26 @@ fn ethanol_of_three_models_in_twenty_geometries() {
 
 #[test]
 fn triclinic_periodic_cell() {
-    let Some(table) = Table::open("ethanol_periodic_triclinic.safetensors") else {
+    let Some(data) = table("ethanol_periodic_triclinic.safetensors") else {
         return;
     };
-    let cell = Mat3::from_row_slice(table.get("cell"));
+    let cell = Mat3::from_row_slice(data.get("cell"));
     let atoms = Atoms {
-        species: table.species(),
+        species: data.species("Z"),
         cell: Cell::new(cell, [true; 3]).unwrap(),
-        positions: table.vectors("R"),
+        positions: data.vectors("R"),
     };
     let pairs = Pairs::within(&atoms.cell, &atoms.positions, 5.0).unwrap();
-    assert_eq!(table.get("npairs"), [1608.0]);
+    assert_eq!(data.get("npairs"), [1608.0]);
     assert_eq!(pairs.len(), 1608);
-    let strain = Mat3::from_row_slice(table.get("dEdstrain"));
+    let strain = Mat3::from_row_slice(data.get("dEdstrain"));
     for engine in engines() {
         for &precision in engine.precisions {
             let mut potential = engine.make(&model(1), &atoms.species, precision);
             let mut out = Evaluation::zeros(0);
             potential.evaluate(&pairs, &mut out).unwrap();
-            let energy = (out.energy / KCAL_PER_MOL - table.get("E")[0]).abs();
-            let force = farthest(&in_kcal(&out.forces), &table.vectors("F"));
+            let energy = (out.energy / KCAL_PER_MOL - data.get("E")[0]).abs();
+            let force = farthest(&in_kcal(&out.forces), &data.vectors("F"));
             let strain = (out.strain_derivative / KCAL_PER_MOL - strain).amax();
             println!(
                 "{}, {precision:?}: energy {energy:.2e}, force {force:.2e}, strain {strain:.2e} kcal/mol",

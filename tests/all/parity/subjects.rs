@@ -7,9 +7,17 @@ use mdrun::potential::{Evaluation, Potential};
 
 use crate::support::{brute, root};
 
-/// The model that comes with the project.
+/// The models that come with the project: that of H, C, N and O,
 pub fn shipped() -> (Spec, Weights) {
-    let name = "models/painn_hcno_gfn2.safetensors";
+    model("models/painn_hcno_gfn2.safetensors")
+}
+
+/// and that of more elements.
+pub fn organic() -> (Spec, Weights) {
+    model("models/painn_organic_gfn2.safetensors")
+}
+
+fn model(name: &str) -> (Spec, Weights) {
     import(&std::fs::read(root().join(name)).unwrap(), name).unwrap()
 }
 

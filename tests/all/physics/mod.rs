@@ -10,6 +10,8 @@ mod lennard_jones;
 mod molecules;
 mod noise;
 mod nve;
+mod pressure;
+mod reference_fluid;
 mod simulation;
 pub mod statistics;
 pub mod subjects;

@@ -13,7 +13,7 @@ use super::subjects::{Build, FS, KB, Subject, host};
 use crate::support::root;
 
 /// The shipped potential.
-fn model() -> &'static (Spec, Weights) {
+pub fn model() -> &'static (Spec, Weights) {
     static MODEL: OnceLock<(Spec, Weights)> = OnceLock::new();
     MODEL.get_or_init(|| {
         let name = "models/painn_hcno_gfn2.safetensors";
@@ -60,6 +60,11 @@ fn subject(name: &str, engine: Make) -> Subject {
 
 /// Makes engines for a system.
 type Make = fn(&System) -> Build;
+
+/// 64 waters, by the fused engine in f64.
+pub fn water() -> Subject {
+    subject("water64.xyz", fused)
+}
 
 /// The engine on the first GPU, in f32.
 #[cfg(feature = "cuda")]
@@ -209,7 +214,7 @@ mod validate {
     #[test]
     fn water_conserves_energy_and_momentum_and_is_reversible() {
         if wanted("run a box of water") {
-            let mut water = subject("water64.xyz", fused);
+            let mut water = super::water();
             bodies::energy_fluctuation_falls_fourfold("water", &water, 100);
             bodies::reversed_velocities_lead_back("water", &water, 1e-8);
             water.timestep = 0.25 * FS;

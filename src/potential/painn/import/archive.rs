@@ -6,6 +6,8 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorV
 
 use crate::{Error, Result};
 
+use super::json;
+
 /// Longest header that the format allows (bytes).
 const LONGEST_HEADER: u64 = 100_000_000;
 
@@ -28,28 +30,53 @@ impl<'a> Archive<'a> {
             return Err(broken(bytes, &SafeTensorError::ValidationOverflow));
         }
         let file = SafeTensors::deserialize(bytes).map_err(|e| broken(bytes, &e))?;
+        check_header(bytes)?;
         Ok(Self {
             tensors: file.tensors().into_iter().collect(),
             metadata: header.metadata().clone().unwrap_or_default(),
         })
     }
 
-    /// Drops what stands before `name` in the names of the tensors, if one ends with it: a training
-    /// framework's `model.` and the like.
-    pub fn strip_prefix_of(&mut self, name: &str) {
-        let prefix = (self.tensors.keys())
-            .find_map(|key| key.strip_suffix(name))
-            .unwrap_or_default()
-            .to_owned();
-        if !prefix.is_empty() {
-            let tensors = std::mem::take(&mut self.tensors);
-            self.tensors = (tensors.into_iter())
-                .map(|(key, view)| match key.strip_prefix(&prefix) {
-                    Some(rest) => (rest.to_owned(), view),
-                    None => (key, view),
-                })
-                .collect();
+    /// What stands before `name` in the names of tensors that end with it: nothing, or a training framework's `model.`
+    /// and the like. More than one are more than one set of weights.
+    pub fn prefixes_of(&self, name: &str) -> Vec<String> {
+        let prefixes = self.tensors.keys().filter_map(|key| key.strip_suffix(name));
+        prefixes
+            .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Drops a prefix of names.
+    ///
+    /// # Errors
+    /// A tensor would get a name that another one has.
+    pub fn strip(&mut self, prefix: &str) -> Result<()> {
+        if prefix.is_empty() {
+            return Ok(());
         }
+        let mut stripped = BTreeMap::new();
+        for (key, view) in std::mem::take(&mut self.tensors) {
+            let name = key.strip_prefix(prefix).unwrap_or(&key).to_owned();
+            if stripped.insert(name.clone(), view).is_some() {
+                return Err(Error::input(format!(
+                    "the file has tensor '{}' with '{}' before it and without: which of them is meant cannot be told; \
+                     write a file with one of them",
+                    shown(&name),
+                    shown(prefix)
+                )));
+            }
+        }
+        self.tensors = stripped;
+        Ok(())
+    }
+
+    /// Leaves out a tensor that is a single number, whatever its type. Whether there was one.
+    pub fn leave_out(&mut self, name: &str) -> bool {
+        let single = self
+            .shape(name)
+            .is_some_and(|shape| shape.iter().product::<usize>() == 1);
+        single && self.tensors.remove(name).is_some()
     }
 
     /// Whether there is a tensor of this name.
@@ -69,20 +96,15 @@ impl<'a> Archive<'a> {
 
     /// The first few names, for a message.
     pub fn some_names(&self) -> String {
-        let first: Vec<&str> = self.names().take(MOST_NAMES).collect();
-        let more = if self.tensors.len() > MOST_NAMES {
-            ", ..."
-        } else {
-            ""
-        };
-        format!("{}{more}", first.join(", "))
+        some(&self.names().collect::<Vec<_>>())
     }
 
     /// Takes a tensor of known shape out, as f64.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
         let Some(found) = self.shape(name) else {
             return Err(Error::input(format!(
-                "tensor '{name}' is missing (expected with shape {shape:?})"
+                "tensor '{}' is missing (expected with shape {shape:?})",
+                shown(name)
             )));
         };
         if found != shape {
@@ -124,6 +146,53 @@ impl<'a> Archive<'a> {
             ))),
         }
     }
+}
+
+/// The first few of some names, for a message.
+pub fn some(names: &[&str]) -> String {
+    let first: Vec<String> = names
+        .iter()
+        .take(MOST_NAMES)
+        .map(|name| shown(name))
+        .collect();
+    match names.len().checked_sub(MOST_NAMES) {
+        None | Some(0) => first.join(", "),
+        Some(more) => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// Text out of a file as it may stand in a message: cut where it is long, control characters escaped.
+pub fn shown(text: &str) -> String {
+    /// Longest text shown in full (characters).
+    const LONGEST: usize = 100;
+    let mut out = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == LONGEST {
+            out.push_str("...");
+            break;
+        }
+        match c.is_control() {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+/// Checks that no name, no metadata key and nothing else in the header is there twice.
+fn check_header(bytes: &[u8]) -> Result<()> {
+    let header = header(bytes).and_then(|header| std::str::from_utf8(header).ok());
+    match header.map(json::parse) {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(Error::input(format!("the header is damaged: {error}"))),
+    }
+}
+
+/// The header of a file that is long enough for it.
+fn header(bytes: &[u8]) -> Option<&[u8]> {
+    let length = u64::from_le_bytes(*bytes.first_chunk()?);
+    let end = usize::try_from(length).ok()?.checked_add(8)?;
+    bytes.get(8..end)
 }
 
 /// The index along each dimension of the element at `flat`.
@@ -228,19 +297,21 @@ fn broken(bytes: &[u8], error: &SafeTensorError) -> Error {
         | SafeTensorError::TensorInvalidInfo
         | SafeTensorError::InvalidOffset(_)
         | SafeTensorError::MisalignedSlice => {
-            format!("the header is damaged: {error}")
+            format!("the header is damaged: {}", shown(&error.to_string()))
         }
         SafeTensorError::InvalidHeader(_) | SafeTensorError::InvalidHeaderDeserialization(_) => {
-            format!("not a safetensors file, or a damaged one: {error}")
+            format!(
+                "not a safetensors file, or a damaged one: {}",
+                shown(&error.to_string())
+            )
         }
-        _ => error.to_string(),
+        _ => shown(&error.to_string()),
     })
 }
 
 /// The size (bytes) that a file's header says that it has.
 fn promised(bytes: &[u8]) -> Option<u64> {
-    let length = u64::from_le_bytes(*bytes.first_chunk()?);
-    let end = usize::try_from(length).ok()?.checked_add(8)?;
-    let header: Metadata = serde_json::from_slice(bytes.get(8..end)?).ok()?;
-    (header.data_len() as u64).checked_add(end as u64)
+    let text = header(bytes)?;
+    let header: Metadata = serde_json::from_slice(text).ok()?;
+    (header.data_len() as u64).checked_add(8 + text.len() as u64)
 }

@@ -1,29 +1,16 @@
-//! Hyper-parameters from a file's metadata, checked one by one.
+//! Hyper-parameters from a file's metadata.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use crate::core::elements::symbol;
+use crate::error::nearest;
 use crate::{Error, Result};
 
-/// Joule per electronvolt (exact, SI 2019).
-const ELECTRONVOLT: f64 = 1.602_176_634e-19;
-/// Particles per mole (exact, SI 2019).
-const AVOGADRO: f64 = 6.022_140_76e23;
-/// Joule per thermochemical calorie (exact).
-const CALORIE: f64 = 4.184;
-/// eV per kJ/mol.
-const KILOJOULE_PER_MOLE: f64 = 1e3 / (AVOGADRO * ELECTRONVOLT);
-/// eV per kcal/mol, 0.0433641...
-const KILOCALORIE_PER_MOLE: f64 = CALORIE * KILOJOULE_PER_MOLE;
-/// eV per hartree (CODATA 2022).
-const HARTREE: f64 = 27.211_386_245_981;
-/// Angstrom per bohr (CODATA 2022).
-const BOHR: f64 = 0.529_177_210_544;
-
-/// Bounds on sizes, far beyond any model, so that products of them cannot overflow.
-const MOST_FEATURES: usize = 1 << 16;
-const MOST_LAYERS: usize = 1 << 10;
+use super::archive::shown;
+use super::keys::{self, Style};
+use super::{json, units};
 
 /// Which radial basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +26,15 @@ pub enum Basis {
 /// What the metadata say, in the model's own units where nothing else is said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hyper {
+    pub style: Style,
     pub features: usize,
     pub layers: usize,
     pub functions: usize,
     pub basis: Basis,
-    /// First and last centre, where the basis is not stored.
+    /// First and last centre (centred: width) of Gaussians.
     range: [Option<f64>; 2],
+    /// Width of Gaussians on a grid.
+    width: Option<f64>,
     pub cutoff: f64,
     /// One per layer.
     pub epsilon: Vec<f64>,
@@ -58,37 +48,41 @@ pub struct Hyper {
     pub length: f64,
     /// Ascending; `None` where nothing is said.
     pub elements: Option<Vec<u8>>,
-    /// Reference energies (eV) by atomic number.
+    /// Reference energies (eV) by atomic number, ascending.
     pub references: Vec<(u8, f64)>,
+    /// Energy per atom: in eV in the style of `painn`, else in the model's unit.
     pub mean: Option<f64>,
     pub add_mean: Option<bool>,
-    pub add_atomrefs: bool,
+    pub add_atomrefs: Option<bool>,
 }
 
 impl Hyper {
     /// Reads either style.
+    ///
+    /// # Errors
+    /// Everything that is missing, unknown or wrong among the keys and values, at once.
     pub fn read(metadata: &HashMap<String, String>) -> Result<Self> {
         if let Some(text) = metadata.get("painn") {
-            let map = match serde_json::from_str(text) {
-                Ok(Value::Object(map)) => map,
-                Ok(_) => return Err(Error::input("the 'painn' metadata are not a JSON object")),
-                Err(e) => {
-                    return Err(Error::input(format!(
-                        "the 'painn' metadata are not valid JSON: {e}"
-                    )));
-                }
+            check_beside_painn(metadata)?;
+            let value = json::parse(text).map_err(|e| {
+                Error::input(format!("the 'painn' metadata are not valid JSON: {e}"))
+            })?;
+            return match value {
+                Value::Object(map) => from_painn(&Table::checked(Style::Painn, map)?),
+                _ => Err(Error::input("the 'painn' metadata are not a JSON object")),
             };
-            return from_painn(&Table(map));
         }
-        if metadata.contains_key("n_atom_basis") || metadata.contains_key("representation") {
-            let parse = |v: &String| serde_json::from_str(v).unwrap_or(Value::String(v.clone()));
-            let map = metadata.iter().map(|(k, v)| (k.clone(), parse(v)));
-            return from_schnetpack(&Table(map.collect()));
+        if metadata.keys().any(|key| keys::is_schnetpack(key)) {
+            return from_schnetpack(&Table::checked(Style::SchNetPack, values(metadata)?)?);
         }
-        Err(Error::input(
-            "the file's metadata have no hyper-parameters: expected a JSON object under 'painn', or \
-             SchNetPack's ('n_atom_basis', 'n_interactions', 'cutoff', 'units', ...)",
-        ))
+        let near = (metadata.keys()).find(|key| nearest(key, ["painn"].into_iter()).is_some());
+        Err(Error::input(format!(
+            "the file's metadata have no hyper-parameters: expected a JSON object under 'painn'{}, or \
+             SchNetPack's ('n_atom_basis', 'n_interactions', 'cutoff', 'units', ...); {}",
+            near.map(|key| format!(" (there is '{}')", shown(key)))
+                .unwrap_or_default(),
+            Style::Painn.whole_example()
+        )))
     }
 
     /// Centres and widths of the Gaussians as SchNetPack computes them.
@@ -103,330 +97,311 @@ impl Hyper {
         }
         (grid.collect(), vec![step; self.functions])
     }
+
+    /// Checks that nothing is said of Gaussians where there are none.
+    ///
+    /// # Errors
+    /// Names the key that says something else than that they end at the cutoff.
+    pub fn check_no_gaussians(&self) -> Result<()> {
+        let said = [
+            ("rbf_start", self.range[0], 0.0),
+            ("rbf_stop", self.range[1], self.cutoff),
+        ];
+        let other = said
+            .iter()
+            .find(|(_, said, usual)| said.is_some_and(|said| said != *usual));
+        match (other, self.width) {
+            (None, None) => Ok(()),
+            (other, _) => Err(Error::input(format!(
+                "'{}' in the metadata is of Gaussians, but 'radial_basis' is Bessel's: which of them is right?",
+                other.map_or("rbf_width", |(key, ..)| key)
+            ))),
+        }
+    }
+
+    /// Checks that Gaussians are those that the metadata speak of, where they do.
+    ///
+    /// # Errors
+    /// Names the key that says something else.
+    pub fn check_gaussians(&self, centers: &[f64], widths: &[f64]) -> Result<()> {
+        let grid = match self.basis {
+            Basis::CentredGaussian => widths,
+            _ => centers,
+        };
+        let ends = [grid.first(), grid.last()];
+        let said = [
+            ("rbf_start", self.range[0], ends[0]),
+            ("rbf_stop", self.range[1], ends[1]),
+            ("rbf_width", self.width, widths.first()),
+        ];
+        for (key, said, found) in said {
+            let (Some(said), Some(&found)) = (said, found) else {
+                continue;
+            };
+            if (said - found).abs() > super::SAME * found.abs().max(1.0) {
+                return Err(Error::input(format!(
+                    "'{key}' in the metadata is {said}, but the file's Gaussians have {found}: which of them is right?"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that nothing that would be part of the energy stands beside a `painn` object.
+fn check_beside_painn(metadata: &HashMap<String, String>) -> Result<()> {
+    let mut others: Vec<&String> = (metadata.keys())
+        .filter(|key| *key != "painn" && !keys::is_remark(key))
+        .collect();
+    others.sort_unstable();
+    let Some(first) = others.first() else {
+        return Ok(());
+    };
+    let names: Vec<String> = others
+        .iter()
+        .map(|key| format!("'{}'", shown(key)))
+        .collect();
+    let names = names.join(", ");
+    Err(Error::input(match keys::is_schnetpack(first) {
+        true => format!(
+            "the metadata have 'painn' and, beside it, keys of SchNetPack's style ({names}): which of them hold cannot \
+             be told; keep one style"
+        ),
+        false => format!(
+            "the metadata have unknown keys beside 'painn': {names}; what the energy depends on goes into the object \
+             'painn', remarks under 'notes'"
+        ),
+    }))
+}
+
+/// The values of SchNetPack's style: JSON, or words as they are.
+fn values(metadata: &HashMap<String, String>) -> Result<Map<String, Value>> {
+    let mut map = Map::new();
+    for (key, text) in metadata {
+        let value = match serde_json::from_str::<Value>(text) {
+            Err(_) => Value::String(text.clone()),
+            Ok(_) => json::parse(text)
+                .map_err(|e| Error::input(format!("'{}' in the metadata: {e}", shown(key))))?,
+        };
+        map.insert(key.clone(), value);
+    }
+    Ok(map)
 }
 
 fn from_painn(table: &Table) -> Result<Hyper> {
-    if let Some(architecture) = table.text("architecture")? {
-        one_of("architecture", architecture, &["painn"])?;
-    }
-    let energy = match table.get("energy_unit") {
-        Some(Value::Number(_)) => table.positive("energy_unit")?,
-        _ => energy_unit(table.need("energy_unit", table.text("energy_unit")?)?)?,
-    };
-    let length = length_unit(table.need("length_unit", table.text("length_unit")?)?)?;
-    let cutoff = match table.get("cutoff") {
-        Some(_) => table.positive("cutoff")?,
-        None => table.positive("cutoff_angstrom")? / length,
-    };
+    let energy = table.energy_unit("energy_unit");
+    let length = table.length_unit("length_unit");
+    let cutoff = (table.number("cutoff"))
+        .or_else(|| Some(table.number("cutoff_angstrom")? / length))
+        .ok_or_else(|| lacks("cutoff_angstrom"))?;
     let mut hyper = common(table, cutoff)?;
     hyper.energy = energy;
     hyper.length = length;
-    hyper.references = table.references()?;
+    hyper.references = table.references();
     if hyper.elements.is_none() && !hyper.references.is_empty() {
         hyper.elements = Some(hyper.references.iter().map(|r| r.0).collect());
     }
     check_references(&hyper)?;
-    hyper.mean = table.number("mean_per_atom_eV")?.map(|mean| mean / energy);
-    hyper.add_mean = Some(hyper.mean.is_some());
+    hyper.mean = table.number("mean_per_atom_eV");
     Ok(hyper)
 }
 
-/// Reference energies, where there are any, must be there for the elements listed and no others.
+/// Checks that reference energies, where there are any, are there for the elements listed and no others.
 fn check_references(hyper: &Hyper) -> Result<()> {
     let (Some(elements), false) = (&hyper.elements, hyper.references.is_empty()) else {
         return Ok(());
     };
     let known = |z: &u8| hyper.references.iter().any(|r| r.0 == *z);
-    if let Some(z) = elements.iter().find(|z| !known(z)) {
+    if let Some(&z) = elements.iter().find(|z| !known(z)) {
         return Err(Error::input(format!(
-            "'reference_energies_eV' has none for atomic number {z}, which 'elements' lists"
+            "'reference_energies_eV' has none for atomic number {z} ({}), which 'elements' lists",
+            symbol(z)
         )));
     }
     match hyper.references.iter().find(|r| !elements.contains(&r.0)) {
         None => Ok(()),
-        Some((z, _)) => Err(Error::input(format!(
-            "'reference_energies_eV' has one for atomic number {z}, which 'elements' does not list"
+        Some(&(z, _)) => Err(Error::input(format!(
+            "'reference_energies_eV' has one for atomic number {z} ({}), which 'elements' does not list",
+            symbol(z)
         ))),
     }
 }
 
 fn from_schnetpack(table: &Table) -> Result<Hyper> {
-    if let Some(representation) = table.text("representation")? {
-        one_of("representation", representation, &["painn"])?;
-    }
-    let Some(Value::Object(units)) = table.get("units") else {
-        return Err(Error::input(
-            "the metadata lack 'units', a JSON object with 'energy' and 'distance'",
-        ));
-    };
-    let units = Table(units.clone());
-    let cutoff = table.positive("cutoff")?;
+    let units = table.get("units").and_then(Value::as_object);
+    let units = Table(units.cloned().unwrap_or_default());
+    let cutoff = table.number("cutoff").ok_or_else(|| lacks("cutoff"))?;
     let mut hyper = common(table, cutoff)?;
-    hyper.energy = energy_unit(units.need("units: energy", units.text("energy")?)?)?;
-    hyper.length = length_unit(units.need("units: distance", units.text("distance")?)?)?;
+    hyper.style = Style::SchNetPack;
+    hyper.energy = units.energy_unit("energy");
+    hyper.length = units.length_unit("distance");
     hyper.energy_module = energy_module(table)?;
-    hyper.mean = table.number("mean_per_atom")?;
-    hyper.add_mean = table.flag("add_mean")?;
-    hyper.add_atomrefs = table.flag("add_atomrefs")?.unwrap_or(false);
-    if hyper.add_mean == Some(true) && table.flag("is_extensive")? == Some(false) {
-        return Err(Error::input(
-            "'is_extensive' is false: the mean would be added once, not per atom, which is no energy of \
-             a system of any size",
-        ));
-    }
-    if let Some(aggregation) = table.text("aggregation")? {
-        one_of("aggregation", aggregation, &["sum"])?;
-    }
-    for step in table.texts("postprocessors")? {
-        one_of(
-            "postprocessors",
-            step,
-            &["castto64", "castto32", "addoffsets"],
-        )?;
-    }
+    hyper.mean = table.number("mean_per_atom");
+    hyper.add_mean = table.flag("add_mean");
+    hyper.add_atomrefs = table.flag("add_atomrefs");
+    check_postprocessors(table, &hyper)?;
     Ok(hyper)
 }
 
-/// Hyper-parameters that both styles call the same.
-fn common(table: &Table, cutoff: f64) -> Result<Hyper> {
-    for key in [
-        "activation",
-        "activation_interaction",
-        "activation_mixing",
-        "activation_outnet",
-    ] {
-        if let Some(activation) = table.text(key)? {
-            one_of(key, activation, &["silu", "swish"])?;
-        }
+/// Checks that what is done with the energy at last is one thing, and what the flags say.
+fn check_postprocessors(table: &Table, hyper: &Hyper) -> Result<()> {
+    let adds = [
+        ("add_mean", hyper.add_mean),
+        ("add_atomrefs", hyper.add_atomrefs),
+    ];
+    let Some((flag, _)) = adds.iter().find(|(_, adds)| *adds == Some(true)) else {
+        return Ok(());
+    };
+    if table.flag("is_extensive") == Some(false) {
+        return Err(Error::input(
+            "'is_extensive' is false: offsets would be added once, not per atom, which is no energy of a system of \
+             any size",
+        ));
     }
-    let cutoff_fn = table.need("cutoff_fn", table.text("cutoff_fn")?)?;
-    one_of("cutoff_fn", cutoff_fn, &["cosine", "cosinecutoff"])?;
-    let layers = table.count("n_interactions", MOST_LAYERS)?;
+    let steps = table.words("postprocessors");
+    let offsets = (steps.iter()).filter(|step| step.eq_ignore_ascii_case("AddOffsets"));
+    match (steps.is_empty(), offsets.count()) {
+        (true, _) | (_, 1) => Ok(()),
+        (_, 0) => Err(Error::input(format!(
+            "the metadata say '{flag}', but 'postprocessors' has no AddOffsets: are offsets added or not?"
+        ))),
+        _ => Err(Error::input(
+            "'postprocessors' has AddOffsets more than once: whether offsets are added twice cannot be told; add them up \
+             to one",
+        )),
+    }
+}
+
+/// Reads what both styles call the same.
+fn common(table: &Table, cutoff: f64) -> Result<Hyper> {
+    let count = |key: &str| {
+        table
+            .get(key)
+            .and_then(keys::count)
+            .ok_or_else(|| lacks(key))
+    };
+    let layers = count("n_interactions")?;
     Ok(Hyper {
-        features: table.count("n_atom_basis", MOST_FEATURES)?,
+        style: Style::Painn,
+        features: count("n_atom_basis")?,
         layers,
-        functions: table.count("n_rbf", MOST_FEATURES)?,
-        basis: basis(table.need("radial_basis", table.text("radial_basis")?)?)?,
-        range: [table.number("rbf_start")?, table.number("rbf_stop")?],
+        functions: count("n_rbf")?,
+        basis: basis(table.word("radial_basis")),
+        range: [table.number("rbf_start"), table.number("rbf_stop")],
+        width: table.number("rbf_width"),
         cutoff,
         epsilon: table.epsilon(layers)?,
-        shared_filters: table.flag("shared_filters")?.unwrap_or(false),
-        shared_interactions: table.flag("shared_interactions")?.unwrap_or(false),
+        shared_filters: table.flag("shared_filters").unwrap_or(false),
+        shared_interactions: table.flag("shared_interactions").unwrap_or(false),
         energy_module: 0,
         energy: 1.0,
         length: 1.0,
-        elements: table.elements()?,
+        elements: table.elements(),
         references: Vec::new(),
         mean: None,
         add_mean: None,
-        add_atomrefs: false,
+        add_atomrefs: None,
     })
 }
 
-fn basis(name: &str) -> Result<Basis> {
-    const KNOWN: [&str; 5] = [
-        "gaussian",
-        "gaussianrbf",
-        "gaussianrbfcentered",
-        "bessel",
-        "besselrbf",
-    ];
-    Ok(match one_of("radial_basis", name, &KNOWN)? {
-        0 | 1 => Basis::Gaussian,
-        2 => Basis::CentredGaussian,
-        _ => Basis::Bessel,
-    })
+fn basis(name: &str) -> Basis {
+    match name.to_ascii_lowercase().as_str() {
+        "bessel" | "besselrbf" => Basis::Bessel,
+        "gaussianrbfcentered" => Basis::CentredGaussian,
+        _ => Basis::Gaussian,
+    }
 }
 
 /// Which output module is the readout; others than the forces would add to the energy.
 fn energy_module(table: &Table) -> Result<usize> {
-    let modules = table.texts("output_modules")?;
-    for module in &modules {
-        one_of("output_modules", module, &["atomwise", "forces"])?;
-    }
+    let modules = table.words("output_modules");
     let energy = |m: &&str| m.eq_ignore_ascii_case("atomwise");
     if modules.iter().filter(|m| energy(m)).count() > 1 {
         return Err(Error::input(
             "'output_modules' has more than one Atomwise: which of them is the energy is not known",
         ));
     }
-    Ok(modules.iter().position(energy).unwrap_or(0))
+    Ok(modules.iter().position(|m| energy(&m)).unwrap_or(0))
 }
 
-/// The place of `value` in `known` (lower case), whatever its case.
-fn one_of(key: &str, value: &str, known: &[&str]) -> Result<usize> {
-    let found = known.iter().position(|k| value.eq_ignore_ascii_case(k));
-    found.ok_or_else(|| {
-        Error::input(format!(
-            "'{key}' is \"{value}\", which is not built in; known: {}",
-            known.join(", ")
-        ))
-    })
+fn lacks(key: &str) -> Error {
+    Error::input(format!("the metadata lack '{key}'"))
 }
 
-fn energy_unit(name: &str) -> Result<f64> {
-    Ok(match name.to_ascii_lowercase().as_str() {
-        "ev" => 1.0,
-        "mev" => 1e-3,
-        "kcal/mol" => KILOCALORIE_PER_MOLE,
-        "kj/mol" => KILOJOULE_PER_MOLE,
-        "hartree" | "ha" | "eh" => HARTREE,
-        "rydberg" | "ry" => 0.5 * HARTREE,
-        _ => {
-            return Err(Error::input(format!(
-                "the unit of energy \"{name}\" is not known; known: eV, meV, kcal/mol, kJ/mol, Hartree, Ry"
-            )));
-        }
-    })
-}
-
-fn length_unit(name: &str) -> Result<f64> {
-    Ok(match name.to_ascii_lowercase().as_str() {
-        "ang" | "angstrom" | "a" => 1.0,
-        "bohr" | "a0" => BOHR,
-        "nm" => 10.0,
-        "pm" => 1e-2,
-        _ => {
-            return Err(Error::input(format!(
-                "the unit of length \"{name}\" is not known; known: Ang, Bohr, nm, pm"
-            )));
-        }
-    })
-}
-
-/// A JSON object with typed access; null counts as absent.
+/// A JSON object whose keys and values have been checked; null counts as absent.
 struct Table(Map<String, Value>);
 
 impl Table {
+    fn checked(style: Style, map: Map<String, Value>) -> Result<Self> {
+        match keys::fault(style, &map) {
+            None => Ok(Self(map)),
+            Some(fault) => Err(Error::input(fault)),
+        }
+    }
+
     fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key).filter(|v| !v.is_null())
     }
 
-    fn need<T>(&self, key: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| Error::input(format!("the metadata lack '{key}'")))
+    fn word(&self, key: &str) -> &str {
+        self.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
-    fn text(&self, key: &str) -> Result<Option<&str>> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        let text = value.as_str().ok_or_else(|| wrong(key, "text", value))?;
-        Ok(Some(text))
+    fn words(&self, key: &str) -> Vec<&str> {
+        let list = self.get(key).and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
     }
 
-    fn texts(&self, key: &str) -> Result<Vec<&str>> {
-        let Some(value) = self.get(key) else {
-            return Ok(Vec::new());
-        };
-        let list = value.as_array().map(|a| a.iter().map(Value::as_str));
-        list.and_then(Iterator::collect)
-            .ok_or_else(|| wrong(key, "a list of text", value))
+    fn number(&self, key: &str) -> Option<f64> {
+        self.get(key).and_then(Value::as_f64)
     }
 
-    fn number(&self, key: &str) -> Result<Option<f64>> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        let number = value.as_f64().filter(|x| x.is_finite());
-        Ok(Some(
-            number.ok_or_else(|| wrong(key, "a finite number", value))?,
-        ))
+    fn flag(&self, key: &str) -> Option<bool> {
+        self.get(key).and_then(Value::as_bool)
     }
 
-    fn positive(&self, key: &str) -> Result<f64> {
-        let value = self.need(key, self.number(key)?)?;
-        if value > 0.0 {
-            return Ok(value);
-        }
-        Err(Error::input(format!(
-            "'{key}' in the metadata must be positive, not {value}"
-        )))
+    fn energy_unit(&self, key: &str) -> f64 {
+        self.get(key).map_or(1.0, keys::energy_unit)
     }
 
-    fn flag(&self, key: &str) -> Result<Option<bool>> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        let flag = value.as_bool();
-        Ok(Some(
-            flag.ok_or_else(|| wrong(key, "true or false", value))?,
-        ))
-    }
-
-    /// A size: at least one, at most `most`.
-    fn count(&self, key: &str, most: usize) -> Result<usize> {
-        let value = self.need(key, self.get(key))?;
-        let count = value.as_u64().and_then(|n| usize::try_from(n).ok());
-        count
-            .filter(|n| (1..=most).contains(n))
-            .ok_or_else(|| wrong(key, &format!("a whole number from 1 to {most}"), value))
+    fn length_unit(&self, key: &str) -> f64 {
+        units::length(self.word(key)).unwrap_or(1.0)
     }
 
     /// One for all layers, or one each.
     fn epsilon(&self, layers: usize) -> Result<Vec<f64>> {
         let key = "epsilon";
-        let value = self.need(key, self.get(key))?;
-        let list = match value {
-            Value::Array(list) if list.len() == layers => list.clone(),
-            Value::Number(_) => vec![value.clone(); layers],
-            _ => Vec::new(),
+        let value = self.get(key).ok_or_else(|| lacks(key))?;
+        let list: Vec<f64> = match value {
+            Value::Array(list) => list.iter().filter_map(Value::as_f64).collect(),
+            _ => vec![value.as_f64().unwrap_or_default(); layers],
         };
-        let valid = |v: &Value| v.as_f64().filter(|e| *e > 0.0 && e.is_finite());
-        let epsilon: Option<Vec<f64>> = list.iter().map(valid).collect();
-        epsilon.filter(|e| e.len() == layers).ok_or_else(|| {
-            let wanted = format!("a positive number, or a list of {layers} (one per interaction)");
-            wrong(key, &wanted, value)
-        })
+        if list.len() == layers {
+            return Ok(list);
+        }
+        let wanted = format!("a positive number, or a list of {layers} (one per interaction)");
+        Err(Error::input(keys::wrong(key, &wanted, value)))
     }
 
     /// Atomic numbers, ascending.
-    fn elements(&self) -> Result<Option<Vec<u8>>> {
-        let key = "elements";
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        let valid = |v: &Value| {
-            let z = v.as_u64().and_then(|z| u8::try_from(z).ok());
-            z.filter(|z| (1..=super::HEAVIEST).contains(&usize::from(*z)))
-        };
-        let list = value.as_array().map(|a| a.iter().map(valid));
-        let elements: Option<Vec<u8>> = list.and_then(Iterator::collect);
-        let mut elements = elements
-            .filter(|e| !e.is_empty())
-            .ok_or_else(|| wrong(key, "a list of atomic numbers from 1 to 118", value))?;
+    fn elements(&self) -> Option<Vec<u8>> {
+        let list = self.get("elements")?.as_array()?;
+        let mut elements: Vec<u8> = list.iter().filter_map(keys::element_of).collect();
         elements.sort_unstable();
-        elements.dedup();
-        Ok(Some(elements))
+        Some(elements)
     }
 
     /// Reference energies (eV) by atomic number, ascending.
-    fn references(&self) -> Result<Vec<(u8, f64)>> {
-        let key = "reference_energies_eV";
-        let Some(value) = self.get(key) else {
-            return Ok(Vec::new());
-        };
-        let valid = |(z, e): (&String, &Value)| {
-            let z = z.parse().ok().filter(|z| (1..=118).contains(z))?;
-            Some((z, e.as_f64().filter(|e| e.is_finite())?))
-        };
-        let entries = value.as_object().map(|m| m.iter().map(valid));
-        let references: Option<Vec<(u8, f64)>> = entries.and_then(Iterator::collect);
-        let mut references = references
-            .ok_or_else(|| wrong(key, "an object of energies by atomic number", value))?;
+    fn references(&self) -> Vec<(u8, f64)> {
+        let map = self.get("reference_energies_eV").and_then(Value::as_object);
+        let entries = map.into_iter().flatten();
+        let mut references: Vec<(u8, f64)> = entries
+            .filter_map(|(name, energy)| Some((keys::element(name)?, energy.as_f64()?)))
+            .collect();
         references.sort_unstable_by_key(|r| r.0);
-        Ok(references)
+        references
     }
-}
-
-fn wrong(key: &str, wanted: &str, found: &Value) -> Error {
-    /// Longest value shown in full.
-    const LONGEST: usize = 60;
-    let mut shown = found.to_string();
-    if let Some((cut, _)) = shown.char_indices().nth(LONGEST) {
-        shown.truncate(cut);
-        shown.push_str("...");
-    }
-    Error::input(format!(
-        "'{key}' in the metadata must be {wanted}, not {shown}"
-    ))
 }

@@ -1,0 +1,1024 @@
+//! The one table of what a model's metadata may say. The reader's checks, its messages and the tables of
+//! `models/README.md` come from it.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use crate::core::elements;
+use crate::error::nearest;
+
+use super::archive::shown;
+use super::units;
+
+/// Bounds on sizes, far beyond any model, so that products of them cannot overflow.
+const MOST_FEATURES: usize = 1 << 16;
+const MOST_LAYERS: usize = 1 << 10;
+
+/// Largest atomic number.
+pub const HEAVIEST: u8 = 118;
+
+/// How a file states its hyper-parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// One JSON object under the key `painn`.
+    Painn,
+    /// SchNetPack's hyper-parameters, each under its own key.
+    SchNetPack,
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// One of these words, in any case.
+    Word(&'static [&'static str]),
+    /// A list of them.
+    Words(&'static [&'static str]),
+    Number,
+    Positive,
+    Count(usize),
+    Flag,
+    EnergyUnit,
+    LengthUnit,
+    /// An object with units of energy, distance and force.
+    Units,
+    /// A positive number, or a list of them.
+    Epsilon,
+    Elements,
+    /// Energies by element.
+    References,
+    /// Anything: a remark that no energy depends on.
+    Remark,
+}
+
+/// Whether a key has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// It has to.
+    Needed,
+    /// It, or another one, but not both.
+    Or(&'static str),
+    /// What holds without it.
+    Default(&'static str),
+}
+use Need::{Default, Needed, Or};
+
+/// One key.
+struct Key {
+    name: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    need: Need,
+    meaning: &'static str,
+    /// Its value in the example.
+    example: Option<&'static str>,
+}
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    need: Need,
+    meaning: &'static str,
+    example: Option<&'static str>,
+) -> Key {
+    Key {
+        name,
+        kind,
+        unit,
+        need,
+        meaning,
+        example,
+    }
+}
+
+const BASES: &[&str] = &[
+    "gaussian",
+    "GaussianRBF",
+    "GaussianRBFCentered",
+    "bessel",
+    "BesselRBF",
+];
+const COSINE: &[&str] = &["cosine", "CosineCutoff"];
+const SILU: &[&str] = &["silu", "swish"];
+const OF_BASIS: Need = Default("0 (centred: 1)");
+const OWN: &str = "`length_unit`";
+
+/// Keys of the object `painn`.
+const PAINN: &[Key] = &[
+    key(
+        "architecture",
+        Kind::Word(&["painn"]),
+        "",
+        Default("`\"painn\"`"),
+        "the network",
+        Some("\"painn\""),
+    ),
+    key(
+        "n_atom_basis",
+        Kind::Count(MOST_FEATURES),
+        "",
+        Needed,
+        "features of an atom",
+        Some("128"),
+    ),
+    key(
+        "n_interactions",
+        Kind::Count(MOST_LAYERS),
+        "",
+        Needed,
+        "interactions (layers)",
+        Some("3"),
+    ),
+    key(
+        "n_rbf",
+        Kind::Count(MOST_FEATURES),
+        "",
+        Needed,
+        "radial basis functions",
+        Some("20"),
+    ),
+    key(
+        "radial_basis",
+        Kind::Word(BASES),
+        "",
+        Needed,
+        "kind of radial basis",
+        Some("\"gaussian\""),
+    ),
+    key(
+        "rbf_start",
+        Kind::Number,
+        OWN,
+        OF_BASIS,
+        "first centre (centred: first width) of Gaussians; has to agree with the tensor where that is stored",
+        None,
+    ),
+    key(
+        "rbf_stop",
+        Kind::Number,
+        OWN,
+        Default("the cutoff"),
+        "last centre (centred: last width), likewise",
+        None,
+    ),
+    key(
+        "cutoff_fn",
+        Kind::Word(COSINE),
+        "",
+        Needed,
+        "cutoff function, (1 + cos(pi d / cutoff)) / 2",
+        Some("\"cosine\""),
+    ),
+    key(
+        "cutoff_angstrom",
+        Kind::Positive,
+        "A",
+        Or("cutoff"),
+        "range of the network",
+        Some("5.0"),
+    ),
+    key(
+        "cutoff",
+        Kind::Positive,
+        OWN,
+        Or("cutoff_angstrom"),
+        "the same in the model's unit",
+        None,
+    ),
+    key(
+        "epsilon",
+        Kind::Epsilon,
+        "",
+        Needed,
+        "added to the squared norm of vector features under the root: one number, or a list of one per interaction (SchNetPack: 1e-8)",
+        Some("1e-8"),
+    ),
+    key(
+        "activation",
+        Kind::Word(SILU),
+        "",
+        Default("`\"silu\"`"),
+        "activation of all nets",
+        None,
+    ),
+    key(
+        "activation_interaction",
+        Kind::Word(SILU),
+        "",
+        Default("`\"silu\"`"),
+        "of the interactions",
+        None,
+    ),
+    key(
+        "activation_mixing",
+        Kind::Word(SILU),
+        "",
+        Default("`\"silu\"`"),
+        "of the mixing",
+        None,
+    ),
+    key(
+        "activation_outnet",
+        Kind::Word(SILU),
+        "",
+        Default("`\"silu\"`"),
+        "of the readout",
+        None,
+    ),
+    key(
+        "shared_filters",
+        Kind::Flag,
+        "",
+        Default("`false`"),
+        "one filter for all interactions",
+        None,
+    ),
+    key(
+        "shared_interactions",
+        Kind::Flag,
+        "",
+        Default("`false`"),
+        "one interaction, used again and again",
+        None,
+    ),
+    key(
+        "aggregation",
+        Kind::Word(&["sum"]),
+        "",
+        Default("`\"sum\"`"),
+        "how atoms make up the energy",
+        None,
+    ),
+    key(
+        "energy_unit",
+        Kind::EnergyUnit,
+        "",
+        Needed,
+        "unit of what the readout gives: a name, or a number of eV (a factor of the energy, a standard deviation, goes in here)",
+        Some("\"eV\""),
+    ),
+    key(
+        "length_unit",
+        Kind::LengthUnit,
+        "",
+        Needed,
+        "unit of the distances that the network was trained with",
+        Some("\"angstrom\""),
+    ),
+    key(
+        "elements",
+        Kind::Elements,
+        "",
+        Default("those of `reference_energies_eV`, else all"),
+        "elements that the model knows, by atomic number or symbol",
+        Some("[1, 6, 7, 8]"),
+    ),
+    key(
+        "reference_energies_eV",
+        Kind::References,
+        "eV",
+        Default("0"),
+        "energy added for each atom of an element, by atomic number or symbol, for all of `elements`",
+        Some("{\"1\": -13.6, \"6\": -1029.5, \"7\": -1485.3, \"8\": -2042.6}"),
+    ),
+    key(
+        "mean_per_atom_eV",
+        Kind::Number,
+        "eV",
+        Default("0"),
+        "energy added for each atom, beside its reference energy",
+        Some("0.0"),
+    ),
+];
+
+/// Keys of SchNetPack's style.
+const SCHNETPACK: &[Key] = &[
+    key(
+        "representation",
+        Kind::Word(&["painn"]),
+        "",
+        Default("`PaiNN`"),
+        "the network",
+        Some("PaiNN"),
+    ),
+    key(
+        "n_atom_basis",
+        Kind::Count(MOST_FEATURES),
+        "",
+        Needed,
+        "features of an atom",
+        Some("128"),
+    ),
+    key(
+        "n_interactions",
+        Kind::Count(MOST_LAYERS),
+        "",
+        Needed,
+        "interactions (layers)",
+        Some("3"),
+    ),
+    key(
+        "n_rbf",
+        Kind::Count(MOST_FEATURES),
+        "",
+        Needed,
+        "radial basis functions",
+        Some("20"),
+    ),
+    key(
+        "radial_basis",
+        Kind::Word(BASES),
+        "",
+        Needed,
+        "kind of radial basis",
+        Some("GaussianRBF"),
+    ),
+    key(
+        "rbf_start",
+        Kind::Number,
+        "distance",
+        OF_BASIS,
+        "first centre (centred: first width) of Gaussians; has to agree with the tensor where that is stored",
+        None,
+    ),
+    key(
+        "rbf_stop",
+        Kind::Number,
+        "distance",
+        Default("the cutoff"),
+        "last centre (centred: last width), likewise",
+        None,
+    ),
+    key(
+        "rbf_width",
+        Kind::Positive,
+        "distance",
+        Default("that of the grid"),
+        "width of Gaussians on a grid; has to agree with them",
+        None,
+    ),
+    key(
+        "cutoff",
+        Kind::Positive,
+        "distance",
+        Needed,
+        "range of the network",
+        Some("5.0"),
+    ),
+    key(
+        "cutoff_fn",
+        Kind::Word(COSINE),
+        "",
+        Needed,
+        "cutoff function",
+        Some("CosineCutoff"),
+    ),
+    key(
+        "epsilon",
+        Kind::Epsilon,
+        "",
+        Needed,
+        "added to the squared norm of vector features under the root: one number, or a list of one per interaction",
+        Some("1e-8"),
+    ),
+    key(
+        "activation",
+        Kind::Word(SILU),
+        "",
+        Default("`silu`"),
+        "activation of all nets",
+        None,
+    ),
+    key(
+        "activation_interaction",
+        Kind::Word(SILU),
+        "",
+        Default("`silu`"),
+        "of the interactions",
+        None,
+    ),
+    key(
+        "activation_mixing",
+        Kind::Word(SILU),
+        "",
+        Default("`silu`"),
+        "of the mixing",
+        None,
+    ),
+    key(
+        "activation_outnet",
+        Kind::Word(SILU),
+        "",
+        Default("`silu`"),
+        "of the readout",
+        None,
+    ),
+    key(
+        "shared_filters",
+        Kind::Flag,
+        "",
+        Default("`false`"),
+        "one filter for all interactions",
+        None,
+    ),
+    key(
+        "shared_interactions",
+        Kind::Flag,
+        "",
+        Default("`false`"),
+        "one interaction, used again and again",
+        None,
+    ),
+    key(
+        "aggregation",
+        Kind::Word(&["sum"]),
+        "",
+        Default("`sum`"),
+        "how atoms make up the energy",
+        None,
+    ),
+    key(
+        "units",
+        Kind::Units,
+        "",
+        Needed,
+        "an object with `energy` and `distance`, and `forces` where it is said",
+        Some("{\"energy\": \"kcal/mol\", \"distance\": \"Ang\"}"),
+    ),
+    key(
+        "output_modules",
+        Kind::Words(&["Atomwise", "Forces"]),
+        "",
+        Default("`[\"Atomwise\"]`"),
+        "where the readout stands among the output modules",
+        None,
+    ),
+    key(
+        "postprocessors",
+        Kind::Words(&["CastTo64", "CastTo32", "AddOffsets"]),
+        "",
+        Default("none"),
+        "what is done with the energy at last",
+        None,
+    ),
+    key(
+        "add_mean",
+        Kind::Flag,
+        "",
+        Default("`false`, but has to be said where there is a mean"),
+        "whether the mean is added for each atom",
+        Some("true"),
+    ),
+    key(
+        "mean_per_atom",
+        Kind::Number,
+        "energy",
+        Default("the tensor `postprocessors.*.mean`"),
+        "the mean; has to agree with the tensor where both are there",
+        Some("-10786.2"),
+    ),
+    key(
+        "add_atomrefs",
+        Kind::Flag,
+        "",
+        Default("`false`, but has to be said where there are some"),
+        "whether the reference energies of the tensor `postprocessors.*.atomref` are added",
+        Some("false"),
+    ),
+    key(
+        "is_extensive",
+        Kind::Flag,
+        "",
+        Default("`true`"),
+        "whether offsets are added for each atom",
+        None,
+    ),
+    key(
+        "elements",
+        Kind::Elements,
+        "",
+        Default("those with a reference energy, else all"),
+        "elements that the model knows, by atomic number or symbol",
+        None,
+    ),
+    key(
+        "n_parameters",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: the tensors say",
+        None,
+    ),
+    key(
+        "embedding_shape",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: the tensors say",
+        None,
+    ),
+    key(
+        "embedding_padding_idx",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: no atom has number 0",
+        None,
+    ),
+    key(
+        "outnet_layers",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: the tensors say",
+        None,
+    ),
+    key(
+        "atomref_nonzero",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: the tensors say",
+        None,
+    ),
+    key(
+        "rbf_formula",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: `radial_basis` says",
+        None,
+    ),
+    key(
+        "pair_convention",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: it is that of the architecture",
+        None,
+    ),
+    key(
+        "input_modules",
+        Kind::Remark,
+        "",
+        Default("none"),
+        "not used: pairs are made here",
+        None,
+    ),
+];
+
+/// Keys of remarks, which no energy depends on.
+const REMARKS: &[&str] = &[
+    "note",
+    "notes",
+    "comment",
+    "comments",
+    "description",
+    "name",
+    "title",
+    "author",
+    "authors",
+    "contact",
+    "citation",
+    "doi",
+    "url",
+    "source",
+    "licence",
+    "license",
+    "date",
+    "created",
+    "created_by",
+    "made_with",
+    "version",
+    "format",
+    "framework",
+    "software",
+    "sha256",
+    "hash",
+    "teacher",
+    "method",
+    "functional",
+    "level_of_theory",
+    "dataset",
+    "data",
+    "training",
+    "seed",
+    "split",
+];
+/// Beginnings of such keys: figures of the training.
+const REMARKS_BEGIN: &[&str] = &[
+    "train_",
+    "training_",
+    "test_",
+    "valid_",
+    "validation_",
+    "val_",
+];
+
+/// Parts of the names of energies that a model might add.
+const OFFSETS: &[&str] = &[
+    "offset",
+    "shift",
+    "atomref",
+    "e0",
+    "isolated",
+    "baseline",
+    "reference",
+    "mean",
+    "bias",
+];
+/// Parts of the names of factors that a model might multiply by.
+const FACTORS: &[&str] = &["scale", "std", "sigma", "rms", "factor", "multiplier"];
+
+/// What to do with what looks like an energy to add or a factor.
+pub fn advice(name: &str, style: Style) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    if has(FACTORS) {
+        return Some(match style {
+            Style::Painn => {
+                "a factor of the energy goes into 'energy_unit', which may be a number of eV"
+            }
+            Style::SchNetPack => {
+                "a factor of the energy goes into 'units', whose 'energy' may be a number of eV"
+            }
+        });
+    }
+    has(OFFSETS).then_some(match style {
+        Style::Painn => {
+            "energies to be added go into 'reference_energies_eV' (by element) and 'mean_per_atom_eV', both in eV"
+        }
+        Style::SchNetPack => {
+            "energies to be added go into 'mean_per_atom' with 'add_mean', and into the tensor \
+             'postprocessors.1.atomref' with 'add_atomrefs'"
+        }
+    })
+}
+
+impl Style {
+    fn keys(self) -> &'static [Key] {
+        match self {
+            Self::Painn => PAINN,
+            Self::SchNetPack => SCHNETPACK,
+        }
+    }
+
+    /// Where the keys stand, for messages.
+    fn place(self) -> &'static str {
+        match self {
+            Self::Painn => "the 'painn' metadata",
+            Self::SchNetPack => "the metadata",
+        }
+    }
+
+    /// A whole example of the metadata, for a message.
+    pub fn whole_example(self) -> String {
+        format!(
+            "a whole example, to be changed to what the model is: {}",
+            self.example()
+        )
+    }
+
+    fn example(self) -> String {
+        let given = self
+            .keys()
+            .iter()
+            .filter_map(|k| Some((k.name, k.example?)));
+        match self {
+            Self::Painn => {
+                let parts: Vec<String> = given
+                    .map(|(name, value)| format!("\"{name}\": {value}"))
+                    .collect();
+                format!("painn = {{{}}}", parts.join(", "))
+            }
+            Self::SchNetPack => {
+                let parts: Vec<String> = given
+                    .map(|(name, value)| format!("{name} = {value}"))
+                    .collect();
+                parts.join(", ")
+            }
+        }
+    }
+
+    /// Every key, as a table in Markdown.
+    pub fn table(self) -> String {
+        let mut out =
+            String::from("| key | type | unit | default | what it is |\n|---|---|---|---|---|\n");
+        for key in self.keys() {
+            let need = match key.need {
+                Needed => "needed".to_owned(),
+                Or(other) => format!("needed, or `{other}`"),
+                Default(value) => value.to_owned(),
+            };
+            let (name, kind, unit, meaning) = (key.name, key.kind.name(), key.unit, key.meaning);
+            let _ = writeln!(out, "| `{name}` | {kind} | {unit} | {need} | {meaning} |");
+        }
+        out
+    }
+}
+
+/// Whether a key holds a remark that no energy depends on.
+pub fn is_remark(name: &str) -> bool {
+    REMARKS.contains(&name) || REMARKS_BEGIN.iter().any(|begin| name.starts_with(begin))
+}
+
+/// Whether a key is one of SchNetPack's that say something of the energy.
+pub fn is_schnetpack(name: &str) -> bool {
+    SCHNETPACK.iter().any(|k| k.name == name)
+}
+
+/// Everything that is wrong with the keys and values of a style's metadata, with an example of the whole where some are
+/// missing; `None` where nothing is.
+pub fn fault(style: Style, map: &Map<String, Value>) -> Option<String> {
+    let there = |name: &str| map.get(name).is_some_and(|v| !v.is_null());
+    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
+    for key in style.keys() {
+        match key.need {
+            Needed if !there(key.name) => missing.push(format!("'{}'", key.name)),
+            Or(other) if !there(key.name) && !there(other) && key.example.is_some() => {
+                missing.push(format!("'{}' (or '{other}')", key.name));
+            }
+            Or(other) if there(key.name) && there(other) && key.example.is_some() => {
+                wrong.push(format!(
+                    "'{}' and '{other}' are both there: one of them is enough",
+                    key.name
+                ));
+            }
+            _ => {}
+        }
+        if let Some(value) = map.get(key.name).filter(|v| !v.is_null()) {
+            wrong.extend(key.kind.fault(key.name, value));
+        }
+    }
+    let known = |name: &str| style.keys().iter().any(|k| k.name == name) || is_remark(name);
+    wrong.extend(
+        (map.keys())
+            .filter(|name| !known(name))
+            .map(|name| unknown(style, name)),
+    );
+    let mut told = Vec::new();
+    if !missing.is_empty() {
+        told.push(format!("{} lack {}", style.place(), missing.join(", ")));
+    }
+    told.extend(wrong);
+    if told.iter().any(|part| part.contains(" lack ")) {
+        told.push(style.whole_example());
+    }
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What to say of a key that is none.
+fn unknown(style: Style, name: &str) -> String {
+    let mut said = format!("{} have the unknown key '{}'", style.place(), shown(name));
+    let near = nearest(name, style.keys().iter().map(|k| k.name));
+    if let Some(near) = near {
+        let _ = write!(said, " (did you mean '{near}'?)");
+    } else if let Some(advice) = advice(name, style) {
+        let _ = write!(said, " ({advice})");
+    } else {
+        said += " (what says nothing of the energy goes under 'notes')";
+    }
+    said
+}
+
+impl Kind {
+    /// For the documentation.
+    fn name(self) -> String {
+        let quoted = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|w| format!("`{w}`")).collect();
+            words.join(", ")
+        };
+        match self {
+            Self::Word(words) => quoted(words),
+            Self::Words(words) => format!("list of {}", quoted(words)),
+            Self::Number => "number".into(),
+            Self::Positive => "number over 0".into(),
+            Self::Count(most) => format!("1 to {most}"),
+            Self::Flag => "`true`, `false`".into(),
+            Self::EnergyUnit => format!("{}, or a number of eV", units::ENERGIES),
+            Self::LengthUnit => units::LENGTHS.into(),
+            Self::Units => "object".into(),
+            Self::Epsilon => "number over 0, or a list".into(),
+            Self::Elements => "list".into(),
+            Self::References => "object".into(),
+            Self::Remark => "any".into(),
+        }
+    }
+
+    /// What is wrong with a value of this kind.
+    fn fault(self, key: &str, value: &Value) -> Option<String> {
+        let wanted = match self {
+            Self::Word(known) => return word_fault(key, value, known),
+            Self::Words(known) => {
+                return match value.as_array() {
+                    Some(list) => list.iter().find_map(|v| word_fault(key, v, known)),
+                    None => Some(wrong(key, "a list of text", value)),
+                };
+            }
+            Self::EnergyUnit => return energy_unit_fault(key, value),
+            Self::LengthUnit => return length_unit_fault(key, value),
+            Self::Units => return units_fault(key, value),
+            Self::Elements => return elements_fault(key, value),
+            Self::References => return references_fault(key, value),
+            Self::Remark => return None,
+            Self::Number if value.as_f64().is_none_or(|x| !x.is_finite()) => {
+                "a finite number".into()
+            }
+            Self::Positive if value.as_f64().is_none_or(|x| !x.is_finite()) => {
+                "a finite number".into()
+            }
+            Self::Positive if !is_positive(value) => "positive".into(),
+            Self::Count(most) if count(value).is_none_or(|n| !(1..=most).contains(&n)) => {
+                format!("a whole number from 1 to {most}")
+            }
+            Self::Flag if !value.is_boolean() => "true or false".into(),
+            Self::Epsilon if !is_epsilon(value) => {
+                "a positive number, or a list of them, one per interaction".into()
+            }
+            _ => return None,
+        };
+        Some(wrong(key, &wanted, value))
+    }
+}
+
+/// A size.
+pub fn count(value: &Value) -> Option<usize> {
+    value.as_u64().and_then(|n| usize::try_from(n).ok())
+}
+
+fn is_positive(value: &Value) -> bool {
+    value.as_f64().is_some_and(|x| x > 0.0 && x.is_finite())
+}
+
+fn is_epsilon(value: &Value) -> bool {
+    match value {
+        Value::Array(list) => !list.is_empty() && list.iter().all(is_positive),
+        _ => is_positive(value),
+    }
+}
+
+fn word_fault(key: &str, value: &Value, known: &[&str]) -> Option<String> {
+    let Some(text) = value.as_str() else {
+        return Some(wrong(key, "text", value));
+    };
+    let found = known.iter().any(|k| text.eq_ignore_ascii_case(k));
+    (!found).then(|| {
+        format!(
+            "'{key}' is \"{}\", which is not built in; known: {}",
+            shown(text),
+            known.join(", ")
+        )
+    })
+}
+
+fn energy_unit_fault(key: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Number(_) if is_positive(value) => None,
+        Value::Number(_) => Some(wrong(
+            key,
+            "the name of a unit, or a positive number of eV",
+            value,
+        )),
+        Value::String(name) if units::energy(name).is_some() => None,
+        Value::String(name) => Some(format!(
+            "'{key}': the unit of energy \"{}\" is not known; known: {}, or a number of eV",
+            shown(name),
+            units::ENERGIES
+        )),
+        _ => Some(wrong(key, "the name of a unit, or a number of eV", value)),
+    }
+}
+
+fn length_unit_fault(key: &str, value: &Value) -> Option<String> {
+    match value.as_str() {
+        Some(name) if units::length(name).is_some() => None,
+        Some(name) => Some(format!(
+            "'{key}': the unit of length \"{}\" is not known; known: {}",
+            shown(name),
+            units::LENGTHS
+        )),
+        None => Some(wrong(key, "the name of a unit", value)),
+    }
+}
+
+/// Units of SchNetPack's style; that of forces, which says nothing new, has to go with the others.
+fn units_fault(key: &str, value: &Value) -> Option<String> {
+    let Some(map) = value.as_object() else {
+        return Some(wrong(key, "an object with 'energy' and 'distance'", value));
+    };
+    let lack: Vec<String> = (["energy", "distance"].iter())
+        .filter(|name| map.get(**name).is_none_or(Value::is_null))
+        .map(|name| format!("'units: {name}'"))
+        .collect();
+    if !lack.is_empty() {
+        return Some(format!("the metadata lack {}", lack.join(", ")));
+    }
+    let fault = energy_unit_fault("units: energy", &map["energy"])
+        .or_else(|| length_unit_fault("units: distance", &map["distance"]));
+    if fault.is_some() {
+        return fault;
+    }
+    let other = map
+        .keys()
+        .find(|k| !["energy", "distance", "forces"].contains(&k.as_str()));
+    if let Some(other) = other {
+        return Some(format!(
+            "'units' has the unknown key '{}'; known: energy, distance, forces",
+            shown(other)
+        ));
+    }
+    let forces = map.get("forces").filter(|v| !v.is_null())?;
+    let stated = forces.as_str().and_then(units::force);
+    let agrees = stated.is_some_and(|unit| {
+        let own = energy_unit(&map["energy"])
+            / map["distance"]
+                .as_str()
+                .and_then(units::length)
+                .unwrap_or(1.0);
+        (unit - own).abs() < 1e-9 * own
+    });
+    (!agrees).then(|| {
+        format!(
+            "'units' of forces, {}, are not those of energy over distance: which of them are right?",
+            shown(&forces.to_string())
+        )
+    })
+}
+
+/// eV per unit of energy, of a value that has been checked.
+pub fn energy_unit(value: &Value) -> f64 {
+    let named = || value.as_str().and_then(units::energy);
+    value.as_f64().or_else(named).unwrap_or(1.0)
+}
+
+/// The element that a text names: an atomic number or a symbol.
+pub fn element(text: &str) -> Option<u8> {
+    let number = text
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten();
+    number
+        .or_else(|| elements::number(text))
+        .filter(|z| (1..=HEAVIEST).contains(z))
+}
+
+/// The element of a JSON value: an atomic number or a symbol.
+pub fn element_of(value: &Value) -> Option<u8> {
+    match value {
+        Value::String(text) => element(text),
+        _ => value
+            .as_u64()
+            .and_then(|z| u8::try_from(z).ok())
+            .filter(|z| (1..=HEAVIEST).contains(z)),
+    }
+}
+
+/// The first of some numbers that is there a second time.
+fn twice(numbers: &[u8]) -> Option<u8> {
+    let mut seen = [false; 256];
+    (numbers.iter().copied()).find(|&z| std::mem::replace(&mut seen[usize::from(z)], true))
+}
+
+fn elements_fault(key: &str, value: &Value) -> Option<String> {
+    let list = value.as_array().filter(|list| !list.is_empty());
+    let numbers: Option<Vec<u8>> = list.and_then(|list| list.iter().map(element_of).collect());
+    match numbers {
+        None => Some(wrong(
+            key,
+            "a list of atomic numbers from 1 to 118, or of symbols",
+            value,
+        )),
+        Some(numbers) => {
+            twice(&numbers).map(|z| format!("'{key}' lists {} twice", elements::symbol(z)))
+        }
+    }
+}
+
+fn references_fault(key: &str, value: &Value) -> Option<String> {
+    let valid = |(name, energy): (&String, &Value)| {
+        energy.as_f64().filter(|e| e.is_finite())?;
+        element(name)
+    };
+    let entries = value.as_object().map(|map| map.iter().map(valid));
+    let numbers: Option<Vec<u8>> = entries.and_then(Iterator::collect);
+    match numbers {
+        None => Some(wrong(
+            key,
+            "an object of energies by atomic number, such as {\"1\": -13.6}",
+            value,
+        )),
+        Some(numbers) => {
+            twice(&numbers).map(|z| format!("'{key}' has two energies for {}", elements::symbol(z)))
+        }
+    }
+}
+
+/// Says what a value should be.
+pub fn wrong(key: &str, wanted: &str, found: &Value) -> String {
+    format!(
+        "'{key}' in the metadata must be {wanted}, not {}",
+        shown(&found.to_string())
+    )
+}

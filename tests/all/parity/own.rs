@@ -1,0 +1,131 @@
+//! Energies, forces, strain derivatives and pairs of `tests/data`, which an independent implementation gives in f64.
+
+use mdrun::neighbors::Pairs;
+use mdrun::potential::{Evaluation, Precision};
+
+use super::engines::engines;
+use super::subjects::{farthest, organic};
+use crate::fused::naive;
+use crate::support::brute;
+use crate::support::data::{Arrangement, own};
+
+/// Largest differences allowed.
+struct Bars {
+    /// Of a force (eV / angstrom).
+    force: f64,
+    /// Of an energy (eV per atom): of the network's share, whatever is added to it.
+    energy: f64,
+}
+
+/// In f64 the engines' own approximation counts: splines that stand for the filters, off by 1e-11 of the largest, in
+/// messages of up to 50 neighbours through three layers. The energies themselves, up to 1e4 eV, are rounded to 2e-12 eV.
+const DOUBLE: Bars = Bars {
+    force: 1e-9,
+    energy: 1e-10,
+};
+/// In f32: 2^-24 of intermediate numbers of up to some 10 eV, added up in thousands of terms a layer.
+const SINGLE: Bars = Bars {
+    force: 5e-5,
+    energy: 5e-6,
+};
+
+fn bars(precision: Precision) -> Bars {
+    match precision {
+        Precision::F64 => DOUBLE,
+        Precision::F32 => SINGLE,
+    }
+}
+
+/// The errors of an evaluation, each over its bar: energy, force, strain derivative.
+fn errors(found: &Evaluation, atoms: &Arrangement, reach: f64, bars: &Bars) -> [f64; 3] {
+    let (count, expected) = (atoms.species.len() as f64, &atoms.expected);
+    // A sum over all pairs of forces with lever arms of up to the reach: their errors are independent.
+    let strain = bars.force * reach * (atoms.pairs as f64).sqrt().max(1.0);
+    [
+        (found.energy - expected.energy).abs() / (bars.energy * count),
+        farthest(&found.forces, &expected.forces) / bars.force,
+        (found.strain_derivative - expected.strain_derivative).amax() / strain,
+    ]
+}
+
+#[test]
+fn an_independent_implementation_gives_the_same() {
+    let mut seen = 0;
+    for subject in own() {
+        let cutoff = subject.model.0.cutoff;
+        for engine in engines() {
+            for &precision in engine.precisions {
+                let mut worst = [0f64; 3];
+                for atoms in &subject.arrangements {
+                    let pairs = Pairs::within(&atoms.cell, &atoms.positions, cutoff).unwrap();
+                    assert_eq!(pairs.len(), atoms.pairs, "{}", atoms.name);
+                    let mut potential = engine.make(&subject.model, &atoms.species, precision);
+                    let mut found = Evaluation::zeros(0);
+                    potential.evaluate(&pairs, &mut found).unwrap();
+                    let errors = errors(&found, atoms, cutoff, &bars(precision));
+                    let sound = errors.iter().all(|&e| e < 1.0);
+                    let what = format!("{}, {}, {precision:?}", subject.name, engine.name);
+                    assert!(sound, "{what}, {}: {errors:?} of the bars", atoms.name);
+                    for (worst, error) in worst.iter_mut().zip(errors) {
+                        *worst = worst.max(error);
+                    }
+                    seen += 1;
+                }
+                let [energy, force, strain] = worst;
+                println!(
+                    "{}, {}, {precision:?}: of the bars, energy {energy:.1e}, force {force:.1e}, strain {strain:.1e}",
+                    subject.name, engine.name
+                );
+            }
+        }
+    }
+    // 12 + 6 + 6 arrangements, two engines, two precisions at least.
+    assert!(seen >= 24 * 4, "{seen}");
+}
+
+/// The cell list and brute force count the pairs of the reference.
+#[test]
+fn pairs_are_as_many_as_an_independent_implementation_counts() {
+    for subject in own() {
+        for atoms in &subject.arrangements {
+            let brute = brute::pairs(&atoms.cell, &atoms.positions, subject.model.0.cutoff);
+            assert_eq!(brute.len(), atoms.pairs, "{}, {}", subject.name, atoms.name);
+        }
+    }
+}
+
+/// The second shipped model against the equations written out (`fused::naive`), on the arrangements of the first, with elements
+/// that it alone knows put in.
+#[test]
+fn the_organic_model_is_that_of_the_equations() {
+    let model = organic();
+    let others = [9, 15, 16, 17, 35];
+    let [shipped, ..] = own();
+    for name in ["aspirin", "triclinic_small", "slab"] {
+        let atoms = shipped
+            .arrangements
+            .iter()
+            .find(|a| a.name == name)
+            .unwrap();
+        let mut species = atoms.species.clone();
+        for (z, &other) in species.iter_mut().zip(&others) {
+            *z = other;
+        }
+        let pairs = brute::pairs(&atoms.cell, &atoms.positions, model.0.cutoff);
+        let exact = naive::energy(&model.0, &model.1, &species, &pairs);
+        for engine in engines() {
+            for &precision in engine.precisions {
+                let mut potential = engine.make(&model, &species, precision);
+                let mut found = Evaluation::zeros(0);
+                potential.evaluate(&pairs, &mut found).unwrap();
+                let off = (found.energy - exact).abs() / species.len() as f64;
+                println!("{name}, {}, {precision:?}: {off:.1e} eV/atom", engine.name);
+                assert!(
+                    off < bars(precision).energy,
+                    "{name}, {}: {off:e}",
+                    engine.name
+                );
+            }
+        }
+    }
+}
