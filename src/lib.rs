@@ -6,15 +6,17 @@
 //! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
 //! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
 //! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
-//! watches and writes; [`formats`] reads structures; [`models`] finds models; [`config`] reads the run file; [`memory`] knows what room there is; [`diagnose`]
-//! replays a run to say what is wrong with it; [`assemble`] puts all of it together; [`cli`] is the
-//! command line.
+//! watches and writes; [`formats`] reads structures; [`models`] finds models; [`config`] reads the run file;
+//! [`memory`] knows what room there is; [`diagnose`] replays a run to say what is wrong with it; [`assemble`] puts all
+//! of it together; [`bench`] measures it; [`cli`] is the command line.
 //!
 //! # Invariants
 //!
 //! * Architecture invariant: `core`, `integrate`, `engine`, `potential` and `neighbors` never import
-//!   `std::fs`, serde, chemfiles or `config`; files are read by `config` and `formats` and written by `report`. One
-//!   exception: `engine::cuda::cache` keeps compiled kernels in the user's cache folder.
+//!   `std::fs`, serde, chemfiles or `config`; files are read by `config` and `formats` and written by `report`. Two
+//!   exceptions: `engine::cuda::cache` keeps compiled kernels in the user's cache folder, and
+//!   `potential::painn::cuda` looks whether CUDA's headers are there, without which Burn would panic. And
+//!   `potential::painn::import` parses the metadata of a model file, which are JSON.
 //! * Architecture invariant: inside, quantities are in eV, angstrom and u, temperatures are kT in eV,
 //!   and time is in angstrom sqrt(u / eV) (10.18 fs). Only `config`, `formats`,
 //!   `report`, `diagnose`, `assemble`, `bench` and `cli` import `units`.

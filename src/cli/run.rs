@@ -505,7 +505,7 @@ fn device(plan: &Plan) -> String {
 
 /// Says what is about to run.
 fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description) {
-    for note in &plan.notes {
+    for note in plan.notes.iter().chain(model.notes()) {
         console.note(note);
     }
     console.line(&format!(

@@ -101,11 +101,12 @@ pub fn cause(cause: &Cause, plan: &Plan) -> String {
                 format!("{i} ({symbol})")
             };
             let (is, so) = match m.missing {
-                true => ("is missing from", "forces lack it"),
-                false => ("is among", "forces have it for nothing"),
+                true => ("is missing from", "its forces are left out"),
+                false => ("should not be in", "its forces are too much"),
             };
             format!(
-                "step {step}: the pair of atoms {} and {}, {:.6} A apart, {is} the pairs within the cutoff of                  {} A: {so}; this is a fault of the program: please report it, with the run's directory",
+                "step {step}: the pair of atoms {} and {}, {:.6} A apart, {is} the list of pairs within the cutoff of {} A: \
+                 {so}; this is a fault of the program: please report it, with the run's directory",
                 atom(m.atom),
                 atom(m.neighbor),
                 m.distance,

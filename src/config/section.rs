@@ -186,7 +186,11 @@ impl<'s> Section<'s> {
     ) -> Result<Option<u64>> {
         let Some(Value::String(text)) = leaf.as_ref().map(|l| l.get_ref()) else {
             return self.whole(key, leaf, least, MOST_STEPS).map_err(|e| match leaf.as_ref().map(|l| l.get_ref()) {
-                Some(Value::Float(_)) => self.fault(key, leaf, "a number of steps is a whole number; a duration is text with its unit, such as \"10 fs\""),
+                Some(Value::Float(_)) => self.fault(
+                    key,
+                    leaf,
+                    "a number of steps is a whole number; a duration is text with its unit, such as \"10 fs\"",
+                ),
                 _ => e,
             });
         };

@@ -8,7 +8,9 @@
 //! | `conserved_energy_ev` | total energy less the heat that the thermostat put in |
 //! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
 //! | `pressure_bar` | instantaneous pressure; only for cells periodic in all directions |
-//! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here and its standard error; empty before there are enough samples |
+//! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
+//!
+//! The slope and its error are empty before there are enough samples.
 //!
 //! Energies are at full precision; every line is complete once it is there.
 

@@ -8,8 +8,8 @@
 //! so the same start gives the same bits, whenever pairs are rebuilt and however steps are cut into blocks.
 //!
 //! The pairs are rebuilt inside of [`Engine::run`] when an atom has left half the skin: positions are fixed at that
-//! moment and forces are still to come, so nothing is run twice. [`Flags::SKIN`](super::Flags::SKIN) and [`Flags::CAPACITY`](super::Flags::CAPACITY) are never
-//! raised.
+//! moment and forces are still to come, so nothing is run twice. [`Flags::SKIN`](super::Flags::SKIN) and
+//! [`Flags::CAPACITY`](super::Flags::CAPACITY) are never raised.
 
 mod buffers;
 mod cache;

@@ -1,6 +1,6 @@
 //! Models from the bytes of files: what is read.
 
-use mdrun::potential::painn::{RadialBasis, Spec, Weights, export, import};
+use mdrun::potential::painn::{RadialBasis, Spec, Weights, export, import, import_noted};
 use safetensors::tensor::Dtype;
 
 use super::model_file::{File, refused, small};
@@ -235,6 +235,57 @@ fn the_shipped_model_is_read() {
     }
 }
 
+/// Every model in `models/` is read without a word, and models/README.md tells its elements and its test error.
+#[test]
+fn all_shipped_models_are_read_and_accounted_for() {
+    let readme = std::fs::read_to_string(root().join("models/README.md")).unwrap();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root().join("models")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "safetensors") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let model = import_noted(&std::fs::read(&path).unwrap(), &name).unwrap();
+        assert_eq!(model.notes, Vec::<String>::new(), "{name}");
+        assert_eq!(model.weights.parameters(), 589_057, "{name}");
+        let metadata: serde_json::Value =
+            serde_json::from_str(&File::open(&std::fs::read(&path).unwrap()).metadata["painn"])
+                .unwrap();
+        let (_, account) = readme
+            .split_once(&format!("## {name}"))
+            .unwrap_or_else(|| panic!("no account of {name}"));
+        let account = account.split("\n## ").next().unwrap();
+        for z in &model.spec.elements {
+            let symbol = mdrun::core::elements::symbol(*z);
+            let mut words = account.split(|c: char| !c.is_ascii_alphanumeric());
+            assert!(
+                words.any(|word| word == symbol),
+                "{name}: {symbol} is not in its account"
+            );
+        }
+        for (key, digits) in [
+            ("test_mae_meV_per_atom", 2),
+            ("test_mae_meV_per_angstrom", 1),
+        ] {
+            let error = format!("{:.digits$} meV/", metadata[key].as_f64().unwrap());
+            assert!(
+                account.contains(&error),
+                "{name}: {error} is not in its account"
+            );
+        }
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "painn_hcno_gfn2.safetensors",
+            "painn_organic_gfn2.safetensors"
+        ]
+    );
+}
+
 #[test]
 fn reference_models_are_read() {
     for (k, mean) in [
@@ -244,9 +295,16 @@ fn reference_models_are_read() {
     ] {
         let name = format!("painn_ethanol_{k}.safetensors");
         let Some(path) = reference(&name) else { return };
-        let (spec, weights) = import(&std::fs::read(path).unwrap(), &name).unwrap();
+        let (spec, weights) = import(&std::fs::read(&path).unwrap(), &name).unwrap();
         assert_eq!(spec.mean_per_atom, mean * KCAL_PER_MOL);
         assert_eq!(weights.parameters(), 589_057);
         assert_eq!(spec.elements.len(), 99);
+        let notes = import_noted(&std::fs::read(&path).unwrap(), &name)
+            .unwrap()
+            .notes;
+        assert!(
+            notes.len() == 1 && notes[0].contains("does not say which elements"),
+            "{notes:?}"
+        );
     }
 }

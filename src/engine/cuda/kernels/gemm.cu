@@ -25,7 +25,8 @@ __device__ __forceinline__ void mma(float (&c)[4], const u32 (&a)[4], const u32 
 // order of k inside is permuted alike in both operands, so that each lane loads 16 bytes. Where there are few tiles, the
 // terms of the split go to SETS (3 or 6) sums of their own, so that one product need not wait for the one before.
 template <int SETS, int MT, int NT>
-__device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const float4 (&upper)[MT], const float4 (&lower)[MT], const float4 (&b)[NT]) {
+__device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const float4 (&upper)[MT], const float4 (&lower)[MT],
+                                      const float4 (&b)[NT]) {
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
         u32 hi[MT][4], lo[MT][4];
@@ -56,7 +57,8 @@ __device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const float
 __device__ constexpr int sets_for(int tiles) { return tiles == 1 ? 6 : tiles <= 3 ? 3 : 1; }
 
 // The small terms first, then the large ones.
-template <int SETS, int MT, int NT> __device__ __forceinline__ float total(const float (&acc)[SETS][MT][NT][4], int m, int n, int d) {
+template <int SETS, int MT, int NT>
+__device__ __forceinline__ float total(const float (&acc)[SETS][MT][NT][4], int m, int n, int d) {
     if (SETS == 1) return acc[0][m][n][d];
     if (SETS == 3) return (acc[0][m][n][d] + acc[1 % SETS][m][n][d]) + acc[2 % SETS][m][n][d];
     return ((acc[0][m][n][d] + acc[1 % SETS][m][n][d]) + (acc[3 % SETS][m][n][d] + acc[4 % SETS][m][n][d])) +

@@ -1,8 +1,9 @@
 // Messages between neighbours, forward and backward, and what they say about the forces.
 //
 // A team of warps (one, or with few atoms more) works on one atom and a slice of 32 channels: groups of eight lanes
-// take the pairs of the atom's row in turn, a lane has four channels. Teams are larger forward, where a warp needs fewer registers. Sums are gathers in an order that the row alone
-// fixes, so that the result depends on nothing but the positions.
+// take the pairs of the atom's row in turn, a lane has four channels. Teams are larger forward, where a warp needs fewer
+// registers. Sums are gathers in an order that the row alone fixes, so that the result depends on nothing but the
+// positions.
 //
 // The filters w_k(d), k = 0, 1, 2, cut off and zero beyond, are B-splines of the distance, of DEGREE 3 or 5 on KNOTS
 // intervals: at least twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
@@ -20,7 +21,8 @@ __device__ __forceinline__ void half_basis(float u, float v, float (&b)[DEGREE +
 #else
     const float v2 = v * v, u2 = u * u;
     b[first] = v2 * v2 * v * (1.0f / 120.0f);
-    b[first + step] = fmaf(u, fmaf(u, fmaf(u, fmaf(u, fmaf(u, 1.0f / 24.0f, -1.0f / 6.0f), 1.0f / 6.0f), 1.0f / 6.0f), -5.0f / 12.0f), 13.0f / 60.0f);
+    b[first + step] = fmaf(
+        u, fmaf(u, fmaf(u, fmaf(u, fmaf(u, 1.0f / 24.0f, -1.0f / 6.0f), 1.0f / 6.0f), 1.0f / 6.0f), -5.0f / 12.0f), 13.0f / 60.0f);
     b[first + 2 * step] = fmaf(u2, fmaf(u2, fmaf(u, -1.0f / 12.0f, 0.25f), -0.5f), 0.55f);
 #endif
 }
@@ -71,7 +73,8 @@ struct Spline {
         return sum;
     }
 
-    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slope itself is not needed.
+    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slope itself is not
+    // needed.
     __device__ float4 value(int filter, float4 weight, float (&along)[DEGREE + 1]) const {
         float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll
@@ -410,9 +413,11 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
 }
 
 #if STAGED
-#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(warps * WARP, MESSAGE_BLOCKS) name(int l) { body; }
+#define MESSAGE(name, warps, team, body)                                                                               \
+    extern "C" __global__ void __launch_bounds__(warps * WARP, MESSAGE_BLOCKS) name(int l) { body; }
 #else
-#define MESSAGE(name, warps, team, body) extern "C" __global__ void __launch_bounds__(team * WARP, MESSAGE_BLOCKS) name(int l) { body; }
+#define MESSAGE(name, warps, team, body)                                                                               \
+    extern "C" __global__ void __launch_bounds__(team * WARP, MESSAGE_BLOCKS) name(int l) { body; }
 #endif
 MESSAGE(message_first, FORWARD_WARPS, FORWARD_TEAM, (forward<true, STAGED>(0)))
 MESSAGE(message, FORWARD_WARPS, FORWARD_TEAM, (forward<false, STAGED>(l)))

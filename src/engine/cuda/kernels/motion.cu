@@ -9,7 +9,9 @@ __device__ __forceinline__ double warp_sum(double x) {
 }
 
 // t and s of a pair and slice.
-__device__ __forceinline__ float4 push_at(u32 p, int slice) { return reinterpret_cast<const float4 *>(P.push)[size_t(p) * SLICES + slice]; }
+__device__ __forceinline__ float4 push_at(u32 p, int slice) {
+    return reinterpret_cast<const float4 *>(P.push)[size_t(p) * SLICES + slice];
+}
 
 // t and s of a pair, summed over slices.
 __device__ __forceinline__ void push_sum(const float4 (&of)[SLICES], double (&t)[3], double &s) {
@@ -198,7 +200,8 @@ extern "C" __global__ void __launch_bounds__(128) advance(int finish, int begin)
 }
 
 // Sums over atoms by id, of one block: the same tree wherever the atoms lie.
-template <int COUNT, class Value> __device__ __forceinline__ void block_sum(u32 first, u32 end, double (&sum)[COUNT], Value value) {
+template <int COUNT, class Value>
+__device__ __forceinline__ void block_sum(u32 first, u32 end, double (&sum)[COUNT], Value value) {
     __shared__ double part[COUNT][32];
     for (int k = 0; k < COUNT; ++k) sum[k] = 0.0;
     for (u32 id = first + threadIdx.x; id < end; id += blockDim.x) {

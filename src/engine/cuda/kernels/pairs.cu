@@ -156,7 +156,9 @@ __device__ u32 exclusive_scan(u32 *in, u32 *out, int n, bool clear) {
     return carry;
 }
 
-extern "C" __global__ void __launch_bounds__(1024) scan_cells() { exclusive_scan(P.cell_fill, P.cell_start, P.grid->cells, true); }
+extern "C" __global__ void __launch_bounds__(1024) scan_cells() {
+    exclusive_scan(P.cell_fill, P.cell_start, P.grid->cells, true);
+}
 
 extern "C" __global__ void fill_cells() {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -139,9 +139,13 @@ struct Owner {
 };
 
 // Four numbers of a row on a board.
-__device__ __forceinline__ float4 board_row(int which, int row, int k) { return ld4(board(which) + (k / 16 * ROWS + row) * 16 + k % 16); }
+__device__ __forceinline__ float4 board_row(int which, int row, int k) {
+    return ld4(board(which) + (k / 16 * ROWS + row) * 16 + k % 16);
+}
 
-__device__ __forceinline__ float2 scale2(float2 a, float2 b, float2 c) { return make_float2(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y)); }
+__device__ __forceinline__ float2 scale2(float2 a, float2 b, float2 c) {
+    return make_float2(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y));
+}
 __device__ __forceinline__ float2 silu(float2 v) { return make_float2(silu(v.x), silu(v.y)); }
 
 // A product of 16 rows (of NC components each) with NG groups of N columns, of which the block makes its own.
@@ -168,12 +172,15 @@ template <int NC, int NG, int K, int N> struct Gathered {
 
     // The sums of an owner's row and channels; `load(c, row, k)` gives four numbers of a row, `reach(i)` comes before the warp's
     // stretch i of 16 inputs.
-    template <class Load, class Reach> __device__ void operator()(const Owner &me, float2 (&out)[NC][NG], Load load, Reach reach) const {
+    template <class Load, class Reach>
+    __device__ void operator()(const Owner &me, float2 (&out)[NC][NG], Load load, Reach reach) const {
         if (N < F && blockIdx.x * SHARE >= N) return; // none of the columns are this block's
         const int warp = threadIdx.x / WARP, strip = warp / K_PARTS, g = lane_id() / 4, t = lane_id() % 4;
         constexpr int SETS = sets_for(NC * NG);
         float *parts = board(PARTS);
-        auto place = [&](int part, int tile, int s, int row) { return parts + (((tile * K_PARTS + part) * STRIPS + s) * ROWS + row) * 8; };
+        auto place = [&](int part, int tile, int s, int row) {
+            return parts + (((tile * K_PARTS + part) * STRIPS + s) * ROWS + row) * 8;
+        };
         float acc[SETS][NC][NG][4] = {};
 #pragma unroll
         for (int i = 0; i < BLOCKS; ++i) {
@@ -296,7 +303,9 @@ template <int NC, int NG> struct Scattered {
         for (int c = 0; c < NC; ++c) {
             float2 v[CLUSTER];
 #pragma unroll
-            for (int r = 0; r < CLUSTER; ++r) v[r] = ld2(board(which) + (((r * NC + c) * STRIPS + me.local / 8) * ROWS + me.row) * 8 + me.local % 8);
+            for (int r = 0; r < CLUSTER; ++r) {
+                v[r] = ld2(board(which) + (((r * NC + c) * STRIPS + me.local / 8) * ROWS + me.row) * 8 + me.local % 8);
+            }
             out[c] = v[0];
 #pragma unroll
             for (int r = 1; r < CLUSTER; ++r) out[c] = out[c] + v[r];

@@ -36,7 +36,8 @@ __device__ __forceinline__ void workers_barrier() { asm volatile("bar.sync 1, %0
 
 // Four numbers on their way to shared memory, or zeros; `landed` waits for those that this thread has sent.
 __device__ __forceinline__ void send(uint4 *to, const float *from, bool numbers) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(numbers ? 16 : 0) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(numbers ? 16 : 0)
+                 : "memory");
 }
 __device__ __forceinline__ void landed() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
@@ -55,7 +56,8 @@ struct Stream {
     __device__ Stream() : slot(0), round(0) {
         if (threadIdx.x < SLOTS) {
             asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(full(threadIdx.x)) : "memory");
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)), "n"(WATCHED ? WORKING : WORKERS) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)), "n"(WATCHED ? WORKING : WORKERS)
+                         : "memory");
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         }
         __syncthreads();
@@ -155,7 +157,8 @@ __device__ __forceinline__ Field operator*(const Field &a, const Field &b) {
 __device__ __forceinline__ Field fma(const Field &a, const Field &b, const Field &c) {
     Field f;
     BOTH {
-        f.v[i] = make_float4(fmaf(a.v[i].x, b.v[i].x, c.v[i].x), fmaf(a.v[i].y, b.v[i].y, c.v[i].y), fmaf(a.v[i].z, b.v[i].z, c.v[i].z),
+        f.v[i] = make_float4(fmaf(a.v[i].x, b.v[i].x, c.v[i].x), fmaf(a.v[i].y, b.v[i].y, c.v[i].y),
+                             fmaf(a.v[i].z, b.v[i].z, c.v[i].z),
                              fmaf(a.v[i].w, b.v[i].w, c.v[i].w));
     }
     return f;
@@ -186,7 +189,9 @@ struct Back {
 __device__ __forceinline__ void split(float x, float y, u32 &hi, u32 &lo) {
     float2 upper;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(hi) : "f"(y), "f"(x));
-    asm("{\n.reg .b16 a, b;\nmov.b32 {a, b}, %2;\ncvt.f32.f16 %0, a;\ncvt.f32.f16 %1, b;\n}" : "=f"(upper.x), "=f"(upper.y) : "r"(hi));
+    asm("{\n.reg .b16 a, b;\nmov.b32 {a, b}, %2;\ncvt.f32.f16 %0, a;\ncvt.f32.f16 %1, b;\n}"
+        : "=f"(upper.x), "=f"(upper.y)
+        : "r"(hi));
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(lo) : "f"(y - upper.y), "f"(x - upper.x));
 }
 
@@ -245,7 +250,8 @@ __device__ __forceinline__ void mma(float (&c)[4], const uint4 &a, u32 b0, u32 b
 }
 
 // A product of what is on the board, NC components of 16 DEPTH numbers each, with NG groups of F columns.
-template <int NC, int NG, int DEPTH> __device__ __forceinline__ void product(Stream &stream, const Back &back, Field (&out)[NC][NG]) {
+template <int NC, int NG, int DEPTH>
+__device__ __forceinline__ void product(Stream &stream, const Back &back, Field (&out)[NC][NG]) {
     // With few tiles the terms of the split go to sums of their own, so that one need not wait for the one before.
     constexpr int SETS = NC * NG == 1 ? 3 : 1;
     float acc[SETS][NC][NG][2][4] = {};
@@ -296,7 +302,8 @@ template <int NC, int NG, int DEPTH> __device__ __forceinline__ void product(Str
                     for (int s = 1; s < SETS; ++s) all += acc[s][c][r][n][d];
                     return all;
                 };
-                out[c][r].v[i] = scale4(back.by[i], make_float4(sum(0, 2 * i), sum(0, 2 * i + 1), sum(1, 2 * i), sum(1, 2 * i + 1)));
+                const float4 all = make_float4(sum(0, 2 * i), sum(0, 2 * i + 1), sum(1, 2 * i), sum(1, 2 * i + 1));
+                out[c][r].v[i] = scale4(back.by[i], all);
             }
         }
     }

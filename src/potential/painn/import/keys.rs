@@ -191,7 +191,7 @@ const PAINN: &[Key] = &[
         Kind::Epsilon,
         "",
         Needed,
-        "added to the squared norm of vector features under the root: one number, or a list of one per interaction (SchNetPack: 1e-8)",
+        "added under the root to the squared norm of vector features: a number, or one per interaction (SchNetPack: 1e-8)",
         Some("1e-8"),
     ),
     key(
@@ -255,7 +255,7 @@ const PAINN: &[Key] = &[
         Kind::EnergyUnit,
         "",
         Needed,
-        "unit of what the readout gives: a name, or a number of eV (a factor of the energy, a standard deviation, goes in here)",
+        "unit of what the readout gives; a factor of the energy, such as a standard deviation, goes in here",
         Some("\"eV\""),
     ),
     key(
@@ -379,7 +379,7 @@ const SCHNETPACK: &[Key] = &[
         Kind::Epsilon,
         "",
         Needed,
-        "added to the squared norm of vector features under the root: one number, or a list of one per interaction",
+        "added under the root to the squared norm of vector features: a number, or one per interaction",
         Some("1e-8"),
     ),
     key(
