@@ -240,7 +240,7 @@ fn metadata_are_checked() {
         (
             "elements",
             "[1, 17]",
-            "atomic number 17, but the embedding has rows up to 9",
+            "atomic number 17 (Cl), but the embedding has rows up to 9",
         ),
         (
             "add_atomrefs",

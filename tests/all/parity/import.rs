@@ -63,6 +63,7 @@ fn mean_and_reference_energies_come_from_tensors() {
         .tensor("postprocessors.1.mean", &[1], &[-7.25])
         .tensor("postprocessors.1.atomref", &[10], &atomref)
         .set("add_atomrefs", "true")
+        .set("mean_per_atom", "-7.25")
         .set("units", "{\"energy\": \"Hartree\", \"distance\": \"Bohr\"}")
         .read();
     const HARTREE: f64 = 27.211_386_245_981;

@@ -259,7 +259,7 @@ fn units_are_applied() {
             "{name}: {}",
             spec.cutoff
         );
-        assert_eq!(file.read().0.cutoff, 4.0, "{name}");
+        assert!((file.read().0.cutoff - 4.0).abs() < 1e-14, "{name}");
     }
 }
 

@@ -122,9 +122,9 @@ fn energies_to_be_added_that_are_not_understood_are_refused() {
         );
     }
     for (name, advice) in [
-        ("postprocessors.2.scale", "'energy_unit'"),
-        ("postprocessors.1.stddev", "'energy_unit'"),
-        ("scale_shift.shift", "'reference_energies_eV'"),
+        ("postprocessors.2.scale", "a factor of the energy"),
+        ("postprocessors.1.stddev", "a factor of the energy"),
+        ("shift.value", "energies to be added go into"),
         ("atomic_energies", "has no place"),
         ("representation.energy_offset", "was trained for"),
         ("postprocessors.x.mean", "has no place"),

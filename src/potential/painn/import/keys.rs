@@ -771,10 +771,15 @@ pub fn fault(style: Style, map: &Map<String, Value>) -> Option<String> {
 /// What to say of a key that is none.
 fn unknown(style: Style, name: &str) -> String {
     let mut said = format!("{} have the unknown key '{}'", style.place(), shown(name));
+    // A slip, or a name that was cut; a likeness of another kind would hide the advice.
+    let slip = |near: &&str| {
+        near.starts_with(name) || name.starts_with(*near) || strsim::osa_distance(near, name) <= 2
+    };
+    let advice = advice(name, style);
     let near = nearest(name, style.keys().iter().map(|k| k.name));
-    if let Some(near) = near {
+    if let Some(near) = near.filter(|near| advice.is_none() || slip(near)) {
         let _ = write!(said, " (did you mean '{near}'?)");
-    } else if let Some(advice) = advice(name, style) {
+    } else if let Some(advice) = advice {
         let _ = write!(said, " ({advice})");
     } else {
         said += " (what says nothing of the energy goes under 'notes')";

@@ -75,6 +75,13 @@ fn mean_of_schnetpack(
     hyper: &Hyper,
     notes: &mut Vec<String>,
 ) -> Result<f64> {
+    let mean = stored.or(hyper.mean);
+    let nothing = mean.is_none_or(|mean| mean == 0.0);
+    if hyper.add_mean.is_none() && !nothing {
+        return Err(Error::input(
+            "the file has a mean energy, but its metadata lack 'add_mean' (true or false), which says whether it is added",
+        ));
+    }
     if let (Some(stored), Some(said)) = (stored, hyper.mean)
         && !agree(stored, said)
     {
@@ -82,17 +89,12 @@ fn mean_of_schnetpack(
             "tensor '{name}' is {stored}, but 'mean_per_atom' in the metadata is {said}: which of them is right?"
         )));
     }
-    let mean = stored.or(hyper.mean);
-    let nothing = mean.is_none_or(|mean| mean == 0.0);
     match (hyper.add_mean, mean) {
         (Some(true), None) => Err(Error::input(
             "the metadata say 'add_mean', but there is neither a tensor 'postprocessors.1.mean' nor 'mean_per_atom' in \
              the metadata",
         )),
         (Some(true), Some(mean)) => Ok(mean * hyper.energy),
-        (None, _) if !nothing => Err(Error::input(
-            "the file has a mean energy, but its metadata lack 'add_mean' (true or false), which says whether it is added",
-        )),
         (Some(false), Some(mean)) if !nothing => {
             let mean = mean * hyper.energy;
             notes.push(format!(

@@ -4,7 +4,7 @@ use crate::{Error, Result};
 
 use super::archive::{Archive, shown, some};
 use super::hyper::{Basis, Hyper};
-use super::keys::{Style, advice};
+use super::keys::advice;
 use super::offsets;
 
 pub const EMBEDDING: &str = "representation.embedding.weight";
@@ -155,18 +155,27 @@ fn misplaced(names: &[&str], hyper: &Hyper) -> Option<String> {
         1 => format!("tensor '{}'", shown(first)),
         count => format!("{count} tensors ({})", some(names)),
     };
-    let of_network =
-        |name: &&str| name.starts_with("representation.") || name.starts_with("output_modules.");
-    let advised = names.iter().find_map(|name| {
-        let last = name.strip_prefix("postprocessors.").unwrap_or(name);
-        advice(last, Style::Painn).filter(|_| !of_network(name))
-    });
-    let why = match advised {
-        Some(advice) => advice.to_owned(),
-        None if names.iter().any(of_network) => "the network would not give the energy that it was trained for".to_owned(),
-        None => "what they do to the energy is not known; leave them out if it is nothing (another set of weights, an \
-                 optimiser's state)"
-            .to_owned(),
+    let parts = ["representation.", "output_modules."];
+    let of_network = |name: &&str| parts.iter().any(|part| name.starts_with(part));
+    let of_another =
+        |name: &&str| !of_network(name) && parts.iter().any(|part| name.contains(part));
+    let advised = || {
+        let mut others = names.iter().filter(|name| !of_network(name));
+        others.find_map(|name| {
+            advice(
+                name.strip_prefix("postprocessors.").unwrap_or(name),
+                hyper.style,
+            )
+        })
+    };
+    let another = "leave them out if they do nothing to the energy (another set of weights, an optimiser's state)";
+    let why = match (names.iter().any(of_another), advised()) {
+        (true, _) => another,
+        (false, Some(advice)) => advice,
+        (false, None) if names.iter().any(of_network) => {
+            "the network would not give the energy that it was trained for"
+        }
+        (false, None) => another,
     };
     Some(format!(
         "a PaiNN of {} interactions, as the metadata describe it, has no place for {tensors}: {why}",
