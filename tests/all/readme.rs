@@ -202,7 +202,7 @@ fn options_of_the_documentation_exist() {
             let is_command = |word: &str| {
                 let word = word.trim_end_matches([',', '.']);
                 let mut lines = general.lines();
-                lines.any(|line| line.trim_start().split_whitespace().next() == Some(word))
+                lines.any(|line| line.split_whitespace().next() == Some(word))
             };
             let first = words.first().copied().unwrap_or_default();
             let plain = first.chars().all(|c| c.is_ascii_lowercase());

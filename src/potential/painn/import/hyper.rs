@@ -321,7 +321,7 @@ fn energy_module(table: &Table) -> Result<usize> {
             "'output_modules' has more than one Atomwise: which of them is the energy is not known",
         ));
     }
-    Ok(modules.iter().position(|m| energy(&m)).unwrap_or(0))
+    Ok(modules.iter().position(energy).unwrap_or(0))
 }
 
 fn lacks(key: &str) -> Error {
