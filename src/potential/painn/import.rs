@@ -1,7 +1,7 @@
 //! PaiNN from the bytes of a safetensors file with SchNetPack's parameter names.
 //!
 //! Two ways to state the hyper-parameters in the file's metadata are understood: one JSON object under the key `painn`, or
-//! SchNetPack's own hyper-parameters, each under its own key. The table of their keys is in `keys`, and printed in
+//! SchNetPack's own hyper-parameters, each under its own key. The table of their keys is in `table`, and printed in
 //! `models/README.md`.
 //!
 //! Centres, widths and frequencies of the basis, the cutoff, the mean and the reference energies are
@@ -21,6 +21,7 @@ mod hyper;
 mod json;
 mod keys;
 mod offsets;
+mod table;
 mod tensors;
 mod units;
 
