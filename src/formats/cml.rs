@@ -1,8 +1,7 @@
 //! Chemical Markup Language.
 //!
 //! Schema: CML 2.4 and 3 (<https://www.xml-cml.org>). Of a molecule its atoms (`atomArray`, as elements or
-//! as arrays in attributes) and its crystal are read. XML is taken apart by roxmltree, which is safe Rust
-//! and bounds what entities may become.
+//! as arrays in attributes) and its crystal are read. XML is taken apart by roxmltree, which is safe Rust.
 
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -19,6 +18,7 @@ use crate::{Error, Result};
 /// # Errors
 /// The text is not XML, has no molecule, or an atom lacks its element or its position.
 pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
+    look_over(text)?;
     let options = ParsingOptions {
         allow_dtd: true,
         ..ParsingOptions::default()
@@ -47,6 +47,43 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
     }
     Atoms::read(molecule, cell, &mut structure)?;
     Ok(structure)
+}
+
+/// Refuses what would keep the parser for minutes: entities that name each other, namespaces by the thousand,
+/// which it looks through for each element, and as many attributes of one element, which it compares with each
+/// other.
+fn look_over(text: &str) -> Result<()> {
+    const MOST: usize = 4096;
+    const MOST_NAMESPACES: usize = 256;
+    let namespaces = text.matches("xmlns").count();
+    if text.contains("<!ENTITY") || namespaces > MOST_NAMESPACES {
+        return Err(Error::input(format!(
+            "not a CML file, or damaged: it declares entities or {namespaces} namespaces; no entity and \
+             {MOST_NAMESPACES} namespaces at most are read"
+        )));
+    }
+    // There is no `<` inside of a tag.
+    for (tag, inside) in text.split('<').skip(1).enumerate() {
+        let (mut quote, mut values) = (None, 0);
+        for byte in inside.bytes() {
+            match (quote, byte) {
+                (None, b'>') => break,
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (Some(open), _) if open == byte => {
+                    quote = None;
+                    values += 1;
+                }
+                _ => {}
+            }
+        }
+        if values > MOST {
+            return Err(Error::input(format!(
+                "not a CML file, or damaged: tag {} has {values} attributes",
+                tag + 1
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Shows line ends and other control characters, which the parser quotes as they are.

@@ -113,9 +113,11 @@ fn of_kind(kind: &str, gaff: bool) -> Vec<Element> {
     let letters = &kind[..end];
     let one = || first_letter(letters);
     let two = || letters.get(..2).and_then(element_of_type);
-    if is_gaff(kind) && (gaff || two().is_none()) {
-        let halogen = matches!(kind, "cl" | "br");
-        return (if halogen { two() } else { one() }).into_iter().collect();
+    if matches!(kind, "cl" | "br") {
+        return two().into_iter().collect();
+    }
+    if is_gaff(kind) && gaff {
+        return one().into_iter().collect();
     }
     // CGenFF: an element, G, and what it is bonded to.
     let general = letters.len() < kind.len() || letters.len() > 3;
@@ -268,6 +270,10 @@ mod tests {
         );
         // Nothing in a file of these two says that they are GAFF's and no salt.
         assert!(symbols(&[("na", "NA"), ("cl", "CL")]).is_err());
+        assert_eq!(
+            symbols(&[("cl", "CL1"), ("cl", "CL2")]).as_deref(),
+            Ok("Cl Cl")
+        );
         assert_eq!(
             symbols(&[("na", "Na1"), ("cl", "Cl1")]).as_deref(),
             Ok("Na Cl")

@@ -91,7 +91,8 @@ impl Columns {
         let at = |names: &[&'static str], kind: &str| find(names, kind, 1).map(|c| c.1);
         let symbols = at(&["species", "element", "elements", "symbols"], "S");
         let numbers = at(&["Z", "numbers", "atomic_numbers"], "I");
-        let missing = |what: &str| Error::input(format!("Properties={text:?} has no {what}"));
+        let missing =
+            |what: &str| Error::input(format!("Properties={:?} has no {what}", shorten(text)));
         let names = Names {
             atom: at(
                 &["name", "names", "atomname", "atom_name", "atomtypes"],
@@ -258,7 +259,8 @@ fn parse(text: &str) -> Result<(Vec<Column<'_>>, usize)> {
     let parts: Vec<&str> = text.split(':').collect();
     if !parts.len().is_multiple_of(3) {
         return Err(Error::input(format!(
-            "Properties={text:?} is not a list of name:type:count"
+            "Properties={:?} is not a list of name:type:count",
+            shorten(text)
         )));
     }
     let mut at = 0;
@@ -269,7 +271,8 @@ fn parse(text: &str) -> Result<(Vec<Column<'_>>, usize)> {
             .ok_or_else(|| {
                 Error::input(format!(
                     "Properties: {:?} is not a number of columns for {}",
-                    part[2], part[0]
+                    shorten(part[2]),
+                    shorten(part[0]).escape_debug()
                 ))
             })?;
         columns.push(Column {

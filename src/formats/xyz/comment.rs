@@ -15,21 +15,25 @@ impl Keys {
     pub fn parse(comment: &str) -> Result<Self> {
         let mut keys = Vec::new();
         let mut rest = comment.trim_start();
+        // Quotes that were found never to close are not looked for again: long lines of them take long.
+        let mut open_ended = String::new();
         while !rest.is_empty() {
-            // A quote that never closes is free text where no value is wanted.
-            let (key, after) = take_word(rest).unwrap_or_else(|| split_word(rest));
+            let (key, after) = take_key(rest, &mut open_ended);
             rest = after.trim_start();
             let mut found = None;
             if let Some(after) = rest.strip_prefix('=') {
                 let after = after.trim_start();
+                let shown = || shorten(key).escape_debug().to_string();
                 let (value, after) = take_word(after).ok_or_else(|| {
-                    Error::input(format!("{key}={}: is never closed", shorten(after)))
+                    Error::input(format!("{}: {:?} is never closed", shown(), shorten(after)))
                 })?;
                 // A quote that opens another value has closed this one.
                 if after.starts_with(|c: char| !c.is_whitespace()) {
                     return Err(Error::input(format!(
-                        "{key}={value:?}: {:?} follows its closing quote or bracket without a blank",
-                        shorten(after)
+                        "{}: {:?} follows the closing quote or bracket of {:?} without a blank",
+                        shown(),
+                        shorten(after),
+                        shorten(value)
                     )));
                 }
                 found = Some(value.to_owned());
@@ -96,18 +100,24 @@ impl Keys {
         let flags: Vec<bool> = words(text)
             .iter()
             .map(|w| {
-                flag(w)
-                    .ok_or_else(|| Error::input(format!("pbc={text:?}: {w:?} is neither T nor F")))
+                flag(w).ok_or_else(|| {
+                    Error::input(format!(
+                        "pbc={:?}: {:?} is neither T nor F",
+                        shorten(text),
+                        shorten(w)
+                    ))
+                })
             })
             .collect::<Result<_>>()?;
         match flags[..] {
             [_] if self.flag_follows("pbc") => Err(Error::input(format!(
-                "pbc={text} and flags after it: three flags stand in quotes, such as pbc=\"T T F\""
+                "pbc={text:?} and flags after it: three flags stand in quotes, such as pbc=\"T T F\""
             ))),
             [all] => Ok([all; 3]),
             [a, b, c] => Ok([a, b, c]),
             _ => Err(Error::input(format!(
-                "pbc={text:?} has {} flags; three are wanted, such as pbc=\"T T F\"",
+                "pbc={:?} has {} flags; three are wanted, such as pbc=\"T T F\"",
+                shorten(text),
                 flags.len()
             ))),
         }
@@ -142,6 +152,18 @@ fn split_word(text: &str) -> (&str, &str) {
     let first = text.chars().next().map_or(0, char::len_utf8);
     // A stray sign is a word of its own, so that the scan moves on.
     text.split_at(end.unwrap_or(text.len()).max(first))
+}
+
+/// A key, perhaps in quotes, and the rest. A quote that never closes is free text.
+fn take_key<'t>(text: &'t str, open_ended: &mut String) -> (&'t str, &'t str) {
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) if !open_ended.contains(quote) => take_word(text)
+            .unwrap_or_else(|| {
+                open_ended.push(quote);
+                split_word(text)
+            }),
+        _ => split_word(text),
+    }
 }
 
 /// A word, or what stands between quotes or brackets, and the rest; `None` where these never close.

@@ -125,6 +125,12 @@ fn what_is_no_cml_is_refused() {
         .collect();
     let bomb = format!("<!DOCTYPE cml [<!ENTITY e0 'ha'>{entities}]><cml>&e29;</cml>");
     refused("n.cml", bomb, &["not a CML file, or damaged"]);
+    let attributes: String = (0..5000).map(|k| format!(" a{k}='<>'")).collect();
+    refused(
+        "n.cml",
+        format!("<molecule{}/>", attributes.replace('<', "")),
+        &["tag 1 has 5000 attributes"],
+    );
     refused("n.cml", "<molecule", &["not a CML file, or damaged"]);
     refused("n.cml", "<svg/>", &["there is no molecule"]);
     refused("n.cml", file(""), &["there are no atoms"]);

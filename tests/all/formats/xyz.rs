@@ -78,17 +78,17 @@ fn escaped_quotes_do_not_end_a_value() {
     refused(
         "q.xyz",
         water("note=\"open Lattice=\"10 0 0 0 10 0 0 0 10"),
-        &["line 2: ", "follows its closing quote"],
+        &["line 2: ", "follows the closing quote"],
     );
     refused(
         "q.xyz",
         water("pbc=T note=\"open"),
-        &["line 2: note=", "never closed"],
+        &["line 2: note: ", "never closed"],
     );
     refused(
         "q.xyz",
         water("Lattice=\"10 0 0 0 10 0 0 0 10\" pbc=T T F"),
-        &["line 2: pbc=T", "quotes"],
+        &["line 2: pbc=\"T\"", "quotes"],
     );
     refused(
         "q.xyz",
