@@ -10,7 +10,7 @@ use crate::config::plan::{
     VelocityPlan,
 };
 use crate::core::Vec3;
-use crate::core::observe::{self, WholeMotion};
+use crate::core::observe::{self, Thermometer, WholeBody, WholeMotion};
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::diagnose::{Built, Variant};
@@ -120,6 +120,47 @@ pub fn degrees_of_freedom(plan: &Plan) -> usize {
         _ => whole,
     };
     observe::degrees_of_freedom(system, cell, positions, whole)
+}
+
+/// What a plan's temperature is told by. What `remove_drift` takes out does not count.
+pub fn thermometer(plan: &Plan) -> Thermometer {
+    thermometer_of(plan, degrees_of_freedom(plan))
+}
+
+/// The thermometer of a plan whose degrees of freedom are known.
+pub fn thermometer_of(plan: &Plan, degrees_of_freedom: usize) -> Thermometer {
+    Thermometer {
+        degrees_of_freedom,
+        held_mass: (plan.dynamics.remove_drift > 0).then(|| plan.start.system.total_mass()),
+    }
+}
+
+/// Temperature kT (eV) of a plan's thermostat.
+pub fn bath(plan: &Plan) -> Option<f64> {
+    match plan.dynamics.ensemble {
+        Ensemble::Nve => None,
+        Ensemble::Langevin { kt, .. } => Some(kt),
+    }
+}
+
+/// Motion of the whole that a plan's start has, if its velocities are given.
+pub fn whole_motion(plan: &Plan) -> Option<WholeBody> {
+    let start = &plan.start;
+    match &start.velocities {
+        VelocityPlan::Given(given) => Some(WholeBody::of(
+            &start.system,
+            &start.cell,
+            &start.positions,
+            given,
+        )),
+        VelocityPlan::Thermal { .. } => None,
+    }
+}
+
+/// The same where it lasts: at constant energy, and not taken out.
+pub fn lasting_motion(plan: &Plan) -> Option<WholeBody> {
+    let lasts = plan.dynamics.ensemble == Ensemble::Nve && plan.dynamics.remove_drift == 0;
+    whole_motion(plan).filter(|_| lasts)
 }
 
 /// The starting velocities (angstrom / time).
@@ -246,17 +287,18 @@ fn resident_engine(
 
 /// What is checked after every step.
 pub fn limits(plan: &Plan) -> Limits {
-    limits_of(plan, degrees_of_freedom(plan))
+    limits_of(plan, &thermometer(plan))
 }
 
-/// The same for so many degrees of freedom.
-pub fn limits_of(plan: &Plan, degrees_of_freedom: usize) -> Limits {
+/// What is checked after every step where the temperature is told by `thermometer`.
+pub fn limits_of(plan: &Plan, thermometer: &Thermometer) -> Limits {
     let monitor = &plan.monitor;
-    let freedom = degrees_of_freedom as f64;
+    let freedom = thermometer.degrees_of_freedom as f64;
     Limits {
         force: monitor.force,
         contact: monitor.contact,
         kinetic: monitor.temperature.map(|kt| 0.5 * kt * freedom),
+        held_mass: thermometer.held_mass,
         stop: monitor.action == Action::Stop,
     }
 }
@@ -323,7 +365,7 @@ fn thermostat_noise(plan: &Plan) -> Noise {
 /// The record of energies that drift, thermo table and summary share.
 pub fn energies(plan: &Plan) -> Energies {
     let atoms = plan.start.system.len();
-    Energies::new(EnergyRecord::new(atoms, degrees_of_freedom(plan)))
+    Energies::new(EnergyRecord::measured_by(atoms, &thermometer(plan)))
 }
 
 /// Names of the files that a run writes into its directory, beside its record.

@@ -14,6 +14,7 @@ use crate::assemble::{self, Model};
 use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
 use crate::core::Snapshot;
+use crate::core::observe::Thermometer;
 use crate::diagnose::{Case, Question, Report, Suspect, diagnose, window};
 use crate::engine::Start;
 use crate::models::ModelFile;
@@ -113,7 +114,7 @@ pub fn alarm(
     let case = Case {
         start,
         timestep: plan.dynamics.timestep,
-        degrees_of_freedom: energies.degrees_of_freedom,
+        thermometer: energies.thermometer(),
         question: drift(
             plan,
             energies.drift(),
@@ -162,7 +163,7 @@ struct Past {
     /// A state that the run came through later.
     later: Option<Checkpoint>,
     flight: Option<Recorded>,
-    degrees_of_freedom: usize,
+    thermometer: Thermometer,
 }
 
 impl Past {
@@ -214,12 +215,13 @@ impl Past {
         check_model(&record, &plan)?;
         let freedom = record.get("degrees_of_freedom").and_then(Value::as_u64);
         let freedom = freedom.ok_or_else(|| lacks("degrees_of_freedom"))?;
+        let thermometer = assemble::thermometer_of(&plan, freedom as usize);
         Ok(Self {
             plan,
             state,
             later,
             flight,
-            degrees_of_freedom: freedom as usize,
+            thermometer,
         })
     }
 
@@ -228,7 +230,7 @@ impl Past {
         let question = match &self.flight {
             Some(flight) if !matches!(flight.kind, Kind::Drift | Kind::Pairs) => Question::Breach {
                 step: flight.step,
-                limits: assemble::limits_of(plan, self.degrees_of_freedom),
+                limits: assemble::limits_of(plan, &self.thermometer),
             },
             Some(flight) => {
                 let window = flight.step.saturating_sub(self.state.step);
@@ -245,7 +247,7 @@ impl Past {
         Case {
             start: self.state.start(),
             timestep: plan.dynamics.timestep,
-            degrees_of_freedom: self.degrees_of_freedom,
+            thermometer: self.thermometer,
             question,
             later: self.later.as_ref().map(moment),
             double: assemble::precision(&plan.potential) == Precision::F32,

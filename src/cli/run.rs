@@ -286,7 +286,8 @@ impl Run<'_> {
             elapsed,
             directory: self.plan.output.directory.clone(),
             stopped_by: stopped_by.clone(),
-            thermostat: matches!(self.plan.dynamics.ensemble, Ensemble::Langevin { .. }),
+            bath: assemble::bath(self.plan),
+            whole: assemble::lasting_motion(self.plan),
             resumed_from: self.record.resumed_from(),
         };
         let summary = Summary::new(&course, &self.energies);
@@ -507,6 +508,9 @@ fn device(plan: &Plan) -> String {
 fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description) {
     for note in plan.notes.iter().chain(model.notes()) {
         console.note(note);
+    }
+    if let Some(note) = words::whole_motion(plan) {
+        console.note(&note);
     }
     console.line(&format!(
         "system     {}: {} atoms, {}",

@@ -4,7 +4,7 @@ use crate::assemble;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements, observe};
 use crate::engine::{Breach, Watched};
-use crate::report::Earlier;
+use crate::report::{Earlier, text};
 use crate::simulation::Cause;
 use crate::terminal::Terminal;
 use crate::{Result, streams, units};
@@ -52,6 +52,33 @@ pub fn dynamics(plan: &Plan) -> String {
         rounded(dynamics.steps as f64 * dynamics.timestep / units::PICOSECOND),
         assemble::degrees_of_freedom(plan)
     )
+}
+
+/// A word on a start whose atoms move as a whole more than they move among themselves.
+pub fn whole_motion(plan: &Plan) -> Option<String> {
+    let VelocityPlan::Given(velocities) = &plan.start.velocities else {
+        return None;
+    };
+    let (system, whole) = (&plan.start.system, assemble::whole_motion(plan)?);
+    let kinetic = observe::kinetic_energy(system, velocities);
+    let degrees = 3 * system.len();
+    if !whole.is_remarkable(kinetic, degrees) {
+        return None;
+    }
+    let becomes = match (plan.dynamics.ensemble, plan.dynamics.remove_drift) {
+        (Ensemble::Nve, 0) => {
+            "it lasts, and counts as temperature; [dynamics] remove_drift = 1 takes the flight out"
+        }
+        (Ensemble::Nve, _) => "remove_drift takes the flight out",
+        (Ensemble::Langevin { .. }, _) => "the thermostat brings it to rest",
+    };
+    Some(format!(
+        "{} % of the kinetic energy is motion of the system as a whole ({} m/s): {} K without it, {} K with it;          {becomes}",
+        text::significant(100.0 * whole.kinetic() / kinetic, 3),
+        text::significant(whole.speed / units::ANGSTROM_PER_FS * 1e5, 3),
+        text::significant(whole.kt_without(kinetic, degrees) / units::KELVIN, 3),
+        text::significant(observe::kt(kinetic, degrees) / units::KELVIN, 3),
+    ))
 }
 
 /// To nine decimals, without the rounding noise of a conversion.

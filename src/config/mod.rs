@@ -113,6 +113,11 @@ fn rest(
 
     let (mut section, table) = required(source, "dynamics", &raw.dynamics)?;
     let dynamics = resolve::dynamics(&mut section, table, start.noise)?;
+    if start.system.len() == 1 && dynamics.remove_drift > 0 {
+        let why =
+            "takes away the only motion that one atom has: nothing is left to move; remove it";
+        return Err(section.fault("remove_drift", &table.remove_drift, why));
+    }
     done.take(section);
 
     let (mut section, table) = optional(source, "output", raw.output);

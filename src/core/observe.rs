@@ -2,7 +2,7 @@
 //!
 //! Sums run over atoms in their order, in f64.
 
-use super::{Cell, Mat3, Snapshot, System, Vec3};
+use super::{Cell, Mat3, Observables, Snapshot, System, Vec3};
 
 /// Kinetic energy (eV) of velocities (angstrom / time).
 pub fn kinetic_energy(system: &System, velocities: &[Vec3]) -> f64 {
@@ -66,7 +66,8 @@ pub enum WholeMotion {
     /// The whole moves thermally too: a Langevin thermostat acts on every atom, or constant energy
     /// starts from a moment of such a run.
     Thermal,
-    /// The centre of mass rests, nothing else is held: Langevin with removal of drift.
+    /// The motion of the centre of mass is taken out now and then, nothing else is held: removal of drift. It
+    /// does not count ([`Thermometer`]).
     Held,
 }
 
@@ -84,16 +85,12 @@ impl WholeMotion {
         const REST: f64 = 1e-3;
         let kinetic = kinetic_energy(system, velocities);
         let least = REST * kinetic / (3 * system.len()).max(1) as f64;
-        let momentum = momentum(system, velocities);
-        if momentum.norm_squared() > 2.0 * system.total_mass() * least {
-            return Self::Thermal;
+        let whole = WholeBody::of(system, cell, positions, velocities);
+        match whole {
+            _ if whole.flight > least => Self::Thermal,
+            _ if whole.rotation > least => Self::Held,
+            _ => Self::Conserved,
         }
-        let spin = angular_momentum(system, positions, velocities);
-        let rotation = pseudo_inverse(inertia(system, positions)) * spin;
-        if !cell.is_periodic() && 0.5 * spin.dot(&rotation) > least {
-            return Self::Held;
-        }
-        Self::Conserved
     }
 }
 
@@ -125,6 +122,60 @@ pub fn degrees_of_freedom(
     }
 }
 
+/// Motion of a system as a whole: flight of its centre of mass, and rotation about it where nothing is periodic.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WholeBody {
+    /// Kinetic energy of the flight (eV).
+    pub flight: f64,
+    /// Kinetic energy of the rotation (eV).
+    pub rotation: f64,
+    /// Speed of the centre of mass (angstrom / time).
+    pub speed: f64,
+    /// Degrees of freedom of both.
+    pub degrees_of_freedom: usize,
+}
+
+impl WholeBody {
+    /// The motion of the whole of a system with these positions (angstrom) and velocities (angstrom / time).
+    pub fn of(system: &System, cell: &Cell, positions: &[Vec3], velocities: &[Vec3]) -> Self {
+        let (mass, momentum) = (system.total_mass(), momentum(system, velocities));
+        let speed = match mass > 0.0 {
+            true => momentum.norm() / mass,
+            false => 0.0,
+        };
+        let (mut rotation, mut degrees_of_freedom) = (0.0, 3);
+        if !cell.is_periodic() {
+            let spin = angular_momentum(system, positions, velocities);
+            rotation = 0.5 * spin.dot(&(pseudo_inverse(inertia(system, positions)) * spin));
+            degrees_of_freedom += rotations(system, positions);
+        }
+        Self {
+            flight: 0.5 * mass * speed * speed,
+            rotation,
+            speed,
+            degrees_of_freedom,
+        }
+    }
+
+    /// Kinetic energy of both (eV).
+    pub fn kinetic(&self) -> f64 {
+        self.flight + self.rotation
+    }
+
+    /// Whether it holds more than a tenth of a kinetic energy (eV), and more than twice its share among so many
+    /// degrees of freedom, as the thermal motion of a few atoms does not.
+    pub fn is_remarkable(&self, kinetic: f64, all_degrees: usize) -> bool {
+        let share = self.degrees_of_freedom as f64 / all_degrees.max(1) as f64;
+        share < 1.0 && self.kinetic() > kinetic * (2.0 * share).max(0.1).min(0.5 + 0.5 * share)
+    }
+
+    /// Temperature as kT (eV) of what is left of a kinetic energy (eV) in so many degrees of freedom.
+    pub fn kt_without(&self, kinetic: f64, all_degrees: usize) -> f64 {
+        let left = all_degrees.saturating_sub(self.degrees_of_freedom);
+        kt((kinetic - self.kinetic()).max(0.0), left)
+    }
+}
+
 /// The inverse of a tensor of inertia on the axes about which there is inertia.
 pub(super) fn pseudo_inverse(inertia: Mat3) -> Mat3 {
     let eigen = inertia.symmetric_eigen();
@@ -136,6 +187,48 @@ pub(super) fn pseudo_inverse(inertia: Mat3) -> Mat3 {
             axis * axis.transpose() / eigen.eigenvalues[k]
         })
         .sum()
+}
+
+/// Tells the temperature from the kinetic energy of the degrees of freedom that share it.
+///
+/// Where the centre of mass is held ([`WholeMotion::Held`]), its kinetic energy P^2 / 2M is left out. A Langevin
+/// thermostat pulls at each atom in proportion to its mass, so the total momentum follows a thermostat of its own,
+/// whatever acts between the atoms: after each removal it warms up again, with exp(-2 friction t), to its share of
+/// 3/2 kT. What removals leave of it depends on how often they come; the other 3N - 3 degrees of freedom have the
+/// temperature of the bath always.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thermometer {
+    /// Number of degrees of freedom that count ([`degrees_of_freedom`]).
+    pub degrees_of_freedom: usize,
+    /// Total mass (u) where the kinetic energy of the centre of mass is left out; `None` where all of it counts.
+    pub held_mass: Option<f64>,
+}
+
+impl Thermometer {
+    /// Counts all of the kinetic energy.
+    pub fn of_all(degrees_of_freedom: usize) -> Self {
+        Self {
+            degrees_of_freedom,
+            held_mass: None,
+        }
+    }
+
+    /// Kinetic energy (eV) that counts.
+    pub fn kinetic(&self, o: &Observables) -> f64 {
+        counted_kinetic(o, self.held_mass)
+    }
+
+    /// Temperature as kT (eV).
+    pub fn kt(&self, o: &Observables) -> f64 {
+        kt(self.kinetic(o), self.degrees_of_freedom)
+    }
+}
+
+/// Kinetic energy (eV) less that of the centre of mass, where `held_mass` (u, the total) is given.
+pub fn counted_kinetic(o: &Observables, held_mass: Option<f64>) -> f64 {
+    held_mass.map_or(o.kinetic, |mass| {
+        (o.kinetic - 0.5 * o.momentum.norm_squared() / mass).max(0.0)
+    })
 }
 
 /// Temperature as kT (eV) of a kinetic energy (eV) in so many degrees of freedom.

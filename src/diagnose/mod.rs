@@ -17,13 +17,17 @@
 mod potential;
 mod replay;
 mod report;
+pub mod slope;
+pub mod trial;
 mod verdict;
+pub mod vibration;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::core::Snapshot;
+use crate::core::observe::Thermometer;
 use crate::engine::{Engine, Limits, Start};
 use crate::integrate::Integrator;
 use crate::report::series::Estimate;
@@ -130,8 +134,8 @@ pub struct Case {
     pub start: Start,
     /// The run's time step (internal time).
     pub timestep: f64,
-    /// Degrees of freedom of the kinetic energy.
-    pub degrees_of_freedom: usize,
+    /// What tells the temperature.
+    pub thermometer: Thermometer,
     /// What is to be explained.
     pub question: Question,
     /// A later state of the run, that the replay as it was must come through.

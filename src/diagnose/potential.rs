@@ -5,8 +5,7 @@
 //!
 //! Along the motion the energy changes by v . grad U, and the forces do the work -v . F. What is left,
 //! (dU/ds + F . u) |v| with u the direction of all velocities, is the rate at which energy is made from
-//! nothing: its mean over moments, per atom, is the drift that such forces cause. The slope is that of five
-//! points.
+//! nothing: its mean over moments, per atom, is the drift that such forces cause. See [`super::slope`].
 //!
 //! # A jump at the cutoff
 //!
@@ -19,6 +18,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::slope::{self, Agreement};
 use super::{Case, SEEN};
 use crate::Result;
 use crate::core::{Snapshot, Vec3};
@@ -26,8 +26,6 @@ use crate::engine::Engine;
 use crate::neighbors::Pairs;
 use crate::report::series::{Estimate, Series};
 
-/// Largest displacement of an atom (angstrom) of the inner points of the stencil.
-const STENCIL: f64 = 5e-4;
 /// Distance from the cutoff (angstrom) at which the energies of a jump are taken.
 const EDGE: f64 = 1e-6;
 /// Pairs this near to the cutoff (angstrom) are moved across it.
@@ -35,9 +33,8 @@ const NEAR: f64 = 0.3;
 /// Moments in which pairs are moved across the cutoff, and pairs in each.
 const MOMENTS: usize = 16;
 const PAIRS: usize = 4;
-/// Forces that differ by more than this (eV / angstrom) from the slopes of the energy are no slopes: a hundred
-/// times what a stencil over a network in f64 comes to.
-pub(super) const FORCE: f64 = 1e-5;
+/// Forces that differ by more than this (eV / angstrom), for certain, from the slopes of the energy are no slopes.
+pub(super) const FORCE: f64 = slope::TOLERANCE;
 /// What forces make of the energy agrees with a drift if it does so within this many standard errors.
 const AGREES: f64 = 3.0;
 /// A jump smaller than this (eV) is none: as in `mdrun check`.
@@ -50,7 +47,7 @@ pub struct Findings {
     pub moments: usize,
     /// Drift (eV per atom and time) that forces cause which are not the slopes of the energy.
     pub force_drift: Option<Estimate>,
-    /// Largest difference of force and slope along the motion (eV / angstrom).
+    /// Largest difference of force and slope along the motion (eV / angstrom), as far as it is certain.
     pub force_error: f64,
     /// Pairs moved across the cutoff.
     pub crossings: usize,
@@ -85,9 +82,9 @@ pub(super) fn examine(
     findings.largest_jump = jumps.iter().fold(0.0, |a, j| a.max(j.abs()));
     for moment in moments {
         let jumps = findings.largest_jump > JUMP;
-        if let Some((error, speed)) = slope(engine.as_mut(), moment, jumps)? {
-            findings.force_error = findings.force_error.max(error.abs());
-            powers.push(error * speed / atoms);
+        if let Some((found, speed)) = against_slope(engine.as_mut(), moment, jumps)? {
+            findings.force_error = findings.force_error.max(found.certain());
+            powers.push(found.difference * speed / atoms);
         }
         if Instant::now() > deadline {
             break;
@@ -143,41 +140,35 @@ fn at(engine: &mut dyn Engine, moment: &Snapshot, positions: Vec<Vec3>) -> Resul
     engine.snapshot(crate::core::Fields::ALL)
 }
 
-/// Slope of the energy along the motion plus the force along it (eV / angstrom, zero if one is minus the
-/// other), and the speed along it. None where nothing moves, or where a pair passes the cutoff and the energy
-/// jumps there.
-fn slope(engine: &mut dyn Engine, moment: &Snapshot, jumps: bool) -> Result<Option<(f64, f64)>> {
+/// The force along the motion beside the slope of the energy, and the speed along it. None where nothing moves, or
+/// where a pair passes the cutoff and the energy jumps there.
+fn against_slope(
+    engine: &mut dyn Engine,
+    moment: &Snapshot,
+    jumps: bool,
+) -> Result<Option<(Agreement, f64)>> {
     let speed = (moment.velocities.iter().map(Vec3::norm_squared))
         .sum::<f64>()
         .sqrt();
-    let fastest = moment
-        .velocities
-        .iter()
-        .map(|v| v.norm())
-        .fold(0.0, f64::max);
     if !(speed > 0.0 && speed.is_finite()) {
         return Ok(None);
     }
     let here = at(engine, moment, moment.positions.clone())?;
     let pairs = engine.statistics().pairs;
-    let push: f64 = (here.forces.iter().zip(&moment.velocities))
-        .map(|(f, v)| f.dot(v) / speed)
-        .sum();
-    // Along the direction of unit length the fastest atom moves by fastest / speed.
-    let step = STENCIL * speed / fastest;
     let mut same = true;
-    let mut energy = |k: f64| -> Result<f64> {
-        let moved = (moment.positions.iter().zip(&moment.velocities))
-            .map(|(r, v)| r + v * (k * step / speed))
-            .collect();
-        let there = at(engine, moment, moved)?;
+    let mut energy = |moved: &[Vec3]| -> Result<f64> {
+        let there = at(engine, moment, moved.to_vec())?;
         same &= engine.statistics().pairs == pairs;
         Ok(there.observables.potential)
     };
-    let inner = energy(1.0)? - energy(-1.0)?;
-    let outer = energy(2.0)? - energy(-2.0)?;
-    let slope = (8.0 * inner - outer) / (12.0 * step);
-    Ok((same || !jumps).then_some((slope + push, speed)))
+    let state = (&moment.positions[..], &here.forces[..]);
+    let found = slope::along(
+        &moment.velocities,
+        state,
+        here.observables.potential,
+        &mut energy,
+    )?;
+    Ok((same || !jumps).then_some((found, speed)))
 }
 
 /// Changes of the energy (eV) as pairs near the cutoff are moved into it.

@@ -139,7 +139,7 @@ impl Walk {
         let mut walk = Self::impossible(variant, &built.engine.describe());
         walk.course.done = true;
         walk.first = first;
-        walk.energies = Energies::new(EnergyRecord::new(atoms, case.degrees_of_freedom));
+        walk.energies = Energies::new(EnergyRecord::measured_by(atoms, &case.thermometer));
         let step = case.timestep / variant.divisor as f64;
         let sampler = Sampler {
             every: ((SAMPLE_FS * FEMTOSECOND / step).round() as u64).max(1),

@@ -139,9 +139,12 @@ impl Report {
                 true => estimate(&drift),
                 false => "none".to_owned(),
             };
-            let error = f.force_error;
+            let differ = match f.force_error {
+                0.0 => "differ by no more than their rounding".to_owned(),
+                error => format!("differ by {error:.1e} eV/A at most"),
+            };
             lines.push(format!(
-                "  {:26} {made:38} differ by {error:.1e} eV/A at most",
+                "  {:26} {made:38} {differ}",
                 "forces against slopes"
             ));
         }

@@ -233,6 +233,17 @@ impl HostEngine {
         })
     }
 
+    fn observables(&self) -> Observables {
+        let state = &self.state;
+        Observables {
+            potential: state.evaluation.energy,
+            kinetic: observe::kinetic_energy(&self.system, &state.velocities),
+            heat: state.heat,
+            momentum: observe::momentum(&self.system, &state.velocities),
+            strain_derivative: state.evaluation.strain_derivative,
+        }
+    }
+
     /// A number that is not finite: positions first, since the others follow from them.
     fn not_finite(&self) -> Option<(f64, Vec<usize>)> {
         let evaluation = &self.state.evaluation;
@@ -265,7 +276,7 @@ impl HostEngine {
 
     /// The kinetic energy, if over the limit.
     fn kinetic_over(&self, limit: f64) -> Option<(f64, Vec<usize>)> {
-        let kinetic = observe::kinetic_energy(&self.system, &self.state.velocities);
+        let kinetic = observe::counted_kinetic(&self.observables(), self.limits.held_mass);
         (kinetic > limit).then(|| (kinetic, Vec::new()))
     }
 }
@@ -351,13 +362,7 @@ impl Engine for HostEngine {
             step: state.step,
             time: state.step as f64 * self.timestep,
             cell: self.cell.clone(),
-            observables: Observables {
-                potential: state.evaluation.energy,
-                kinetic: observe::kinetic_energy(&self.system, &state.velocities),
-                heat: state.heat,
-                momentum: observe::momentum(&self.system, &state.velocities),
-                strain_derivative: state.evaluation.strain_derivative,
-            },
+            observables: self.observables(),
             positions: copy(want.positions, &state.positions),
             velocities: copy(want.velocities, &state.velocities),
             forces: copy(want.forces, &state.evaluation.forces),

@@ -122,6 +122,8 @@ pub struct Limits {
     pub contact: Option<f64>,
     /// Largest kinetic energy (eV).
     pub kinetic: Option<f64>,
+    /// Total mass (u) where that of the centre of mass is left out of it.
+    pub held_mass: Option<f64>,
     /// Whether a block ends with the step that breaks a limit.
     pub stop: bool,
 }
@@ -133,7 +135,7 @@ pub enum Watched {
     Force,
     /// The distance between two atoms.
     Contact,
-    /// The kinetic energy of all atoms.
+    /// The kinetic energy of all atoms, less that of the centre of mass where it is left out.
     Kinetic,
     /// Something is not a finite number.
     Finite,

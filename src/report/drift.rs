@@ -18,13 +18,15 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use super::series::{Estimate, Series};
 use super::text::round;
 use super::{Reporter, Signal};
 use crate::Result;
 use crate::config::plan::{Action, MonitorPlan};
+use crate::core::observe::{self, Thermometer};
 use crate::core::rng::philox;
-use crate::core::{Fields, Snapshot, observe};
+use crate::core::{Fields, Snapshot};
 use crate::units::{FEMTOSECOND, MEV_PER_PS, PICOSECOND};
 
 /// Time (fs) in which one sample is taken.
@@ -44,39 +46,104 @@ const FEWEST_SAMPLES: u64 = 64;
 pub struct EnergyRecord {
     /// Number of atoms.
     pub atoms: usize,
-    /// Degrees of freedom of the kinetic energy.
+    /// Degrees of freedom that share the counted kinetic energy.
     pub degrees_of_freedom: usize,
+    /// Total mass (u) where the kinetic energy of the centre of mass does not count.
+    pub held_mass: Option<f64>,
     /// What should be conserved (eV).
     pub conserved: Series,
-    /// Kinetic energy (eV).
+    /// Kinetic energy (eV), all of it.
     pub kinetic: Series,
+    /// Kinetic energy (eV) that the temperature is told from.
+    pub counted: Series,
+    /// The same in the course of the run (eV).
+    pub course: History,
+    /// Potential energy (eV).
+    pub potential: Series,
+    /// Total energy (eV).
+    pub total: Series,
+    /// Pressure (eV / cubic angstrom); empty where the cell is not periodic in all directions.
+    pub pressure: Series,
     /// Total momentum at the last sample (u angstrom / internal time).
     pub momentum: [f64; 3],
 }
 
 impl EnergyRecord {
-    /// Nothing known yet of so many atoms with so many degrees of freedom.
+    /// Starts with nothing known of `atoms` atoms, all of whose kinetic energy counts.
     pub fn new(atoms: usize, degrees_of_freedom: usize) -> Self {
+        Self::measured_by(atoms, &Thermometer::of_all(degrees_of_freedom))
+    }
+
+    /// Starts with nothing known of `atoms` atoms, whose temperature `thermometer` tells.
+    pub fn measured_by(atoms: usize, thermometer: &Thermometer) -> Self {
         Self {
             atoms,
-            degrees_of_freedom,
+            degrees_of_freedom: thermometer.degrees_of_freedom,
+            held_mass: thermometer.held_mass,
             conserved: Series::default(),
             kinetic: Series::default(),
+            counted: Series::default(),
+            course: History::default(),
+            potential: Series::default(),
+            total: Series::default(),
+            pressure: Series::default(),
             momentum: [0.0; 3],
+        }
+    }
+
+    /// Tells the temperature.
+    pub fn thermometer(&self) -> Thermometer {
+        Thermometer {
+            degrees_of_freedom: self.degrees_of_freedom,
+            held_mass: self.held_mass,
         }
     }
 
     /// Takes in one moment.
     pub fn add(&mut self, snapshot: &Snapshot) {
-        let o = &snapshot.observables;
-        self.conserved.add(snapshot.time, o.conserved());
-        self.kinetic.add(snapshot.time, o.kinetic);
+        let (o, time) = (&snapshot.observables, snapshot.time);
+        let counted = self.thermometer().kinetic(o);
+        self.conserved.add(time, o.conserved());
+        self.kinetic.add(time, o.kinetic);
+        self.counted.add(time, counted);
+        self.course.add(counted);
+        self.potential.add(time, o.potential);
+        self.total.add(time, o.total());
+        if let Some(pressure) = observe::pressure(snapshot, &snapshot.cell) {
+            self.pressure.add(time, pressure);
+        }
         self.momentum = o.momentum.into();
+    }
+
+    /// The series, whatever they are of.
+    pub(super) fn all(&self) -> [&Series; 6] {
+        [
+            &self.conserved,
+            &self.kinetic,
+            &self.counted,
+            &self.potential,
+            &self.total,
+            &self.pressure,
+        ]
     }
 
     /// Slope of the conserved quantity per atom (eV / internal time).
     pub fn drift(&self) -> Option<Estimate> {
         Some(self.conserved.slope()?.scaled(1.0 / self.atoms as f64))
+    }
+
+    /// Slope of the conserved quantity per atom (eV / internal time); with a thermostat, its error bar is that of a
+    /// random walk.
+    pub fn drift_with(&self, thermostat: bool) -> Option<Estimate> {
+        /// Vibrations are shorter than this (ps).
+        const VIBRATION: f64 = 0.1;
+        match thermostat {
+            false => self.drift(),
+            true => {
+                let slope = self.conserved.slope_of_walk(VIBRATION * PICOSECOND)?;
+                Some(slope.scaled(1.0 / self.atoms as f64))
+            }
+        }
     }
 
     /// Root mean square deviation per atom (eV) of the conserved quantity from its line.
@@ -87,20 +154,29 @@ impl EnergyRecord {
     /// Change of the conserved quantity along its line over the time sampled, in standard deviations
     /// of the kinetic energy: how the drift compares with what thermal motion does anyway.
     pub fn drift_over_deviation(&self) -> Option<f64> {
-        let deviation = self.kinetic.deviation().filter(|d| *d > 0.0)?;
+        let deviation = self.counted.deviation().filter(|d| *d > 0.0)?;
         Some(self.conserved.slope()?.value * self.conserved.span() / deviation)
     }
 
     /// Fluctuation of the conserved quantity over that of the kinetic energy.
     pub fn fluctuation_ratio(&self) -> Option<f64> {
-        let deviation = self.kinetic.deviation().filter(|d| *d > 0.0)?;
+        let deviation = self.counted.deviation().filter(|d| *d > 0.0)?;
         Some(self.conserved.fluctuation()? / deviation)
     }
 
     /// Mean temperature as kT (eV).
     pub fn mean_kt(&self) -> Option<Estimate> {
-        let per_kinetic = observe::kt(1.0, self.degrees_of_freedom);
-        Some(self.kinetic.mean()?.scaled(per_kinetic))
+        Some(self.counted.mean()?.scaled(self.kt_per_energy()))
+    }
+
+    /// Mean temperatures as kT (eV) of the first and the last fifth of the run.
+    pub fn fifths_kt(&self) -> Option<[Estimate; 2]> {
+        let fifths = self.course.fifths()?;
+        Some(fifths.map(|energy| energy.scaled(self.kt_per_energy())))
+    }
+
+    fn kt_per_energy(&self) -> f64 {
+        observe::kt(1.0, self.degrees_of_freedom)
     }
 }
 

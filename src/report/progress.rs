@@ -7,7 +7,7 @@ use super::drift::Energies;
 use super::text::significant;
 use super::{Reporter, Signal};
 use crate::Result;
-use crate::core::{Fields, Snapshot, observe};
+use crate::core::{Fields, Snapshot};
 use crate::terminal::Terminal;
 use crate::units::{KELVIN, MEV_PER_PS, NANOSECOND};
 
@@ -66,7 +66,7 @@ impl Progress {
             parts.push(format!("{} ns/day", significant(speed, 3)));
         }
         self.energies.read(|record| {
-            let kt = observe::kt(snapshot.observables.kinetic, record.degrees_of_freedom);
+            let kt = record.thermometer().kt(&snapshot.observables);
             parts.push(format!("{:.0} K", kt / KELVIN));
             if let Some(drift) = record.drift() {
                 let drift = significant(drift.value / MEV_PER_PS, 2);

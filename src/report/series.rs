@@ -26,9 +26,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::text::significant;
+
 /// Fewest blocks from which a variance is estimated: its own relative error is then sqrt(2 / 14) / 2,
 /// or 19 %.
 const FEWEST_BLOCKS: u64 = 16;
+
+/// Fewest differences of neighbouring blocks from which a random walk is told.
+const FEWEST_PAIRS: u64 = 8;
 
 /// A number with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -50,6 +55,17 @@ impl Estimate {
             error: self.error * factor.abs(),
             ..self
         }
+    }
+
+    /// The number with its error, to two digits of the error: `"164.9 +- 1.1"`.
+    pub fn text(&self) -> String {
+        /// Most decimals of a number that is nearly exact.
+        const MOST: f64 = 9.0;
+        if !(self.error > 0.0 && self.error.is_finite()) {
+            return significant(self.value, 6);
+        }
+        let decimals = (1.0 - self.error.log10().floor()).clamp(0.0, MOST) as usize;
+        format!("{:.decimals$} +- {:.decimals$}", self.value, self.error)
     }
 }
 
@@ -104,6 +120,8 @@ struct Level {
     sums: Sums,
     /// The first of two blocks that will make one of the next level.
     half: Option<(f64, f64)>,
+    /// Sum of the squared differences of such two.
+    differences: f64,
 }
 
 /// A time series as it is remembered: see the module for the method.
@@ -131,7 +149,10 @@ impl Series {
                     level.half = Some((t, y));
                     break;
                 }
-                Some((t1, y1)) => (t, y) = (0.5 * (t1 + t), 0.5 * (y1 + y)),
+                Some((t1, y1)) => {
+                    level.differences += (y - y1).powi(2);
+                    (t, y) = (0.5 * (t1 + t), 0.5 * (y1 + y));
+                }
             }
         }
     }
@@ -178,10 +199,66 @@ impl Series {
         })
     }
 
+    /// Slope of the least-squares line through values that go off on a random walk, besides their noise: an error
+    /// that is made anew each time and never taken back. Its error bar falls as the time to the power of -1/2.
+    ///
+    /// With d the difference of the means of two neighbouring blocks of length t, <d^2> = a / t + 2/3 s^2 t: noise,
+    /// and a walk of variance s^2 per time. Both are fitted to the blocks that last `shortest` or longer, for which
+    /// noise is white. The slope then has the variance 6 a / T^3 + 6/5 s^2 / T over the time T.
+    pub fn slope_of_walk(&self, shortest: f64) -> Option<Estimate> {
+        let sums = self.all().filter(|sums| sums.tt > 0.0)?;
+        let (error, _) = self.error(Sums::slope_variance)?;
+        let unsure = Estimate {
+            value: sums.slope(),
+            error,
+            converged: false,
+        };
+        let spacing = self.span() / (sums.count as f64 - 1.0);
+        let blocks = self.levels.iter().enumerate().filter_map(|(k, level)| {
+            let (time, pairs) = (spacing * 2_f64.powi(k as i32), level.sums.count / 2);
+            let usable = time >= shortest && pairs >= FEWEST_PAIRS && level.differences > 0.0;
+            usable.then(|| (time, level.differences / pairs as f64, pairs as f64))
+        });
+        let Some([noise, walk]) = noise_and_walk(blocks) else {
+            return Some(unsure);
+        };
+        let total = self.span();
+        let variance = 6.0 * noise / total.powi(3) + 1.2 * walk / total;
+        Some(Estimate {
+            error: variance.sqrt(),
+            converged: true,
+            ..unsure
+        })
+    }
+
     /// Root mean square deviation from the least-squares line.
     pub fn fluctuation(&self) -> Option<f64> {
         let sums = self.all().filter(|sums| sums.tt > 0.0)?;
         Some((sums.residual() / sums.count as f64).sqrt())
+    }
+
+    /// Standard deviation of the values within blocks that last `time` or longer (at most twice as long): what goes on
+    /// faster, whatever the values do in the long run. `None` where there is no such block.
+    ///
+    /// Blocks of 2^k samples consist of two halves each, which consist of two halves each. With d_j the difference of
+    /// the means of two neighbours of 2^j samples, the variance within is 2^(k-2) / (2^k - 1) times the sum over
+    /// j < k of the mean of d_j^2 (analysis of variance).
+    pub fn deviation_within(&self, time: f64) -> Option<f64> {
+        let sums = self.all().filter(|sums| sums.count > 1)?;
+        let spacing = self.span() / (sums.count as f64 - 1.0);
+        let mut mean_squares = 0.0;
+        for (k, level) in self.levels.iter().enumerate() {
+            let pairs = level.sums.count / 2;
+            if pairs == 0 {
+                return None;
+            }
+            mean_squares += level.differences / pairs as f64;
+            let block = 2_f64.powi(k as i32 + 1);
+            if block * spacing >= time {
+                return Some((0.25 * block / (block - 1.0) * mean_squares).sqrt());
+            }
+        }
+        None
     }
 
     /// Standard deviation of the values.
@@ -207,4 +284,31 @@ impl Series {
         }
         Some((largest.sqrt(), false))
     }
+}
+
+/// Fits a / t + 2/3 s^2 t to mean squared differences of blocks, given as (t, mean, how many): a and s^2. `None` for
+/// fewer than three lengths. A walk that is not seen is as large as the error of the fit.
+fn noise_and_walk(blocks: impl Iterator<Item = (f64, f64, f64)>) -> Option<[f64; 2]> {
+    let mut lengths = 0;
+    let [mut xx, mut xy, mut yy, mut xd, mut yd] = [0.0; 5];
+    for (time, mean, pairs) in blocks {
+        // A mean of n squares of normal numbers has the relative variance 2 / n.
+        let weight = pairs / (2.0 * mean * mean);
+        let (x, y) = (1.0 / time, 2.0 / 3.0 * time);
+        xx += weight * x * x;
+        xy += weight * x * y;
+        yy += weight * y * y;
+        xd += weight * x * mean;
+        yd += weight * y * mean;
+        lengths += 1;
+    }
+    let determinant = xx * yy - xy * xy;
+    let solvable = determinant > 0.0;
+    if lengths < 3 || !solvable {
+        return None;
+    }
+    let noise = (yy * xd - xy * yd) / determinant;
+    let walk = (xx * yd - xy * xd) / determinant;
+    let least = (xx / determinant).sqrt();
+    Some([noise.max(0.0), walk.max(least)])
 }

@@ -7,24 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::drift::{Energies, EnergyRecord};
 use super::progress::ns_per_day;
-use super::series::Estimate;
+use super::series::{Estimate, Series};
 use super::text::{duration, round, significant};
-use crate::units::{ANGSTROM_PER_FS, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND};
+use super::verdict::Judge;
+use crate::core::observe::WholeBody;
+use crate::units::{ANGSTROM_PER_FS, BAR, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND};
 
-/// Fewest samples from which a drift is judged.
-const FEWEST_SAMPLES: u64 = 64;
-/// A drift is seen where it is so many times its standard error.
-const SEEN: f64 = 2.0;
-/// Heating over the run, as a part of the temperature, that is nothing to worry about.
-const NEGLIGIBLE: f64 = 0.01;
-/// Heating over the run, as a part of the temperature, that makes it another experiment.
-const SPOILT: f64 = 0.1;
-/// Largest sound fluctuation of the conserved energy, as a part of that of the kinetic energy: the
-/// usual rule of thumb for the length of a time step.
-const SOUND_FLUCTUATION: f64 = 0.2;
-/// Heat capacity of an atom in units of k: kinetic and potential energy of three classical harmonic
-/// oscillators. What a drift does to the temperature follows from it, roughly.
-const HEAT_CAPACITY: f64 = 3.0;
+/// Metres per second in an angstrom per femtosecond.
+const METRES_PER_SECOND: f64 = 1e5;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +45,10 @@ pub struct Course {
     pub directory: PathBuf,
     /// Why it ended before its last step; `None` if it did not.
     pub stopped_by: Option<String>,
-    /// Whether a thermostat was at work.
-    pub thermostat: bool,
+    /// Temperature kT (eV) of the thermostat; `None` where there was none.
+    pub bath: Option<f64>,
+    /// Motion of the system as a whole that its start has, and that nothing takes away.
+    pub whole: Option<WholeBody>,
     /// Steps from which it went on after it had stopped.
     pub resumed_from: Vec<u64>,
 }
@@ -82,16 +74,45 @@ pub struct Summary {
     pub mean_temperature_k: Option<f64>,
     /// Its standard error (K), correlation included.
     pub mean_temperature_stderr_k: Option<f64>,
+    /// Mean temperature of the first fifth of the run (K).
+    pub first_fifth_temperature_k: Option<f64>,
+    /// Mean temperature of the last fifth of the run (K).
+    pub last_fifth_temperature_k: Option<f64>,
+    /// Mean pressure (bar); null where the cell is not periodic in all directions.
+    pub mean_pressure_bar: Option<f64>,
+    /// Its standard error (bar), correlation included.
+    pub mean_pressure_stderr_bar: Option<f64>,
+    /// Mean potential energy (eV).
+    pub mean_potential_energy_ev: Option<f64>,
+    /// Its standard error (eV), correlation included.
+    pub mean_potential_energy_stderr_ev: Option<f64>,
+    /// Mean kinetic energy (eV), that of the whole included.
+    pub mean_kinetic_energy_ev: Option<f64>,
+    /// Its standard error (eV), correlation included.
+    pub mean_kinetic_energy_stderr_ev: Option<f64>,
+    /// Mean total energy (eV).
+    pub mean_total_energy_ev: Option<f64>,
+    /// Its standard error (eV), correlation included.
+    pub mean_total_energy_stderr_ev: Option<f64>,
+    /// Part of the kinetic energy that is motion of the system as a whole; null where there is none to speak of.
+    pub whole_motion_fraction: Option<f64>,
+    /// Speed of the centre of mass (A/fs); null likewise.
+    pub whole_motion_speed_a_per_fs: Option<f64>,
+    /// Mean temperature without the motion of the whole (K); null likewise.
+    pub mean_temperature_without_whole_motion_k: Option<f64>,
     /// Slope of the conserved energy (meV/atom/ps).
     pub energy_drift_mev_per_atom_ps: Option<f64>,
     /// Its standard error (meV/atom/ps), correlation included.
     pub energy_drift_stderr: Option<f64>,
     /// Whether the run is long enough for that error to be more than a lower bound.
     pub energy_drift_converged: Option<bool>,
+    /// Largest drift of a conserved energy (meV/atom/ps): 0.1 kT per atom and ns.
+    pub energy_drift_limit_mev_per_atom_ps: Option<f64>,
     /// Change of the conserved energy along its slope over the run, in standard deviations of the
     /// kinetic energy.
     pub drift_over_std_ekin: Option<f64>,
-    /// Root mean square deviation of the conserved energy from its slope (meV/atom).
+    /// Root mean square deviation of the conserved energy from its slope (meV/atom); with a thermostat, from its
+    /// means over 0.1 ps.
     pub energy_fluctuation_mev_per_atom: Option<f64>,
     /// The same, in standard deviations of the kinetic energy.
     pub fluctuation_over_std_ekin: Option<f64>,
@@ -103,6 +124,8 @@ pub struct Summary {
     pub energy_conserved: Option<bool>,
     /// The same in a sentence.
     pub verdict: String,
+    /// Simulated time after which a run would tell (ps), where this one does not.
+    pub verdict_needs_ps: Option<f64>,
     /// Where the run's files are.
     #[serde(serialize_with = "crate::input::serialize_path")]
     pub output_directory: PathBuf,
@@ -113,6 +136,9 @@ pub struct Summary {
     /// What should be conserved: the total energy, or that less the thermostat's heat.
     #[serde(skip)]
     conserved_name: &'static str,
+    /// Whether there was a thermostat.
+    #[serde(skip)]
+    thermostat: bool,
 }
 
 impl Summary {
@@ -128,12 +154,17 @@ impl Summary {
             false => 0.0,
         };
         let temperature = record.mean_kt().map(|t| t.scaled(1.0 / KELVIN));
-        let drift = record.drift().map(|d| d.scaled(1.0 / MEV_PER_PS));
-        let conserved_name = match course.thermostat {
-            true => "total energy less the thermostat's heat",
-            false => "total energy",
-        };
-        let (energy_conserved, verdict) = Verdict::of(record).tell(conserved_name);
+        let drift = record.drift_with(course.bath.is_some());
+        let drift = drift.map(|d| d.scaled(1.0 / MEV_PER_PS));
+        let whole = course.whole.and_then(|whole| Whole::of(record, &whole));
+        let judge = Judge::of(course, record, whole.map(|w| w.temperature * KELVIN));
+        let verdict = judge.verdict();
+        let fifths = (record.fifths_kt()).map(|f| f.map(|kt| kt.value / KELVIN));
+        let pressure = record.pressure.mean().map(|p| p.scaled(1.0 / BAR));
+        let [potential, kinetic, total] =
+            [&record.potential, &record.kinetic, &record.total].map(Series::mean);
+        let value = |e: Option<Estimate>| e.map(|e| e.value);
+        let error = |e: Option<Estimate>| e.map(|e| e.error);
         let momentum = record.momentum.iter().map(|p| p * p).sum::<f64>().sqrt();
         Self {
             status: course.status,
@@ -143,22 +174,38 @@ impl Summary {
             elapsed_s: elapsed,
             steps_per_second: rate,
             ns_per_day: ns_per_day(rate, course.timestep),
-            mean_temperature_k: temperature.map(|t| t.value),
-            mean_temperature_stderr_k: temperature.map(|t| t.error),
-            energy_drift_mev_per_atom_ps: drift.map(|d| d.value),
-            energy_drift_stderr: drift.map(|d| d.error),
+            mean_temperature_k: value(temperature),
+            mean_temperature_stderr_k: error(temperature),
+            first_fifth_temperature_k: fifths.map(|f| f[0]),
+            last_fifth_temperature_k: fifths.map(|f| f[1]),
+            mean_pressure_bar: value(pressure),
+            mean_pressure_stderr_bar: error(pressure),
+            mean_potential_energy_ev: value(potential),
+            mean_potential_energy_stderr_ev: error(potential),
+            mean_kinetic_energy_ev: value(kinetic),
+            mean_kinetic_energy_stderr_ev: error(kinetic),
+            mean_total_energy_ev: value(total),
+            mean_total_energy_stderr_ev: error(total),
+            whole_motion_fraction: whole.map(|w| w.fraction),
+            whole_motion_speed_a_per_fs: whole.map(|w| w.speed),
+            mean_temperature_without_whole_motion_k: whole.map(|w| w.temperature),
+            energy_drift_mev_per_atom_ps: value(drift),
+            energy_drift_stderr: error(drift),
             energy_drift_converged: drift.map(|d| d.converged),
+            energy_drift_limit_mev_per_atom_ps: judge.limit().map(|limit| limit / MEV_PER_PS),
             drift_over_std_ekin: record.drift_over_deviation(),
-            energy_fluctuation_mev_per_atom: (record.fluctuation()).map(|f| f / MILLIELECTRONVOLT),
-            fluctuation_over_std_ekin: record.fluctuation_ratio(),
+            energy_fluctuation_mev_per_atom: judge.fluctuation.map(|f| f / MILLIELECTRONVOLT),
+            fluctuation_over_std_ekin: judge.fluctuation_ratio,
             samples: record.conserved.count(),
             momentum_u_a_per_fs: momentum / ANGSTROM_PER_FS,
-            energy_conserved,
-            verdict,
+            energy_conserved: verdict.conserved,
+            verdict: verdict.text,
+            verdict_needs_ps: verdict.needs.map(|time| time / PICOSECOND),
             output_directory: course.directory.clone(),
             stopped_by: course.stopped_by.clone(),
             resumed_from: course.resumed_from.clone(),
-            conserved_name,
+            conserved_name: judge.conserved_name(),
+            thermostat: course.bath.is_some(),
         }
     }
 
@@ -190,9 +237,7 @@ impl Summary {
             let steps: Vec<String> = self.resumed_from.iter().map(u64::to_string).collect();
             lines.push(format!("  resumed from  step {}", steps.join(", ")));
         }
-        if let (Some(t), Some(e)) = (self.mean_temperature_k, self.mean_temperature_stderr_k) {
-            lines.push(format!("  temperature   {t:.1} +- {e:.1} K"));
-        }
+        lines.extend(self.means());
         if let (Some(drift), Some(error)) =
             (self.energy_drift_mev_per_atom_ps, self.energy_drift_stderr)
         {
@@ -210,8 +255,12 @@ impl Summary {
                 format!(", {} % of the kinetic energy's", significant(100.0 * r, 2))
             });
             lines.push(format!(
-                "  fluctuation   {} meV/atom about that line{part}",
-                significant(fluctuation, 3)
+                "  fluctuation   {} meV/atom {}{part}",
+                significant(fluctuation, 3),
+                match self.thermostat {
+                    true => "within 0.1 ps",
+                    false => "about that line",
+                }
             ));
         }
         lines.push(format!(
@@ -223,99 +272,85 @@ impl Summary {
         lines.join("\n")
     }
 
+    /// Lines of means with their error bars.
+    fn means(&self) -> Vec<String> {
+        let estimate = |value: Option<f64>, error: Option<f64>| {
+            Some(Estimate {
+                value: value?,
+                error: error?,
+                converged: true,
+            })
+        };
+        let mut lines = Vec::new();
+        if let (Some(t), Some(e)) = (self.mean_temperature_k, self.mean_temperature_stderr_k) {
+            lines.push(format!("  temperature   {t:.1} +- {e:.1} K"));
+        }
+        if let (Some(fraction), Some(speed), Some(inner)) = (
+            self.whole_motion_fraction,
+            self.whole_motion_speed_a_per_fs,
+            self.mean_temperature_without_whole_motion_k,
+        ) {
+            lines.push(format!(
+                "  whole motion  {} % of the kinetic energy is motion of the system as a whole ({} m/s): {} K without it",
+                significant(100.0 * fraction, 3),
+                significant(speed * METRES_PER_SECOND, 3),
+                significant(inner, 3)
+            ));
+        }
+        if let Some(p) = estimate(self.mean_pressure_bar, self.mean_pressure_stderr_bar) {
+            lines.push(format!("  pressure      {} bar", p.text()));
+        }
+        for (name, value, error) in [
+            (
+                "potential",
+                self.mean_potential_energy_ev,
+                self.mean_potential_energy_stderr_ev,
+            ),
+            (
+                "kinetic",
+                self.mean_kinetic_energy_ev,
+                self.mean_kinetic_energy_stderr_ev,
+            ),
+            (
+                "total",
+                self.mean_total_energy_ev,
+                self.mean_total_energy_stderr_ev,
+            ),
+        ] {
+            if let Some(e) = estimate(value, error) {
+                lines.push(format!("  {name:<13} {} eV", e.text()));
+            }
+        }
+        lines
+    }
+
     fn directory(&self) -> &Path {
         &self.output_directory
     }
 }
 
-/// What the energies of a run say about its conservation.
-struct Verdict {
-    /// Slope per atom (meV/atom/ps) where there are samples enough.
-    drift: Option<Estimate>,
-    /// Time sampled (ps).
-    span: f64,
-    /// Warming over that time that the slope amounts to (K), and its uncertainty.
-    heating: [f64; 2],
-    /// Mean temperature (K).
+/// Motion of the whole that is worth a word.
+#[derive(Debug, Clone, Copy)]
+struct Whole {
+    /// Part of the mean kinetic energy.
+    fraction: f64,
+    /// Speed of the centre of mass (A/fs).
+    speed: f64,
+    /// Mean temperature without it (K).
     temperature: f64,
-    /// Fluctuation over that of the kinetic energy.
-    fluctuation: f64,
 }
 
-impl Verdict {
-    fn of(record: &EnergyRecord) -> Self {
-        let span = record.conserved.span();
-        let drift = record
-            .drift()
-            .filter(|_| record.conserved.count() >= FEWEST_SAMPLES);
-        let heat = drift.map_or([0.0; 2], |d| [d.value, d.error]);
-        Self {
-            drift: drift.map(|d| d.scaled(1.0 / MEV_PER_PS)),
-            span: span / PICOSECOND,
-            heating: heat.map(|slope| slope * span / (HEAT_CAPACITY * KELVIN)),
-            temperature: record.mean_kt().map_or(0.0, |t| t.value / KELVIN),
-            fluctuation: record.fluctuation_ratio().unwrap_or(0.0),
+impl Whole {
+    fn of(record: &EnergyRecord, whole: &WholeBody) -> Option<Self> {
+        let kinetic = record.kinetic.mean()?.value;
+        let degrees = 3 * record.atoms;
+        if !whole.is_remarkable(kinetic, degrees) {
+            return None;
         }
-    }
-
-    /// Whether the energy was conserved, and a sentence about it.
-    fn tell(&self, what: &str) -> (Option<bool>, String) {
-        let Some(drift) = self.drift else {
-            let text = format!(
-                "too short a run ({} ps) to say whether the energy is conserved",
-                significant(self.span, 3)
-            );
-            return (None, text);
-        };
-        let [heating, uncertainty] = self.heating;
-        let seen = drift.value.abs() > SEEN * drift.error;
-        let size = heating.abs() / self.temperature;
-        let does = match heating < 0.0 {
-            true => "cool",
-            false => "heat",
-        };
-        let amount = format!(
-            "the {what} drifts by {:+.4} meV/atom/ps, enough to {does} the system by {} K in this \
-             run of {} ps",
-            drift.value,
-            significant(heating.abs(), 2),
-            significant(self.span, 3)
-        );
-        if self.fluctuation > SOUND_FLUCTUATION {
-            let text = format!(
-                "the time step is too long: the {what} fluctuates by {:.0} % of what the kinetic \
-                 energy does, and {:.0} % is the most that is sound",
-                100.0 * self.fluctuation,
-                100.0 * SOUND_FLUCTUATION
-            );
-            return (Some(false), text);
-        }
-        if !seen && SEEN * uncertainty <= SPOILT * self.temperature {
-            let text = format!(
-                "energy is conserved: no drift is seen above twice its uncertainty of {:.4} \
-                 meV/atom/ps",
-                drift.error
-            );
-            return (Some(true), text);
-        }
-        if !seen {
-            let text = format!(
-                "too short a run to say whether the energy is conserved: the drift is known to \
-                 {:.4} meV/atom/ps only",
-                drift.error
-            );
-            return (None, text);
-        }
-        match size {
-            x if x <= NEGLIGIBLE => (Some(true), format!("energy is conserved: {amount}")),
-            x if x <= SPOILT => (
-                Some(true),
-                format!("energy is conserved well enough for this run: {amount}"),
-            ),
-            _ => (
-                Some(false),
-                format!("energy is not conserved: {amount}; use a smaller timestep"),
-            ),
-        }
+        Some(Self {
+            fraction: whole.kinetic() / kinetic,
+            speed: whole.speed / ANGSTROM_PER_FS,
+            temperature: whole.kt_without(kinetic, degrees) / KELVIN,
+        })
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn round(value: f64) -> f64 {
 }
 
 /// A number to `digits` significant digits, without exponent where that is readable.
-pub(super) fn significant(value: f64, digits: usize) -> String {
+pub fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }

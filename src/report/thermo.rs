@@ -6,7 +6,7 @@
 //! | `time_fs` | simulated time |
 //! | `potential_energy_ev`, `kinetic_energy_ev`, `total_energy_ev` | energies |
 //! | `conserved_energy_ev` | total energy less the heat that the thermostat put in |
-//! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
+//! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B); without the centre of mass's share of E_kin where `remove_drift` takes it out |
 //! | `pressure_bar` | instantaneous pressure; only for cells periodic in all directions |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //!
@@ -112,12 +112,9 @@ impl Thermo {
 
     fn line(&self, snapshot: &Snapshot) -> Line {
         let o = &snapshot.observables;
-        let (atoms_kt, drift) = self.energies.read(|record| {
-            (
-                observe::kt(o.kinetic, record.degrees_of_freedom),
-                record.drift(),
-            )
-        });
+        let (atoms_kt, drift) = self
+            .energies
+            .read(|record| (record.thermometer().kt(o), record.drift()));
         let pressure = observe::pressure(snapshot, &snapshot.cell).map(|p| p / BAR);
         Line {
             step: snapshot.step,

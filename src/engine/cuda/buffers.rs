@@ -83,6 +83,7 @@ pub(super) struct Params {
     pub contact_limit: f64,
     pub kinetic_limit: f64,
     pub total_mass: f64,
+    pub held_mass: f64,
     pub noise_start: u64,
     state: u64,
     grid: u64,

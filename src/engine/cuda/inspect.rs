@@ -3,6 +3,7 @@
 
 use super::CudaEngine;
 use crate::Result;
+use crate::core::observe::counted_kinetic;
 use crate::core::{Fields, Vec3};
 use crate::engine::{Breach, Watched};
 use crate::neighbors::{Listed, Neighbor};
@@ -44,7 +45,7 @@ impl CudaEngine {
         {
             return Ok(breach(Watched::Contact, found));
         }
-        let kinetic = state.observables.kinetic;
+        let kinetic = counted_kinetic(&state.observables, self.limits.held_mass);
         Ok(breach(Watched::Kinetic, (kinetic, Vec::new())))
     }
 

@@ -332,6 +332,7 @@ impl CudaEngine {
         p.force_limit2 = limits.force.map_or(f64::INFINITY, |f| f * f);
         p.contact_limit = limits.contact.unwrap_or(0.0);
         p.kinetic_limit = limits.kinetic.unwrap_or(f64::INFINITY);
+        p.held_mass = limits.held_mass.unwrap_or(f64::INFINITY);
     }
 
     /// Reports a failure that an earlier call could not.

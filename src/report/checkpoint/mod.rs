@@ -158,8 +158,8 @@ impl Header {
         let header: Self =
             serde_json::from_slice(bytes).map_err(|e| fault(format!("its header: {e}")))?;
         let energies = &header.energies;
-        let levels = energies.conserved.levels().max(energies.kinetic.levels());
-        if energies.atoms as u64 != header.atoms || levels > MOST_LEVELS || header.stretch == 0 {
+        let deep = energies.all().iter().any(|s| s.levels() > MOST_LEVELS);
+        if energies.atoms as u64 != header.atoms || deep || header.stretch == 0 {
             return Err(fault("its header contradicts itself"));
         }
         Ok(header)

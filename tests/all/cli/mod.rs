@@ -4,6 +4,7 @@ mod check;
 mod energy;
 mod long;
 mod run;
+mod verdict;
 
 use std::path::Path;
 use std::process::Output;

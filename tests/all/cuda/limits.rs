@@ -71,6 +71,36 @@ fn a_limit_that_does_not_stop_is_told_once() {
     assert!((breach.value - 0.12).abs() < 1e-6);
 }
 
+/// Flight of the whole does not count where the centre of mass is held.
+#[test]
+fn the_kinetic_energy_of_a_held_centre_does_not_count() {
+    if !gpu() {
+        return;
+    }
+    let (mut spec, weights) = random_model(32, 1, RadialBasis::gaussian(8, 5.0));
+    spec.energy_scale = 1e-9;
+    let mut scene = collision();
+    for v in &mut scene.velocities {
+        *v += Vec3::new(0.3, -0.5, 0.2);
+    }
+    let mut engine = scene.engine(&spec, &weights, 0.5);
+    let mut watch = |kinetic: f64, held_mass: Option<f64>| {
+        engine.watch(Limits {
+            kinetic: Some(kinetic),
+            held_mass,
+            stop: true,
+            ..Limits::default()
+        });
+        engine.run(&nve(0.1), 0..2).unwrap()
+    };
+    // 0.12 eV inside, and 24 u / 2 (0.3^2 + 0.5^2 + 0.2^2) = 4.56 eV of flight.
+    assert_eq!(watch(0.13, Some(24.0)).flags, Flags::OK);
+    let held = watch(0.11, Some(24.0)).breach.unwrap();
+    assert!(held.what == Watched::Kinetic && (held.value - 0.12).abs() < 1e-6);
+    let all = watch(0.13, None).breach.unwrap();
+    assert!((all.value - 4.68).abs() < 1e-6, "{}", all.value);
+}
+
 #[test]
 fn forces_are_held_to_their_limit() {
     if !gpu() {

@@ -338,6 +338,7 @@ fn no_atoms_are_no_trouble() {
         force: Some(1.0),
         contact: Some(1.0),
         kinetic: Some(1.0),
+        held_mass: None,
         stop: true,
     });
     let program = integrate::langevin(1.0, 0.02, 0.1).remove_drift(1);

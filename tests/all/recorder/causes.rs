@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use mdrun::core::observe::Thermometer;
 use mdrun::diagnose::{Built, Case, Question, Report, Suspect, Variant, diagnose, window};
 use mdrun::engine::{Engine, Start};
 use mdrun::integrate::{self, Integrator};
@@ -24,7 +25,7 @@ fn case(subject: &Subject, timestep: f64, window: u64) -> Case {
     Case {
         start: subject.start(1),
         timestep,
-        degrees_of_freedom: 321,
+        thermometer: Thermometer::of_all(321),
         question: Question::Drift {
             seen: None,
             window,
@@ -152,7 +153,7 @@ fn forces_that_are_no_slopes_are_named() {
 fn a_thermostat_hides_nothing() {
     let langevin = |kt: f64| move |step: f64| integrate::langevin(step, kt, 1.0 / (1000.0 * FS));
     let mut long = case(&liquid(300.0 * KB), 40.0 * FS, 500);
-    long.degrees_of_freedom = 324;
+    long.thermometer = Thermometer::of_all(324);
     let report = found_with(&long, |_| argon_potential(), &langevin(300.0 * KB));
     let text = report.to_text();
     assert_eq!(report.verdict.suspect, Suspect::TimeStep, "{text}");

@@ -201,3 +201,51 @@ fn it_goes_on_from_a_copy_bit_by_bit() {
     assert_eq!(first, again);
     assert_ne!(first, rest);
 }
+
+/// Errors that are made anew and never taken back, over noise: the slope's error bar is right, while that of a line with
+/// noise would be several times too small.
+#[test]
+fn the_slope_of_a_random_walk_has_its_own_error_bar() {
+    const SAMPLES: u64 = 4096;
+    for kick in [0.02, 0.2] {
+        let (mut squares, mut hopeful) = (0.0, 0.0);
+        let runs = 100;
+        for run in 0..runs {
+            let mut series = Series::default();
+            let mut walked = 0.0;
+            for k in 0..SAMPLES {
+                walked += kick * normal(1000 + run, k);
+                series.add(k as f64, walked + normal(5000 + run, k));
+            }
+            let found = series.slope_of_walk(4.0).unwrap();
+            assert!(found.converged);
+            squares += (found.value / found.error).powi(2) / f64::from(runs);
+            let line = series.slope().unwrap();
+            hopeful += (line.value / line.error).powi(2) / f64::from(runs);
+        }
+        // Of 100 squares of normal numbers the mean is 1 +- 0.14; each error bar is known to a quarter.
+        assert!((0.5..1.7).contains(&squares), "{kick}: {squares}");
+        assert!(kick < 0.1 || hopeful > 4.0, "{hopeful}");
+    }
+}
+
+/// What goes on within a short time is told apart from where the values go in the long run.
+#[test]
+fn fluctuations_within_a_time_are_not_those_of_a_walk() {
+    let mut series = Series::default();
+    let mut walked = 0.0;
+    for k in 0..10_000 {
+        walked += 0.02 * normal(1, k);
+        series.add(k as f64, walked + 0.5 * normal(2, k));
+    }
+    let within = series.deviation_within(8.0).unwrap();
+    // 0.25, and the variance of 8 points of a walk: 4e-4 (8 + 1) / 6.
+    let right = (0.25_f64 + 4e-4 * 9.0 / 6.0).sqrt();
+    assert!((within / right - 1.0).abs() < 0.02, "{within} {right}");
+    let all = series.deviation_within(4096.0).unwrap();
+    assert!(all > 1.2 * within, "{all}");
+    assert_eq!(series.deviation_within(20_000.0), None);
+    let mut alone = Series::default();
+    alone.add(0.0, 1.0);
+    assert_eq!(alone.deviation_within(1.0), None);
+}

@@ -263,19 +263,21 @@ extern "C" __global__ void __launch_bounds__(1024) sum_heat() {
     if (threadIdx.x == 0) P.state->heat += heat[0];
 }
 
-// One block: the kinetic energy against its limit.
+// One block: the kinetic energy against its limit, less that of the centre of mass where it does not count.
 extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
     follow();
     const State &state = *P.state;
     if (state.halt || state.begun != state.done || state.done == state.checked) return;
-    double k[1];
-    block_sum<1>(0, P.atoms, k, [](u32 i, double (&v)[1]) {
+    double k[4];
+    block_sum<4>(0, P.atoms, k, [](u32 i, double (&v)[4]) {
         const double *u = P.vel + 3 * size_t(i);
         v[0] = 0.5 * P.mass[i] * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+        for (int a = 0; a < 3; ++a) v[1 + a] = P.mass[i] * u[a];
     });
     if (threadIdx.x > 0) return;
     P.state->checked = P.state->done;
-    if (!(k[0] <= P.kinetic_limit)) P.state->pending |= FLAG_KINETIC;
+    const double whole = 0.5 * (k[1] * k[1] + k[2] * k[2] + k[3] * k[3]) / P.held_mass;
+    if (!(k[0] - whole <= P.kinetic_limit)) P.state->pending |= FLAG_KINETIC;
 }
 
 // Potential, kinetic, nothing, momentum (3), strain derivative (9), pairs.

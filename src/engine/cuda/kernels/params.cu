@@ -84,7 +84,7 @@ struct Params {
     double cutoff, range;          // of the network; of the list: cutoff + skin
     double slack2;                 // (skin / 2)^2
     double force_limit2, contact_limit, kinetic_limit; // infinite or zero where there is none
-    double total_mass;
+    double total_mass, held_mass;  // the same where the centre of mass does not count as kinetic energy, else infinite
     u64 noise_start;               // steps of noise that were drawn before step 0
     State *state;
     Grid *grid;

@@ -1,0 +1,126 @@
+//! `mdrun check`: everything but the run, the physics of the model, and the time step.
+
+mod physics;
+mod steps;
+mod table;
+
+use std::process::ExitCode;
+
+use super::{CheckArgs, words};
+use crate::assemble::{self, Model};
+use crate::config;
+use crate::config::plan::Plan;
+use crate::core::{elements, observe};
+use crate::potential::Precision;
+use crate::report::text::significant;
+use crate::units::KELVIN;
+use crate::{Result, memory, streams};
+use table::{Table, Verdict};
+
+/// Runs the command; exit code 2 where a test came out bad.
+///
+/// # Errors
+/// The run could not even be started: the error of the first thing that is wrong.
+pub fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let plan = config::load(&args.config, &args.overrides, None)?;
+    assemble::threads(&plan.device)?;
+    let model = assemble::load(&plan)?;
+    assemble::check_room(&plan, &model, Precision::F64)?;
+    let mut table = Table::default();
+    describe(&mut table, &plan, &model);
+    physics::examine(&mut table, &plan, &model)?;
+    steps::examine(&mut table, &plan, &model)?;
+    if let Some(bytes) = memory::peak() {
+        table
+            .info("memory", indicatif::HumanBytes(bytes).to_string())
+            .value(bytes as f64, "B");
+    }
+    let bytes = super::opening::least_bytes(&plan);
+    let found = format!("at least {}", indicatif::HumanBytes(bytes));
+    table.info("output", found).value(bytes as f64, "B");
+    match args.json {
+        true => streams::print_json(&table.json())?,
+        false => table.print()?,
+    }
+    Ok(ExitCode::from(if table.is_bad() { 2 } else { 0 }))
+}
+
+/// What there is: system, cell, model, length of the run.
+fn describe(table: &mut Table, plan: &Plan, model: &Model) {
+    let start = &plan.start;
+    for note in &plan.notes {
+        table.info("note", note);
+    }
+    table.info("structure", start.structure.display().to_string());
+    let formula = elements::formula(&start.system.species);
+    let atoms = start.system.len();
+    table
+        .info("atoms", format!("{atoms} ({formula})"))
+        .value(atoms as f64, "");
+    table.info("cell", words::cell(&start.cell));
+    table.info("potential", model.describe());
+    table.info("dynamics", words::dynamics(plan));
+    width(table, plan, model.cutoff());
+    temperature(table, plan);
+    if let Some(note) = words::whole_motion(plan) {
+        table.add("whole motion", note, Verdict::Look);
+    }
+}
+
+/// The narrowest width of the cell beside the range of the potential.
+fn width(table: &mut Table, plan: &Plan, cutoff: f64) {
+    let cell = &plan.start.cell;
+    let narrow = (0..3)
+        .filter(|&k| cell.periodic()[k])
+        .map(|k| cell.height(k))
+        .fold(f64::INFINITY, f64::min);
+    if !narrow.is_finite() {
+        return;
+    }
+    let (note, verdict) = if narrow >= 2.0 * cutoff {
+        ("each pair has one image in range", Verdict::Ok)
+    } else if narrow >= cutoff {
+        (
+            "under twice the cutoff: some pairs count with several images; exact",
+            Verdict::Ok,
+        )
+    } else {
+        (
+            "narrower than the cutoff: atoms meet their own images; exact, but a larger cell is better physics",
+            Verdict::Look,
+        )
+    };
+    let found = format!("{narrow:.3} A, cutoff {cutoff} A: {note}");
+    table
+        .add("narrowest width", found, verdict)
+        .value(narrow, "A");
+}
+
+/// The temperature of the start beside its limit, which a run is held to from its first state on.
+fn temperature(table: &mut Table, plan: &Plan) {
+    let start = assemble::start(plan);
+    let thermometer = assemble::thermometer(plan);
+    let momentum = observe::momentum(&start.system, &start.velocities);
+    let kinetic = observe::kinetic_energy(&start.system, &start.velocities)
+        - thermometer
+            .held_mass
+            .map_or(0.0, |mass| 0.5 * momentum.norm_squared() / mass);
+    let kelvin = observe::kt(kinetic, thermometer.degrees_of_freedom) / KELVIN;
+    let limit = plan.monitor.temperature.map(|kt| kt / KELVIN);
+    let (verdict, beyond) = match limit.filter(|limit| kelvin > *limit) {
+        None => (Verdict::Info, String::new()),
+        Some(limit) => (
+            Verdict::Bad,
+            format!(
+                ", over the limit of {} K ([monitor] temperature)",
+                significant(limit, 6)
+            ),
+        ),
+    };
+    let found = format!("{} K{beyond}", significant(kelvin, 4));
+    let finding = table.add("starting temperature", found, verdict);
+    finding.value(kelvin, "K");
+    if let Some(limit) = limit {
+        finding.limit(limit);
+    }
+}

@@ -1,0 +1,288 @@
+//! Whether the model is a potential: forces are slopes, space has no preferred direction or origin, and nothing jumps
+//! at the cutoff.
+
+use super::table::{Table, Verdict};
+use crate::assemble::{self, Model};
+use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, MonitorPlan, Plan};
+use crate::core::rng::{Noise, Stream};
+use crate::core::{Cell, Fields, Mat3, System, Vec3, elements};
+use crate::diagnose::slope::{self, Agreement, Slopes};
+use crate::engine::single_point;
+use crate::neighbors::Pairs;
+use crate::potential::{Evaluation, Potential, Precision};
+use crate::report::text::significant;
+use crate::{Error, Result};
+
+/// Largest change of the energy (eV) where symmetry wants none, for small energies.
+const SYMMETRY_TOLERANCE: f64 = 1e-10;
+/// The same in units of the rounding error of one energy, for large ones.
+const SYMMETRY_ROUNDING: f64 = 64.0;
+/// Largest jump of the energy (eV) where a pair enters the cutoff.
+const CUTOFF_TOLERANCE: f64 = 1e-6;
+/// Distance from the cutoff at which the jump is looked for (angstrom).
+const CUTOFF_STEP: f64 = 1e-5;
+/// Distance (angstrom) under which two atoms are closer than any bond.
+const SHORTEST_BOND: f64 = 0.6;
+/// Atoms whose forces are compared one by one, times pairs: about a second for PaiNN in f64. What is compared where
+/// there are more is all atoms at once, and [`FEWEST_ATOMS`] one by one in systems of up to [`LARGE`] pairs.
+const WORK: usize = 40_000;
+const FEWEST_ATOMS: usize = 4;
+const LARGE: usize = 100_000;
+/// Width (angstrom) by which atoms are shaken: of the order of vibrations at room temperature. There forces are those
+/// of a run, and nothing vanishes by symmetry.
+const SHAKEN: f64 = 0.05;
+
+/// What the run's own engine is compared with.
+const JUDGE: DevicePlan = DevicePlan {
+    kind: DeviceKind::Cpu,
+    threads: None,
+    engine: EngineChoice::Auto,
+};
+const FORCES: Fields = Fields {
+    positions: false,
+    velocities: false,
+    forces: true,
+};
+
+/// Adds what the physics of the model at the structure is.
+///
+/// # Errors
+/// The energy of the structure is not finite, or the device failed.
+pub(super) fn examine(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
+    let start = &plan.start;
+    let mut exact = model.bind(&start.system, Precision::F64, &JUDGE)?;
+    let (reference, pairs) = single_point(exact.as_mut(), &start.cell, &start.positions)?;
+    contact(table, plan, &pairs);
+    let sound =
+        reference.energy.is_finite() && reference.forces.iter().flatten().all(|x| x.is_finite());
+    if !sound {
+        return Err(Error::input(format!(
+            "{}: the energy or a force of the structure is not a finite number",
+            start.structure.display()
+        )));
+    }
+    table
+        .info("energy", format!("{:.6} eV", reference.energy))
+        .value(reference.energy, "eV");
+    largest_force(table, plan, &reference);
+
+    tell_slopes(table, &slopes(exact.as_mut(), plan, pairs.len())?);
+    symmetry(table, plan, exact.as_mut(), reference.energy)?;
+    let jump = cutoff_jump(plan, model)?;
+    table.judge("cutoff is smooth", jump, CUTOFF_TOLERANCE, "eV");
+    let rounded = assemble::engine(plan, model)?.snapshot(FORCES)?.forces;
+    let worst = (rounded.iter().zip(&reference.forces))
+        .map(|(a, b)| (a - b).norm())
+        .fold(0.0, f64::max);
+    let found = format!("forces differ by {worst:.1e} eV/A at most");
+    table.info("run against f64", found).value(worst, "eV/A");
+    Ok(())
+}
+
+/// The two closest atoms.
+fn contact(table: &mut Table, plan: &Plan, pairs: &Pairs) {
+    let nearest = pairs.distances.iter().copied().enumerate();
+    let Some((pair, distance)) = nearest.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        let found = "no two atoms are within the cutoff";
+        table.add("closest contact", found, Verdict::Look);
+        return;
+    };
+    let MonitorPlan { contact, .. } = plan.monitor;
+    let atoms = [pairs.receivers[pair], pairs.neighbors[pair]];
+    let mut found = format!(
+        "{distance:.3} A, atoms {} and {}",
+        name(plan, atoms[0] as usize),
+        name(plan, atoms[1] as usize)
+    );
+    let broken = contact.filter(|limit| distance < *limit);
+    if let Some(limit) = broken {
+        found += &format!(", under the limit of {limit} A ([monitor] contact)");
+    }
+    let verdict = match broken {
+        Some(_) => Verdict::Bad,
+        None if distance < SHORTEST_BOND => Verdict::Look,
+        None => Verdict::Ok,
+    };
+    let finding = table.add("closest contact", found, verdict);
+    finding.value(distance, "A");
+    if let Some(limit) = contact {
+        finding.limit(limit);
+    }
+}
+
+/// An atom by its number and element.
+fn name(plan: &Plan, atom: usize) -> String {
+    let symbol = elements::symbol(plan.start.system.species[atom]);
+    format!("{atom} ({symbol})")
+}
+
+/// The largest force beside its limit, which a run is held to from its first state on.
+fn largest_force(table: &mut Table, plan: &Plan, reference: &Evaluation) {
+    let norms = reference.forces.iter().map(|f| f.norm()).enumerate();
+    let Some((atom, force)) = norms.max_by(|a, b| a.1.total_cmp(&b.1)) else {
+        return;
+    };
+    let limit = plan.monitor.force;
+    let (verdict, beyond) = match limit.filter(|limit| force > *limit) {
+        None if limit.is_some() => (Verdict::Ok, String::new()),
+        None => (Verdict::Info, String::new()),
+        Some(limit) => (
+            Verdict::Bad,
+            format!(
+                ", over the limit of {limit} eV/A ([monitor] force): relax the structure first"
+            ),
+        ),
+    };
+    let found = format!(
+        "{} eV/A, on atom {}{beyond}",
+        significant(force, 4),
+        name(plan, atom)
+    );
+    let finding = table.add("largest force", found, verdict);
+    finding.value(force, "eV/A");
+    if let Some(limit) = limit {
+        finding.limit(limit);
+    }
+}
+
+/// What the slopes of the energy show at the structure, and where its atoms are shaken.
+fn slopes(exact: &mut dyn Potential, plan: &Plan, pairs: usize) -> Result<Slopes> {
+    let (cell, positions) = (&plan.start.cell, &plan.start.positions);
+    let atoms = match pairs {
+        0..LARGE => (WORK / pairs.max(1)).max(FEWEST_ATOMS),
+        _ => 0,
+    };
+    let here = slope::examine(exact, cell, positions, atoms)?;
+    if atoms == 0 {
+        return Ok(here);
+    }
+    let shaken = shaken(positions);
+    let there = slope::examine(exact, cell, &shaken, atoms)?;
+    Ok(match there.forces.difference.is_finite() {
+        true => here.worse(&there),
+        false => here,
+    })
+}
+
+/// Positions with every atom moved a little, each its own way.
+fn shaken(positions: &[Vec3]) -> Vec<Vec3> {
+    let noise = Noise::new(1, 0);
+    let moved =
+        |(i, r): (usize, &Vec3)| r + SHAKEN * noise.normal3(0, i as u32, Stream::Velocities);
+    positions.iter().enumerate().map(moved).collect()
+}
+
+/// The differences of forces and slopes, and of the strain derivative and its slope.
+fn tell_slopes(table: &mut Table, slopes: &Slopes) {
+    let along = format!("along {} directions", slopes.directions);
+    agreement(
+        table,
+        ("forces are slopes", "eV/A"),
+        &slopes.forces,
+        slope::TOLERANCE,
+        &along,
+    );
+    if let Some(strain) = &slopes.strain {
+        agreement(
+            table,
+            ("stress is a slope", "eV"),
+            strain,
+            slopes.strain_tolerance,
+            "along a strain",
+        );
+    }
+}
+
+/// A difference that is certainly beyond its limit is bad, one that may be is to be looked at.
+fn agreement(
+    table: &mut Table,
+    (what, unit): (&'static str, &'static str),
+    found: &Agreement,
+    limit: f64,
+    along: &str,
+) {
+    let difference = found.difference.abs();
+    let verdict = if found.possible() <= limit || difference <= limit {
+        Verdict::Ok
+    } else if found.certain() <= limit {
+        Verdict::Look
+    } else {
+        Verdict::Bad
+    };
+    let note = match verdict {
+        Verdict::Look => "; the energy is too rough for its slopes to tell more",
+        _ => "",
+    };
+    let text = format!(
+        "differ by {difference:.1e} +- {:.1e} {unit} {along} (at most {limit:.0e}){note}",
+        found.uncertainty
+    );
+    let finding = table.add(what, text, verdict);
+    finding.value(difference, unit).limit(limit);
+}
+
+/// Whether the energy is the same when all is turned, or an atom moved by a lattice vector.
+fn symmetry(
+    table: &mut Table,
+    plan: &Plan,
+    exact: &mut dyn Potential,
+    reference: f64,
+) -> Result<()> {
+    let start = &plan.start;
+    let rounding = f64::EPSILON * reference.abs();
+    let tolerance = SYMMETRY_TOLERANCE.max(SYMMETRY_ROUNDING * rounding);
+    let turn = rotation();
+    let turned: Vec<Vec3> = start.positions.iter().map(|r| turn * r).collect();
+    let cell = turned_cell(&start.cell, &turn)?;
+    let energy = single_point(exact, &cell, &turned)?.0.energy;
+    table.judge("rotation", (energy - reference).abs(), tolerance, "eV");
+    if start.cell.is_periodic() && !start.positions.is_empty() {
+        let mut moved = start.positions.clone();
+        let axis = (0..3).find(|&k| start.cell.periodic()[k]).unwrap_or(0);
+        moved[0] += start.cell.vector(axis);
+        let energy = single_point(exact, &start.cell, &moved)?.0.energy;
+        let change = (energy - reference).abs();
+        table.judge("periodic images", change, tolerance, "eV");
+    }
+    Ok(())
+}
+
+/// A rotation about no special axis by no special angle.
+fn rotation() -> Mat3 {
+    *nalgebra::Rotation3::from_euler_angles(0.3, -1.1, 2.3).matrix()
+}
+
+fn turned_cell(cell: &Cell, turn: &Mat3) -> Result<Cell> {
+    if cell.is_periodic() {
+        Cell::new(cell.vectors() * turn.transpose(), cell.periodic())
+    } else {
+        Ok(cell.clone())
+    }
+}
+
+/// Largest jump (eV) of the energy of two atoms that enter each other's range, over the elements of
+/// the system.
+fn cutoff_jump(plan: &Plan, model: &Model) -> Result<f64> {
+    let mut kinds = plan.start.system.species.clone();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut worst: f64 = 0.0;
+    for (n, &a) in kinds.iter().enumerate() {
+        for &b in &kinds[n..] {
+            let two = System {
+                species: vec![a, b],
+                masses: vec![1.0; 2],
+            };
+            let mut pair = model.bind(&two, Precision::F64, &JUDGE)?;
+            let mut at = |distance: f64| -> Result<f64> {
+                let positions = [Vec3::zeros(), Vec3::new(distance, 0.0, 0.0)];
+                Ok(single_point(pair.as_mut(), &Cell::open(), &positions)?
+                    .0
+                    .energy)
+            };
+            let jump = at(model.cutoff() + CUTOFF_STEP)? - at(model.cutoff() - CUTOFF_STEP)?;
+            worst = worst.max(jump.abs());
+        }
+    }
+    Ok(worst)
+}

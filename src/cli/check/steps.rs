@@ -1,0 +1,197 @@
+//! Whether the time step is short enough, and how fast steps are: a short run with the run's own engine.
+
+use std::time::{Duration, Instant};
+
+use super::table::{Table, Verdict};
+use crate::assemble::{self, Model};
+use crate::cli::words;
+use crate::config::plan::{Ensemble, Plan, VelocityPlan};
+use crate::core::{Fields, Snapshot};
+use crate::diagnose::trial::{self, Attempt, Trial};
+use crate::diagnose::vibration::shortest_period;
+use crate::engine::{Engine, Flags};
+use crate::report::progress::ns_per_day;
+use crate::report::text::significant;
+use crate::units::{FEMTOSECOND, KELVIN};
+use crate::{Result, integrate};
+
+/// Steps that the fastest vibration should have, and the fewest with which it can be integrated.
+const STEPS_A_PERIOD: f64 = 10.0;
+const FEWEST_STEPS_A_PERIOD: f64 = 6.0;
+/// Largest sound fluctuation of the energy over that of the kinetic energy, and the largest that is borne.
+const FLUCTUATION: f64 = 0.05;
+const MOST_FLUCTUATION: f64 = 0.1;
+/// Steps of the trial, and the time that it may take.
+const TRIAL_STEPS: u64 = 1000;
+const TRIAL_TIME: Duration = Duration::from_secs(20);
+/// The speed is the median of so many blocks of steps, of this length or longer.
+const BLOCKS: usize = 9;
+const BLOCK_TIME: Duration = Duration::from_millis(40);
+/// Longest block (steps), and time that all of them may take.
+const MOST_STEPS: u64 = 1 << 16;
+const SPEED_TIME: Duration = Duration::from_secs(8);
+/// A step faster than this (s) tells nothing about a run: writing and watching take longer.
+const TOO_FAST: f64 = 20e-6;
+
+/// Adds how short the time step is, and how fast steps are.
+///
+/// # Errors
+/// The engine cannot be made, or the device failed.
+pub(super) fn examine(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
+    let heated = heated(plan);
+    let mut engine = assemble::engine_at(&heated, model, assemble::start(&heated))?;
+    table.info("device", engine.describe());
+    let state = engine.snapshot(Fields::ALL)?;
+    let period = shortest_period(engine.as_mut(), &plan.start.system, &state)?;
+    tell_period(table, plan, period);
+    let how = Attempt {
+        timestep: plan.dynamics.timestep,
+        steps: TRIAL_STEPS,
+        deadline: Instant::now() + TRIAL_TIME,
+        limits: assemble::limits(plan),
+        thermometer: assemble::thermometer(plan),
+    };
+    let found = trial::attempt(engine.as_mut(), &state, &how)?;
+    tell_trial(table, plan, &found);
+    if found.breach.is_none() {
+        speed(table, plan, engine.as_mut(), &state)?;
+    }
+    Ok(())
+}
+
+/// The plan with the velocities that the time step is tried with: those of the run, or under a thermostat those of
+/// its temperature, at which the run will be whatever it starts from.
+fn heated(plan: &Plan) -> Plan {
+    let mut heated = plan.clone();
+    if let Ensemble::Langevin { kt, seed, .. } = plan.dynamics.ensemble
+        && kt > 0.0
+    {
+        heated.start.velocities = VelocityPlan::Thermal { kt, seed };
+    }
+    heated
+}
+
+/// Steps in the shortest period of a vibration.
+fn tell_period(table: &mut Table, plan: &Plan, period: Option<f64>) {
+    const WHAT: &str = "steps a vibration";
+    let timestep = plan.dynamics.timestep;
+    let Some(period) = period else {
+        table.info(WHAT, "nothing vibrates: no curvature binds the atoms");
+        return;
+    };
+    let steps = period / timestep;
+    let verdict = match steps {
+        steps if steps >= STEPS_A_PERIOD => Verdict::Ok,
+        steps if steps >= FEWEST_STEPS_A_PERIOD => Verdict::Look,
+        _ => Verdict::Bad,
+    };
+    let advice = match verdict {
+        Verdict::Ok => String::new(),
+        _ => format!(
+            "; use at most {} fs",
+            significant(period / STEPS_A_PERIOD / FEMTOSECOND, 2)
+        ),
+    };
+    let found = format!(
+        "{}, of {} fs each, in the shortest ({} fs; at least {STEPS_A_PERIOD}){advice}",
+        significant(steps, 3),
+        significant(timestep / FEMTOSECOND, 4),
+        significant(period / FEMTOSECOND, 3),
+    );
+    table
+        .add(WHAT, found, verdict)
+        .value(steps, "")
+        .limit(STEPS_A_PERIOD);
+}
+
+/// What the short run at constant energy came to.
+fn tell_trial(table: &mut Table, plan: &Plan, trial: &Trial) {
+    const WHAT: &str = "energy fluctuation";
+    if let Some(breach) = &trial.breach {
+        let found = format!(
+            "the trial at constant energy breaks off at {}",
+            words::breach(breach, plan)
+        );
+        table.add(WHAT, found, Verdict::Bad).limit(FLUCTUATION);
+        return;
+    }
+    let Some(ratio) = trial.fluctuation else {
+        let found = format!(
+            "not tried: too little moves in {} steps ({} K)",
+            trial.steps,
+            significant(trial.kt / KELVIN, 3)
+        );
+        table.info(WHAT, found).limit(FLUCTUATION);
+        return;
+    };
+    let verdict = Verdict::of(ratio, FLUCTUATION, MOST_FLUCTUATION);
+    let found = format!(
+        "{} % of the kinetic energy's in {} steps at {} K (at most {:.0} %){}",
+        significant(100.0 * ratio, 2),
+        trial.steps,
+        significant(trial.kt / KELVIN, 3),
+        100.0 * FLUCTUATION,
+        match verdict {
+            Verdict::Ok => "",
+            _ => "; use a smaller timestep",
+        }
+    );
+    table
+        .add(WHAT, found, verdict)
+        .value(ratio, "")
+        .limit(FLUCTUATION);
+}
+
+/// How fast steps are, and how long the run will take.
+fn speed(table: &mut Table, plan: &Plan, engine: &mut dyn Engine, state: &Snapshot) -> Result<()> {
+    let Some(per_step) = seconds_a_step(plan, engine, state)? else {
+        table.info("speed", "not measured: the steps broke off");
+        return Ok(());
+    };
+    if per_step < TOO_FAST {
+        let found = format!(
+            "under {} ms a step: too small a system to tell, what is written will take longer",
+            TOO_FAST * 1e3
+        );
+        table.info("speed", found).value(per_step * 1e3, "ms");
+        return Ok(());
+    }
+    let steps = plan.dynamics.steps;
+    let whole = Duration::try_from_secs_f64(per_step * steps as f64).unwrap_or(Duration::MAX);
+    let found = format!(
+        "{} ms a step, {} ns/day; the run of {steps} steps takes {}",
+        significant(per_step * 1e3, 3),
+        significant(ns_per_day(1.0 / per_step, plan.dynamics.timestep), 3),
+        indicatif::HumanDuration(whole)
+    );
+    table.info("speed", found).value(per_step * 1e3, "ms");
+    Ok(())
+}
+
+/// The median time of a step (s) over blocks of them, all from the same state; `None` where a number ceases to be
+/// finite.
+fn seconds_a_step(plan: &Plan, engine: &mut dyn Engine, state: &Snapshot) -> Result<Option<f64>> {
+    let program = match plan.dynamics.ensemble {
+        Ensemble::Nve => integrate::nve(plan.dynamics.timestep),
+        Ensemble::Langevin { .. } => assemble::program(plan),
+    };
+    let deadline = Instant::now() + SPEED_TIME;
+    let mut times: Vec<f64> = Vec::new();
+    let mut steps = 1;
+    while times.len() < BLOCKS && (times.is_empty() || Instant::now() < deadline) {
+        engine.restore(state)?;
+        let began = Instant::now();
+        let outcome = engine.run(&program, state.step..state.step + steps)?;
+        let elapsed = began.elapsed();
+        if outcome.flags.contains(Flags::NONFINITE) {
+            return Ok(None);
+        }
+        // Blocks grow until their time can be told; the short ones were for warming up.
+        match elapsed < BLOCK_TIME && steps < MOST_STEPS {
+            true => steps *= 2,
+            false => times.push(elapsed.as_secs_f64() / steps as f64),
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times.get(times.len() / 2).copied())
+}

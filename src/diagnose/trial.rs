@@ -1,0 +1,95 @@
+//! A time step tried at constant energy: how much of the kinetic energy's fluctuation the energy shows.
+//!
+//! The energy that velocity Verlet conserves differs from the true one by terms of the second order in the step, so
+//! that the true one goes up and down with the vibrations. Its fluctuation beside that of the kinetic energy tells
+//! how good the step is: 1 % is usual, above 5 % it is too long, and an unstable step makes it grow without end.
+
+use std::time::Instant;
+
+use crate::Result;
+use crate::core::observe::Thermometer;
+use crate::core::{Fields, Snapshot};
+use crate::engine::{Breach, Engine, Flags, Limits};
+use crate::integrate;
+use crate::report::series::Series;
+use crate::units::KELVIN;
+
+/// Part of the steps after which samples are taken: a start from a minimum gives half of its kinetic energy away.
+const SETTLING: f64 = 0.2;
+/// Fewest samples that tell a fluctuation.
+const FEWEST_SAMPLES: u64 = 64;
+/// Temperature (K) under which nothing moves that could tell anything.
+const STILL: f64 = 0.01;
+
+/// What is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// The time step (internal time).
+    pub timestep: f64,
+    /// Steps to take.
+    pub steps: u64,
+    /// What ends it before.
+    pub deadline: Instant,
+    /// Limits that a run would be held to.
+    pub limits: Limits,
+    /// What tells the temperature.
+    pub thermometer: Thermometer,
+}
+
+/// What it came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Steps taken.
+    pub steps: u64,
+    /// Fluctuation of the total energy over that of the kinetic energy; `None` where nothing moves, or where there
+    /// were too few steps.
+    pub fluctuation: Option<f64>,
+    /// Mean temperature kT (eV) of the steps that count.
+    pub kt: f64,
+    /// The limit that was broken, or what ceased to be finite.
+    pub breach: Option<Breach>,
+}
+
+/// Tries a time step from a state that holds positions and velocities. The engine is at that state again afterwards.
+///
+/// # Errors
+/// The device failed.
+pub fn attempt(engine: &mut dyn Engine, state: &Snapshot, how: &Attempt) -> Result<Trial> {
+    engine.restore(state)?;
+    engine.watch(Limits {
+        stop: true,
+        ..how.limits
+    });
+    let program = integrate::nve(how.timestep);
+    let (mut total, mut kinetic) = (Series::default(), Series::default());
+    let mut breach = None;
+    let first = state.step;
+    let mut taken = 0;
+    while taken < how.steps && Instant::now() < how.deadline {
+        let outcome = engine.run(&program, first + taken..first + taken + 1)?;
+        if outcome.flags != Flags::OK {
+            breach = outcome.breach;
+            break;
+        }
+        taken += 1;
+        if taken as f64 <= SETTLING * how.steps as f64 {
+            continue;
+        }
+        let o = engine.snapshot(Fields::NONE)?.observables;
+        let time = taken as f64 * how.timestep;
+        total.add(time, o.total());
+        kinetic.add(time, how.thermometer.kinetic(&o));
+    }
+    engine.watch(Limits::default());
+    engine.restore(state)?;
+    let per_energy = crate::core::observe::kt(1.0, how.thermometer.degrees_of_freedom);
+    let kt = kinetic.mean().map_or(0.0, |k| k.value * per_energy);
+    let moves = total.count() >= FEWEST_SAMPLES && kt > STILL * KELVIN;
+    let ratio = || Some(total.fluctuation()? / kinetic.fluctuation().filter(|k| *k > 0.0)?);
+    Ok(Trial {
+        steps: taken,
+        fluctuation: ratio().filter(|_| moves),
+        kt,
+        breach,
+    })
+}
