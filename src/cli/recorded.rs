@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use super::ResumeArgs;
-use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
+use crate::config::{RecordedConfig, absolute};
 use crate::models::ModelFile;
 use crate::report::checkpoint::{Checkpoint, Identity, store};
 use crate::report::{Earlier, Source, record};
@@ -87,12 +87,12 @@ fn name_model(config: &mut Table, record: &Path, model: Option<&Path>) -> Result
 /// Puts a model in the place of the one that a resolved run file names.
 pub fn rename_model(config: &mut Table, model: &ModelFile) {
     let place = match model {
-        ModelFile::Path(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-        ModelFile::Embedded(model) => model.name.into(),
+        ModelFile::Path(path) => absolute(path),
+        ModelFile::Embedded(model) => model.name.to_owned(),
     };
     let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
     if let Some(potential) = potential.filter(|p| p.contains_key("model")) {
-        potential.insert("model".to_owned(), input::path_text(&place).into());
+        potential.insert("model".to_owned(), place.into());
     }
 }
 

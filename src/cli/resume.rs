@@ -70,10 +70,14 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     same_run(plan, model, &checkpoint)?;
     let (step, end) = (checkpoint.step, plan.dynamics.steps);
     if step > end {
+        let given = match plan.places.0.contains_key("dynamics.steps") {
+            true => "dynamics.steps",
+            false => "dynamics.duration",
+        };
         return Err(Error::input(format!(
             "{}: the run has gone past the steps asked for: {place} has come to step {step} already, and {end} are \
              asked for",
-            plan.places.of("dynamics.duration")
+            plan.places.of(given)
         )));
     }
     // A run of an earlier version has no last state yet: it goes on for no step, and writes it.

@@ -9,8 +9,8 @@ use super::opening::{Opening, begin};
 use super::resume::{self, Way};
 use super::{ResumeArgs, RunArgs, diagnose, recorded, words};
 use crate::assemble::{self, Model, Place};
-use crate::config;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
+use crate::config::{self, absolute};
 use crate::core::elements;
 use crate::report::{
     Checkpoint, Console, Course, Description, Earlier, Energies, HeldDirectory, Identity, Keeper,
@@ -304,10 +304,11 @@ impl Run<'_> {
         if status == Status::Interrupted {
             self.console.line(&match kept == Some(simulation.step) {
                 true => format!("  go on with    {}", self.again()),
-                false => format!(
-                    "  go on with    a run that begins from it: structure = {:?}",
-                    self.plan.output.directory
-                ),
+                false => {
+                    let directory = absolute(&self.plan.output.directory);
+                    let structure = toml::Value::String(directory);
+                    format!("  go on with    a run that begins from it: structure = {structure}")
+                }
             });
         }
         let finish = ended?;

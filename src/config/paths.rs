@@ -25,7 +25,7 @@ pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
 }
 
 /// The path as text that means the same from anywhere.
-pub(super) fn absolute(path: &Path) -> String {
+pub(crate) fn absolute(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     path_text(&whole)
 }

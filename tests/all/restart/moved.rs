@@ -1,6 +1,8 @@
 //! `mdrun resume RUN_DIR`: a run goes on from its own directory, wherever that is now.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -275,15 +277,22 @@ fn what_holds_no_run_is_refused() {
 #[test]
 fn the_line_of_an_interrupted_run_goes_on_with_it() {
     let bench = Bench::new(Subject::Argon, Dynamics::Langevin, 10, "");
-    for name in ["plain", "two words", "it's $HOME", "-dash"] {
-        let run = bench.at(name);
+    let names: [&[u8]; 5] = [
+        b"plain",
+        b"two words",
+        b"it's $HOME",
+        b"-dash",
+        b"J\xf6rg\n",
+    ];
+    for name in names.map(OsStr::from_bytes) {
+        let run = bench.folder.path().join(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_mdrun"));
         command
             .arg(&bench.config)
             .args(["--set", LONG, "--set", SELDOM]);
         command
             .current_dir(bench.folder.path())
-            .arg(format!("--out={name}"));
+            .args([OsStr::from_bytes(&[b"--out=", name.as_bytes()].concat())]);
         let child = command.stdout(Stdio::piped()).spawn().unwrap();
         wait_for_steps(&run);
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();
@@ -296,7 +305,7 @@ fn the_line_of_an_interrupted_run_goes_on_with_it() {
         let (_, typed) = line.unwrap().split_once("mdrun ").unwrap();
         let step = newest(&run).step;
         let script = format!("\"$0\" {typed} -q --steps {}", step + 5);
-        let mut shell = Command::new("sh");
+        let mut shell = Command::new("bash");
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_mdrun")]);
         let output = shell.current_dir(bench.folder.path()).output().unwrap();
         good(&output);
