@@ -431,10 +431,16 @@ pub fn reporters(
         .map(|mark| Verified::read(&directory.join(&mark.name), mark))
         .collect();
     let mut files = files?.into_iter();
-    // A run that goes on without its structure has no start to write it from.
     let topology = directory.join(TOPOLOGY);
-    if start.degrees_of_freedom.is_none() || !topology.is_file() {
-        topology::save(&topology, &start.system, &start.cell, &start.positions)?;
+    // A run that goes on keeps the one that it began with.
+    if from.is_none() || !topology.is_file() {
+        let scene = topology::Scene {
+            system: &start.system,
+            names: start.names.as_deref(),
+            cell: &start.cell,
+            positions: &start.positions,
+        };
+        topology::save(&topology, &scene)?;
     }
     let (path, every) = (directory.join(THERMO), plan.output.thermo_every);
     let every = (every, dynamics.steps);

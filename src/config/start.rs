@@ -10,10 +10,11 @@ use super::paths::{absolute, join};
 use super::plan::{StartPlan, VelocityPlan};
 use super::raw::{self, Leaf};
 use super::section::{Section, Sign, quantity};
-use crate::core::{Cell, Mat3, System, Vec3, elements};
+use crate::core::{AtomName, Cell, Fitted, Mat3, System, Vec3, elements};
 use crate::error::nearest;
-use crate::formats::{Structure, read, read_frame};
+use crate::formats::{FINAL, Structure, TOPOLOGY, read, read_frame};
 use crate::input::path_of;
+use crate::neighbors::Molecules;
 use crate::units::Dimension;
 use crate::{Error, Result};
 
@@ -34,12 +35,14 @@ pub(super) fn system(
     check_overlaps(&system, &structure.positions, &cell)
         .map_err(|e| in_structure(section, raw, &structure, &e))?;
     let velocities = velocities(section, raw, &structure)?;
+    let positions = whole(section, &structure, &cell);
+    let names = names(&structure);
     Ok(StartPlan {
         structure: structure.path,
         system,
-        names: structure.names,
+        names,
         cell,
-        positions: structure.positions,
+        positions,
         velocities,
         noise: structure.noise,
         degrees_of_freedom: None,
@@ -69,6 +72,42 @@ fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Resul
         section.note("structure", note);
     }
     Ok(structure)
+}
+
+/// Whether the structure is the last state of a run, which another run goes on from to the last bit: nothing
+/// in it is moved.
+fn is_last_state(structure: &Structure) -> bool {
+    structure.path.file_name().is_some_and(|name| name == FINAL)
+}
+
+/// What the atoms are called: for the last state of a run, which is XYZ and has no names, as in the topology
+/// beside it.
+fn names(structure: &Structure) -> Option<Vec<AtomName>> {
+    if structure.names.is_some() || !is_last_state(structure) {
+        return structure.names.clone();
+    }
+    let beside = read(&structure.path.with_file_name(TOPOLOGY)).ok()?;
+    beside.names.filter(|_| beside.species == structure.species)
+}
+
+/// Positions (angstrom) in which the molecules are whole that the cell's faces cut.
+fn whole(section: &mut Section<'_>, structure: &Structure, cell: &Cell) -> Vec<Vec3> {
+    let mut positions = structure.positions.clone();
+    if cell.is_periodic() && !is_last_state(structure) {
+        let molecules = Molecules::of(&structure.species, cell, &positions);
+        let cut = molecules.cut();
+        if cut > 0 {
+            molecules.make_whole(cell, &mut positions);
+            let them = if cut == 1 {
+                "molecule that"
+            } else {
+                "molecules that"
+            };
+            let note = format!("has {cut} {them} the cell's faces cut; made whole");
+            section.note("structure", &note);
+        }
+    }
+    positions
 }
 
 /// An error about what is in the structure file.
@@ -179,10 +218,18 @@ fn cell(section: &mut Section<'_>, raw: &raw::System, structure: &Structure) -> 
              cell = [\"12.4 A\", \"12.4 A\", \"12.4 A\"], or periodic = false",
         ));
     }
-    Cell::new(vectors, periodic).map_err(|e| match &raw.cell {
+    let fitted = match raw.cell.is_none() && is_last_state(structure) {
+        true => Cell::new(vectors, periodic).map(Fitted::from),
+        false => Cell::fitting(vectors, periodic, &structure.positions),
+    };
+    let Fitted { cell, notes } = fitted.map_err(|e| match &raw.cell {
         Some(_) => section.fault("cell", &raw.cell, e.to_string()),
         None => in_structure(section, raw, structure, &e),
-    })
+    })?;
+    for note in notes {
+        section.note("cell", &note);
+    }
+    Ok(cell)
 }
 
 /// What a cell may be.
@@ -202,7 +249,7 @@ fn vectors(rows: &[Value]) -> Result<Mat3> {
     let mut vectors = Mat3::zeros();
     for (k, row) in rows.iter().enumerate() {
         let Value::Array(parts) = row else {
-            vectors[(k, k)] = length(row, Sign::Positive)?;
+            vectors[(k, k)] = length(row, Sign::NotNegative)?;
             continue;
         };
         if parts.len() != 3 || !rows.iter().all(Value::is_array) {

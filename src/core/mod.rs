@@ -2,13 +2,14 @@
 
 pub mod cell;
 pub mod elements;
+mod lattice;
 pub mod observe;
 pub mod rng;
 pub mod snapshot;
 pub mod system;
 pub mod velocities;
 
-pub use cell::Cell;
+pub use cell::{Cell, Fitted};
 pub use snapshot::{Fields, Observables, Snapshot};
 pub use system::{AtomName, System};
 

@@ -22,6 +22,6 @@ mod symmetry;
 mod text;
 mod xyz;
 
-pub use read::{FINAL, read, read_frame};
+pub use read::{FINAL, TOPOLOGY, read, read_frame};
 pub use structure::Structure;
 pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

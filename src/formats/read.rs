@@ -57,6 +57,8 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
 
 /// The last state of a run, in its directory.
 pub const FINAL: &str = "final.xyz";
+/// What the atoms of a run are called, in its directory.
+pub const TOPOLOGY: &str = "topology.pdb";
 /// The record of a run, in its directory.
 const RECORD: &str = "run.json";
 

@@ -60,12 +60,13 @@ impl Structure {
         self.periodic = [vectors.is_some(); 3];
     }
 
-    /// The cell.
+    /// The cell, as [`Cell::fitting`] makes it.
     ///
     /// # Errors
     /// A periodic direction without a vector, or a singular cell. The message does not name the file.
     pub fn cell(&self) -> Result<Cell> {
-        Cell::new(self.vectors.unwrap_or_else(Mat3::zeros), self.periodic)
+        let vectors = self.vectors.unwrap_or_else(Mat3::zeros);
+        Ok(Cell::fitting(vectors, self.periodic, &self.positions)?.cell)
     }
 }
 

@@ -4,13 +4,18 @@
 //! atom has moved by more than half the skin, [`VerletList::pairs`] makes the exact list of
 //! pairs within the cutoff from it. The pairs of one moment depend on the positions alone, bit for
 //! bit: not on the skin, not on when the list was built, not on the number of threads.
+//!
+//! [`bonds`] and [`molecules`] tell what belongs together, for those who look at a run.
 
 pub mod audit;
+pub mod bonds;
 mod brute;
 mod grid;
+pub mod molecules;
 mod verlet;
 
 pub use audit::{Listed, Mismatch, Neighbor};
+pub use molecules::Molecules;
 pub use verlet::VerletList;
 
 use crate::Result;

@@ -25,7 +25,8 @@
 
 use super::orient::{Standard, lengths_and_angles};
 use super::trajectory::Encoder;
-use crate::core::{Snapshot, Vec3};
+use super::wrap::{self, Rounding};
+use crate::core::{Snapshot, System, Vec3};
 use crate::units::PICOSECOND;
 use crate::{Error, Result};
 
@@ -43,7 +44,8 @@ const STEPS_AT: u64 = 20;
 /// Encodes frames as DCD.
 #[derive(Debug, Clone)]
 pub struct Dcd {
-    wrap: bool,
+    /// The atoms, where molecules are moved into the cell.
+    wrap: Option<System>,
     every: u64,
     timestep: f64,
     frames: u64,
@@ -53,11 +55,11 @@ pub struct Dcd {
 }
 
 impl Dcd {
-    /// An encoder of frames `every` so many steps of `timestep` (internal time), their atoms moved
-    /// into the cell if `wrap`.
-    pub fn new(every: u64, timestep: f64, wrap: bool) -> Self {
+    /// An encoder of frames `every` so many steps of `timestep` (internal time); the molecules of the
+    /// system `wrap` are moved into the cell.
+    pub fn new(every: u64, timestep: f64, wrap: Option<&System>) -> Self {
         Self {
-            wrap,
+            wrap: wrap.cloned(),
             every,
             timestep,
             frames: 0,
@@ -124,7 +126,11 @@ impl Encoder for Dcd {
             record(out, cell.as_flattened());
         }
         self.placed.clear();
-        (self.placed).extend(frame.positions.iter().map(|r| standard.place(r, self.wrap)));
+        (self.placed).extend(frame.positions.iter().map(|r| standard.place(r)));
+        if let Some(system) = &self.wrap {
+            let rounding = Rounding::to_f32(standard.cell(), 1.0);
+            wrap::frame(system, standard.cell(), &mut self.placed, &rounding);
+        }
         let mark = (4 * self.atoms as u32).to_le_bytes();
         for axis in 0..3 {
             out.extend_from_slice(&mark);

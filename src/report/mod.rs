@@ -6,7 +6,6 @@
 //! (`run.json`) around all of it, and [`Summary`] closes. [`recorder`] writes the steps before a fault.
 
 mod aside;
-pub mod bonds;
 pub mod checkpoint;
 pub mod console;
 pub mod dcd;
@@ -15,6 +14,7 @@ pub mod drift;
 mod file;
 pub mod history;
 pub mod keeper;
+mod labels;
 pub mod last;
 pub mod lock;
 pub mod orient;
@@ -31,6 +31,7 @@ pub mod topology;
 pub mod trajectory;
 mod unbegun;
 mod verdict;
+pub mod wrap;
 pub mod xtc;
 pub mod xyz;
 

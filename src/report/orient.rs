@@ -11,6 +11,9 @@ use crate::core::{Cell, Mat3, Vec3};
 /// 1000 A away by 1e-6 A, less than the formats resolve.
 const ALIGNED: f64 = 1e-9;
 
+/// Half, and what GROMACS lets pass for rounding.
+const HALF: f64 = 0.5 + 1e-5;
+
 /// The frame of reference of a binary trajectory: the cell in standard orientation and the rotation
 /// that leads there.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,15 +65,31 @@ impl Standard {
         self.rotation.is_some()
     }
 
-    /// A position (angstrom) in this frame, moved into the cell along its periodic directions if
-    /// `wrap`.
-    pub fn place(&self, position: &Vec3, wrap: bool) -> Vec3 {
-        let turned = self.rotation.map_or(*position, |r| r * position);
-        if wrap {
-            self.cell.wrap(&turned)
-        } else {
-            turned
+    /// A position (angstrom) in this frame.
+    pub fn place(&self, position: &Vec3) -> Vec3 {
+        self.rotation.map_or(*position, |r| r * position)
+    }
+
+    /// The same lattice with the vectors that GROMACS asks for: none reaches farther along an earlier
+    /// one than half of its length. GROMACS' tools take no images in other cells.
+    ///
+    /// # Errors
+    /// None for a cell that could be made.
+    pub fn for_gromacs(self) -> Result<Self> {
+        let mut vectors = *self.cell.vectors();
+        let periodic = self.cell.periodic();
+        for (k, l) in [(2, 1), (2, 0), (1, 0)] {
+            let times = vectors[(k, l)] / vectors[(l, l)];
+            // An open direction has no images to choose from.
+            if periodic[l] && times.abs() > HALF {
+                let row = vectors.row(k) - times.round() * vectors.row(l);
+                vectors.set_row(k, &row);
+            }
         }
+        Ok(Self {
+            cell: Cell::new(vectors, periodic)?,
+            ..self
+        })
     }
 }
 

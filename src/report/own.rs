@@ -29,7 +29,7 @@ const OWN: [&str; 9] = [
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
 /// The topology for viewers.
-pub const TOPOLOGY: &str = "topology.pdb";
+pub const TOPOLOGY: &str = crate::formats::TOPOLOGY;
 /// The last state of a run, from which another one begins.
 pub const FINAL: &str = crate::formats::FINAL;
 /// The last good frame of a run that broke, as earlier versions wrote it.

@@ -1,67 +1,87 @@
 //! The topology beside a trajectory: a PDB file with names, elements, molecules and bonds, so that
 //! `vmd topology.pdb traj.dcd` just opens.
 //!
-//! Molecules are found from distances (see [`super::bonds`]) and made whole; cell and atoms are in the
-//! standard orientation that DCD and XTC use. Serial numbers above 99,999 are hybrid-36 (what
-//! MDAnalysis, mdtraj, PyMOL and cctbx read); residue numbers start again at 0 after 9,999. Columns
-//! too narrow for a coordinate lose decimals, not digits. Bonds are `CONECT` records, but for those
-//! that cross the cell's boundary; above 99,999 atoms viewers find bonds by themselves.
+//! Names of atoms, residues, numbers and chains are those of the structure file, so that selections work
+//! (`name CA and resname ALA`); where it has none they are made up from the molecules. Proteins and nucleic
+//! acids have ATOM records and end with TER, all else HETATM. Positions are those of the first frame, cell
+//! and atoms in the standard orientation that DCD and XTC use. Serial numbers above 99,999 are hybrid-36
+//! (what MDAnalysis, mdtraj, PyMOL and cctbx read); residue numbers start again at 0 after 9,999. Columns
+//! too narrow for a coordinate lose decimals, not digits. Bonds are found from distances (see
+//! [`crate::neighbors::bonds`]); they are `CONECT` records, but for those that cross the cell's boundary;
+//! above 99,999 atoms viewers find bonds by themselves.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::bonds::{self, Molecules};
 use super::file;
+use super::labels::{self, Label};
 use super::orient::{Standard, lengths_and_angles};
 use crate::Result;
-use crate::core::{Cell, System, Vec3, elements};
+use crate::core::{AtomName, Cell, System, Vec3, elements};
+use crate::neighbors::Molecules;
+use crate::neighbors::bonds::{self, Bond};
 
 /// Largest serial number that readers of CONECT records agree on.
 const MOST_CONNECTED: usize = 99_999;
 /// Bonds in one CONECT record.
 const BONDS_PER_RECORD: usize = 4;
 
+/// What a topology is of.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The atoms.
+    pub system: &'a System,
+    /// What they are called, if anything.
+    pub names: Option<&'a [AtomName]>,
+    /// The cell.
+    pub cell: &'a Cell,
+    /// Positions (angstrom).
+    pub positions: &'a [Vec3],
+}
+
 /// Writes the topology of a system at `path`.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn save(path: &Path, system: &System, cell: &Cell, positions: &[Vec3]) -> Result<()> {
-    file::replace(path, pdb(system, cell, positions)?.as_bytes())
+pub fn save(path: &Path, scene: &Scene<'_>) -> Result<()> {
+    file::replace(path, pdb(scene)?.as_bytes())
 }
 
 /// The topology of a system as the text of a PDB file.
 ///
 /// # Errors
 /// None for a cell that could be made.
-pub fn pdb(system: &System, cell: &Cell, positions: &[Vec3]) -> Result<String> {
+pub fn pdb(scene: &Scene<'_>) -> Result<String> {
+    let Scene { system, cell, .. } = *scene;
     let standard = Standard::new(cell)?;
-    let placed: Vec<Vec3> = (positions.iter())
-        .map(|r| standard.place(r, false))
-        .collect();
-    let cell = standard.cell();
-    let bonds = bonds::find(system, cell, &placed);
+    let bonds = bonds::find(&system.species, cell, scene.positions);
     let molecules = Molecules::new(system.len(), &bonds);
+    let labels = labels::labels(system, scene.names, &molecules);
     let mut text = String::with_capacity(82 * (system.len() + 4));
     let version = env!("CARGO_PKG_VERSION");
-    let _ = writeln!(
-        text,
-        "{:<80}",
-        format!("REMARK   1 CREATED BY MDRUN {version}")
-    );
-    if cell.is_periodic() {
-        write_cell(&mut text, cell);
+    remark(&mut text, &format!("CREATED BY MDRUN {version}"));
+    for said in &labels.remarks {
+        remark(&mut text, said);
     }
-    let labels = labels(system, &molecules);
-    for (i, label) in labels.iter().enumerate() {
-        let position = placed[i] + cell.shift(molecules.images[i]);
+    if cell.is_periodic() {
+        write_cell(&mut text, standard.cell());
+    }
+    for (i, label) in labels.of_atom.iter().enumerate() {
+        let position = standard.place(&scene.positions[i]);
         write_atom(&mut text, i, label, system.species[i], &position);
+        if label.ends {
+            text.push_str("TER\n");
+        }
     }
     if system.len() <= MOST_CONNECTED {
-        write_bonds(&mut text, &bonds, &molecules);
+        write_bonds(&mut text, system.len(), &bonds);
     }
     text.push_str("END\n");
     Ok(text)
+}
+
+fn remark(text: &mut String, said: &str) {
+    let _ = writeln!(text, "{:<80}", format!("REMARK   1 {said}"));
 }
 
 fn write_cell(text: &mut String, cell: &Cell) {
@@ -74,83 +94,45 @@ fn write_cell(text: &mut String, cell: &Cell) {
     );
 }
 
-/// What an atom is called.
-struct Label {
-    name: String,
-    residue: String,
-    number: usize,
-}
-
-/// Names atoms within their molecules (C1, C2, O, ...) and the molecules: HOH is water, a single atom
-/// its element, all else MOL.
-fn labels(system: &System, molecules: &Molecules) -> Vec<Label> {
-    let mut labels: Vec<Option<Label>> = (0..system.len()).map(|_| None).collect();
-    for (number, atoms) in molecules.atoms.iter().enumerate() {
-        let species: Vec<u8> = atoms.iter().map(|&i| system.species[i]).collect();
-        let residue = residue(&species);
-        let mut total: HashMap<u8, usize> = HashMap::new();
-        for &z in &species {
-            *total.entry(z).or_default() += 1;
-        }
-        let mut counts: HashMap<u8, usize> = HashMap::new();
-        for (&i, z) in atoms.iter().zip(species) {
-            let count = counts.entry(z).or_default();
-            *count += 1;
-            let symbol = elements::symbol(z).to_uppercase();
-            let name = match total[&z] {
-                1 => symbol,
-                // Four columns: counts start again where they do not fit.
-                _ if symbol.len() == 1 => format!("{symbol}{}", *count % 1000),
-                _ => format!("{symbol}{}", *count % 100),
-            };
-            labels[i] = Some(Label {
-                name,
-                residue: residue.clone(),
-                number: number + 1,
-            });
-        }
-    }
-    labels.into_iter().flatten().collect()
-}
-
-fn residue(species: &[u8]) -> String {
-    match elements::formula(species).as_str() {
-        "H2O" => "HOH".to_owned(),
-        _ if species.len() == 1 => elements::symbol(species[0]).to_uppercase(),
-        _ => "MOL".to_owned(),
-    }
-}
-
 fn write_atom(text: &mut String, index: usize, label: &Label, species: u8, position: &Vec3) {
     let symbol = elements::symbol(species).to_uppercase();
-    // An element of one letter starts in the second column of the name, unless the name needs all four.
-    let name = match symbol.len() == 1 && label.name.len() < 4 {
-        true => format!(" {:<3}", label.name),
-        false => format!("{:<4}", label.name),
+    let record = match label.polymer {
+        true => "ATOM  ",
+        false => "HETATM",
     };
     let _ = writeln!(
         text,
-        "HETATM{:>5} {name} {:>3} A{:>4}    {}{}{}  1.00  0.00          {symbol:>2}  ",
+        "{record}{:>5} {} {:<4}{}{:>4}{}   {}{}{}  1.00  0.00      {:<4}{symbol:>2}  ",
         serial(index + 1),
-        label.residue,
-        label.number % 10_000,
+        name_column(&label.name, &symbol),
+        format!("{:>3}", label.residue),
+        label.chain,
+        label.number,
+        label.insertion,
         fit(position.x, 8, 3),
         fit(position.y, 8, 3),
         fit(position.z, 8, 3),
+        label.segment,
     );
 }
 
+/// An atom's name in its four columns. The element's symbol ends in the second one: names of one-letter
+/// elements begin there, unless they need all four or begin with a digit before the symbol.
+fn name_column(name: &str, symbol: &str) -> String {
+    let digit_first = name.starts_with(|c: char| c.is_ascii_digit())
+        && (name.get(1..2)).is_some_and(|c| c.eq_ignore_ascii_case(symbol));
+    match symbol.len() == 1 && name.len() < 4 && !digit_first {
+        true => format!(" {name:<3}"),
+        false => format!("{name:<4}"),
+    }
+}
+
 /// Bonds between atoms as they are placed, both ways, at most four a record.
-fn write_bonds(text: &mut String, bonds: &[bonds::Bond], molecules: &Molecules) {
-    let mut bonded = vec![Vec::new(); molecules.of_atom.len()];
-    for bond in bonds {
-        let placed = |k: usize| {
-            molecules.images[bond.first][k] + bond.image[k] == molecules.images[bond.second][k]
-        };
-        if (0..3).all(placed) {
-            bonded[bond.first].push(bond.second);
-            bonded[bond.second].push(bond.first);
-        }
+fn write_bonds(text: &mut String, atoms: usize, bonds: &[Bond]) {
+    let mut bonded = vec![Vec::new(); atoms];
+    for bond in bonds.iter().filter(|bond| bond.image == [0; 3]) {
+        bonded[bond.first].push(bond.second);
+        bonded[bond.second].push(bond.first);
     }
     for (i, others) in bonded.iter().enumerate() {
         for some in others.chunks(BONDS_PER_RECORD) {

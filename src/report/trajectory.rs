@@ -152,10 +152,11 @@ fn content(plan: &TrajectoryPlan) -> Content {
 }
 
 fn encoder(plan: &TrajectoryPlan, system: &System, timestep: f64) -> Box<dyn Encoder> {
+    let wrap = plan.wrap.then_some(system);
     match plan.format {
         TrajectoryFormat::Xyz => Box::new(Xyz::new(system, content(plan))),
-        TrajectoryFormat::Dcd => Box::new(Dcd::new(plan.every, timestep, plan.wrap)),
-        TrajectoryFormat::Xtc => Box::new(Xtc::new(plan.wrap)),
+        TrajectoryFormat::Dcd => Box::new(Dcd::new(plan.every, timestep, wrap)),
+        TrajectoryFormat::Xtc => Box::new(Xtc::new(wrap)),
     }
 }
 

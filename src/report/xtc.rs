@@ -1,5 +1,6 @@
 //! XTC, GROMACS' compressed binary trajectory: step, time (ps), box (nm), positions (nm) rounded to
-//! 0.001 nm. Up to nine atoms are stored unrounded, as f32.
+//! 0.001 nm. Up to nine atoms are stored unrounded, as f32. The box is one that GROMACS takes
+//! ([`Standard::for_gromacs`]): of a very skewed cell it is another of the same lattice.
 //!
 //! The compression is molly's. Two faults of it are kept out of reach (see `fits`): it garbles
 //! frames whose atoms are spread over more than 64 bits' worth of grid points, microns wide. Such
@@ -11,7 +12,8 @@ use molly::{Frame, XTCWriter};
 use super::dcd::beyond_f32;
 use super::orient::Standard;
 use super::trajectory::Encoder;
-use crate::core::Snapshot;
+use super::wrap::{self, Rounding};
+use crate::core::{Cell, Snapshot, System, Vec3};
 use crate::units::{NANOMETRE, PICOSECOND};
 use crate::{Error, Result};
 
@@ -31,23 +33,38 @@ const MOST_STRIDE: f32 = 400_000.0;
 /// Encodes frames as XTC.
 #[derive(Debug)]
 pub struct Xtc {
-    wrap: bool,
+    /// The atoms, where molecules are moved into the cell.
+    wrap: Option<System>,
     frame: Frame,
 }
 
 impl Xtc {
-    /// An encoder of frames whose atoms are moved into the cell if `wrap`.
-    pub fn new(wrap: bool) -> Self {
+    /// An encoder of frames; the molecules of the system `wrap` are moved into the cell.
+    pub fn new(wrap: Option<&System>) -> Self {
         Self {
-            wrap,
+            wrap: wrap.cloned(),
             frame: Frame::default(),
         }
+    }
+
+    /// Fills in the positions (angstrom), as they are on the grid of the frame's precision.
+    fn place(&mut self, mut positions: Vec<Vec3>, cell: &Cell) {
+        if let Some(system) = &self.wrap {
+            let rounding = match positions.len() > UNCOMPRESSED {
+                true => Rounding::to_grid(NANOMETRE / f64::from(self.frame.precision)),
+                false => Rounding::to_f32(cell, NANOMETRE),
+            };
+            wrap::frame(system, cell, &mut positions, &rounding);
+        }
+        let coordinates = positions.iter().flatten();
+        self.frame.positions.clear();
+        (self.frame.positions).extend(coordinates.map(|x| (x / NANOMETRE) as f32));
     }
 }
 
 impl Encoder for Xtc {
     fn encode(&mut self, frame: &Snapshot, out: &mut Vec<u8>) -> Result<()> {
-        let standard = Standard::new(&frame.cell)?;
+        let standard = Standard::new(&frame.cell)?.for_gromacs()?;
         // The format counts steps in 32 bits, signed; the time goes on.
         self.frame.step = frame.step.min(i32::MAX as u64) as u32;
         self.frame.time = (frame.time / PICOSECOND) as f32;
@@ -58,18 +75,20 @@ impl Encoder for Xtc {
                 *entry = (vectors[(k / 3, k % 3)] / NANOMETRE) as f32;
             }
         }
-        self.frame.positions.clear();
-        for position in &frame.positions {
-            let placed = standard.place(position, self.wrap) / NANOMETRE;
-            (self.frame.positions).extend(placed.iter().map(|x| *x as f32));
-        }
-        if !self.frame.positions.iter().all(|x| x.is_finite()) {
+        let placed: Vec<Vec3> = frame.positions.iter().map(|r| standard.place(r)).collect();
+        if !placed
+            .iter()
+            .flatten()
+            .all(|x| ((x / NANOMETRE) as f32).is_finite())
+        {
             return Err(beyond_f32(frame.step));
         }
         self.frame.precision = PRECISION;
-        if frame.positions.len() > UNCOMPRESSED {
+        self.place(placed.clone(), standard.cell());
+        if placed.len() > UNCOMPRESSED {
             while !fits(&self.frame.positions, self.frame.precision) {
                 self.frame.precision /= 10.0;
+                self.place(placed.clone(), standard.cell());
             }
         }
         (XTCWriter::new(out).write_frame(&self.frame))

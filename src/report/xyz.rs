@@ -21,12 +21,14 @@
 //! With forces in a cell that is periodic in all directions comes `stress` (eV / angstrom^3, positive
 //! for a stretched cell, as ASE has it). Numbers are the shortest that read back as the same f64.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::path::Path;
 
 use super::file;
 use super::text::{number, round};
 use super::trajectory::Encoder;
+use super::wrap::{self, Rounding};
 use crate::Result;
 use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{Fields, Mat3, Snapshot, System, Vec3, elements};
@@ -40,7 +42,7 @@ pub struct Content {
     pub velocities: bool,
     /// Forces and stress.
     pub forces: bool,
-    /// Whether atoms are moved into the cell along its periodic directions.
+    /// Whether molecules are moved into the cell along its periodic directions.
     pub wrap: bool,
     /// With velocities: the same in internal units, bit for bit, and energies that a replay can be compared
     /// with.
@@ -93,13 +95,18 @@ impl Xyz {
         out.extend_from_slice(atoms.to_string().as_bytes());
         out.push(b'\n');
         self.write_comment(frame, out);
-        for i in 0..atoms {
-            let position = match self.content.wrap {
-                true => frame.cell.wrap(&frame.positions[i]),
-                false => frame.positions[i],
-            };
+        let mut positions = Cow::Borrowed(&frame.positions);
+        if self.content.wrap {
+            wrap::frame(
+                &self.system,
+                &frame.cell,
+                positions.to_mut(),
+                &Rounding::NONE,
+            );
+        }
+        for (i, position) in positions.iter().enumerate() {
             out.extend_from_slice(elements::symbol(self.system.species[i]).as_bytes());
-            vector(out, &position);
+            vector(out, position);
             if self.content.velocities {
                 let velocity = &frame.velocities[i];
                 vector(out, &(velocity / ANGSTROM_PER_FS));

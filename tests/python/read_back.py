@@ -82,10 +82,56 @@ def standard_vectors(cell):
     )
 
 
+def for_gromacs(vectors, periodic):
+    """The same lattice, no vector leaning over an earlier one by more than half (GROMACS' manual)."""
+    vectors = vectors.copy()
+    for k, l in (2, 1), (2, 0), (1, 0):
+        times = vectors[k, l] / vectors[l, l]
+        if periodic[l] and abs(times) > 0.5 + 1e-5:
+            vectors[k] -= round(times) * vectors[l]
+    return vectors
+
+
+def molecules(positions, vectors, periodic, radii):
+    """Groups of atoms bonded to each other, directly or not: pairs nearer than their radii and 0.4 A.
+
+    Yields (atoms, offsets): lattice vectors that make the group whole, the first atom at rest. Groups
+    that are bonded to their own image have no end and are left out.
+    """
+    inverse = np.linalg.inv(vectors)
+    steps = [(-1, 0, 1) if p else (0,) for p in periodic]
+    around = np.array(np.meshgrid(*steps)).reshape(3, -1).T
+    bonds = [[] for _ in positions]
+    for i, j in zip(*np.triu_indices(len(positions))):
+        if radii[i] is None or radii[j] is None:
+            continue
+        apart = positions[j] - positions[i]
+        images = around - np.where(periodic, np.round(apart @ inverse), 0)
+        near = np.linalg.norm(apart + images @ vectors, axis=1) < radii[i] + radii[j] + 0.4
+        for image in images[near]:
+            if i != j or np.any(image != 0):
+                bonds[i].append((j, image))
+                bonds[j].append((i, -image))
+    offset = {}
+    for start in range(len(positions)):
+        if start in offset:
+            continue
+        offset[start], members, endless = np.zeros(3), [start], False
+        for i in members:
+            for j, image in bonds[i]:
+                if j not in offset:
+                    offset[j] = offset[i] + image
+                    members.append(j)
+                endless |= bool(np.any(offset[j] != offset[i] + image))
+        if not endless:
+            yield members, np.array([offset[i] for i in members]) @ vectors
+
+
 class Expected:
     """What a file should hold: positions [frames, atoms, 3] (A), cell (lengths, angles) or None."""
 
     def __init__(self, case):
+        self.radii = case["radii"]
         self.positions = np.array(case["positions"])
         self.times = np.array(case["times_fs"]) / 1000.0
         self.cell = self.vectors = None
@@ -103,20 +149,32 @@ class Expected:
         self.cell = np.array(lengths_and_angles(vectors))
         self.vectors = standard_vectors(self.cell)
         self.positions = fractional @ self.vectors
+        if case["format"] == "xtc":
+            self.vectors = for_gromacs(self.vectors, self.periodic)
+            self.cell = np.array(lengths_and_angles(self.vectors))
 
     def check_positions(self, found, tolerance):
         right = self.positions
         if self.wrap and self.vectors is not None:
-            # Inside the cell, and whole lattice vectors away from where it was.
+            # Whole lattice vectors away from where it was.
             inverse = np.linalg.inv(self.vectors)
-            inside = (np.asarray(found, float) @ inverse)[..., self.periodic]
-            slack = tolerance * np.max(np.linalg.norm(inverse, axis=0))
-            if np.any(inside < -slack) or np.any(inside > 1 + slack):
-                raise Difference("positions: not wrapped")
             moved = np.round((found - right) @ inverse)
             moved[..., ~self.periodic] = 0
+            for before, after in zip(right, np.asarray(found, float)):
+                self.check_molecules(before, after, inverse, tolerance)
             right = right + moved @ self.vectors
         same("positions", found, right, tolerance)
+
+    def check_molecules(self, before, after, inverse, tolerance):
+        """Molecules are whole, their centres inside the cell; single atoms are in [0, 1)."""
+        for atoms, offsets in molecules(before, self.vectors, self.periodic, self.radii):
+            whole = before[atoms] + offsets
+            same("a molecule", after[atoms] - after[atoms[0]], whole - whole[0], 2 * tolerance)
+            slack = tolerance * np.max(np.linalg.norm(inverse, axis=0)) if len(atoms) > 1 else 0.0
+            centre = (np.mean(after[atoms], axis=0) @ inverse)[self.periodic]
+            # Of a skewed cell fractional coordinates are sums, with f32's rounding in them.
+            if np.any(centre < -slack - 1e-6) or np.any(centre >= 1 + slack):
+                raise Difference("positions: not wrapped")
 
     def check_cell(self, found):
         if self.cell is None:
@@ -207,7 +265,31 @@ def check_topology(case):
     same("ASE cell", atoms.cell.cellpar(), cell, 0.005)
 
 
+def check_names(case):
+    """What atoms are called in a PDB, by what two programs make of it, and by selections."""
+    universe = MDAnalysis.Universe(case["file"])
+    atoms = universe.atoms
+    read = mdtraj.load_pdb(case["file"], standard_names=False).topology
+    for what, by_one, by_other in (
+        ("names", atoms.names, [a.name for a in read.atoms]),
+        ("residues", atoms.resnames, [a.residue.name for a in read.atoms]),
+        ("numbers", atoms.resids, [a.residue.resSeq for a in read.atoms]),
+        ("chains", atoms.chainIDs, [a.residue.chain.chain_id for a in read.atoms]),
+    ):
+        equal(f"MDAnalysis {what}", list(by_one), case[what])
+        equal(f"mdtraj {what}", list(by_other), case[what])
+    equal("record types", list(atoms.record_types), case["records"])
+    equal("mdtraj chains", read.n_chains, case["chain_count"])
+    selected = universe.select_atoms("name CA and resname ALA and resid 5")
+    equal("MDAnalysis selection", list(selected.indices), case["selected"])
+    selected = read.select("name CA and resname ALA and residue 5")
+    equal("mdtraj selection", list(selected), case["selected"])
+
+
 def check(case):
+    if case["format"] == "names":
+        check_names(case)
+        return
     if case["format"] == "pdb":
         check_topology(case)
         return

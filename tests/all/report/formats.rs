@@ -13,6 +13,7 @@ use mdrun::units::ANGSTROM_PER_FS;
 use proptest::prelude::*;
 
 use super::frames::{EVERY, cases, frame, plan, system, write};
+use super::wrapping::Wrapped;
 
 /// f32 has 24 bits; coordinates here are below 128 A.
 const F32_POSITION: f64 = 128.0 / 16_777_216.0;
@@ -22,12 +23,13 @@ const XTC_POSITION: f64 = 0.005 + 3.0 * F32_POSITION;
 const CELL: f64 = 1e-9;
 /// XTC's box is f32, in nanometres.
 const F32_CELL: f64 = 50.0 / 16_777_216.0;
+
 /// Products of three f64 matrices of order ten.
 const ROUNDING: f64 = 1e-12;
 
 const FRAMES: u64 = 3;
 
-fn read_all(path: &Path) -> Vec<(Vec<Vec3>, Mat3, usize)> {
+pub fn read_all(path: &Path) -> Vec<(Vec<Vec3>, Mat3, usize)> {
     let mut reader = Reader::open(path, 'r').unwrap();
     let mut frame = Frame::new();
     (0..reader.nsteps())
@@ -42,16 +44,6 @@ fn read_all(path: &Path) -> Vec<(Vec<Vec3>, Mat3, usize)> {
         .collect()
 }
 
-fn expected(snapshot: &Snapshot, wrap: bool) -> (Vec<Vec3>, Mat3) {
-    let standard = Standard::new(&snapshot.cell).unwrap();
-    let vectors = match snapshot.cell.is_periodic() {
-        true => *standard.cell().vectors(),
-        false => Mat3::zeros(),
-    };
-    let place = |r| standard.place(r, wrap);
-    (snapshot.positions.iter().map(place).collect(), vectors)
-}
-
 /// Both binary formats hold, in every kind of cell, what [`Standard`] makes of the frames.
 #[test]
 fn binary_trajectories_hold_the_frames() {
@@ -63,19 +55,40 @@ fn binary_trajectories_hold_the_frames() {
             (TrajectoryFormat::Dcd, "t.dcd", F32_POSITION, CELL),
             (TrajectoryFormat::Xtc, "t.xtc", XTC_POSITION, F32_CELL),
         ] {
+            let mut standard = Standard::new(&case.cell).unwrap();
+            if format == TrajectoryFormat::Xtc {
+                standard = standard.for_gromacs().unwrap();
+            }
+            let cell = standard.cell();
+            let right = match cell.is_periodic() {
+                true => *cell.vectors(),
+                false => Mat3::zeros(),
+            };
             for wrap in [false, true] {
                 let path = folder.path().join(name);
                 write(&path, &plan(format, wrap), &system, &frames);
                 let read = read_all(&path);
                 assert_eq!(read.len(), frames.len(), "{} {name}", case.name);
                 for (snapshot, (positions, vectors, step)) in frames.iter().zip(read) {
-                    let (right, cell) = expected(snapshot, wrap);
-                    let worst = (positions.iter().zip(&right))
-                        .map(|(a, b)| (a - b).amax())
-                        .fold(0.0, f64::max);
-                    assert!(worst <= position_tol, "{} {name}: {worst}", case.name);
-                    let off = (vectors - cell).amax();
-                    assert!(off <= cell_tol, "{} {name}: {vectors} {cell}", case.name);
+                    let what = format!("{} {name} {wrap}", case.name);
+                    let placed = snapshot.positions.iter().map(|r| standard.place(r));
+                    let placed: Vec<Vec3> = placed.collect();
+                    if wrap {
+                        let about = Wrapped {
+                            species: &system.species,
+                            cell,
+                            before: &placed,
+                            after: &positions,
+                        };
+                        about.check(position_tol, &what);
+                    } else {
+                        let worst = (positions.iter().zip(&placed))
+                            .map(|(a, b)| (a - b).amax())
+                            .fold(0.0, f64::max);
+                        assert!(worst <= position_tol, "{what}: {worst}");
+                    }
+                    let off = (vectors - right).amax();
+                    assert!(off <= cell_tol, "{what}: {vectors} {right}");
                     if format == TrajectoryFormat::Xtc {
                         assert_eq!(step as u64, snapshot.step);
                     }
@@ -125,7 +138,7 @@ fn dcd_counts_frames_where_steps_are_too_many() {
     let mut late = frame(0, 3, &Cell::open());
     late.step = 3_000_000_000;
     let mut bytes = Vec::new();
-    mdrun::report::dcd::Dcd::new(1000, 0.5 * mdrun::units::FEMTOSECOND, false)
+    mdrun::report::dcd::Dcd::new(1000, 0.5 * mdrun::units::FEMTOSECOND, None)
         .encode(&late, &mut bytes)
         .unwrap();
     let i32_at = |at: usize| i32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -139,7 +152,7 @@ fn dcd_counts_frames_where_steps_are_too_many() {
 fn standard_orientation_is_a_rotation_of_the_same_lattice() {
     for case in cases().into_iter().filter(|c| c.cell.is_periodic()) {
         let standard = Standard::new(&case.cell).unwrap();
-        let image = |r: Vec3| standard.place(&r, false);
+        let image = |r: Vec3| standard.place(&r);
         let axes = Mat3::from_columns(&[Vec3::x(), Vec3::y(), Vec3::z()].map(image));
         assert!((axes * axes.transpose() - Mat3::identity()).amax() < ROUNDING);
         assert!((axes.determinant() - 1.0).abs() < ROUNDING, "{}", case.name);
@@ -228,27 +241,6 @@ fn a_single_frame_is_saved_whole() {
     assert_eq!(files.len(), 1, "nothing else is left behind");
 }
 
-#[test]
-fn wrapped_atoms_are_in_the_cell_and_an_image_of_themselves() {
-    for case in cases() {
-        let frame = frame(1, 40, &case.cell);
-        let standard = Standard::new(&case.cell).unwrap();
-        for r in &frame.positions {
-            let free = standard.cell().fractional(&standard.place(r, false));
-            let inside = standard.cell().fractional(&standard.place(r, true));
-            for k in 0..3 {
-                let moved = inside[k] - free[k];
-                if case.cell.periodic()[k] {
-                    assert!((-ROUNDING..=1.0 + ROUNDING).contains(&inside[k]));
-                    assert!((moved - moved.round()).abs() < ROUNDING);
-                } else {
-                    assert!(moved.abs() < ROUNDING, "{}", case.name);
-                }
-            }
-        }
-    }
-}
-
 /// What a trajectory takes at least is not more than it takes, and not far less.
 #[test]
 fn least_sizes_are_bounds() {
@@ -278,7 +270,7 @@ fn unpacked(positions: &[Vec3]) -> (Vec<Vec3>, f64) {
     let mut snapshot = frame(0, 0, &Cell::open());
     snapshot.positions = positions.to_vec();
     let mut bytes = Vec::new();
-    Xtc::new(false).encode(&snapshot, &mut bytes).unwrap();
+    Xtc::new(None).encode(&snapshot, &mut bytes).unwrap();
     std::fs::write(&path, &bytes).unwrap();
     let mut reader = Reader::open(&path, 'r').unwrap();
     let mut read = Frame::new();

@@ -20,7 +20,8 @@ pub struct Case {
 }
 
 /// Cells of every kind: none, right-angled, skewed in standard orientation, skewed and turned,
-/// left-handed, and periodic in two directions only.
+/// left-handed, periodic in two directions only or in one, and one whose c leans over farther than
+/// GROMACS lets it.
 pub fn cases() -> Vec<Case> {
     let case = |name, vectors: [f64; 9], periodic| Case {
         name,
@@ -55,6 +56,16 @@ pub fn cases() -> Vec<Case> {
             "slab",
             [8.0, 0.0, 0.0, 1.0, 9.0, 0.0, 0.0, 0.0, 40.0],
             [true, true, false],
+        ),
+        case(
+            "wire",
+            [90.0, 0.0, 0.0, 0.0, 80.0, 0.0, 0.0, 0.0, 9.5],
+            [false, false, true],
+        ),
+        case(
+            "leaning",
+            [8.0, 0.0, 0.0, 1.0, 9.0, 0.0, -6.0, 5.0, 11.0],
+            [true; 3],
         ),
     ]
 }

@@ -12,3 +12,5 @@ mod summary;
 mod thermo;
 mod topology;
 mod verdict;
+mod viewers;
+mod wrapping;

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mdrun::config::plan::TrajectoryFormat;
-use mdrun::core::{Mat3, Snapshot, System, Vec3, elements};
-use mdrun::report::{topology, trajectory};
+use mdrun::core::{AtomName, Cell, Mat3, Snapshot, System, Vec3, elements};
+use mdrun::neighbors::bonds;
+use mdrun::report::topology::{self, Scene};
+use mdrun::report::trajectory;
 use mdrun::units::{ANGSTROM_PER_FS, FEMTOSECOND};
 use serde_json::{Value, json};
 
 use super::frames::{Case, cases, frame, plan, system, write};
-use super::topology::waters;
+use super::topology::{of, waters};
 use crate::support::root;
 
 const FRAMES: u64 = 3;
@@ -61,7 +63,13 @@ fn trajectory(
     let name = format!("{}-{}-{wrap}.{extension}", case.name, system.len());
     let (file, beside) = (folder.join(&name), folder.join(format!("{name}.pdb")));
     write(&file, &plan(format, wrap), system, &frames);
-    topology::save(&beside, system, &case.cell, &frames[0].positions).unwrap();
+    let scene = Scene {
+        system,
+        names: None,
+        cell: &case.cell,
+        positions: &frames[0].positions,
+    };
+    topology::save(&beside, &scene).unwrap();
     let symbols: Vec<_> = system
         .species
         .iter()
@@ -79,6 +87,7 @@ fn trajectory(
         "wrap": wrap,
         "symbols": symbols,
         "masses": system.masses,
+        "radii": system.species.iter().map(|&z| bonds::radius(z)).collect::<Vec<_>>(),
         "periodic": case.cell.periodic(),
         "vectors": case.cell.is_given().then(|| matrix(case.cell.vectors())),
         "stress": matrix(&stress),
@@ -108,7 +117,13 @@ fn add(value: &mut Value, more: f64) {
 fn topology_case(folder: &Path, edge: usize, conect: bool) -> Value {
     let (system, positions, cell) = waters(edge);
     let file = folder.join(format!("waters-{edge}.pdb"));
-    topology::save(&file, &system, &cell, &positions).unwrap();
+    let scene = Scene {
+        system: &system,
+        names: None,
+        cell: &cell,
+        positions: &positions,
+    };
+    topology::save(&file, &scene).unwrap();
     let molecules = edge.pow(3);
     let length = 4.0 * edge as f64;
     json!({
@@ -123,6 +138,57 @@ fn topology_case(folder: &Path, edge: usize, conect: bool) -> Value {
         "mdtraj_bonds": 2 * molecules,
         "last_position": rows(&positions[positions.len() - 1..])[0],
         "cell": [length, length, length, 90.0, 90.0, 90.0],
+    })
+}
+
+/// A peptide of two chains, an ion and water, named as a PDB names them, and what readers should make of it.
+fn names_case(folder: &Path) -> Value {
+    let rows_of = [
+        ("N", "N", "ALA", 5, "A"),
+        ("C", "CA", "ALA", 5, "A"),
+        ("C", "C", "ALA", 5, "A"),
+        ("N", "N", "GLY", 6, "A"),
+        ("C", "CA", "GLY", 6, "A"),
+        ("C", "CA", "ALA", 5, "B"),
+        ("H", "HB1", "ALA", 5, "B"),
+        ("C", "CA", "LIG", 5, "C"),
+        ("Ca", "CA", "CA", 1200, "C"),
+        ("O", "OH2", "TIP3", 9999, "W"),
+    ];
+    let symbols: Vec<&str> = rows_of.iter().map(|r| r.0).collect();
+    let system = of(&symbols);
+    let names: Vec<AtomName> = (rows_of.iter())
+        .map(|&(_, atom, residue, number, chain)| AtomName {
+            atom: atom.to_owned(),
+            residue: residue.to_owned(),
+            number,
+            insertion: String::new(),
+            chain: chain.to_owned(),
+        })
+        .collect();
+    let positions: Vec<Vec3> = (0..names.len())
+        .map(|k| Vec3::new(3.0 * k as f64, 0.0, 0.0))
+        .collect();
+    let file = folder.join("names.pdb");
+    let scene = Scene {
+        system: &system,
+        names: Some(&names),
+        cell: &Cell::open(),
+        positions: &positions,
+    };
+    topology::save(&file, &scene).unwrap();
+    json!({
+        "name": "names of a peptide",
+        "wrong": false,
+        "format": "names",
+        "file": file,
+        "names": names.iter().map(|n| &n.atom).collect::<Vec<_>>(),
+        "residues": names.iter().map(|n| &n.residue).collect::<Vec<_>>(),
+        "numbers": names.iter().map(|n| n.number).collect::<Vec<_>>(),
+        "chains": names.iter().map(|n| &n.chain).collect::<Vec<_>>(),
+        "records": (0..names.len()).map(|k| if k < 7 { "ATOM" } else { "HETATM" }).collect::<Vec<_>>(),
+        "chain_count": 4,
+        "selected": [1, 5],
     })
 }
 
@@ -171,6 +237,10 @@ fn others_read_what_was_written() {
     all.push(topology_case(folder.path(), 3, true));
     // 107,811 atoms: beyond five digits of serial and four of residue numbers.
     all.push(topology_case(folder.path(), 33, false));
+    let names = names_case(folder.path());
+    all.push(spoilt(&names, "residues", |r| r[3] = json!("ALA")));
+    all.push(spoilt(&names, "selected", |s| s[1] = json!(7)));
+    all.push(names);
     let cases = folder.path().join("cases.json");
     std::fs::write(&cases, serde_json::to_string(&all).unwrap()).unwrap();
     let read = Command::new(python)

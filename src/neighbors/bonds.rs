@@ -1,0 +1,98 @@
+//! Bonds guessed from distances: what viewers, and wrapping that keeps molecules whole, need beside
+//! coordinates.
+//!
+//! Two atoms are bonded where they are nearer than the sum of their covalent radii and a margin. Nothing
+//! in the dynamics depends on it.
+//!
+//! Radii: Cordero et al., Dalton Trans. 2008, 2832, of low spin where there are two. The alkali metals
+//! and the alkaline earths from magnesium on have none here: as ions they stand apart from what is
+//! around them, and a salt's water would be one molecule with it.
+
+use super::Candidate;
+use super::grid::Grid;
+use crate::core::{Cell, Vec3};
+
+/// Added to the sum of two covalent radii (angstrom): a bond stretched by thermal motion is still one
+/// (O-H at 1.35 A), a hydrogen bond (1.7 A) is not, nor are the two H of a water (1.5 A).
+pub const MARGIN: f64 = 0.4;
+
+/// Most neighbours of an atom, on average, that are looked at: ten times what the densest matter has.
+/// Atoms that are packed more densely are on top of each other, and no chemistry tells them apart.
+const MOST_NEIGHBORS: f64 = 1000.0;
+
+/// Covalent radii (hundredths of an angstrom) in the order of atomic numbers from 1; 0 for none.
+#[rustfmt::skip]
+const RADII: [u8; 96] = [
+    31, 28,
+    0, 96, 84, 76, 71, 66, 57, 58,
+    0, 0, 121, 111, 107, 105, 102, 106,
+    0, 0, 170, 160, 153, 139, 139, 132, 126, 124, 132, 122, 122, 120, 119, 120, 120, 116,
+    0, 0, 190, 175, 164, 154, 147, 146, 142, 139, 145, 144, 142, 139, 139, 138, 139, 140,
+    0, 0, 207, 204, 203, 201, 199, 198, 198, 196, 194, 192, 192, 189, 190, 187, 187,
+    175, 170, 162, 151, 144, 141, 136, 136, 132, 145, 146, 148, 140, 150, 150,
+    0, 0, 215, 206, 200, 196, 190, 187, 180, 169,
+];
+
+/// A bond of atoms `first` < `second`, or of an atom with its own image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bond {
+    /// One atom (counted from 0).
+    pub first: usize,
+    /// The other.
+    pub second: usize,
+    /// Lattice translation that brings the second one near the first.
+    pub image: [i32; 3],
+}
+
+/// The covalent radius (angstrom) of an element, if it makes such bonds.
+pub fn radius(species: u8) -> Option<f64> {
+    let known = usize::from(species).checked_sub(1);
+    match known.and_then(|k| RADII.get(k)) {
+        None | Some(0) => None,
+        Some(&hundredths) => Some(f64::from(hundredths) / 100.0),
+    }
+}
+
+/// Finds the bonds of atoms of these elements at `positions` (angstrom), sorted. Time and memory grow
+/// as the number of atoms. There are none where a position is not a finite number, or too far out to be
+/// searched around.
+pub fn find(species: &[u8], cell: &Cell, positions: &[Vec3]) -> Vec<Bond> {
+    let radii: Vec<Option<f64>> = species.iter().map(|&z| radius(z)).collect();
+    let mut bonds = Vec::new();
+    let Some(largest) = radii.iter().flatten().copied().reduce(f64::max) else {
+        return bonds;
+    };
+    let reach = 2.0 * largest + MARGIN;
+    let grid = match Grid::new(cell, positions, reach) {
+        Ok(grid) if grid.expected() <= MOST_NEIGHBORS * positions.len() as f64 => grid,
+        _ => return bonds,
+    };
+    let mut near: Vec<Candidate> = Vec::new();
+    for (i, radius) in radii.iter().enumerate() {
+        let Some(radius) = radius else {
+            continue;
+        };
+        near.clear();
+        grid.search(i, &mut near);
+        for candidate in &near {
+            let (j, image) = (candidate.neighbor as usize, candidate.image);
+            // Each bond once: from its first atom, or for an image of itself in one direction.
+            if j < i || j == i && image <= [0; 3] {
+                continue;
+            }
+            let Some(other) = radii[j] else {
+                continue;
+            };
+            let vector = positions[j] - positions[i] + cell.shift(image);
+            if vector.norm() < radius + other + MARGIN {
+                bonds.push(Bond {
+                    first: i,
+                    second: j,
+                    image,
+                });
+            }
+        }
+    }
+    bonds.sort_unstable();
+    bonds
+}
