@@ -168,7 +168,7 @@ pub struct EnergyArgs {
     /// The model (safetensors)
     #[arg(long)]
     pub model: PathBuf,
-    /// The structure: extended XYZ with Lattice and pbc, PDB, or any other format that chemfiles reads
+    /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
     #[arg(long)]
     pub structure: PathBuf,
     /// Numbers of the network

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate};
-use super::labels::{alternate_location, element_of_name, element_of_type};
+use super::labels::{alternate_location, charge_note, element_of_name, element_of_type};
 use super::lattice::real_cell;
 use super::star::{Block, Column, shown};
 use super::structure::Structure;
@@ -82,9 +82,13 @@ pub(super) fn read(block: &Block, model: usize) -> Result<Structure> {
     structure.set_cell(vectors);
     structure.names = table.has_names().then(Vec::new);
     structure.notes = notes;
+    let mut charge = 0_i64;
     for row in Models::of(block)?.rows(model) {
         table.read(row, &mut structure)?;
+        let own = table.text(&[table.charge], row).parse().unwrap_or(0);
+        charge = charge.saturating_add(own);
     }
+    structure.notes.extend(charge_note(charge));
     Ok(structure)
 }
 
@@ -110,6 +114,7 @@ struct Table<'b, 't> {
     number: [Option<Column>; 2],
     chain: [Option<Column>; 2],
     insertion: Option<Column>,
+    charge: Option<Column>,
 }
 
 impl<'b, 't> Table<'b, 't> {
@@ -137,6 +142,7 @@ impl<'b, 't> Table<'b, 't> {
             number: both("_atom_site.auth_seq_id", "_atom_site.label_seq_id")?,
             chain: both("_atom_site.auth_asym_id", "_atom_site.label_asym_id")?,
             insertion: beside("_atom_site.pdbx_pdb_ins_code")?,
+            charge: beside("_atom_site.pdbx_formal_charge")?,
         };
         if table.symbol.is_none() && table.atom == [None; 2] {
             return Err(Error::input(

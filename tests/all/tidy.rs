@@ -26,11 +26,7 @@ const INNER: [&str; 6] = [
 const TOUCH_FILES: [&str; 2] = ["src/engine/cuda/cache.rs", "src/potential/painn/cuda.rs"];
 
 /// Rooms whose texts are columns, in which blanks are places.
-const COLUMNS: [&str; 3] = [
-    "src/report/topology.rs",
-    "src/bench/",
-    "src/formats/chemfiles.rs",
-];
+const COLUMNS: [&str; 2] = ["src/report/topology.rs", "src/bench/"];
 
 /// Parses the bytes of a model file: its metadata is JSON.
 const PARSES_JSON: &str = "src/potential/painn/import";

@@ -117,6 +117,15 @@ fn elements_come_from_symbols_or_names() {
 }
 
 #[test]
+fn charges_that_are_not_used_are_told() {
+    let columns = "type_symbol Cartn_x Cartn_y Cartn_z pdbx_formal_charge";
+    let notes = |rows: &str| read(&table(columns, rows)).notes;
+    assert!(notes("N 0 0 0 1\nO 0 0 3 -1\nC 0 3 0 ?").is_empty());
+    let charged = notes("N 0 0 0 1\nC 0 3 0 .");
+    assert!(charged[0].contains("in all +1"), "{charged:?}");
+}
+
+#[test]
 fn alternate_locations_are_refused() {
     let columns = "type_symbol label_alt_id Cartn_x Cartn_y Cartn_z";
     refused(
