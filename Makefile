@@ -16,7 +16,7 @@ endif
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 MDRUN := $(TARGET)/release/mdrun
 
-.PHONY: demo build setup test validate test-gpu lint install clean
+.PHONY: demo build setup test validate test-gpu lint install install-files clean
 
 demo: build
 	$(MDRUN) configs/ethanol_nve.toml --force
@@ -49,8 +49,27 @@ lint: setup
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 		$(CARGO) doc --release --locked --no-deps --document-private-items
 
-install: build
-	install -D $(MDRUN) $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/mdrun
+# `make install`, PREFIX=~/.local for yourself alone, DESTDIR=... for a package.
+PREFIX ?= /usr/local
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+install: build install-files
+
+# The same for a program that has been built already.
+install-files:
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -s -m 755 $(MDRUN) $(DESTDIR)$(PREFIX)/bin/mdrun
+	install -d $(SHARE)/mdrun/models $(SHARE)/mdrun/configs/structures $(SHARE)/doc/mdrun/docs $(SHARE)/man/man1
+	install -m 644 models/* $(SHARE)/mdrun/models
+	install -m 644 configs/*.toml $(SHARE)/mdrun/configs
+	install -m 644 configs/structures/* $(SHARE)/mdrun/configs/structures
+	install -m 644 README.md LICENSE-* $(SHARE)/doc/mdrun
+	install -m 644 docs/* $(SHARE)/doc/mdrun/docs
+	$(MDRUN) man --into $(SHARE)/man/man1
+	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(MDRUN) completions bash > $(SHARE)/bash-completion/completions/mdrun
+	$(MDRUN) completions zsh > $(SHARE)/zsh/site-functions/_mdrun
+	$(MDRUN) completions fish > $(SHARE)/fish/vendor_completions.d/mdrun.fish
 
 clean:
 	$(CARGO) clean

@@ -183,9 +183,15 @@ fn broken(line: &str, width: usize) -> String {
     let indent = indent(line).min(width.saturating_sub(LEAST_ROOM));
     let mut out = String::new();
     let mut at = 0;
+    let mut rest = line;
     for (blanks, word) in pieces(line) {
         let (gap, size) = (blanks.len(), columns(word));
-        if at > indent && at + gap + size > width {
+        rest = &rest[gap..];
+        // A last column that fits below is not torn.
+        let last = gap > 1 && columns(rest) <= width - indent;
+        let size_here = if last { columns(rest) } else { size };
+        rest = &rest[word.len()..];
+        if at > indent && at + gap + size_here > width {
             out.push('\n');
             out.extend(std::iter::repeat_n(' ', indent));
             at = indent;
@@ -285,6 +291,15 @@ mod tests {
         assert!(shown.contains('\n'), "{shown}");
         let odd = narrow(20).fit("a back ` tick that is alone breaks where it must");
         assert!(odd.lines().all(|l| l.len() <= 20), "{odd}");
+    }
+
+    #[test]
+    fn a_last_column_that_does_not_fit_goes_below_in_one_piece() {
+        let line = "  in f64        +1.3 +- 2.0 meV/atom/ps     removes the drift";
+        assert_eq!(
+            narrow(50).fit(line),
+            "  in f64        +1.3 +- 2.0 meV/atom/ps\n                removes the drift"
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::memory;
 use crate::models::{self, ModelFile};
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
-use crate::terminal::shown;
+use crate::terminal::{Terminal, shown};
 use crate::{Error, Result, streams};
 
 use measure::{RebuildRate, Times};
@@ -372,32 +372,59 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
     } else {
         "estimated, since the model does not hold water together"
     };
-    format!(
-        "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps or as given ({how})\n\
-         {:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}\n",
+    let about = format!(
+        "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps or as given ({how})",
         args.model.display(),
         args.engine,
         args.device_name(),
         args.precision,
         assemble::thread_count(&args.device()),
         rate.steps,
-        "atoms",
-        "pairs",
-        "energy and forces (ms)",
-        "NVE step (ms)",
-        "over",
-        "every",
-        "ns/day",
-        "peak MiB"
-    )
+    );
+    let table = match is_narrow() {
+        true => format!(
+            "{:>7} {:>9} {:>10} {:>10} {:>5} {:>5} {:>9} {:>8}\n{:>27} {:>10}",
+            "atoms", "pairs", "E, F", "NVE step", "over", "every", "ns/day", "MiB", "ms", "ms"
+        ),
+        false => format!(
+            "{:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}",
+            "atoms",
+            "pairs",
+            "energy and forces (ms)",
+            "NVE step (ms)",
+            "over",
+            "every",
+            "ns/day",
+            "peak MiB"
+        ),
+    };
+    format!("{}\n{table}\n", Terminal::out().fit(&about))
+}
+
+/// Whether the terminal is too narrow for the fastest and the slowest of the times beside their medians.
+fn is_narrow() -> bool {
+    /// Columns of the whole table.
+    const WHOLE: usize = 114;
+    Terminal::out().width.is_some_and(|width| width < WHOLE)
 }
 
 fn line(row: &Row) -> String {
-    let times = |t: &Times| format!("{:.3} [{:.3}, {:.3}]", t.median, t.min, t.max);
     let over = 100.0 * (row.step_ms.median / row.energy_forces_ms.median - 1.0);
     let memory = row
         .peak_memory_mib
         .map_or_else(|| "?".into(), |m| format!("{m:.0}"));
+    if is_narrow() {
+        return format!(
+            "{:>7} {:>9} {:>10.3} {:>10.3} {over:>+4.0}% {:>5} {:>9.3} {memory:>8}\n",
+            row.atoms,
+            row.pairs,
+            row.energy_forces_ms.median,
+            row.step_ms.median,
+            row.rebuild_every,
+            row.ns_per_day,
+        );
+    }
+    let times = |t: &Times| format!("{:.3} [{:.3}, {:.3}]", t.median, t.min, t.max);
     format!(
         "{:>7} {:>9}  {:>28}  {:>28}  {over:>+4.0}%  {:>5}  {:>9.3}  {memory:>9}\n",
         row.atoms,

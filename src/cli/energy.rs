@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::EnergyArgs;
+use super::{EnergyArgs, words};
 use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
-use crate::core::{Mat3, elements};
+use crate::core::{Cell, Mat3, elements};
 use crate::engine::single_point;
-use crate::formats;
+use crate::formats::{self, Structure};
 use crate::models::ModelFile;
 use crate::potential::Evaluation;
+use crate::terminal::Terminal;
 use crate::{Error, Result, assemble, memory, streams};
 
 /// One structure is soon done: no other device is worth its start.
@@ -28,7 +29,8 @@ const DEVICE: DevicePlan = DevicePlan {
 /// The model or the structure cannot be used, or the energy is not a finite number.
 pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     assemble::threads(&DEVICE)?;
-    let structure = formats::read(&args.structure)?;
+    let structure = formats::read_frame(&args.structure, args.frame.unwrap_or(0))?;
+    tell(args, &structure);
     let system = structure.system();
     let cell = structure
         .cell()
@@ -51,6 +53,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         .volume()
         .map(|volume| evaluation.strain_derivative / volume);
     let found = Found {
+        cell: &cell,
         species: &structure.species,
         evaluation,
         pairs: pairs.len(),
@@ -59,13 +62,29 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     streams::print(&if args.json {
         found.json()
     } else {
-        found.table()
+        Terminal::out().fit(&found.table())
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says what a run would say of the structure, and which frame it is.
+fn tell(args: &EnergyArgs, structure: &Structure) {
+    let mut notes = structure.notes.clone();
+    if structure.frames > 1 && args.frame.is_none() {
+        notes.push(format!(
+            "{} has {} frames; this is the first, --frame -1 takes the last",
+            args.structure.display(),
+            structure.frames
+        ));
+    }
+    for note in notes {
+        streams::tell(&Terminal::err().message(&format!("note: {note}")));
+    }
+}
+
 /// What is printed.
 struct Found<'a> {
+    cell: &'a Cell,
     species: &'a [u8],
     evaluation: Evaluation,
     pairs: usize,
@@ -89,10 +108,12 @@ impl Found<'_> {
 
     fn table(&self) -> String {
         let mut text = format!(
-            "energy {:.9} eV, {} atoms, {} ordered pairs\nforces (eV/A)\n",
+            "energy {:.9} eV\n{}, {} atoms, {} ordered pairs; {}\nforces (eV/A)\n",
             self.evaluation.energy,
+            elements::formula(self.species),
             self.species.len(),
-            self.pairs
+            self.pairs,
+            words::cell(self.cell)
         );
         for (i, (z, f)) in self.species.iter().zip(&self.evaluation.forces).enumerate() {
             let symbol = elements::symbol(*z);

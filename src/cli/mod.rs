@@ -3,14 +3,18 @@
 mod check;
 mod diagnose;
 mod energy;
+mod hints;
 mod interrupt;
+mod manual;
 mod opening;
 mod recorded;
 mod resume;
 mod run;
+mod version;
 mod words;
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +31,17 @@ use crate::{Error, Result, bench, streams};
     version,
     about,
     args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  mdrun check run.toml              what it means, and whether the model is sound
+  mdrun run.toml                    run it
+  mdrun run.toml --set dynamics.duration=1ps --out try
+  mdrun energy --model painn_hcno_gfn2 --structure molecule.xyz
+
+docs/guide.md has every key of the run file, configs/ has commented ones."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -48,6 +62,11 @@ enum Command {
     Energy(EnergyArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
     Bench(bench::Args),
+    /// Print completions of the command line for a shell
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, or that of a command
+    #[command(hide = true)]
+    Man(manual::ManArgs),
 }
 
 /// `mdrun CONFIG`.
@@ -56,7 +75,7 @@ pub struct RunArgs {
     /// The run file (TOML)
     #[arg(required = true)]
     pub config: PathBuf,
-    /// Override a key of the run file, as in --set dynamics.timestep='"1 fs"'
+    /// Override a key of the run file, as in --set dynamics.timestep=1fs; paths are the shell's
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub overrides: Vec<String>,
     /// Write into this directory instead of the run file's
@@ -131,14 +150,14 @@ pub struct CheckArgs {
 /// `mdrun diagnose RUN_DIR`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The run is replayed from the checkpoint before its fault, or, where there was none, from its last checkpoints: as it
-was, with half the time step, in f64, with pairs found by brute force at every step. What removes the drift, or the
-broken limit, is its cause; where nothing does, the potential's forces are held against the slopes of its energy, and
+The run is replayed from the checkpoint before its fault, or, where there was none, from its last checkpoints: as it \
+was, with half the time step, in f64, with pairs found by brute force at every step. What removes the drift, or the \
+broken limit, is its cause; where nothing does, the potential's forces are held against the slopes of its energy, and \
 its energy at the cutoff is looked at.
 
 Needs the run's directory and the model file, which must be the one of the run. Writes nothing.
 
-Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed;
+Exit codes: 0 nothing is wrong; 3 a cause was found; 4 it cannot be decided, or what was wrong has passed; \
 1 a replay failed; 2 the input is wrong; 128 + a signal's number: it was interrupted, and tells what it had found.")]
 pub struct DiagnoseArgs {
     /// The run's directory
@@ -165,12 +184,15 @@ fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
 /// `mdrun energy`.
 #[derive(Debug, Args)]
 pub struct EnergyArgs {
-    /// The model (safetensors)
+    /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2)
     #[arg(long)]
     pub model: PathBuf,
     /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
     #[arg(long)]
     pub structure: PathBuf,
+    /// Which of the structure's frames; the first is 0, the last -1
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub frame: Option<i64>,
     /// Numbers of the network
     #[arg(long, default_value = "f64", value_parser = parse_precision)]
     pub precision: Precision,
@@ -194,9 +216,19 @@ fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
 /// The input is wrong or the run failed.
 pub fn run() -> Result<ExitCode> {
     interrupt::outlive_file_limit()?;
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1..).is_some_and(|rest| rest == ["--version"]) {
+        version::print()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(answer) => return instead(&answer),
+        Err(answer) => {
+            return match hints::of(&arguments, &answer) {
+                Some(hint) => Err(Error::input(hint)),
+                None => instead(&answer),
+            };
+        }
     };
     match (cli.command, cli.run) {
         (Some(Command::Resume(args)), _) => run::resume(&args),
@@ -204,6 +236,8 @@ pub fn run() -> Result<ExitCode> {
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
+        (Some(Command::Completions(args)), _) => manual::completions(&args),
+        (Some(Command::Man(args)), _) => manual::man(&args),
         (None, Some(args)) => run::run(&args),
         (None, None) => Err(Error::input(
             "give a run file: mdrun CONFIG.toml (mdrun --help)",

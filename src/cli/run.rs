@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::interrupt::{Interrupt, Signal, is_file_limit_reached};
 use super::opening::{Opening, begin};
 use super::resume::{self, Way};
-use super::{ResumeArgs, RunArgs, diagnose, recorded, words};
+use super::{ResumeArgs, RunArgs, diagnose, hints, recorded, words};
 use crate::assemble::{self, Model, Place};
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::config::{self, absolute};
@@ -85,6 +85,7 @@ impl Ending {
 /// The input is wrong (nothing is left behind then), or the run failed.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let began = Instant::now();
+    hints::expect_run_file(&args.config)?;
     let plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
     let manner = Manner {
         began,

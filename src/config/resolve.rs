@@ -68,7 +68,7 @@ fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result
         ));
     }
     let text = section.text("model", &raw.model, "\"painn_hcno_gfn2\"")?;
-    let model = ModelFile::find(&path_of(text), base)
+    let model = ModelFile::find(&path_of(text), section.base(&raw.model, base))
         .map_err(|e| section.fault("model", &raw.model, e.to_string()))?;
     let kept = match &model {
         ModelFile::Path(path) => absolute(path),
@@ -366,7 +366,8 @@ fn directory(
         }
         (None, Some(_)) => {
             let text = section.text("directory", &raw.directory, "\"trajectories/my_run\"")?;
-            join(context.base, &path_of(text))
+            let base = section.base(&raw.directory, context.base);
+            join(base, &path_of(text))
         }
         (None, None) => {
             let stem = context.source.file_stem().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 
 use toml::{Table, Value};
 
@@ -88,6 +89,12 @@ impl<'s> Section<'s> {
         if let Some(leaf) = leaf {
             self.place(key, &leaf.span());
         }
+    }
+
+    /// What the path in a key is relative to: the run file's folder, `base`, or, for an override, the folder of the process.
+    pub fn base<'b>(&self, leaf: &Leaf, base: &'b Path) -> &'b Path {
+        let in_file = leaf.as_ref().is_none_or(|l| self.source.in_file(&l.span()));
+        if in_file { base } else { Path::new("") }
     }
 
     /// Keeps where a key is.
@@ -253,9 +260,13 @@ impl<'s> Section<'s> {
             (None, None) => return Err(self.missing(key, &format!("{:?}", words[0].0))),
         };
         let Some((_, meaning)) = words.iter().find(|w| w.0 == word) else {
-            let near = nearest(word, words.iter().map(|w| w.0));
-            let near = near.map_or_else(String::new, |n| format!("; did you mean {n:?}?"));
-            return Err(self.fault(key, leaf, format!("{word:?} is not one of {}{near}", all())));
+            let instead = synonym(key, word).or_else(|| {
+                let near = nearest(word, words.iter().map(|w| w.0))?;
+                Some(format!("did you mean {near:?}?"))
+            });
+            let instead = instead.map_or_else(String::new, |instead| format!("; {instead}"));
+            let why = format!("{word:?} is not one of {}{instead}", all());
+            return Err(self.fault(key, leaf, why));
         };
         self.keep(key, leaf, word);
         Ok(*meaning)
@@ -324,6 +335,121 @@ impl<'s> Section<'s> {
         notes.extend(self.notes);
     }
 }
+
+/// What is right where a word of other programs stands for it; `None` where the word is no such one.
+fn synonym(key: &str, word: &str) -> Option<String> {
+    let word = word.to_lowercase().replace(['-', '_', ' '], "");
+    let (_, _, instead) = (SYNONYMS.iter())
+        .find(|(keys, words, _)| keys.contains(&key) && words.contains(&word.as_str()))?;
+    Some((*instead).to_owned())
+}
+
+/// Keys, what other programs write there (lower case, without dashes and blanks), and what it is here.
+const SYNONYMS: [(&[&str], &[&str], &str); 10] = [
+    (
+        &["ensemble"],
+        &[
+            "nvt",
+            "canonical",
+            "thermostat",
+            "nosehoover",
+            "nose",
+            "berendsen",
+            "csvr",
+            "bussi",
+            "vrescale",
+            "andersen",
+            "baoab",
+            "brownian",
+            "stochastic",
+            "sd",
+            "ld",
+        ],
+        "constant temperature is \"langevin\" here, with temperature = \"300 K\", friction = \"1 1/ps\" and seed = 1",
+    ),
+    (
+        &["ensemble"],
+        &[
+            "npt",
+            "nph",
+            "npe",
+            "isobaric",
+            "isothermalisobaric",
+            "barostat",
+        ],
+        "there is no constant pressure here: the cell is fixed; \"langevin\" holds the temperature, and thermo.csv has the \
+         pressure",
+    ),
+    (
+        &["ensemble"],
+        &[
+            "verlet",
+            "velocityverlet",
+            "vv",
+            "leapfrog",
+            "microcanonical",
+            "md",
+            "newton",
+            "newtonian",
+        ],
+        "constant energy, by velocity Verlet, is \"nve\"",
+    ),
+    (
+        &["kind"],
+        &["gpu", "nvidia", "cuda0", "gpu0", "gpu:0"],
+        "the first GPU is \"cuda:0\"; \"auto\" takes it where there is one",
+    ),
+    (
+        &["kind"],
+        &[
+            "rocm", "hip", "amd", "metal", "mps", "xpu", "vulkan", "opencl", "tpu", "intel",
+        ],
+        "GPUs are NVIDIA's here, \"cuda:0\"; everything else runs on the \"cpu\"",
+    ),
+    (
+        &["precision"],
+        &[
+            "float32", "fp32", "single", "float", "tf32", "bf16", "f16", "fp16", "half", "mixed",
+            "32", "default",
+        ],
+        "single precision is \"f32\"",
+    ),
+    (
+        &["precision"],
+        &["float64", "fp64", "double", "64"],
+        "double precision is \"f64\"",
+    ),
+    (
+        &["format"],
+        &[
+            "extxyz",
+            "exyz",
+            "ext",
+            "asexyz",
+            "traj",
+            "pdb",
+            "gro",
+            "lammps",
+            "lammpstrj",
+            "dump",
+            "hdf5",
+            "h5md",
+        ],
+        "extended XYZ, which other programs convert, is \"xyz\"",
+    ),
+    (
+        &["format"],
+        &[
+            "trr", "nc", "netcdf", "ncdf", "tng", "binary", "gromacs", "amber", "charmm", "namd",
+        ],
+        "binary trajectories are \"dcd\" and \"xtc\"",
+    ),
+    (
+        &["action"],
+        &["abort", "fail", "error", "exit", "kill", "halt", "raise"],
+        "that is \"stop\"",
+    ),
+];
 
 /// More steps than any run has, and few enough for exact arithmetic in f64.
 pub(super) const MOST_STEPS: u64 = 1_000_000_000_000_000;

@@ -40,15 +40,40 @@ pub(super) struct Source {
 struct Override {
     /// Where its positions start.
     start: usize,
-    /// Its text, after so many blanks that its positions come out of the parser as they should.
+    /// As it was given.
+    given: String,
+    /// What it means in TOML, after so many blanks that its positions come out of the parser as they should.
     padded: String,
 }
 
 impl Override {
+    fn new(given: &str, start: usize) -> Self {
+        let meant = quoted(given).unwrap_or_else(|| given.to_owned());
+        Self {
+            start,
+            given: given.to_owned(),
+            padded: format!("{}{meant}", " ".repeat(start)),
+        }
+    }
+
     /// The flag as it was given, on one line.
     fn flag(&self) -> String {
-        format!("--set {}", self.padded.trim().replace('\n', " "))
+        format!("--set {}", self.given.trim().replace('\n', " "))
     }
+}
+
+/// A setting whose value is text without quotes (`dynamics.timestep=1fs`, `potential.model=my/model.safetensors`), with
+/// them; `None` where the value is TOML, or was meant to be.
+fn quoted(setting: &str) -> Option<String> {
+    let (key, value) = split_setting(setting)?;
+    let value = value.trim();
+    let meant = value.is_empty() || value.starts_with(['"', '\'', '[', '{']);
+    if meant || value.contains('\n') || DeTable::parse(setting).is_ok() {
+        return None;
+    }
+    let text = toml::Value::from(value).to_string();
+    let quoted = format!("{key}={text}");
+    DeTable::parse(&quoted).is_ok().then_some(quoted)
 }
 
 impl Source {
@@ -80,10 +105,9 @@ impl Source {
         let mut start = text.len() + 1;
         let overrides = (overrides.iter())
             .map(|setting| {
-                let padded = format!("{}{setting}", " ".repeat(start));
-                let whole = Override { start, padded };
-                start = whole.padded.len() + 1;
-                whole
+                let setting = Override::new(setting, start);
+                start = setting.padded.len() + 1;
+                setting
             })
             .collect();
         Self {
@@ -95,7 +119,7 @@ impl Source {
     }
 
     /// Whether a span is in the file, not in an override.
-    fn in_file(&self, span: &Range<usize>) -> bool {
+    pub fn in_file(&self, span: &Range<usize>) -> bool {
         span.start <= self.text.len()
     }
 
@@ -235,8 +259,22 @@ fn bad_setting(key: &str, text: &str, error: &toml::de::Error) -> String {
 
 /// What to say of a key that is not known where the `right` ones are.
 pub(super) fn unknown_key(wrong: &str, right: &[String]) -> String {
+    /// Keys of other programs, and what they are called here.
+    const SYNONYMS: [(&str, &str); 8] = [
+        ("dt", "timestep"),
+        ("delta_t", "timestep"),
+        ("temp", "temperature"),
+        ("gamma", "friction"),
+        ("damping", "friction"),
+        ("length", "duration"),
+        ("thermostat", "ensemble"),
+        ("file", "structure"),
+    ];
     let keys = right.join(", ");
-    if let Some(near) = nearest(wrong, right.iter().map(String::as_str)) {
+    let synonym = SYNONYMS.iter().find(|s| s.0 == wrong).map(|s| s.1);
+    let synonym = synonym.filter(|synonym| right.iter().any(|key| key == synonym));
+    let near = synonym.or_else(|| nearest(wrong, right.iter().map(String::as_str)));
+    if let Some(near) = near {
         return format!("unknown key; did you mean {near:?}? (keys here: {keys})");
     }
     let elsewhere = (SCHEMA.iter()).find(|(_, keys)| keys.contains(&wrong));

@@ -51,7 +51,7 @@ pub(super) fn system(
 
 fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Result<Structure> {
     let text = section.text("structure", &raw.structure, "\"structures/ethanol.xyz\"")?;
-    let path = join(base, &path_of(text));
+    let path = join(section.base(&raw.structure, base), &path_of(text));
     let frame = match raw.frame.as_ref().map(Spanned::get_ref) {
         None => 0,
         Some(Value::Integer(frame)) => *frame,

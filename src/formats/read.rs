@@ -151,11 +151,22 @@ fn format_of(path: &Path) -> Result<Format> {
     }))
 }
 
+/// Whether a file is a structure by its ending.
+pub(crate) fn is_structure(path: &Path) -> bool {
+    format_of(path).is_ok()
+}
+
+/// Whether a file is a trajectory without elements by its ending.
+pub(crate) fn is_trajectory(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|e| WITHOUT_ELEMENTS.contains(&e.to_ascii_lowercase().as_str()))
+}
+
 /// Why a file cannot be read, for people.
 pub(crate) fn unreadable(fault: &std::io::Error) -> String {
     match fault.kind() {
         std::io::ErrorKind::NotFound => {
-            "no such file; paths are relative to the run file".to_owned()
+            "no such file; paths in a run file are relative to it, those on the command line to the current folder".to_owned()
         }
         std::io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
         _ => format!("cannot be read: {fault}"),

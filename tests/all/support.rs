@@ -6,6 +6,7 @@ pub mod allocator;
 pub mod brute;
 pub mod data;
 pub mod double;
+pub mod pty;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

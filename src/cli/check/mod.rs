@@ -6,7 +6,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use super::{CheckArgs, words};
+use super::{CheckArgs, hints, words};
 use crate::assemble::{self, Model};
 use crate::config;
 use crate::config::plan::Plan;
@@ -22,6 +22,7 @@ use table::{Table, Verdict};
 /// # Errors
 /// The run could not even be started: the error of the first thing that is wrong.
 pub fn run(args: &CheckArgs) -> Result<ExitCode> {
+    hints::expect_run_file(&args.config)?;
     let plan = config::load(&args.config, &args.overrides, None)?;
     assemble::threads(&plan.device)?;
     let model = assemble::load(&plan)?;

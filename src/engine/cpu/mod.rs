@@ -93,7 +93,8 @@ impl Isa {
         found
     }
 
-    fn name(self) -> &'static str {
+    /// For people.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "AVX-512",
             Self::Avx2 => "AVX2",

@@ -73,6 +73,40 @@ pub fn check(index: usize) -> Result<()> {
     )))
 }
 
+/// What there is of CUDA on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// Version of CUDA that the driver serves; `None` where there is no driver that starts.
+    pub driver: Option<(i32, i32)>,
+    /// Version of the compiler library; `None` where there is none.
+    pub compiler: Option<(i32, i32)>,
+    /// Names of the cards.
+    pub cards: Vec<String>,
+}
+
+/// Looks what there is of CUDA; nothing is opened.
+pub fn survey() -> Survey {
+    // SAFETY: both look a library up by name and load it if it is there.
+    let (driver, compiler) = unsafe { (sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
+    let mut found = Survey::default();
+    if driver && result::init().is_ok() {
+        let version = driver_version().ok();
+        found.driver = version.map(|version| (version / 1000, version % 1000 / 10));
+        let count = result::device::get_count().unwrap_or(0);
+        let cards = (0..count).filter_map(|index| result::device::get(index).ok());
+        found.cards = cards
+            .filter_map(|card| result::device::get_name(card).ok())
+            .collect();
+    }
+    if compiler {
+        let (mut major, mut minor) = (0, 0);
+        // SAFETY: writes two integers.
+        let asked = unsafe { nvrtc::sys::nvrtcVersion(&mut major, &mut minor) }.result();
+        found.compiler = asked.is_ok().then_some((major, minor));
+    }
+    found
+}
+
 fn driver_version() -> Result<i32> {
     let mut version = 0;
     // SAFETY: writes one integer.

@@ -48,7 +48,7 @@ use crate::potential::painn::{Spec, Weights};
 use crate::{Error, Result};
 
 pub use self::choose::Tuning;
-pub use self::device::{check, devices};
+pub use self::device::{Survey, check, devices, survey};
 
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;

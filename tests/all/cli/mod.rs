@@ -2,8 +2,11 @@
 
 mod check;
 mod energy;
+mod hints;
 mod long;
+mod models;
 mod run;
+mod terminal;
 mod verdict;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mdrun::config::{self, plan::*};
 use mdrun::core::rng::{NoiseCourse, NoiseMark};
 use mdrun::core::{Mat3, Vec3};
-use mdrun::models::ModelFile;
+use mdrun::models::{EMBEDDED, ModelFile};
 use mdrun::potential::Precision;
 use mdrun::units::*;
 
@@ -97,8 +97,7 @@ fn the_ethanol_run_is_the_one_promised() {
         panic!("a network");
     };
     assert_eq!(*precision, Precision::F32);
-    let shipped = root().join("models/painn_hcno_gfn2.safetensors");
-    assert_eq!(*model, ModelFile::Path(shipped));
+    assert_eq!(*model, ModelFile::Embedded(&EMBEDDED[0]));
 }
 
 /// 256 atoms of argon at the density of the literature.
@@ -284,7 +283,7 @@ fn overrides_replace_add_and_name_themselves() {
     );
     let model = plan.places.of("potential.model");
     assert!(
-        model.contains("ethanol_nve.toml:21:9: potential.model"),
+        model.contains("ethanol_nve.toml:22:9: potential.model"),
         "{model}"
     );
     let argon = overridden(
@@ -319,9 +318,12 @@ fn bad_overrides_are_named() {
             "--set dynamics.stepz=1: dynamics.stepz: unknown key; did you mean \"steps\"?",
         ),
         (
-            &["dynamics.ensemble=langevin"],
-            "--set dynamics.ensemble=langevin: \"langevin\" is not a TOML value; text is written in \
-             quotes: --set 'dynamics.ensemble=\"langevin\"'",
+            &["dynamics.ensemble=langevn"],
+            "--set dynamics.ensemble=langevn: dynamics.ensemble: \"langevn\" is not one of \"nve\", \"langevin\"",
+        ),
+        (
+            &["system.cell=[\"12 A\""],
+            "\"[\\\"12 A\\\"\" is not a TOML value",
         ),
         (
             &["dynamics.timestep=\"1 K\""],
