@@ -7,10 +7,11 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
+use crate::error::nearest;
 use crate::formats::read::{is_structure, is_trajectory};
 use crate::models;
 use crate::report::record;
-use crate::{Error, Result, config};
+use crate::{Error, Result};
 
 /// What other programs call a run.
 const RUN: [&str; 6] = ["run", "start", "md", "mdrun", "simulate", "exec"];
@@ -41,7 +42,7 @@ fn command(word: &str, rest: &[OsString], error: &clap::Error) -> Option<String>
     if known.contains(&word) {
         return None;
     }
-    let instead = match config::nearest(word, known.iter().copied()) {
+    let instead = match nearest(word, known.iter().copied()) {
         _ if RUN.contains(&word) => None,
         Some(near) => Some(near),
         None => return None,
@@ -149,7 +150,7 @@ fn instead_of_run_file(path: &Path) -> Option<String> {
     }
     let known = Cli::command();
     let known = known.get_subcommands().map(|command| command.get_name());
-    let near = config::nearest(word, known.collect::<Vec<_>>().into_iter())?;
+    let near = nearest(word, known.collect::<Vec<_>>().into_iter())?;
     Some(format!(
         "{word}: no such run file; if the command is meant, type `mdrun {near}`"
     ))
