@@ -73,7 +73,8 @@ pub fn whole_motion(plan: &Plan) -> Option<String> {
         (Ensemble::Langevin { .. }, _) => "the thermostat brings it to rest",
     };
     Some(format!(
-        "{} % of the kinetic energy is motion of the system as a whole ({} m/s): {} K without it, {} K with it;          {becomes}",
+        "{} % of the kinetic energy is motion of the system as a whole ({} m/s): {} K without it, {} K with it; \
+         {becomes}",
         text::significant(100.0 * whole.kinetic() / kinetic, 3),
         text::significant(whole.speed / units::ANGSTROM_PER_FS * 1e5, 3),
         text::significant(whole.kt_without(kinetic, degrees) / units::KELVIN, 3),

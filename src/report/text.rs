@@ -48,7 +48,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// A duration for people: `"4.2 s"`, `"3 min 20 s"`, `"5 h 12 min"`.
-pub(super) fn duration(duration: Duration) -> String {
+pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{:.1} s", duration.as_secs_f64()),

@@ -11,7 +11,7 @@ use crate::diagnose::trial::{self, Attempt, Trial};
 use crate::diagnose::vibration::shortest_period;
 use crate::engine::{Engine, Flags};
 use crate::report::progress::ns_per_day;
-use crate::report::text::significant;
+use crate::report::text::{duration, significant};
 use crate::units::{FEMTOSECOND, KELVIN};
 use crate::{Result, integrate};
 
@@ -162,7 +162,7 @@ fn speed(table: &mut Table, plan: &Plan, engine: &mut dyn Engine, state: &Snapsh
         "{} ms a step, {} ns/day; the run of {steps} steps takes {}",
         significant(per_step * 1e3, 3),
         significant(ns_per_day(1.0 / per_step, plan.dynamics.timestep), 3),
-        indicatif::HumanDuration(whole)
+        duration(whole)
     );
     table.info("speed", found).value(per_step * 1e3, "ms");
     Ok(())
