@@ -8,6 +8,7 @@
 
 use crate::core::{Cell, System, Vec3};
 use crate::neighbors::Molecules;
+use crate::units::NANOMETRE;
 
 /// Fractional coordinates as a program reads them that count as inside: below 1 by twice the rounding
 /// of f32, in which many keep the cell too.
@@ -31,8 +32,8 @@ enum Kind {
     None,
     /// They are f32 in a unit of so many angstrom.
     F32(f64),
-    /// They are multiples of the step.
-    Grid,
+    /// They are f32 in nanometres, rounded to so many points in one.
+    Grid(f32),
 }
 
 impl Rounding {
@@ -52,11 +53,11 @@ impl Rounding {
         }
     }
 
-    /// Positions become multiples of `step` (angstrom).
-    pub fn to_grid(step: f64) -> Self {
+    /// Positions become multiples of a nanometre's part, of which there are `precision`.
+    pub fn to_grid(precision: f32) -> Self {
         Self {
-            kind: Kind::Grid,
-            step,
+            kind: Kind::Grid(precision),
+            step: NANOMETRE / f64::from(precision),
         }
     }
 
@@ -64,7 +65,8 @@ impl Rounding {
         match self.kind {
             Kind::None => *position,
             Kind::F32(unit) => position.map(|x| f64::from((x / unit) as f32) * unit),
-            Kind::Grid => position.map(|x| (x / self.step).round() * self.step),
+            Kind::Grid(precision) => position
+                .map(|x| f64::from(((x / NANOMETRE) as f32 * precision).round()) * self.step),
         }
     }
 }

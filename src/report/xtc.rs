@@ -51,7 +51,7 @@ impl Xtc {
     fn place(&mut self, mut positions: Vec<Vec3>, cell: &Cell) {
         if let Some(system) = &self.wrap {
             let rounding = match positions.len() > UNCOMPRESSED {
-                true => Rounding::to_grid(NANOMETRE / f64::from(self.frame.precision)),
+                true => Rounding::to_grid(self.frame.precision),
                 false => Rounding::to_f32(cell, NANOMETRE),
             };
             wrap::frame(system, cell, &mut positions, &rounding);

@@ -119,12 +119,17 @@ fn extended_xyz_is_understood() {
     let velocities = [Vec3::new(1.0, 2.0, 3.0), Vec3::new(1.0, 2.0, 4.0)];
     assert_eq!(s.velocities.as_deref(), Some(&velocities[..]));
     // A left-handed cell, whose vectors are not along the axes.
-    let cell = s.cell().unwrap();
     assert_eq!(
-        *cell.vectors(),
+        s.vectors.unwrap(),
         Mat3::new(0.0, 5.0, 0.0, 5.0, 0.0, 0.0, 0.0, 1.0, 5.0)
     );
+    let cell = s.cell().unwrap();
     assert_eq!(cell.periodic(), [true, false, true]);
+    // The open edge is too short for atoms 3 A from each other and vacuum: twice as much, and 20 A.
+    assert_eq!(
+        *cell.vectors(),
+        Mat3::new(0.0, 5.0, 0.0, 26.0, 0.0, 0.0, 0.0, 1.0, 5.0)
+    );
 
     let with = |comment: &str| read("b.xyz", &format!("1\n{comment}\nAr 0 0 0\n"));
     // A Lattice alone is a periodic cell; brackets are as good as quotes; T is true in any spelling.
