@@ -278,10 +278,11 @@ fn unfit(path: &Path, why: String) -> Error {
 /// It cannot be written.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let part = write_part(path, content)?;
-    fs::rename(&part, path).map_err(|e| {
-        let _ = fs::remove_file(&part);
-        Error::run(format!("cannot write {}: {e}", path.display()))
-    })
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::rename(&part, path)
+        .inspect_err(|_| drop(fs::remove_file(&part)))
+        .and_then(|()| sync_directory(folder.unwrap_or(Path::new("."))))
+        .map_err(|e| Error::run(format!("cannot write {}: {e}", path.display())))
 }
 
 /// Writes what is to become the file `path` under another name, flushed to the disk; returns that

@@ -115,7 +115,11 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
     }
     let mut text = Vec::new();
     (&file).take(LONGEST).read_to_end(&mut text)?;
-    if !text.is_empty() && !text.starts_with(OWNER.as_bytes()) {
+    // A loss of power may have left a part of it, or room without anything in it.
+    let ours = text.starts_with(OWNER.as_bytes())
+        || OWNER.as_bytes().starts_with(&text)
+        || text.iter().all(|byte| *byte == 0);
+    if !ours {
         return Err(foreign("belongs to another program"));
     }
     Ok((file, false))
