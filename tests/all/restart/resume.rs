@@ -426,3 +426,34 @@ fn checkpoints_by_the_clock_alter_nothing() {
         assert_eq!(status(&parts), "complete");
     }
 }
+
+/// A bit that is flipped anywhere in what an output had at the checkpoint is seen, at its very beginning and in its middle
+/// too; but for the number of frames in a header, which is written anew.
+#[test]
+fn a_flipped_bit_is_seen_wherever_it_is() {
+    let bench = argon();
+    let whole = bench.at("whole");
+    bench.complete(&whole, &["-q"]);
+    let run = bench.at("run");
+    bench.complete(&run, &["--set", HALF]);
+    for name in ["traj.xyz", "traj.dcd", "traj.xtc", "thermo.csv"] {
+        let path = run.join(name);
+        let good = fs::read(&path).unwrap();
+        for at in [0, 5, 13, 30, good.len() / 3, good.len() / 2] {
+            let mut bytes = good.clone();
+            bytes[at] ^= 4;
+            fs::write(&path, bytes).unwrap();
+            let message = refused(&bench, &run, &[]);
+            assert!(message.contains("was altered"), "{name} {at}: {message}");
+        }
+        fs::write(&path, good).unwrap();
+    }
+    let path = run.join("traj.dcd");
+    let mut bytes = fs::read(&path).unwrap();
+    for at in [8, 11, 20, 23] {
+        bytes[at] ^= 4;
+    }
+    fs::write(&path, bytes).unwrap();
+    let output = bench.complete(&run, &["--resume", "-q"]);
+    assert_same(&run, &hashes(&whole), &stderr(&output));
+}
