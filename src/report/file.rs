@@ -278,7 +278,9 @@ fn unfit(path: &Path, why: String) -> Error {
 /// It cannot be written.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let part = write_part(path, content)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     fs::rename(&part, path)
         .inspect_err(|_| drop(fs::remove_file(&part)))
         .and_then(|()| sync_directory(folder.unwrap_or(Path::new("."))))
