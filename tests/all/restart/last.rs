@@ -6,11 +6,13 @@ use std::process::{Command, Output};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::faults::{LONG, SELDOM, end_of, wait_for_steps};
+use super::faults::{SELDOM, end_of, wait_for_steps};
 use super::runs::{Bench, Dynamics, Subject, newest, record, status, stderr};
 
 const FINAL: &str = "final.xyz";
 const FROM_FILE: &str = "system.velocities=\"from the file\"";
+/// Steps of a run that lasts for as long as a test looks at it, and whose trajectories any disk has room for.
+const LONG: &str = "dynamics.steps=40000";
 const CPU: &str = "[device]\nkind = \"cpu\"\n";
 
 fn bench(dynamics: Dynamics, steps: u64) -> Bench {

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::faults::{LONG, SELDOM, end_of, wait_for_steps};
+use super::faults::{SELDOM, end_of, wait_for_steps};
 use super::runs::{
     Bench, Dynamics, Subject, assert_same, hashes, newest, outputs, record, status, stderr,
 };
@@ -16,6 +16,8 @@ use crate::support::root;
 
 const STEPS: u64 = 60;
 const HALF: &str = "dynamics.steps=30";
+/// Steps of a run that lasts for as long as a test looks at it, and whose trajectories any disk has room for.
+const LONG: &str = "dynamics.steps=40000";
 /// What the two subjects are made from.
 const STRUCTURE: &str = "configs/structures/ethanol.xyz";
 const MODEL: &str = "models/painn_hcno_gfn2.safetensors";

@@ -133,7 +133,7 @@ impl Stuck {
         const LEFT: usize = 2048;
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(&vec![b'#'; CAPACITY - LEFT]).unwrap();
-        let steps = "dynamics.steps=20000";
+        let steps = "dynamics.steps=2000";
         let mut command = bench.command(run, &["--set", steps, "--set", SELDOM]);
         let child = (command.stdout(writer).stderr(Stdio::piped())).spawn();
         let stuck = Self {
