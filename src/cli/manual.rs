@@ -127,7 +127,11 @@ fn render(page: Command, main: bool) -> Result<Vec<u8>> {
 }
 
 fn roff(page: Command, main: bool) -> std::io::Result<Vec<u8>> {
+    // A page without a date would have what comes next in its place.
+    let date = env!("MDRUN_COMMIT").split(" of ").nth(1);
+    let date = date.and_then(|date| date.get(..10)).unwrap_or("2026");
     let man = Man::new(page)
+        .date(date)
         .source(concat!("mdrun ", env!("CARGO_PKG_VERSION")))
         .manual("mdrun");
     let mut text = Vec::new();

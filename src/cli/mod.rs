@@ -36,8 +36,8 @@ use crate::{Error, Result, bench, streams};
     max_term_width = 100,
     after_help = "\
 Examples:
-  mdrun check run.toml              what it means, and whether the model is sound
-  mdrun run.toml                    run it
+  mdrun check run.toml      what it means, and whether the model is sound
+  mdrun run.toml            run it
   mdrun run.toml --set dynamics.duration=1ps --out try
   mdrun energy --model painn_hcno_gfn2 --structure molecule.xyz
 
