@@ -256,6 +256,8 @@ fn every_sound_end_leaves_its_state() {
         "--set",
         "dynamics.timestep=\"25 fs\"",
         "--set",
+        "system.velocities.temperature=\"600 K\"",
+        "--set",
         "monitor.drift=\"0.01 meV/atom/ps\"",
         "--set",
         "monitor.record=false",
