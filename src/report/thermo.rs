@@ -6,11 +6,13 @@
 //! | `time_fs` | simulated time |
 //! | `potential_energy_ev`, `kinetic_energy_ev`, `total_energy_ev` | energies |
 //! | `conserved_energy_ev` | total energy less the heat that the thermostat put in |
-//! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B); without the centre of mass's share of E_kin where `remove_drift` takes it out |
+//! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
 //! | `pressure_bar` | instantaneous pressure; only for cells periodic in all directions |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //!
 //! The slope and its error are empty before there are enough samples.
+//!
+//! Where `remove_drift` takes the motion of the centre of mass out, its kinetic energy is no part of the temperature.
 //!
 //! Energies are at full precision; every line is complete once it is there.
 

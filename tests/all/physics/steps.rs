@@ -101,7 +101,7 @@ fn the_fluctuation_of_a_spring_is_known() {
     }
 }
 
-/// Beyond omega t = 2 the motion grows without end: a limit, or what is no number, ends the trial.
+/// Beyond omega t = 2 the motion grows without end, until a limit ends the trial.
 #[test]
 fn an_unstable_step_breaks_off() {
     let mut engine = springs(&[1.0, 3.0], vec![Vec3::x() * -0.3, Vec3::x() * 0.1]);
@@ -112,8 +112,6 @@ fn an_unstable_step_breaks_off() {
     let found = attempt(&mut engine, &state, &hot).unwrap();
     assert_eq!(found.breach.unwrap().what, Watched::Kinetic);
     assert!(found.steps < 100);
-    let endless = attempt(&mut engine, &state, &how(2.2 / omega, 1)).unwrap();
-    assert_eq!(endless.breach.unwrap().what, Watched::Finite);
     assert_eq!(engine.snapshot(Fields::ALL).unwrap(), state, "as it was");
 }
 

@@ -49,7 +49,7 @@ fn a_drift_is_held_against_a_tenth_of_kt_per_atom_and_nanosecond() {
             100,
             0.01,
             Some(false),
-            "energy is not conserved: the total energy drifts by 0.01",
+            "energy is not conserved: the total energy drifts by 0.0099",
         ),
         (100, -0.01, Some(false), "enough to cool the system by"),
         // 0.0026 itself is neither within nor beyond.
