@@ -38,6 +38,9 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     check_overlaps(&system, &structure.positions, &cell)
         .map_err(|e| e.within(args.structure.display()))?;
     let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
+    for note in model.notes() {
+        streams::tell(&Terminal::err().message(&format!("note: {note}")));
+    }
     let appetite = model.appetite(args.precision, &DEVICE);
     memory::check(&cell, &structure.positions, (model.cutoff(), 0.0), appetite)
         .map_err(|e| e.within(args.structure.display()))?;

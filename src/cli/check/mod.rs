@@ -60,6 +60,9 @@ fn describe(table: &mut Table, plan: &Plan, model: &Model) {
         .value(atoms as f64, "");
     table.info("cell", words::cell(&start.cell));
     table.info("potential", model.describe());
+    for note in model.notes() {
+        table.info("note", note.clone());
+    }
     table.info("dynamics", words::dynamics(plan));
     width(table, plan, model.cutoff());
     temperature(table, plan);
