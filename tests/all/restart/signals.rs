@@ -66,7 +66,7 @@ fn every_signal_ends_a_run_with_its_own_code() {
 /// Interrupted and gone on with, a run is the run that nobody disturbed.
 #[test]
 fn an_interrupted_run_goes_on_as_if_nothing_had_been() {
-    let bench = ethanol(3000);
+    let bench = ethanol(800);
     let whole = bench.at("whole");
     bench.complete(&whole, &["-q", "--set", SELDOM]);
     let right = hashes(&whole);
@@ -89,7 +89,7 @@ fn an_interrupted_run_goes_on_as_if_nothing_had_been() {
 #[test]
 fn signals_that_are_ignored_end_nothing() {
     for (signal, name) in ENDING {
-        let bench = ethanol(3000);
+        let bench = ethanol(800);
         let run = bench.at("run");
         let script = format!("trap '' {}; exec \"$0\" \"$@\"", &name[3..]);
         let mut shell = shell(&bench, &run, &["-q", "--set", SELDOM], &script);
@@ -217,7 +217,7 @@ fn processor_time_that_is_used_up_ends_a_run_with_a_checkpoint() {
 #[test]
 fn a_file_size_limit_is_a_full_disk() {
     for heard in ["", "trap '' XFSZ; "] {
-        let bench = ethanol(3000);
+        let bench = ethanol(800);
         let run = bench.at("run");
         // In blocks of 512 bytes: 40 KiB, which the first trajectory reaches after some 20 frames.
         let script = format!("{heard}ulimit -f 80; exec \"$0\" \"$@\"");
