@@ -22,7 +22,8 @@ __device__ __forceinline__ void half_basis(float u, float v, float (&b)[DEGREE +
     const float v2 = v * v, u2 = u * u;
     b[first] = v2 * v2 * v * (1.0f / 120.0f);
     b[first + step] = fmaf(
-        u, fmaf(u, fmaf(u, fmaf(u, fmaf(u, 1.0f / 24.0f, -1.0f / 6.0f), 1.0f / 6.0f), 1.0f / 6.0f), -5.0f / 12.0f), 13.0f / 60.0f);
+        u, fmaf(u, fmaf(u, fmaf(u, fmaf(u, 1.0f / 24.0f, -1.0f / 6.0f), 1.0f / 6.0f), 1.0f / 6.0f), -5.0f / 12.0f),
+        13.0f / 60.0f);
     b[first + 2 * step] = fmaf(u2, fmaf(u2, fmaf(u, -1.0f / 12.0f, 0.25f), -0.5f), 0.55f);
 #endif
 }
