@@ -23,6 +23,8 @@ const CUTOFF_TOLERANCE: f64 = 1e-6;
 const CUTOFF_STEP: f64 = 1e-5;
 /// Distance (angstrom) under which two atoms are closer than any bond.
 const SHORTEST_BOND: f64 = 0.6;
+/// An uncertainty of slopes in units of their tolerance that a run would not see: the rounding of forces in f32.
+const ROUGH: f64 = 1000.0;
 /// Atoms whose forces are compared one by one, times pairs: about a second for PaiNN in f64. What is compared where
 /// there are more is all atoms at once, and [`FEWEST_ATOMS`] one by one in systems of up to [`LARGE`] pairs.
 const WORK: usize = 40_000;
@@ -202,12 +204,12 @@ fn agreement(
     along: &str,
 ) {
     let difference = found.difference.abs();
-    let verdict = if found.possible() <= limit || difference <= limit {
-        Verdict::Ok
-    } else if found.certain() <= limit {
-        Verdict::Look
-    } else {
+    let verdict = if found.certain() > limit || !difference.is_finite() {
         Verdict::Bad
+    } else if found.possible() <= ROUGH * limit {
+        Verdict::Ok
+    } else {
+        Verdict::Look
     };
     let note = match verdict {
         Verdict::Look => "; the energy is too rough for its slopes to tell more",
