@@ -14,10 +14,11 @@ use crate::integrate;
 use crate::report::series::Series;
 use crate::units::KELVIN;
 
-/// Part of the steps after which samples are taken: a start from a minimum gives half of its kinetic energy away.
+/// Part of the steps whose samples are left out: a start from a minimum gives half of its kinetic energy away.
 const SETTLING: f64 = 0.2;
-/// Fewest samples that tell a fluctuation.
+/// Fewest samples that tell a fluctuation, and fewest steps to have them.
 const FEWEST_SAMPLES: u64 = 64;
+const FEWEST_STEPS: u64 = 80;
 /// Temperature (K) under which nothing moves that could tell anything.
 const STILL: f64 = 0.01;
 
@@ -61,24 +62,33 @@ pub fn attempt(engine: &mut dyn Engine, state: &Snapshot, how: &Attempt) -> Resu
         ..how.limits
     });
     let program = integrate::nve(how.timestep);
-    let (mut total, mut kinetic) = (Series::default(), Series::default());
+    let mut samples = Vec::new();
     let mut breach = None;
     let first = state.step;
     let mut taken = 0;
-    while taken < how.steps && Instant::now() < how.deadline {
+    let began = Instant::now();
+    // A slow system has three times as long for the fewest steps that tell anything.
+    let last = how.deadline + 2 * how.deadline.saturating_duration_since(began);
+    let time_left = |taken: u64| {
+        let now = Instant::now();
+        now < how.deadline || (taken < FEWEST_STEPS && now < last)
+    };
+    while taken < how.steps && time_left(taken) {
         let outcome = engine.run(&program, first + taken..first + taken + 1)?;
         if outcome.flags != Flags::OK {
             breach = outcome.breach;
             break;
         }
         taken += 1;
-        if taken as f64 <= SETTLING * how.steps as f64 {
-            continue;
-        }
         let o = engine.snapshot(Fields::NONE)?.observables;
-        let time = taken as f64 * how.timestep;
-        total.add(time, o.total());
-        kinetic.add(time, how.thermometer.kinetic(&o));
+        samples.push([o.total(), how.thermometer.kinetic(&o)]);
+    }
+    let (mut total, mut kinetic) = (Series::default(), Series::default());
+    let settled = (SETTLING * samples.len() as f64) as usize;
+    for (k, [of_total, of_kinetic]) in samples.into_iter().enumerate().skip(settled) {
+        let time = k as f64 * how.timestep;
+        total.add(time, of_total);
+        kinetic.add(time, of_kinetic);
     }
     engine.watch(Limits::default());
     engine.restore(state)?;
