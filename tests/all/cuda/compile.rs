@@ -64,18 +64,10 @@ fn a_missing_gpu_is_explained() {
     let run = |kind: &str| {
         std::process::Command::new(env!("CARGO_BIN_EXE_mdrun"))
             .args([
-                "configs/argon_nve.toml",
+                "configs/ethanol_nve.toml",
                 "--set",
                 "dynamics.duration=\"20 fs\"",
                 "-q",
-            ])
-            .args([
-                "--set",
-                "potential={model=\"../models/painn_hcno_gfn2.safetensors\"}",
-            ])
-            .args([
-                "--set",
-                "system={structure=\"structures/ethanol.xyz\",velocities=\"zero\"}",
             ])
             .args(["--set", &format!("device={{kind=\"{kind}\"}}"), "--out"])
             .arg(folder.path().join(kind.replace(':', "_")))
