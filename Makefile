@@ -3,7 +3,7 @@
 CARGO ?= cargo
 PYTHON ?= python3
 TOOLS := $(CURDIR)/.tools
-# chemfiles builds its C++ library with CMake; one that `make setup` fetched comes first.
+# The tests build the C++ library chemfiles with CMake; one that `make setup` fetched comes first.
 export PATH := $(TOOLS)/cmake/data/bin:$(PATH)
 # A build folder kept outside of the clone is used where there is one, so that a fresh clone need not
 # build every dependency again.
@@ -16,16 +16,19 @@ endif
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 MDRUN := $(TARGET)/release/mdrun
 
-.PHONY: demo build setup test validate test-gpu lint install install-files clean
+.PHONY: demo build toolchain setup test validate test-gpu lint install install-files clean
 
 demo: build
 	$(MDRUN) configs/ethanol_nve.toml --force
 
-build: setup
+build: toolchain
 	$(CARGO) build --release --locked
 
-setup:
+toolchain:
 	@sh .ci/setup
+
+setup:
+	@sh .ci/setup tests
 
 # With a CUDA compiler library, the tests compile the kernels, with or without a GPU.
 WITH_NVRTC := lib=$$(sh .ci/nvrtc); [ -z "$$lib" ] || \

@@ -493,7 +493,7 @@ fn versions() -> Vec<(String, String)> {
         let version = LOCK.split_once(&entry)?.1.split('"').next()?;
         Some(((*name).to_owned(), version.to_owned()))
     };
-    ["burn", "chemfiles", "molly", "rayon"]
+    ["burn", "molly", "rayon"]
         .iter()
         .filter_map(of)
         .collect()

@@ -94,7 +94,6 @@ fn within(file: &str, rooms: &[&str]) -> bool {
 fn inner_rooms_know_no_files_formats_or_run_file() {
     check_lines(in_use("src"), |file, line| {
         let foreign = [
-            "chemfiles",
             "crate::config",
             "crate::formats",
             "crate::report",
