@@ -493,10 +493,7 @@ fn versions() -> Vec<(String, String)> {
         let version = LOCK.split_once(&entry)?.1.split('"').next()?;
         Some(((*name).to_owned(), version.to_owned()))
     };
-    ["burn", "molly", "rayon"]
-        .iter()
-        .filter_map(of)
-        .collect()
+    ["burn", "molly", "rayon"].iter().filter_map(of).collect()
 }
 
 fn device(plan: &Plan) -> String {
