@@ -2,8 +2,8 @@
 //! ends.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::own;
@@ -67,8 +67,9 @@ impl Lock {
             }
             lock.ours = true;
             let owner = format!("{}\n", owner());
-            // For people only: a full disk does not matter here.
-            let _ = (lock.file.set_len(0)).and_then(|()| lock.file.write_all(owner.as_bytes()));
+            // For people only: a full disk does not matter here. At the start of the file: it may have been read.
+            let _ =
+                (lock.file.set_len(0)).and_then(|()| lock.file.write_all_at(owner.as_bytes(), 0));
             return Ok(lock);
         }
     }

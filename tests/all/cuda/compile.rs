@@ -69,6 +69,14 @@ fn a_missing_gpu_is_explained() {
                 "dynamics.duration=\"20 fs\"",
                 "-q",
             ])
+            .args([
+                "--set",
+                "potential={model=\"models/painn_hcno_gfn2.safetensors\"}",
+            ])
+            .args([
+                "--set",
+                "system={structure=\"configs/structures/ethanol.xyz\",velocities=\"zero\"}",
+            ])
             .args(["--set", &format!("device={{kind=\"{kind}\"}}"), "--out"])
             .arg(folder.path().join(kind.replace(':', "_")))
             .current_dir(crate::support::root())

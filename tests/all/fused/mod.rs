@@ -298,7 +298,7 @@ fn the_error_that_is_told_of_splines_is_under_what_was_asked_for() {
             assert!(error.value <= bound && error.slope <= bound, "{error:?}");
             assert!(error.value > 0.0, "a spline cannot be exact");
             let described = engine.describe();
-            let told = format!("{:.1e}", error.value);
+            let told = format!("{:.0e} of a filter", error.value);
             assert!(
                 described.contains(&told),
                 "{described} does not tell {told}"

@@ -20,10 +20,9 @@ const DALTON: f64 = 1.660_539_068_92e-27;
 /// Bar per eV / cubic angstrom, exact.
 const BAR: f64 = CHARGE * 1e30 * 1e-5;
 
-/// Step of the differences (of a length, over itself; of a place, angstrom). The five-point formula is off by step^4 times a
-/// fifth derivative: for water, whose basis functions are 0.26 A wide, by 2e-10 of the pressure. Rounding of energies of 1e4 eV
-/// makes 1e-8 eV of the 15 eV that p V is.
-const STEP: f64 = 1e-4;
+/// Step of the differences (of a length, over itself). The five-point formula is off by step^4 / 30 times a fifth derivative,
+/// which for a repulsion of r^-12 is some 12^5 times the energy: 3e-11 of it.
+const STEP: f64 = 2.5e-4;
 
 /// The derivative at zero of a function, by the five-point formula.
 fn derivative(mut f: impl FnMut(f64) -> f64) -> f64 {
@@ -167,7 +166,7 @@ fn every_column_of_the_thermo_table_is_that_of_the_frame() {
         "--set",
         "dynamics={ensemble=\"langevin\",temperature=\"300 K\",friction=\"1 1/ps\",seed=1,timestep=\"0.5 fs\",steps=30}",
         "--set",
-        "potential={model=\"../models/painn_hcno_gfn2.safetensors\",precision=\"f64\"}",
+        "potential={model=\"models/painn_hcno_gfn2.safetensors\",precision=\"f64\"}",
         "--set",
         "output.trajectory=[{format=\"xyz\",every=10,fields=[\"velocities\",\"forces\"]}]",
         "--set",

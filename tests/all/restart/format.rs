@@ -115,7 +115,7 @@ fn what_is_no_file_is_no_checkpoint() {
     fs::create_dir(folder.path().join(NEWEST)).unwrap();
     let message = store::newest(folder.path()).unwrap_err().to_string();
     assert!(
-        message.contains("no file") && message.contains("before it"),
+        message.contains("no plain file") && message.contains("before it"),
         "{message}"
     );
     std::os::unix::fs::symlink("/dev/zero", folder.path().join(PREVIOUS)).unwrap();
