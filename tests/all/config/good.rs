@@ -177,7 +177,10 @@ fn every_key_means_what_it_says() {
         "output.trajectory.2.every: is more than the run's steps"
     ));
     assert!(says("device.threads: has little to do"));
-    assert_eq!(plan.notes.len(), 3, "{:?}", plan.notes);
+    assert!(says(
+        "system.structure: has 2 molecules that the cell's faces cut; made whole"
+    ));
+    assert_eq!(plan.notes.len(), 4, "{:?}", plan.notes);
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn memory_that_runs_out_is_told() {
     commands.push(sizes);
     for (k, command) in commands.iter().enumerate() {
         let mut told = 0;
-        for mebibytes in [30, 45, 60, 130, 160, 200, 250, 300, 400, 700] {
+        for mebibytes in [45, 60, 130, 160, 200, 250, 300, 400, 700] {
             let output = limited(command, mebibytes);
             let message = stderr(&output);
             let about = format!(

@@ -132,7 +132,7 @@ pub fn outputs(run: &Path) -> Vec<(String, Vec<u8>)> {
         let bytes = fs::read(run.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         ((*name).to_owned(), Sha256::digest(bytes).to_vec())
     };
-    let recorded = run.join("run.json").exists();
+    let recorded = fs::metadata(run.join("run.json")).is_ok_and(|file| file.len() > 0);
     let wanted = |name: &&&str| recorded || **name != "final.xyz";
     OUTPUTS.iter().filter(wanted).map(hash).collect()
 }
