@@ -64,7 +64,7 @@ fn a_drift_is_held_against_a_tenth_of_kt_per_atom_and_nanosecond() {
             10,
             5.0,
             Some(false),
-            "enough to heat the system by 190 K in this run of 9.99 ps",
+            "enough to heat the system by 193 K in this run of 9.99 ps",
         ),
         (0, 0.0, None, "too short a run"),
     ] {
