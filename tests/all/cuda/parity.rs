@@ -250,41 +250,48 @@ fn cells_smaller_than_the_cutoff_agree_with_f64() {
     }
 }
 
-/// The arrangements of `tests/data`, which an independent implementation computed in f64.
+/// The arrangements of `tests/data`, which an independent implementation computed in f64. Molecules near their minimum have small
+/// forces of bonds that pull with several eV / angstrom: what their rounding leaves is not held against what remains.
 #[test]
 fn an_independent_implementation_gives_the_same() {
+    /// The bar of third-party reference data for f32: 2e-3 kcal/mol/A.
+    const FORCE: f64 = 2e-3 * KCAL_PER_MOL;
     if !gpu() {
         return;
     }
     for subject in own() {
         let (spec, weights) = &subject.model;
+        let mut worst = 0f64;
         for atoms in &subject.arrangements {
-            let scene = at_rest(
-                atoms.species.clone(),
-                atoms.cell.clone(),
-                atoms.positions.clone(),
-            );
             let name = format!("{}, {}", subject.name, atoms.name);
-            if atoms.pairs > 0 {
-                compare(
-                    &name,
-                    &scene,
-                    spec,
-                    weights,
-                    &atoms.expected,
-                    Tuning::default(),
-                );
-                continue;
-            }
-            // Atoms out of each other's reach have no forces at all.
+            let (species, positions) = (atoms.species.clone(), atoms.positions.clone());
+            let scene = at_rest(species, atoms.cell.clone(), positions);
             let found = scene
                 .engine(spec, weights, 0.6)
                 .snapshot(Fields::ALL)
                 .unwrap();
-            assert_eq!(found.forces, atoms.expected.forces, "{name}");
-            let error = found.observables.potential - atoms.expected.energy;
-            assert!(error.abs() < RELATIVE, "{name}: {error:e}");
+            let expected = &atoms.expected;
+            let pairs = found.forces.iter().zip(&expected.forces);
+            let force = pairs.map(|(a, b)| (a - b).amax()).fold(0.0, f64::max);
+            let inner = expected.energy - spec.offset(&atoms.species);
+            let energy =
+                (found.observables.potential - expected.energy).abs() / (1.0 + inner.abs());
+            let strain = (found.observables.strain_derivative - expected.strain_derivative).amax();
+            // A sum over pairs with lever arms of up to the cutoff, whose errors are independent.
+            let strain_bar = FORCE * spec.cutoff * (atoms.pairs as f64).sqrt().max(1.0);
+            assert!(force < FORCE, "{name}: forces off by {force:e} eV/A");
+            assert!(energy < RELATIVE, "{name}: energy off by {energy:e}");
+            assert!(
+                strain < strain_bar,
+                "{name}: strain derivative off by {strain:e} eV"
+            );
+            assert!(
+                atoms.pairs > 0 || force == 0.0,
+                "{name}: forces out of reach"
+            );
+            worst = worst.max(force);
         }
+        println!("{}: force {worst:.1e} eV/A at most", subject.name);
     }
 }
 
