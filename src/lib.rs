@@ -8,7 +8,7 @@
 //! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
 //! watches and writes; [`formats`] reads structures; [`models`] finds models; [`config`] reads the run file;
 //! [`memory`] knows what room there is; [`diagnose`] replays a run to say what is wrong with it; [`assemble`] puts all
-//! of it together; [`bench`] measures it; [`cli`] is the command line.
+//! of it together; [`mod@bench`] measures it; [`cli`] is the command line.
 //!
 //! # Invariants
 //!

@@ -23,7 +23,7 @@ pub fn print(text: &str) -> Result<()> {
 /// Prints a value on standard output as one line of JSON.
 ///
 /// # Errors
-/// As for [`print`].
+/// As for [`print()`].
 pub fn print_json(value: &Value) -> Result<()> {
     print(&format!("{}\n", json(value)))
 }

@@ -105,7 +105,7 @@ pub struct FileMark {
 
 impl FileMark {
     /// Checks that the file in a run's directory is there and as long as it was. What is in it is checked
-    /// where it is gone on with ([`Verified::read`]).
+    /// where it is gone on with (`Verified::read`).
     ///
     /// # Errors
     /// It is not there, is shorter, or is not a file of the run's own.
