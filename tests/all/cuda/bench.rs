@@ -170,8 +170,8 @@ fn step_with_reports(scene: &Scene, model: &(Spec, Weights), every: u64, steps: 
     run(steps / 4);
     let step = run(steps / 4 + steps) / steps as f64;
     let lines = std::fs::read_to_string(&path).unwrap().lines().count() as u64;
-    // The header, and the start and every step that is due.
-    let due = (steps / 4 + steps).checked_div(every).map_or(1, |n| n + 2);
+    // The header, the start of each of the two stretches, and every step that is due.
+    let due = (steps / 4 + steps).checked_div(every).map_or(1, |n| n + 3);
     assert_eq!(lines, due, "a line every {every} steps");
     step
 }
