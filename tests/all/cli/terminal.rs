@@ -12,7 +12,8 @@ const WIDE: u16 = 120;
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mdrun"));
     command.args(args).current_dir(root());
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+    // `CI` counts as a terminal with colours, even a dumb one.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI"] {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color");
