@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use mdrun::core::{Fields, Snapshot};
-use mdrun::report::{Reporter, Signal, next_multiple};
-use mdrun::simulation::{Guard, Simulation};
+
+use mdrun::simulation::{Guard, Reporter, Signal, Simulation, next_multiple};
 use mdrun::{Result, assemble, config};
 
 /// Mean and standard deviation of the distance between two atoms.

@@ -21,10 +21,10 @@ use crate::formats::FINAL;
 use crate::integrate::{self, Integrator};
 use crate::potential::Precision;
 use crate::report::{
-    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, FileMark, Identity, Progress,
-    Reporter, Thermo, Trajectory, Verified, drift, topology, trajectory,
+    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, Thermo,
+    Trajectory, Verified, drift, topology, trajectory,
 };
-use crate::simulation::{Guard, Ring};
+use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
 
 pub use model::{Model, Place, check_place, load, load_painn, place};

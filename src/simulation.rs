@@ -5,28 +5,27 @@
 //! before are to be recorded, that block is undone first.
 
 mod flight;
+mod judge;
+mod observer;
+mod pace;
 mod parcel;
+mod walk;
 
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::core::Fields;
-use crate::engine::{Breach, Engine, Flags, Limits, Outcome, Watched};
+use crate::engine::{Engine, Limits, Outcome};
 use crate::integrate::Integrator;
 use crate::neighbors::audit;
-use crate::report::{Keeper, Reporter};
 use crate::{Error, Result};
 
-use flight::PHASE;
-pub use flight::{Cause, Flight, Guard, Ring};
+pub use flight::{Cause, Flight, Guard, PHASE, Ring};
+use judge::Judge;
+pub use observer::{Checkpointing, FileMark, Reporter, Signal, next_multiple};
+use pace::Pace;
 use parcel::{Parcel, Said};
-
-/// A block is cut so that it takes about this long: the latency of an interrupt.
-const BLOCK_TIME: Duration = Duration::from_millis(200);
-
-/// Runs of one block that an engine may ask for before its pairs are taken to grow without end.
-const MOST_RERUNS: u32 = 40;
 
 /// Atoms whose pairs are compared with brute force in one audit.
 const AUDITED: usize = 4;
@@ -48,7 +47,7 @@ pub struct Simulation {
     /// Steps to take in all.
     pub end: u64,
     /// What writes checkpoints; `None` for a run without any.
-    pub keeper: Option<Keeper>,
+    pub keeper: Option<Box<dyn Checkpointing>>,
 }
 
 /// Why a run ended.
@@ -82,6 +81,35 @@ pub enum Warning {
     Remark(String),
 }
 
+/// Who may end a run from outside, and who is told of what happens.
+struct Outside<'o> {
+    interrupt: &'o AtomicBool,
+    warn: &'o mut dyn FnMut(Warning),
+}
+
+impl Outside<'_> {
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+}
+
+/// Why the loop is left before its last step.
+enum Stop {
+    /// The run ends.
+    Finish(Finish),
+    /// Something failed.
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What a part of the loop gives, unless it leaves the loop.
+type OrStop<T> = std::result::Result<T, Stop>;
+
 impl Simulation {
     /// Runs to the end, an interrupt (`interrupt` becomes true) or a fault, and finishes the
     /// reporters however it ends.
@@ -106,15 +134,25 @@ impl Simulation {
         if let Some(keeper) = &mut self.keeper {
             keeper.begin();
         }
-        let ended = self.advance(interrupt, warn, begun).and_then(|finish| {
+        let outside = &mut Outside { interrupt, warn };
+        let ended = match self.advance(outside, begun) {
+            Ok(()) => Ok(Finish::Complete),
+            Err(Stop::Finish(finish)) => Ok(finish),
+            Err(Stop::Error(error)) => Err(error),
+        };
+        let ended = ended.and_then(|finish| {
             // A breach is in the middle of a block, and forces with wrong pairs are no state to go on from:
             // the checkpoint before stays the newest.
             let whole = match &finish {
                 Finish::Fault { cause, .. } => matches!(cause, Cause::Alarm { .. }),
                 _ => true,
             };
-            let due = |k: &Keeper| whole && k.is_due_at_end(self.step);
-            if self.keeper.as_ref().is_some_and(due) {
+            if whole
+                && self
+                    .keeper
+                    .as_ref()
+                    .is_some_and(|k| k.is_due_at_end(self.step))
+            {
                 self.keep()?;
             }
             Ok(finish)
@@ -130,80 +168,55 @@ impl Simulation {
 
     fn advance(
         &mut self,
-        interrupt: &AtomicBool,
-        warn: &mut dyn FnMut(Warning),
+        outside: &mut Outside,
         begun: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Finish> {
+    ) -> OrStop<()> {
         self.engine.watch(self.limits);
         let mut judge = Judge::new(self.limits);
-        let first = self.block(self.step)?;
-        if let Some(breach) = judge.verdict(first)? {
-            if judge.ends(&breach) {
-                let cause = Cause::Breach(breach);
-                return Ok(Finish::Fault {
-                    cause,
-                    flight: None,
-                });
-            }
-            warn(self.noted(Cause::Breach(breach), interrupt)?);
-        }
-        if let Some(cause) = self.audit()? {
-            return self.fault(cause, interrupt);
-        }
-        // What a checkpoint was made of was reported before.
-        let reported = self.keeper.as_ref().and_then(Keeper::kept) == Some(self.step);
-        let mut parcel = self.request(!reported)?;
-        if let Some(cause) = self.deliver(parcel.take(), interrupt, warn)? {
-            return self.fault(cause, interrupt);
-        }
-        self.keep_first()?;
+        self.look_at_first(&mut judge, outside)?;
         begun()?;
+        let mut parcel = None;
         let mut pace = Pace::default();
         while self.step < self.end {
-            if interrupt.load(Ordering::Relaxed) {
-                return self.close(Finish::Interrupted, parcel, interrupt, warn);
+            if outside.is_interrupted() {
+                self.deliver(parcel.take(), outside)?;
+                return Err(Stop::Finish(Finish::Interrupted));
             }
             let began = Instant::now();
             let until = self.next_stop().min(self.step.saturating_add(pace.steps()));
-            let outcome = match self.block_beside(until, parcel.take(), interrupt, warn)? {
-                Beside::Ran(outcome) => outcome,
-                Beside::Ended(finish) => return Ok(finish),
-            };
+            let outcome = self.block_beside(until, parcel.take(), outside)?;
             let reached = outcome.step;
             pace.record(reached.saturating_sub(self.step), began.elapsed());
-            if let Some(breach) = judge.verdict(outcome)? {
-                if judge.ends(&breach) {
-                    return self.fault(Cause::Breach(breach), interrupt);
-                }
-                warn(self.noted(Cause::Breach(breach), interrupt)?);
-            }
+            self.judge(&mut judge, outcome, outside)?;
             self.commit(reached)?;
-            if let Some(cause) = self.audit()? {
-                return self.fault(cause, interrupt);
-            }
+            self.audit(outside)?;
             parcel = self.request(true)?;
-            if (self.keeper.as_ref()).is_some_and(|keeper| keeper.is_due(self.step)) {
-                if let Some(cause) = self.deliver(parcel.take(), interrupt, warn)? {
-                    return self.fault(cause, interrupt);
-                }
+            if self.keeper.as_ref().is_some_and(|k| k.is_due(self.step)) {
+                self.deliver(parcel.take(), outside)?;
                 self.keep()?;
             }
         }
-        self.close(Finish::Complete, parcel, interrupt, warn)
+        self.deliver(parcel, outside)
     }
 
-    /// The end of a run at the present state, once that has been shown to those who look at it.
-    fn close(
-        &mut self,
-        finish: Finish,
-        parcel: Option<Parcel>,
-        interrupt: &AtomicBool,
-        warn: &mut dyn FnMut(Warning),
-    ) -> Result<Finish> {
-        match self.deliver(parcel, interrupt, warn)? {
-            Some(cause) => self.fault(cause, interrupt),
-            None => Ok(finish),
+    /// Checks the first state, shows it, and brings it to the disk.
+    fn look_at_first(&mut self, judge: &mut Judge, outside: &mut Outside) -> OrStop<()> {
+        let first = self.block(self.step)?;
+        if let Some(breach) = judge.verdict(first)? {
+            let ends = judge.ends(&breach);
+            let cause = Cause::Breach(breach);
+            if ends {
+                let flight = None;
+                return Err(Stop::Finish(Finish::Fault { cause, flight }));
+            }
+            self.warn_of(cause, outside)?;
         }
+        self.audit(outside)?;
+        // What a checkpoint was made of was reported before.
+        let reported = self.keeper.as_ref().and_then(|k| k.kept()) == Some(self.step);
+        let parcel = self.request(!reported)?;
+        self.deliver(parcel, outside)?;
+        Ok(self.keep_first()?)
     }
 
     /// Brings the first state to the disk, if that is to be gone on from, so that whatever is written later has
@@ -223,11 +236,11 @@ impl Simulation {
         for reporter in &mut self.reporters {
             files.extend(reporter.mark()?);
         }
-        let snapshot = self.engine.snapshot(Keeper::WANTS)?;
-        match &mut self.keeper {
-            Some(keeper) => keeper.keep(snapshot, files),
-            None => Ok(()),
-        }
+        let Some(keeper) = &mut self.keeper else {
+            return Ok(());
+        };
+        let snapshot = self.engine.snapshot(keeper.wants())?;
+        keeper.keep(snapshot, files)
     }
 
     /// Takes the block that ended at `reached` as done.
@@ -254,53 +267,60 @@ impl Simulation {
 
     /// Runs the block that ends at `until`. The state before the block stays saved.
     fn block(&mut self, until: u64) -> Result<Outcome> {
-        let steps = self.step..until;
-        let nothing = &mut || ControlFlow::Continue(());
-        run_block(self.engine.as_mut(), &self.program, steps, nothing)
+        self.engine.save()?;
+        self.engine.run(&self.program, self.step..until)
     }
 
-    /// The same, while the present state is shown to those who look at it.
+    /// Does as [`Simulation::block`], while the present state is shown to those who look at it.
     fn block_beside(
         &mut self,
         until: u64,
         mut parcel: Option<Parcel>,
-        interrupt: &AtomicBool,
-        warn: &mut dyn FnMut(Warning),
-    ) -> Result<Beside> {
+        outside: &mut Outside,
+    ) -> OrStop<Outcome> {
         let mut said = Ok(Said::default());
-        let mut undo = false;
-        let mut meanwhile = || {
+        let mut on = true;
+        let mut show = || {
             if let Some(parcel) = parcel.take() {
-                said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), warn);
-                let on = said.as_ref().is_ok_and(Said::nothing);
-                undo = !on || interrupt.load(Ordering::Relaxed);
+                said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), outside.warn);
+                on = said.as_ref().is_ok_and(Said::nothing) && !outside.is_interrupted();
             }
-            match undo {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            match on {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
             }
         };
-        let steps = self.step..until;
-        let ran = run_block(self.engine.as_mut(), &self.program, steps, &mut meanwhile);
+        self.engine.save()?;
+        let ran = (self.engine).run_beside(&self.program, self.step..until, &mut show);
         // An engine that failed may not have come to it.
-        if meanwhile().is_continue() {
-            return ran.map(Beside::Ran);
+        let go_on = show().is_continue();
+        match ran {
+            Ok(Some(outcome)) if go_on => return Ok(outcome),
+            Err(error) if go_on => return Err(Stop::Error(error)),
+            _ => {}
         }
-        self.engine.rollback();
-        if let Some(cause) = self.answer(said?, interrupt, warn)? {
-            return self.fault(cause, interrupt).map(Beside::Ended);
+        self.engine.rollback()?;
+        self.answer(said?, outside)?;
+        match outside.is_interrupted() {
+            true => Err(Stop::Finish(Finish::Interrupted)),
+            false => Ok(self.block(until)?),
         }
-        if interrupt.load(Ordering::Relaxed) {
-            return Ok(Beside::Ended(Finish::Interrupted));
+    }
+
+    /// Tells of the limit that a block has broken, or ends the run by it.
+    fn judge(&mut self, judge: &mut Judge, outcome: Outcome, outside: &mut Outside) -> OrStop<()> {
+        match judge.verdict(outcome)? {
+            Some(breach) if judge.ends(&breach) => Err(self.fault(Cause::Breach(breach), outside)?),
+            Some(breach) => Ok(self.warn_of(Cause::Breach(breach), outside)?),
+            None => Ok(()),
         }
-        self.block(until).map(Beside::Ran)
     }
 
     /// Compares pairs with brute force, where that is due, and keeps the present state, if that is too.
-    fn audit(&mut self) -> Result<Option<Cause>> {
+    fn audit(&mut self, outside: &Outside) -> OrStop<()> {
         let step = self.step;
         if !self.guard.audits(step) {
-            return Ok(None);
+            return Ok(());
         }
         let state = self.engine.snapshot(PHASE)?;
         if let Some(ring) = self.guard.ring.as_mut().filter(|r| r.next(step) == step) {
@@ -308,8 +328,10 @@ impl Simulation {
         }
         let chosen = audit::choose(step, state.positions.len(), AUDITED);
         let listed = self.engine.listed(&chosen)?;
-        let found = audit::compare(&state.cell, &state.positions, &chosen, &listed);
-        Ok(found.map(|mismatch| Cause::Pairs { step, mismatch }))
+        match audit::compare(&state.cell, &state.positions, &chosen, &listed) {
+            Some(mismatch) => Err(self.fault(Cause::Pairs { step, mismatch }, outside)?),
+            None => Ok(()),
+        }
     }
 
     /// Requests the present state for everyone who wants it: reporters, if they have not seen it, and the flight
@@ -337,204 +359,48 @@ impl Simulation {
         }))
     }
 
-    /// Shows the present state to those whom it was requested for. Returns the reason to stop, if someone has one.
-    fn deliver(
-        &mut self,
-        parcel: Option<Parcel>,
-        interrupt: &AtomicBool,
-        warn: &mut dyn FnMut(Warning),
-    ) -> Result<Option<Cause>> {
+    /// Shows the present state to those whom it was requested for.
+    fn deliver(&mut self, parcel: Option<Parcel>, outside: &mut Outside) -> OrStop<()> {
         let Some(parcel) = parcel else {
-            return Ok(None);
+            return Ok(());
         };
-        let said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), warn)?;
-        self.answer(said, interrupt, warn)
+        let said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), outside.warn)?;
+        self.answer(said, outside)
     }
 
-    /// Acts on what was said of the present state. Returns the reason to stop, if there is one.
-    fn answer(
-        &mut self,
-        said: Said,
-        interrupt: &AtomicBool,
-        warn: &mut dyn FnMut(Warning),
-    ) -> Result<Option<Cause>> {
+    /// Acts on what was said of the present state.
+    fn answer(&mut self, said: Said, outside: &mut Outside) -> OrStop<()> {
         let step = self.step;
         if let Some(reason) = said.alarm {
-            warn(self.noted(Cause::Alarm { step, reason }, interrupt)?);
+            self.warn_of(Cause::Alarm { step, reason }, outside)?;
         }
-        Ok(said.stop.map(|reason| Cause::Alarm { step, reason }))
+        match said.stop {
+            Some(reason) => Err(self.fault(Cause::Alarm { step, reason }, outside)?),
+            None => Ok(()),
+        }
     }
 
     /// The end of a run by a fault, with the steps before it.
-    fn fault(&mut self, cause: Cause, interrupt: &AtomicBool) -> Result<Finish> {
-        if let Cause::Breach(breach) = &cause {
-            let good = breach.step.saturating_sub(1);
-            let flight = self.flight(&cause, interrupt);
-            self.step = good;
-            return Ok(Finish::Fault { cause, flight });
-        }
-        let flight = self.aside(&cause, interrupt)?;
-        Ok(Finish::Fault { cause, flight })
+    fn fault(&mut self, cause: Cause, outside: &Outside) -> Result<Stop> {
+        let flight = match &cause {
+            Cause::Breach(breach) => {
+                let good = breach.step.saturating_sub(1);
+                let flight = self.flight(&cause, outside.interrupt);
+                self.step = good;
+                flight
+            }
+            _ => self.aside(&cause, outside.interrupt)?,
+        };
+        Ok(Stop::Finish(Finish::Fault { cause, flight }))
     }
 
-    /// A warning of a fault that does not end the run, with the steps before it if it is the first.
-    fn noted(&mut self, cause: Cause, interrupt: &AtomicBool) -> Result<Warning> {
+    /// Tells of a fault that does not end the run, with the steps before it if it is the first.
+    fn warn_of(&mut self, cause: Cause, outside: &mut Outside) -> Result<()> {
         let flight = match std::mem::replace(&mut self.guard.recorded, true) {
             true => None,
-            false => self.aside(&cause, interrupt)?,
+            false => self.aside(&cause, outside.interrupt)?,
         };
-        Ok(Warning::Fault { cause, flight })
-    }
-
-    /// The steps before a fault; the engine is where it was afterwards.
-    fn aside(&mut self, cause: &Cause, interrupt: &AtomicBool) -> Result<Option<Box<Flight>>> {
-        if self.guard.ring.is_none() {
-            return Ok(None);
-        }
-        let (step, limits) = (self.step, self.limits);
-        let present = self.engine.snapshot(PHASE)?;
-        let flight = self.flight(cause, interrupt);
-        self.step = step;
-        self.engine.watch(limits);
-        self.engine.restore(&present)?;
-        Ok(flight)
-    }
-
-    /// Walks the steps before a fault once more and records them. `None` where they are not to be had: the
-    /// fault itself is what there is to tell then.
-    fn flight(&mut self, cause: &Cause, interrupt: &AtomicBool) -> Option<Box<Flight>> {
-        let ring = self.guard.ring.as_ref()?;
-        let (last, most) = (cause.step(), ring.frames());
-        let before = ring.before(last.saturating_sub(most))?.clone();
-        let kept = ring.states().to_vec();
-        self.engine.watch(Limits::default());
-        self.engine.restore(&before).ok()?;
-        self.step = before.step;
-        let mut frames = Vec::new();
-        loop {
-            if self.step + most > last {
-                frames.push(self.engine.snapshot(Fields::ALL).ok()?);
-            }
-            if self.step >= last || interrupt.load(Ordering::Relaxed) {
-                break;
-            }
-            let first = last.saturating_sub(most - 1);
-            let until = first.max(self.step + 1);
-            match self.block(until) {
-                Ok(outcome) if !outcome.flags.contains(Flags::NONFINITE) => {
-                    self.commit(outcome.step).ok()?;
-                }
-                _ => break,
-            }
-        }
-        Some(Box::new(Flight {
-            cause: cause.clone(),
-            frames,
-            before,
-            kept,
-        }))
-    }
-}
-
-/// How a block ended beside which a state was shown.
-enum Beside {
-    /// It was run.
-    Ran(Outcome),
-    /// The run ends with the state that was shown: the block is undone.
-    Ended(Finish),
-}
-
-/// Runs a block, with work of the host's done once beside it; reruns it, shorter if need be, where the engine's
-/// pairs gave out. The state before the block stays saved.
-fn run_block(
-    engine: &mut dyn Engine,
-    program: &Integrator,
-    steps: Range<u64>,
-    meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Outcome> {
-    engine.save();
-    let mut length = steps.end - steps.start;
-    for tried in 0..MOST_RERUNS {
-        let steps = steps.start..steps.start + length;
-        let outcome = match tried {
-            0 => engine.run_beside(program, steps, meanwhile)?,
-            _ => engine.run(program, steps)?,
-        };
-        let skin = outcome.flags.contains(Flags::SKIN);
-        // Numbers that are not finite may come of pairs that were missing: only of a single step
-        // from new pairs are they believed at once.
-        let room = !outcome.flags.contains(Flags::CAPACITY);
-        let new = tried > 0 && length <= 1;
-        let broken = new && outcome.flags.contains(Flags::NONFINITE);
-        if room && (broken || !skin) {
-            return Ok(outcome);
-        }
-        engine.rollback();
-        engine.rebuild()?;
-        if skin {
-            length = length.div_ceil(2);
-        }
-    }
-    Err(Error::run(format!(
-        "step {}: the pairs did not hold for a single step after {MOST_RERUNS} tries; \
-         atoms move farther than half the skin in one step: use a smaller timestep",
-        steps.start
-    )))
-}
-
-/// Decides which breaches are told, and which end a run.
-struct Judge {
-    stop: bool,
-    told: Vec<Watched>,
-}
-
-impl Judge {
-    fn new(limits: Limits) -> Self {
-        Self {
-            stop: limits.stop,
-            told: Vec::new(),
-        }
-    }
-
-    /// The breach to tell of, if there is one.
-    fn verdict(&mut self, outcome: Outcome) -> Result<Option<Breach>> {
-        let Some(breach) = outcome.breach else {
-            if outcome.flags.contains(Flags::NONFINITE) {
-                return Err(Error::run(format!(
-                    "step {}: an energy, force or position is not a finite number",
-                    outcome.step
-                )));
-            }
-            return Ok(None);
-        };
-        let new = !self.told.contains(&breach.what);
-        if new {
-            self.told.push(breach.what);
-        }
-        Ok((new || self.ends(&breach)).then_some(breach))
-    }
-
-    /// Whether a breach ends the run.
-    fn ends(&self, breach: &Breach) -> bool {
-        self.stop || breach.what == Watched::Finite
-    }
-}
-
-/// How many steps fit into a block of [`BLOCK_TIME`].
-#[derive(Default)]
-struct Pace {
-    seconds_per_step: Option<f64>,
-}
-
-impl Pace {
-    fn steps(&self) -> u64 {
-        self.seconds_per_step
-            .map_or(1, |s| (BLOCK_TIME.as_secs_f64() / s).max(1.0) as u64)
-    }
-
-    fn record(&mut self, steps: u64, elapsed: Duration) {
-        if steps > 0 {
-            self.seconds_per_step = Some((elapsed.as_secs_f64() / steps as f64).max(1e-9));
-        }
+        (outside.warn)(Warning::Fault { cause, flight });
+        Ok(())
     }
 }

@@ -91,7 +91,7 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
     }
     let marks = assemble::marks(plan, &checkpoint)?;
     for mark in marks {
-        mark.look(&path)?;
+        look_at(mark, &path)?;
     }
     store::promote(&path, &found.path)?;
     Ok(Way::GoOn(Box::new(Sitting {

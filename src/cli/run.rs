@@ -200,7 +200,7 @@ fn begin_to_end(mut plan: Plan, manner: &Manner) -> Result<Ending> {
         guard: assemble::guard(&plan),
         step,
         end: plan.dynamics.steps,
-        keeper: Some(keeper),
+        keeper: Some(Box::new(keeper)),
     };
     let run = Run {
         plan: &plan,
@@ -257,9 +257,10 @@ impl Run<'_> {
             Ok(finish)
         });
         let keeper = simulation.keeper.as_ref();
-        let elapsed = keeper.map_or_else(|| began.elapsed(), Keeper::elapsed);
+        let elapsed = keeper.map_or_else(|| began.elapsed(), |keeper| keeper.elapsed());
         self.console.clear();
-        let kept = (keeper.and_then(Keeper::kept)).filter(|_| self.held.borrow().is_some());
+        let kept =
+            (keeper.and_then(|keeper| keeper.kept())).filter(|_| self.held.borrow().is_some());
         let ended = ended.map_err(|error| {
             let limit = match is_file_limit_reached() {
                 true => " (the limit on the size of files is reached: `ulimit -f` tells it)",

@@ -11,8 +11,8 @@ use crate::core::{Fields, Observables, Snapshot};
 use crate::engine::{Breach, Limits};
 use crate::neighbors::Mismatch;
 use crate::report::series::Estimate;
-use crate::report::{Energies, EnergyRecord, Reporter, Signal, next_multiple};
-use crate::simulation::{Cause, Finish, Guard, Simulation};
+use crate::report::{Energies, EnergyRecord};
+use crate::simulation::{Cause, Finish, Guard, Reporter, Signal, Simulation, next_multiple};
 use crate::units::FEMTOSECOND;
 
 /// Time (fs) between samples: a fourth of the shortest period of an energy error, that of bonds to hydrogen

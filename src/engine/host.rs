@@ -12,8 +12,7 @@ use crate::{Error, Result};
 
 /// Owns phase space, forces and pairs in host memory.
 ///
-/// It builds the pairs anew within a step as soon as an atom has left half the skin, which costs less
-/// here than running a block twice: it never raises [`Flags::SKIN`] or [`Flags::CAPACITY`].
+/// It builds the pairs anew within a step as soon as an atom has left half the skin.
 ///
 /// A step allocates nothing, apart from a rebuild and from what the potential does. What is summed is
 /// summed in the order of atoms, so the state depends neither on threads nor on the skin.
@@ -120,7 +119,7 @@ impl HostEngine {
             rebuilds: 1,
         };
         engine.evaluate()?;
-        engine.save();
+        engine.save()?;
         Ok(engine)
     }
 
@@ -324,13 +323,15 @@ impl Engine for HostEngine {
         Ok(outcome)
     }
 
-    fn save(&mut self) {
+    fn save(&mut self) -> Result<()> {
         self.saved.copy_from(&self.state);
+        Ok(())
     }
 
-    fn rollback(&mut self) {
+    fn rollback(&mut self) -> Result<()> {
         self.state.copy_from(&self.saved);
         self.stale = true;
+        Ok(())
     }
 
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
@@ -340,8 +341,7 @@ impl Engine for HostEngine {
         self.state.positions.clone_from(&state.positions);
         self.state.velocities.clone_from(&state.velocities);
         self.evaluate()?;
-        self.save();
-        Ok(())
+        self.save()
     }
 
     fn rebuild(&mut self) -> Result<()> {

@@ -92,15 +92,10 @@ pub struct Flags(pub u32);
 impl Flags {
     /// Nothing: the block stands.
     pub const OK: Self = Self(0);
-    /// An atom moved farther than half the skin from where the pairs were built: roll back, rebuild,
-    /// rerun.
-    pub const SKIN: Self = Self(1);
-    /// More pairs than there is room for: roll back, rebuild with more room, rerun.
-    pub const CAPACITY: Self = Self(2);
     /// An energy, force or coordinate is not a finite number.
-    pub const NONFINITE: Self = Self(4);
+    pub const NONFINITE: Self = Self(1);
     /// A limit of [`Limits`] was broken.
-    pub const LIMIT: Self = Self(8);
+    pub const LIMIT: Self = Self(2);
 
     /// Whether all bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
@@ -212,29 +207,35 @@ pub trait Engine {
     /// The device failed. What physics can do wrong is in the flags instead.
     fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome>;
 
-    /// The same, with work of the host's done once: while the device is busy with the block, where it works by
-    /// itself, or else before the block. Where that work breaks off, so does the block, and what is returned
-    /// tells nothing: only [`Engine::rollback`] or [`Engine::restore`] may follow.
+    /// Does as [`Engine::run`] and calls `meanwhile` once: beside the block on a device that works by itself, else
+    /// before the block. Where `meanwhile` breaks off, so does the block: `None`. The state is undefined then until
+    /// [`Engine::rollback`] or [`Engine::restore`].
     ///
     /// # Errors
-    /// The device failed, maybe before the host's work was begun.
+    /// The device failed, maybe before `meanwhile` was called.
     fn run_beside(
         &mut self,
         program: &Integrator,
         steps: Range<u64>,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Outcome>> {
         match meanwhile() {
-            ControlFlow::Continue(()) => self.run(program, steps),
-            ControlFlow::Break(()) => Ok(Outcome::none(steps.start)),
+            ControlFlow::Continue(()) => self.run(program, steps).map(Some),
+            ControlFlow::Break(()) => Ok(None),
         }
     }
 
     /// Remembers the present state.
-    fn save(&mut self);
+    ///
+    /// # Errors
+    /// The device failed.
+    fn save(&mut self) -> Result<()>;
 
     /// Goes back to the state last saved.
-    fn rollback(&mut self);
+    ///
+    /// # Errors
+    /// The device failed.
+    fn rollback(&mut self) -> Result<()>;
 
     /// Puts the engine into an earlier state of the same system: step, heat, positions and velocities of a
     /// snapshot that holds both. What follows is, bit for bit, what followed then. The state saved is this

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::FileMark;
 use super::own;
 use super::text::hexadecimal;
+use crate::simulation::FileMark;
 use crate::{Error, Result};
 
 /// Bytes that are read at once to hash a file.
@@ -240,11 +240,20 @@ impl Verified {
     }
 }
 
+/// Checks that a file in a run's directory is there and as long as it was. What is in it is checked where it is
+/// gone on with ([`Verified::read`]).
+///
+/// # Errors
+/// It is not there, is shorter, or is not a file of the run's own.
+pub fn look_at(mark: &FileMark, directory: &Path) -> Result<()> {
+    open_to_go_on(&directory.join(&mark.name), mark).map(drop)
+}
+
 /// Opens a file that a run is to go on with, if it is as long as it was at the checkpoint.
 ///
 /// # Errors
 /// It is not there, is shorter, or is not a file of the run's own.
-pub(super) fn open_to_go_on(path: &Path, mark: &FileMark) -> Result<File> {
+fn open_to_go_on(path: &Path, mark: &FileMark) -> Result<File> {
     let unreadable = |e| unfit(path, format!("cannot be opened to go on with it ({e})"));
     if own::kind(path).map_err(unreadable)?.is_none() {
         let why = format!(

@@ -7,12 +7,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::checkpoint::{self, Checkpoint, FileMark};
+use super::checkpoint::{self, Checkpoint};
 use super::drift::Energies;
-use super::next_multiple;
 use crate::Result;
 use crate::config::plan::CheckpointPlan;
 use crate::core::{Fields, Snapshot};
+use crate::simulation::{Checkpointing, FileMark, PHASE, next_multiple};
 
 /// Writes checkpoints of one run.
 #[derive(Debug)]
@@ -31,13 +31,6 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Arrays and observables that a checkpoint is made of.
-    pub const WANTS: Fields = Fields {
-        positions: true,
-        velocities: true,
-        forces: false,
-    };
-
     /// Keeps checkpoints in `directory`. `state` has all that does not change; with `resumed` it is the
     /// checkpoint that the run goes on from.
     pub fn new(
@@ -58,24 +51,23 @@ impl Keeper {
             last: now,
         }
     }
+}
 
-    /// The clock starts: from here on steps are taken.
-    pub fn begin(&mut self) {
+impl Checkpointing for Keeper {
+    fn begin(&mut self) {
         self.began = Instant::now();
         self.last = self.began;
     }
 
-    /// The first step at or after `step` at which a checkpoint is to be written; never where the clock
-    /// says when.
-    pub fn next(&self, step: u64) -> u64 {
+    /// Where the clock says when, no step does.
+    fn next(&self, step: u64) -> u64 {
         match self.every {
             CheckpointPlan::Steps(every) => next_multiple(step, every),
             CheckpointPlan::Clock(_) | CheckpointPlan::Off => u64::MAX,
         }
     }
 
-    /// Whether one is to be written after `step` steps.
-    pub fn is_due(&self, step: u64) -> bool {
+    fn is_due(&self, step: u64) -> bool {
         match self.every {
             CheckpointPlan::Steps(_) => self.next(step) == step,
             CheckpointPlan::Clock(every) => self.last.elapsed() >= every,
@@ -83,27 +75,24 @@ impl Keeper {
         }
     }
 
-    /// Whether one is to be written when the run ends after `step` steps.
-    pub fn is_due_at_end(&self, step: u64) -> bool {
+    fn is_due_at_end(&self, step: u64) -> bool {
         self.every != CheckpointPlan::Off && self.kept != Some(step)
     }
 
-    /// The step of the newest checkpoint, written or gone on from.
-    pub fn kept(&self) -> Option<u64> {
+    fn kept(&self) -> Option<u64> {
         self.kept
     }
 
-    /// Time that the steps took so far, that of earlier sittings included.
-    pub fn elapsed(&self) -> Duration {
+    fn elapsed(&self) -> Duration {
         self.before + self.began.elapsed()
     }
 
-    /// Writes a checkpoint of this state, with the output files as far as they have come: all that they
-    /// have is on the disk already.
-    ///
-    /// # Errors
-    /// It cannot be written; the ones before are still there.
-    pub fn keep(&mut self, snapshot: Snapshot, files: Vec<FileMark>) -> Result<()> {
+    fn wants(&self) -> Fields {
+        PHASE
+    }
+
+    fn keep(&mut self, snapshot: Snapshot, files: Vec<FileMark>) -> Result<()> {
+        let elapsed = self.elapsed().as_secs_f64();
         let state = &mut self.state;
         state.step = snapshot.step;
         state.heat = snapshot.observables.heat;
@@ -111,7 +100,7 @@ impl Keeper {
         state.velocities = snapshot.velocities;
         state.energies = self.energies.read(Clone::clone);
         state.files = files;
-        state.elapsed = (self.before + self.began.elapsed()).as_secs_f64();
+        state.elapsed = elapsed;
         checkpoint::write(&self.directory, state)?;
         self.kept = Some(state.step);
         self.last = Instant::now();

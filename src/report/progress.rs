@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::console::Console;
 use super::drift::Energies;
 use super::text::significant;
-use super::{Reporter, Signal};
 use crate::Result;
 use crate::core::{Fields, Snapshot};
+use crate::simulation::{Reporter, Signal};
 use crate::terminal::Terminal;
 use crate::units::{KELVIN, MEV_PER_PS, NANOSECOND};
 

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::checkpoint::FileMark;
 use super::dcd::Dcd;
 use super::file::{OutputFile, Verified};
 use super::xtc::Xtc;
 use super::xyz::{Content, Xyz};
-use super::{Reporter, Signal, next_multiple};
 use crate::config::plan::{TrajectoryFormat, TrajectoryPlan};
 use crate::core::{Cell, Fields, Observables, Snapshot, System};
+use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
 use crate::{Error, Result};
 
 /// Frames on their way to the file: one being written, one waiting. The run waits when there are more.

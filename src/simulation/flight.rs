@@ -9,10 +9,11 @@
 use crate::core::{Fields, Snapshot};
 use crate::engine::Breach;
 use crate::neighbors::Mismatch;
-use crate::report::next_multiple;
+
+use super::observer::next_multiple;
 
 /// What has to be kept to go on from a state; forces follow from the positions.
-pub(super) const PHASE: Fields = Fields {
+pub const PHASE: Fields = Fields {
     positions: true,
     velocities: true,
     forces: false,

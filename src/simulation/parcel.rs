@@ -3,9 +3,8 @@
 use crate::Result;
 use crate::core::{Fields, Snapshot};
 use crate::engine::Pending;
-use crate::report::{Reporter, Signal};
 
-use super::{Ring, Warning};
+use super::{Reporter, Ring, Signal, Warning};
 
 /// A state that was requested, and for whom.
 pub(super) struct Parcel {

@@ -8,8 +8,7 @@
 //! so the same start gives the same bits, whenever pairs are rebuilt and however steps are cut into blocks.
 //!
 //! The pairs are rebuilt inside of [`Engine::run`] when an atom has left half the skin: positions are fixed at that
-//! moment and forces are still to come, so nothing is run twice. [`Flags::SKIN`](super::Flags::SKIN) and
-//! [`Flags::CAPACITY`](super::Flags::CAPACITY) are never raised.
+//! moment and forces are still to come, so nothing is run twice.
 
 mod buffers;
 mod cache;
@@ -92,8 +91,6 @@ pub struct CudaEngine {
     lasted: u64,
     /// Whether pairs were built since the last evaluation: forces are those of the positions still, what snapshots sum is not.
     stale: bool,
-    /// A failure of [`Engine::save`] or [`Engine::rollback`], which cannot return it.
-    failure: Option<Error>,
 }
 
 /// The state last saved: positions and velocities, each in the order of ids.
@@ -195,14 +192,13 @@ impl CudaEngine {
             age: 0,
             lasted: 0,
             stale: false,
-            failure: None,
         };
         engine.apply_limits();
         engine.kernels.set_params(&engine.device, &engine.buffers)?;
         engine.start_count(engine.step)?;
         engine.build()?;
         engine.look(Fields::NONE)?;
-        engine.save();
+        engine.save()?;
         Ok(engine)
     }
 
@@ -235,7 +231,7 @@ impl CudaEngine {
     /// # Errors
     /// The device failed.
     pub fn evaluate_in_a_row(&mut self, count: u32) -> Result<()> {
-        self.check_failure()?;
+        self.device.bind()?;
         let graph = match self.evaluation.take() {
             Some(graph) => graph,
             None => self
@@ -334,29 +330,6 @@ impl CudaEngine {
         p.kinetic_limit = limits.kinetic.unwrap_or(f64::INFINITY);
         p.held_mass = limits.held_mass.unwrap_or(f64::INFINITY);
     }
-
-    /// Reports a failure that an earlier call could not.
-    fn check_failure(&mut self) -> Result<()> {
-        self.device.bind()?;
-        self.failure.take().map_or(Ok(()), Err)
-    }
-
-    fn keep(&mut self) -> Result<()> {
-        self.device.bind()?;
-        let address = self.saved.phase.address();
-        (self.kernels).exchange(&self.device, PHASE, address, true)?;
-        (self.saved.step, self.saved.heat) = (self.step, self.heat);
-        Ok(())
-    }
-
-    fn go_back(&mut self) -> Result<()> {
-        self.device.bind()?;
-        let address = self.saved.phase.address();
-        (self.kernels).exchange(&self.device, PHASE, address, false)?;
-        (self.step, self.heat) = (self.saved.step, self.saved.heat);
-        self.start_count(self.step)?;
-        self.build()
-    }
 }
 
 impl Drop for CudaEngine {
@@ -368,7 +341,8 @@ impl Drop for CudaEngine {
 
 impl Engine for CudaEngine {
     fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
-        self.run_beside(program, steps, &mut || ControlFlow::Continue(()))
+        let ran = self.run_beside(program, steps, &mut || ControlFlow::Continue(()))?;
+        ran.ok_or_else(|| Error::run("a block was broken off by no one"))
     }
 
     fn run_beside(
@@ -376,8 +350,8 @@ impl Engine for CudaEngine {
         program: &Integrator,
         steps: Range<u64>,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Outcome> {
-        self.check_failure()?;
+    ) -> Result<Option<Outcome>> {
+        self.device.bind()?;
         self.set_program(program)?;
         self.step = steps.start;
         let state = self.start_count(steps.end.max(steps.start))?;
@@ -387,28 +361,35 @@ impl Engine for CudaEngine {
         self.advance(state, meanwhile)
     }
 
-    fn save(&mut self) {
-        let kept = self.keep();
-        self.failure = self.failure.take().or(kept.err());
+    fn save(&mut self) -> Result<()> {
+        self.device.bind()?;
+        let address = self.saved.phase.address();
+        (self.kernels).exchange(&self.device, PHASE, address, true)?;
+        (self.saved.step, self.saved.heat) = (self.step, self.heat);
+        Ok(())
     }
 
-    fn rollback(&mut self) {
-        let restored = self.go_back();
-        self.failure = self.failure.take().or(restored.err());
+    fn rollback(&mut self) -> Result<()> {
+        self.device.bind()?;
+        let address = self.saved.phase.address();
+        (self.kernels).exchange(&self.device, PHASE, address, false)?;
+        (self.step, self.heat) = (self.saved.step, self.saved.heat);
+        self.start_count(self.step)?;
+        self.build()
     }
 
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
-        self.check_failure()?;
+        self.device.bind()?;
         restorable(state, self.buffers.params.atoms as usize)?;
         let saved = &mut self.saved;
         let phase = [flat(&state.positions), flat(&state.velocities)].concat();
         saved.phase.write(&phase)?;
         (saved.step, saved.heat) = (state.step, state.observables.heat);
-        self.go_back()
+        self.rollback()
     }
 
     fn rebuild(&mut self) -> Result<()> {
-        self.check_failure()?;
+        self.device.bind()?;
         self.build_pairs()
     }
 
@@ -418,17 +399,17 @@ impl Engine for CudaEngine {
     }
 
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
-        self.check_failure()?;
+        self.device.bind()?;
         self.look(want)
     }
 
     fn request(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
-        self.check_failure()?;
+        self.device.bind()?;
         self.start_snapshot(want)
     }
 
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
-        self.check_failure()?;
+        self.device.bind()?;
         self.pairs_of(receivers)
     }
 

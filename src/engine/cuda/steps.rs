@@ -126,7 +126,7 @@ impl CudaEngine {
         &mut self,
         mut state: State,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Outcome>> {
         let until = state.until;
         let mut outcome = Outcome::none(self.step);
         let mut meanwhile = Some(meanwhile);
@@ -136,7 +136,7 @@ impl CudaEngine {
             if let Some(work) = meanwhile.take()
                 && work().is_break()
             {
-                return Ok(outcome);
+                return Ok(None);
             }
             let before = state.done;
             state = self.finish_reading()?;
@@ -150,7 +150,7 @@ impl CudaEngine {
                 outcome.step = state.begun;
                 outcome.flags = outcome.flags.union(Flags::NONFINITE);
                 outcome.breach = Some(self.inspect(state.begun, true)?);
-                return Ok(outcome);
+                return Ok(Some(outcome));
             }
             if state.halt & halted::LIMITS != 0 {
                 // Steps started after the halt have emptied what snapshots sum.
@@ -160,7 +160,7 @@ impl CudaEngine {
                 outcome.flags = outcome.flags.union(Flags::LIMIT);
                 outcome.breach = Some(self.inspect(state.done, false)?);
                 if self.limits.stop {
-                    return Ok(outcome);
+                    return Ok(Some(outcome));
                 }
             }
             if state.halt & halted::CAPACITY != 0 {
@@ -172,7 +172,7 @@ impl CudaEngine {
                 self.start_build()?;
                 self.evaluate()?;
             } else if state.done == until {
-                return Ok(outcome);
+                return Ok(Some(outcome));
             }
         }
     }

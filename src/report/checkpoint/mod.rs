@@ -29,17 +29,16 @@
 //! kept.
 
 mod identity;
+mod marks;
 pub mod store;
-
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::drift::EnergyRecord;
-use super::file;
 use crate::core::{Cell, Mat3, System, Vec3};
 use crate::engine::Start;
+use crate::simulation::FileMark;
 use crate::{Error, Result};
 
 pub use identity::Identity;
@@ -87,33 +86,6 @@ pub struct Checkpoint {
     pub elapsed: f64,
 }
 
-/// How far an output file had come: what is beyond was written after the checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileMark {
-    /// Its name in the run's directory.
-    pub name: String,
-    /// Its length (bytes).
-    pub length: u64,
-    /// Records (lines, frames) in it.
-    pub records: u64,
-    /// Parts that are written over as it grows, such as the number of frames in a header: offset and
-    /// length (bytes).
-    pub amended: Vec<[u64; 2]>,
-    /// SHA-256 of all of it up to there, those parts taken as zeros, in hexadecimal.
-    pub sha256: String,
-}
-
-impl FileMark {
-    /// Checks that the file in a run's directory is there and as long as it was. What is in it is checked
-    /// where it is gone on with (`Verified::read`).
-    ///
-    /// # Errors
-    /// It is not there, is shorter, or is not a file of the run's own.
-    pub fn look(&self, directory: &Path) -> Result<()> {
-        file::open_to_go_on(&directory.join(&self.name), self).map(drop)
-    }
-}
-
 /// What is not an array.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +99,7 @@ struct Header {
     stretch: u64,
     elapsed: f64,
     identity: Identity,
+    #[serde(with = "marks")]
     files: Vec<FileMark>,
     energies: EnergyRecord,
 }

@@ -53,11 +53,11 @@ fn pairs_are_those_of_brute_force_all_along() {
         check(&mut engine, "start");
         let program = nve(0.1);
         for block in 0..6 {
-            engine.save();
+            engine.save().unwrap();
             engine.run(&program, 40 * block..40 * block + 40).unwrap();
             check(&mut engine, "block");
         }
-        engine.rollback();
+        engine.rollback().unwrap();
         check(&mut engine, "rollback");
         engine.rebuild().unwrap();
         check(&mut engine, "rebuild");

@@ -190,9 +190,9 @@ fn bits_do_not_depend_on_how_it_is_run() {
         assert_eq!(whole, run(&mut apart, &program, &[end]), "watched");
         let mut again = engine(0.5);
         run(&mut again, &program, &[20]);
-        again.save();
+        again.save().unwrap();
         again.run(&program, 20..50).unwrap();
-        again.rollback();
+        again.rollback().unwrap();
         again.rebuild().unwrap();
         again.run(&program, 20..end).unwrap();
         assert_eq!(

@@ -17,9 +17,9 @@ fn a_step_allocates_nothing() {
     run(&mut *engine, &program, 0..20);
     let rebuilds = engine.statistics().rebuilds;
     let made = allocations(|| {
-        engine.save();
+        engine.save().unwrap();
         run(&mut *engine, &program, 20..120);
-        engine.rollback();
+        engine.rollback().unwrap();
         run(&mut *engine, &program, 20..120);
     });
     assert_eq!(engine.statistics().rebuilds, rebuilds);

@@ -10,7 +10,8 @@ use mdrun::engine::{Engine, Flags, Outcome, Pending};
 use mdrun::integrate::{Integrator, Op};
 use mdrun::neighbors::{Listed, Pairs};
 use mdrun::potential::{Evaluation, Potential};
-use mdrun::report::{Reporter, Signal, next_multiple};
+
+use mdrun::simulation::{Reporter, Signal, next_multiple};
 use mdrun::{Error, Result};
 
 /// No interaction.
@@ -88,70 +89,6 @@ impl Potential for Hole {
     }
 }
 
-/// An engine whose pairs give out now and then: blocks end early, in a state that is wrong.
-pub struct Flaky {
-    pub inner: Box<dyn Engine>,
-    pub flag: Flags,
-    /// Failures of the present block still to come.
-    pub failures: u32,
-    pub blocks: u32,
-    /// Failures of each of four blocks in turn.
-    pub pattern: [u32; 4],
-    /// Whether it was rolled back since the last failure, and rebuilt since that.
-    pub ready: bool,
-}
-
-impl Flaky {
-    pub fn new(inner: Box<dyn Engine>, flag: Flags) -> Self {
-        Self {
-            inner,
-            flag,
-            failures: 0,
-            blocks: 0,
-            pattern: [2, 0, 1, 3],
-            ready: true,
-        }
-    }
-}
-
-impl Engine for Flaky {
-    pass_on!(inner: rollback listed watch snapshot statistics describe);
-
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
-        assert!(self.ready, "run again without rollback and rebuild");
-        if self.failures == 0 {
-            return self.inner.run(program, steps);
-        }
-        self.failures -= 1;
-        self.ready = false;
-        let wrong = Integrator(vec![
-            Op::Noise { c: 0.5, kt: 0.01 },
-            Op::Drift(0.1),
-            Op::Forces,
-        ]);
-        let steps = steps.start..steps.start + (steps.end - steps.start).div_ceil(2);
-        let mut outcome = self.inner.run(&wrong, steps)?;
-        outcome.flags = outcome.flags.union(self.flag);
-        Ok(outcome)
-    }
-
-    fn save(&mut self) {
-        self.failures = self.pattern[self.blocks as usize % 4];
-        self.blocks += 1;
-        self.inner.save();
-    }
-
-    fn rebuild(&mut self) -> Result<()> {
-        self.ready = true;
-        self.inner.rebuild()
-    }
-
-    fn restore(&mut self, state: &Snapshot) -> Result<()> {
-        self.ready = true;
-        self.inner.restore(state)
-    }
-}
-
 /// What happens in a [`Beside`], with the step of a snapshot, or the first of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -214,7 +151,7 @@ impl Engine for Beside {
         program: &Integrator,
         steps: Range<u64>,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Outcome>> {
         assert!(!self.lost, "a block is taken from a state that is lost");
         self.note(Event::Begun(steps.start));
         let middle = steps.start + (steps.end - steps.start).div_ceil(2);
@@ -222,23 +159,23 @@ impl Engine for Beside {
         if meanwhile().is_break() {
             self.lost = true;
             self.note(Event::BrokenOff(steps.start));
-            return Ok(outcome);
+            return Ok(None);
         }
         if outcome.step == middle && outcome.flags == Flags::OK && middle < steps.end {
             outcome = self.inner.run(program, middle..steps.end)?;
         }
         self.note(Event::Done(steps.start));
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
-    fn save(&mut self) {
+    fn save(&mut self) -> Result<()> {
         assert!(!self.lost, "a state that is lost is saved");
-        self.inner.save();
+        self.inner.save()
     }
 
-    fn rollback(&mut self) {
+    fn rollback(&mut self) -> Result<()> {
         self.lost = false;
-        self.inner.rollback();
+        self.inner.rollback()
     }
 
     fn restore(&mut self, state: &Snapshot) -> Result<()> {

@@ -26,7 +26,7 @@ fn hot_argon(skin: f64, block: u64) -> (Snapshot, u64) {
     let program = everything(&subject);
     let mut engine = (subject.build)(subject.start(1), Noise::new(7, 0), skin);
     for first in (0..300).step_by(block as usize) {
-        engine.save();
+        engine.save().unwrap();
         run(&mut *engine, &program, first..first + block);
     }
     (snapshot(&mut *engine), engine.statistics().rebuilds)
@@ -53,14 +53,14 @@ fn rolling_back_restores_every_bit() {
     let program = everything(&subject);
     let mut engine = subject.engine(subject.start(1));
     run(&mut *engine, &program, 0..40);
-    engine.save();
+    engine.save().unwrap();
     let (saved, pairs) = (snapshot(&mut *engine), engine.statistics().pairs);
     run(&mut *engine, &program, 40..340);
     let reached = snapshot(&mut *engine);
     assert_ne!(bits(&reached), bits(&saved));
     assert_ne!(reached.observables.heat, saved.observables.heat);
     for rebuild in [false, true] {
-        engine.rollback();
+        engine.rollback().unwrap();
         assert_eq!(bits(&snapshot(&mut *engine)), bits(&saved));
         assert_eq!(engine.statistics().pairs, pairs);
         if rebuild {
@@ -184,7 +184,7 @@ fn atoms_that_fly_off_to_infinity_are_found() {
     assert_eq!((outcome.flags, outcome.step), (Flags::NONFINITE, 1));
     assert_eq!(outcome.breach.unwrap().atoms, [7]);
     // The other one leaves the range of the pairs some steps later.
-    engine.rollback();
+    engine.rollback().unwrap();
     let outcome = {
         let mut start = Start::new(
             System {
@@ -277,10 +277,10 @@ fn limits_on_force_and_kinetic_energy_and_of_the_present_state() {
     assert_eq!((breach.what, breach.value), (Watched::Kinetic, kinetic));
     assert!(breach.atoms.is_empty());
     // After a rollback the pairs are those of the state gone back to.
-    engine.save();
+    engine.save().unwrap();
     engine.watch(Limits::default());
     run(&mut *engine, &program, 20..60);
-    engine.rollback();
+    engine.rollback().unwrap();
     let distance = check(
         &mut *engine,
         Limits {

@@ -1,4 +1,4 @@
-//! The loop: blocks, reruns, reports and ends.
+//! The loop: blocks, reports and ends.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,10 +10,12 @@ use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
 use mdrun::engine::{Breach, Engine, Flags, HostEngine, Limits, Start, Watched};
 use mdrun::integrate;
 use mdrun::neighbors::Listed;
-use mdrun::report::{Reporter, Signal};
-use mdrun::simulation::{Cause, Finish, Flight, Guard, Ring, Simulation, Warning};
 
-use super::doubles::{Flaky, Hole, Recorder, Seen, bits, full};
+use mdrun::simulation::{
+    Cause, Finish, Flight, Guard, Reporter, Ring, Signal, Simulation, Warning,
+};
+
+use super::doubles::{Hole, Recorder, Seen, bits, full};
 use super::subjects::{FS, argon};
 use crate::support::double::pass_on;
 
@@ -91,66 +93,6 @@ fn reporters_get_the_arrays_they_want() {
     let found: Vec<_> = seen.snapshots.iter().map(lengths).collect();
     assert_eq!(found, [[108; 3], [0, 108, 0], [108; 3]]);
     assert_eq!(all.borrow().snapshots.len(), 2);
-}
-
-/// Blocks that fail and are run again leave no trace.
-#[test]
-fn reruns_give_the_same_trajectory() {
-    let trajectory = |engine: Box<dyn Engine>| {
-        let mut simulation = simulation(engine, 90);
-        let seen = record(&mut simulation, 9);
-        let (finish, _) = run(&mut simulation);
-        assert_eq!(finish, Finish::Complete);
-        let seen = seen.borrow();
-        seen.snapshots.iter().map(bits).collect::<Vec<_>>()
-    };
-    let smooth = trajectory(argon_engine());
-    assert_eq!(smooth.len(), 11);
-    let both = Flags::SKIN.union(Flags::CAPACITY);
-    for flag in [
-        Flags::SKIN,
-        Flags::CAPACITY,
-        both,
-        Flags::SKIN.union(Flags::NONFINITE),
-    ] {
-        let mut flaky = Flaky::new(argon_engine(), flag);
-        if flag.contains(Flags::NONFINITE) {
-            // Of a single step with new pairs, such numbers are believed.
-            flaky.pattern = [1, 0, 1, 1];
-        }
-        assert_eq!(trajectory(Box::new(flaky)), smooth, "{flag:?}");
-    }
-}
-
-#[test]
-fn pairs_that_never_hold_are_an_error() {
-    let mut flaky = Flaky::new(argon_engine(), Flags::SKIN);
-    flaky.blocks = 1;
-    let mut simulation = simulation(Box::new(Stubborn(flaky)), 10);
-    let seen = record(&mut simulation, 1);
-    let error = simulation.run(&NEVER, &mut |_| {}).unwrap_err();
-    assert!(matches!(error, Error::Run(_)));
-    assert!(
-        error.to_string().contains("use a smaller timestep"),
-        "{error}"
-    );
-    assert_eq!(seen.borrow().finished, 1);
-}
-
-/// Fails every time.
-struct Stubborn(Flaky);
-
-impl Engine for Stubborn {
-    pass_on!(0: save rollback rebuild restore listed watch snapshot statistics describe);
-
-    fn run(
-        &mut self,
-        program: &integrate::Integrator,
-        steps: std::ops::Range<u64>,
-    ) -> mdrun::Result<mdrun::engine::Outcome> {
-        self.0.failures = 1;
-        self.0.run(program, steps)
-    }
 }
 
 /// Two free atoms, 10 A apart and closer by 0.1 A in each step, that meet a hole at step 70.
@@ -390,8 +332,12 @@ impl Engine for Idle {
             breach: None,
         })
     }
-    fn save(&mut self) {}
-    fn rollback(&mut self) {}
+    fn save(&mut self) -> mdrun::Result<()> {
+        Ok(())
+    }
+    fn rollback(&mut self) -> mdrun::Result<()> {
+        Ok(())
+    }
     fn rebuild(&mut self) -> mdrun::Result<()> {
         Ok(())
     }

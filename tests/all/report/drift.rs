@@ -4,7 +4,8 @@ use mdrun::config::plan::{Action, Audit, MonitorPlan};
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Snapshot};
 use mdrun::report::drift::stretch;
-use mdrun::report::{DriftMonitor, Energies, EnergyRecord, Reporter, Signal};
+use mdrun::report::{DriftMonitor, Energies, EnergyRecord};
+use mdrun::simulation::{Reporter, Signal};
 use mdrun::units::{FEMTOSECOND, KELVIN, MEV_PER_PS, PICOSECOND};
 
 use super::frames;

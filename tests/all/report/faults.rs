@@ -5,7 +5,8 @@ use std::process::Command;
 
 use mdrun::config::plan::TrajectoryFormat;
 use mdrun::core::Cell;
-use mdrun::report::{Console, Energies, EnergyRecord, Reporter, Thermo, Trajectory, xyz};
+use mdrun::report::{Console, Energies, EnergyRecord, Thermo, Trajectory, xyz};
+use mdrun::simulation::Reporter;
 use mdrun::{Error, Result};
 
 use super::frames::{EVERY, TIMESTEP, cases, frame, plan, system};

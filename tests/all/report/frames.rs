@@ -5,7 +5,8 @@ use std::path::Path;
 use mdrun::config::plan::{TrajectoryFormat, TrajectoryPlan};
 use mdrun::core::rng::{Noise, NoiseCourse, NoiseMark, Stream};
 use mdrun::core::{Cell, Mat3, Observables, Snapshot, System, Vec3, elements};
-use mdrun::report::{Reporter, Signal, Trajectory};
+use mdrun::report::Trajectory;
+use mdrun::simulation::{Reporter, Signal};
 use mdrun::units::FEMTOSECOND;
 
 /// Steps between frames.

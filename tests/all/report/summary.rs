@@ -6,9 +6,9 @@ use mdrun::config::plan::{Action, MonitorPlan};
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Vec3};
 use mdrun::report::{
-    Course, Description, DriftMonitor, Energies, EnergyRecord, Reporter, RunRecord, Source, Status,
-    Summary,
+    Course, Description, DriftMonitor, Energies, EnergyRecord, RunRecord, Source, Status, Summary,
 };
+use mdrun::simulation::Reporter;
 use mdrun::units::{ANGSTROM_PER_FS, FEMTOSECOND, KELVIN, MEV_PER_PS};
 use serde_json::Value;
 

@@ -1,7 +1,8 @@
 //! The thermo table: units, columns, completeness.
 
 use mdrun::core::{Cell, Mat3};
-use mdrun::report::{Console, DriftMonitor, Energies, EnergyRecord, Reporter, Thermo};
+use mdrun::report::{Console, DriftMonitor, Energies, EnergyRecord, Thermo};
+use mdrun::simulation::Reporter;
 use mdrun::units::{BAR, KELVIN};
 
 use super::frames::{self, EVERY};

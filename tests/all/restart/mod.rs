@@ -12,7 +12,8 @@ pub mod runs;
 mod signals;
 
 use mdrun::core::{Cell, Mat3, System, Vec3};
-use mdrun::report::{Checkpoint, EnergyRecord, FileMark, Identity};
+use mdrun::report::{Checkpoint, EnergyRecord, Identity};
+use mdrun::simulation::FileMark;
 
 /// A checkpoint with something in every part of it.
 fn sample(atoms: usize) -> Checkpoint {

@@ -13,13 +13,13 @@ macro_rules! pass_on {
         }
     };
     (@ $field:tt save) => {
-        fn save(&mut self) {
-            self.$field.save();
+        fn save(&mut self) -> ::mdrun::Result<()> {
+            self.$field.save()
         }
     };
     (@ $field:tt rollback) => {
-        fn rollback(&mut self) {
-            self.$field.rollback();
+        fn rollback(&mut self) -> ::mdrun::Result<()> {
+            self.$field.rollback()
         }
     };
     (@ $field:tt rebuild) => {

@@ -1,0 +1,28 @@
+//! How the marks of output files stand in a checkpoint's header.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::simulation::FileMark;
+
+/// The fields of a mark: the loop, whose type it is, knows no format.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FileMark", deny_unknown_fields)]
+struct Fields {
+    name: String,
+    length: u64,
+    records: u64,
+    amended: Vec<[u64; 2]>,
+    sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row(#[serde(with = "Fields")] FileMark);
+
+pub(super) fn serialize<S: Serializer>(marks: &[FileMark], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(marks.iter().cloned().map(Row))
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<FileMark>, D::Error> {
+    let rows = Vec::<Row>::deserialize(from)?;
+    Ok(rows.into_iter().map(|Row(mark)| mark).collect())
+}
