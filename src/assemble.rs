@@ -18,11 +18,12 @@ use crate::diagnose::{Built, Variant};
 use crate::engine::cuda;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::formats::FINAL;
+use crate::formats::write::topology;
 use crate::integrate::{self, Integrator};
 use crate::potential::Precision;
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, Thermo,
-    Trajectory, Verified, drift, topology, trajectory,
+    Trajectory, Verified, drift, replace, trajectory,
 };
 use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
@@ -440,7 +441,7 @@ pub fn reporters(
             cell: &start.cell,
             positions: &start.positions,
         };
-        topology::save(&topology, &scene)?;
+        replace(&topology, topology::pdb(&scene)?.as_bytes())?;
     }
     let (path, every) = (directory.join(THERMO), plan.output.thermo_every);
     let every = (every, dynamics.steps);

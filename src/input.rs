@@ -136,6 +136,17 @@ fn plain(found: &Metadata) -> io::Result<()> {
     }
 }
 
+/// Why a file cannot be read, for people.
+pub(crate) fn unreadable(fault: &io::Error) -> String {
+    match fault.kind() {
+        io::ErrorKind::NotFound => {
+            "no such file; paths in a run file are relative to it, those on the command line to the current folder".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
+        _ => format!("cannot be read: {fault}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,8 +32,10 @@
 
 pub mod error;
 pub mod input;
+pub mod paths;
 pub mod streams;
 pub mod terminal;
+pub mod text;
 pub mod units;
 
 pub mod core;

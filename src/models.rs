@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::formats::read::unreadable;
+use crate::input::unreadable;
+use crate::paths::join;
 use crate::{Error, Result, input, memory};
 
 /// The ending of a model file.
@@ -51,7 +52,7 @@ impl ModelFile {
     /// There is no such model, or something other than a file is in its place.
     pub fn find(text: &Path, base: &Path) -> Result<Self> {
         let Some(name) = name_of(text) else {
-            let path = crate::config::join(base, text);
+            let path = join(base, text);
             return match std::fs::metadata(&path) {
                 Ok(_) => plain(path),
                 Err(fault) => Err(Error::input(format!(
@@ -64,13 +65,13 @@ impl ModelFile {
         };
         let file = format!("{name}.{ENDING}");
         let folders = folders();
-        let beside = crate::config::join(base, Path::new(&file));
+        let beside = join(base, Path::new(&file));
         // What cannot be looked at counts as there: then the error says so.
         if !matches!(beside.try_exists(), Ok(false)) {
             return plain(beside);
         }
         // A home of somebody else, as containers have it, is no obstacle.
-        let bare = crate::config::join(base, text);
+        let bare = join(base, text);
         let mut further =
             std::iter::once(bare).chain(folders.iter().map(|folder| folder.join(&file)));
         if let Some(path) = further.find(|path| path.is_file()) {

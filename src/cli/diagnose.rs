@@ -19,8 +19,9 @@ use crate::diagnose::{Case, Question, Report, Suspect, diagnose, window};
 use crate::engine::Start;
 use crate::models::ModelFile;
 use crate::potential::Precision;
-use crate::report::checkpoint::{self, Checkpoint, store};
-use crate::report::recorder::{self, Kind};
+use crate::report::checkpoint::{self, Checkpoint};
+use crate::report::names;
+use crate::report::recorder::Kind;
 use crate::report::series::Estimate;
 use crate::report::{EnergyRecord, Recorded, Source, record};
 use crate::simulation::Flight;
@@ -168,7 +169,7 @@ struct Past {
 
 impl Past {
     fn read(directory: &Path, model: Option<&Path>) -> Result<Self> {
-        let path = directory.join(record::NAME);
+        let path = directory.join(names::RECORD);
         let name = path.display();
         let bytes = input::read(&path, record::LONGEST)
             .map_err(|e| Error::input(format!("{name}: {e}; name the directory of a run")))?;
@@ -192,7 +193,10 @@ impl Past {
             .transpose()
             .map_err(|e| Error::input(format!("{name}: its flight record: {e}")))?;
         let (state, later) = match &flight {
-            Some(_) => (checkpoint::read(&directory.join(recorder::STATE))?, None),
+            Some(_) => (
+                checkpoint::read(&directory.join(names::FLIGHT_STATE))?,
+                None,
+            ),
             None => last_two(directory)?,
         };
         let start = StartPlan {
@@ -266,7 +270,7 @@ fn last_two(directory: &Path) -> Result<(Checkpoint, Option<Checkpoint>)> {
         ))
     })?;
     let newest = newest.checkpoint;
-    let before = checkpoint::read(&directory.join(store::PREVIOUS));
+    let before = checkpoint::read(&directory.join(names::PREVIOUS));
     Ok(match before {
         Ok(before) if before.step < newest.step => (before, Some(newest)),
         _ => (newest, None),

@@ -10,7 +10,7 @@ use super::Cli;
 use crate::error::nearest;
 use crate::formats::read::{is_structure, is_trajectory};
 use crate::models;
-use crate::report::record;
+use crate::report::names;
 use crate::{Error, Result};
 
 /// What other programs call a run.
@@ -106,14 +106,14 @@ fn instead_of_run_file(path: &Path) -> Option<String> {
     let name = path.display();
     if path.is_dir() {
         let run = quoted(path);
-        return path.join(record::NAME).exists().then(|| {
+        return path.join(names::RECORD).exists().then(|| {
             format!(
                 "{name} is the directory of a run, not a run file; `mdrun resume {run}` goes on with it, \
                  `mdrun diagnose {run}` says what is wrong with it"
             )
         });
     }
-    if path.file_name().is_some_and(|file| file == record::NAME) || has_ending(path, &["ckpt"]) {
+    if path.file_name().is_some_and(|file| file == names::RECORD) || has_ending(path, &["ckpt"]) {
         let run = match path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())

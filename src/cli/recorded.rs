@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use super::ResumeArgs;
+use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
-use crate::config::{RecordedConfig, absolute};
 use crate::models::ModelFile;
+use crate::paths::absolute;
 use crate::report::checkpoint::{Checkpoint, Identity, store};
-use crate::report::{Earlier, Source, record};
+use crate::report::names;
+use crate::report::{Earlier, Source};
 use crate::units::{self, Dimension};
 use crate::{Error, Result, input};
 
@@ -24,7 +26,7 @@ const SYSTEM: &str = "system";
 /// The directory holds no run, its model is not there, or an override is wrong.
 pub fn plan(args: &ResumeArgs) -> Result<Plan> {
     let directory = &args.directory;
-    let path = directory.join(record::NAME);
+    let path = directory.join(names::RECORD);
     let (earlier, mut config) = read(directory)?;
     name_model(&mut config, &path, args.model.as_deref())?;
     let overrides = args.settings();
@@ -60,7 +62,7 @@ fn read(directory: &Path) -> Result<(Earlier, Table)> {
         Error::input(format!(
             "{place} holds no run to go on with: it has no {} that says what was run; to begin a run: mdrun \
              CONFIG.toml",
-            record::NAME
+            names::RECORD
         ))
     })
 }

@@ -3,9 +3,9 @@
 use super::recorded;
 use crate::assemble;
 use crate::config::plan::Plan;
-use crate::report::checkpoint::store::{NEWEST, PREVIOUS};
 use crate::report::checkpoint::{Checkpoint, Identity, store};
-use crate::report::directory::FINAL;
+use crate::report::look_at;
+use crate::report::names::{FINAL, NEWEST, PREVIOUS};
 use crate::report::{Earlier, RunDirectory, Status};
 use crate::{Error, Result};
 

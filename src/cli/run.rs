@@ -9,9 +9,11 @@ use super::opening::{Opening, begin};
 use super::resume::{self, Way};
 use super::{ResumeArgs, RunArgs, diagnose, hints, recorded, words};
 use crate::assemble::{self, Model, Place};
+use crate::config;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
-use crate::config::{self, absolute};
 use crate::core::elements;
+use crate::paths::absolute;
+use crate::report::names;
 use crate::report::{
     Checkpoint, Console, Course, Description, Earlier, Energies, HeldDirectory, Identity, Keeper,
     RunDirectory, RunRecord, Source, Status, Summary, Verbosity, last, recorder,
@@ -423,9 +425,9 @@ impl Run<'_> {
                     "{said}; the {} steps up to it are in {}, the state of step {} in {}; \
                      `mdrun diagnose {}` looks for the cause",
                     recorded.frames,
-                    directory.join(recorder::FRAMES).display(),
+                    directory.join(names::FLIGHT).display(),
                     recorded.state_step,
-                    recorder::STATE,
+                    names::FLIGHT_STATE,
                     directory.display()
                 );
                 self.record

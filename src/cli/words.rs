@@ -4,9 +4,10 @@ use crate::assemble;
 use crate::config::plan::{Ensemble, Plan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements, observe};
 use crate::engine::{Breach, Watched};
-use crate::report::{Earlier, text};
+use crate::report::Earlier;
 use crate::simulation::Cause;
 use crate::terminal::Terminal;
+use crate::text;
 use crate::{Result, streams, units};
 
 /// Prints text for people on standard output: long lines are broken where it is a terminal.

@@ -7,7 +7,6 @@
 pub mod plan;
 
 mod overlap;
-mod paths;
 mod raw;
 mod resolve;
 mod section;
@@ -26,7 +25,6 @@ use section::Section;
 use source::Source;
 
 pub use overlap::check_overlaps;
-pub(crate) use paths::{absolute, join};
 
 /// Reads a run file, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
 /// by their index, `output.trajectory.0.every=10`), reads the structure, and resolves all of it. The

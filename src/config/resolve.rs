@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use toml::{Spanned, Value};
 
-use super::paths::{absolute, join};
 use super::plan::{
     Action, Audit, CheckpointPlan, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble,
     MonitorPlan, OutputPlan, PotentialPlan, TrajectoryFormat, TrajectoryPlan,
@@ -16,6 +15,7 @@ use super::section::{MOST_STEPS, Section, Sign};
 use crate::core::rng::NoiseMark;
 use crate::input::path_of;
 use crate::models::ModelFile;
+use crate::paths::{absolute, join};
 use crate::potential::Precision;
 use crate::units::{Dimension, FEMTOSECOND};
 use crate::{Error, Result};

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::raw::SCHEMA;
 use crate::error::nearest;
-use crate::formats::read::unreadable;
+use crate::input::unreadable;
 use crate::{Error, Result, input};
 
 /// Longest run file (bytes): thousands of times what any needs.

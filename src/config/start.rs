@@ -6,7 +6,6 @@ use std::path::Path;
 use toml::{Spanned, Table, Value};
 
 use super::overlap::check_overlaps;
-use super::paths::{absolute, join};
 use super::plan::{StartPlan, VelocityPlan};
 use super::raw::{self, Leaf};
 use super::section::{Section, Sign, quantity};
@@ -15,6 +14,7 @@ use crate::error::nearest;
 use crate::formats::{FINAL, Structure, TOPOLOGY, read, read_frame};
 use crate::input::path_of;
 use crate::neighbors::Molecules;
+use crate::paths::{absolute, join};
 use crate::units::Dimension;
 use crate::{Error, Result};
 

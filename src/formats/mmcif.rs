@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::cif::{at_line, cell, check_axes, check_occupancy, coordinate};
+use super::cif_tags::{at_line, cell, check_axes, check_occupancy, coordinate};
 use super::labels::{alternate_location, charge_note, element_of_name, element_of_type};
 use super::lattice::real_cell;
 use super::star::{Block, Column, shown};

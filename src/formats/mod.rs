@@ -1,9 +1,11 @@
-//! Structure files: one reader a format, all of them behind [`read::read_frame`].
+//! Formats: structures are read, one reader a format, all of them behind [`read::read_frame`]; trajectories and
+//! topologies are [written](mod@write).
 
 pub mod read;
 pub mod structure;
 
 mod cif;
+mod cif_tags;
 mod cml;
 mod crystal;
 mod fields;
@@ -20,6 +22,7 @@ mod spacegroups;
 mod star;
 mod symmetry;
 mod text;
+pub mod write;
 mod xyz;
 
 pub use read::{FINAL, TOPOLOGY, read, read_frame};

@@ -161,14 +161,3 @@ pub(crate) fn is_trajectory(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|e| WITHOUT_ELEMENTS.contains(&e.to_ascii_lowercase().as_str()))
 }
-
-/// Why a file cannot be read, for people.
-pub(crate) fn unreadable(fault: &std::io::Error) -> String {
-    match fault.kind() {
-        std::io::ErrorKind::NotFound => {
-            "no such file; paths in a run file are relative to it, those on the command line to the current folder".to_owned()
-        }
-        std::io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
-        _ => format!("cannot be read: {fault}"),
-    }
-}

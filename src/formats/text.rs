@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::read::unreadable;
+use crate::input::unreadable;
 use crate::{Error, Result, input, memory};
 
 /// The text of a file that exists, is a plain file, is not empty, and is text.

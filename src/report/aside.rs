@@ -10,19 +10,11 @@ use std::io;
 use std::path::Path;
 
 use super::file::sync_directory;
+use super::names::{GATHERED, RECORD, REMOVED, WHOLE};
 use super::own;
-use super::record::{self, Earlier};
+use super::record::Earlier;
 use super::summary::Status;
 use crate::{Error, Result};
-
-/// Where the files of the run before are gathered, and put back from.
-const GATHERED: &str = ".replacing";
-/// Where they are, all of them, until the new run has begun.
-pub(super) const WHOLE: &str = ".replaced";
-/// Where they are once it has: what is in it goes.
-const REMOVED: &str = ".removed";
-/// All of them.
-pub(super) const FOLDERS: [&str; 3] = [GATHERED, WHOLE, REMOVED];
 
 /// Sets the files of a run in `directory` aside, all of them or none.
 ///
@@ -123,7 +115,7 @@ pub(super) fn recover(directory: &Path) -> Result<()> {
 /// One cannot be removed.
 pub(super) fn discard(directory: &Path) -> Result<()> {
     let mut names = own::files(directory)?;
-    names.sort_by_key(|name| name == record::NAME);
+    names.sort_by_key(|name| name == RECORD);
     for name in names {
         let path = directory.join(name);
         fs::remove_file(&path)

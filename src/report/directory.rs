@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::file::sync_directory;
 use super::lock::Lock;
-use super::text::bytes;
-use super::{aside, own, record, unbegun};
+use super::{aside, own, unbegun};
+use crate::report::names;
+use crate::text::bytes;
 use crate::{Error, Result};
-
-pub use super::own::{FINAL, THERMO, TOPOLOGY};
 
 /// The directory of a run that is about to begin or to go on, locked against other runs. Dropped before
 /// [`RunDirectory::keep`], it removes what a new run has written into it and puts back what was there
@@ -81,7 +80,7 @@ impl RunDirectory {
     /// It holds a run (and `force` is not given), or cannot be written to.
     pub fn begin(mut self, force: bool) -> Result<Self> {
         let old = own::files(&self.path)?;
-        let record = old.iter().find(|name| *name == record::NAME);
+        let record = old.iter().find(|name| *name == names::RECORD);
         // Where no lock is to be had, another process may just be at it.
         let locked = self.lock.as_ref().is_some_and(Lock::is_held);
         let replace = force || locked && unbegun::is_unbegun(&self.path)?;
@@ -182,7 +181,7 @@ impl RunDirectory {
     /// Puts down the record's file, which no one else can have put down: of two runs started at once
     /// one gets the directory. Shows too whether it can be written to.
     fn claim(&self) -> Result<()> {
-        let path = self.path.join(record::NAME);
+        let path = self.path.join(names::RECORD);
         let made = fs::File::create_new(&path).map(drop);
         made.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => Error::input(format!(

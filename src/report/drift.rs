@@ -20,13 +20,13 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::series::{Estimate, Series};
-use super::text::round;
 use crate::Result;
 use crate::config::plan::{Action, MonitorPlan};
 use crate::core::observe::{self, Thermometer};
 use crate::core::rng::philox;
 use crate::core::{Fields, Snapshot};
 use crate::simulation::{Reporter, Signal};
+use crate::text::round;
 use crate::units::{FEMTOSECOND, MEV_PER_PS, PICOSECOND};
 
 /// Time (fs) in which one sample is taken.

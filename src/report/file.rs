@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::own;
-use super::text::hexadecimal;
 use crate::simulation::FileMark;
+use crate::text::hexadecimal;
 use crate::{Error, Result};
 
 /// Bytes that are read at once to hash a file.
@@ -285,7 +285,7 @@ fn unfit(path: &Path, why: String) -> Error {
 ///
 /// # Errors
 /// It cannot be written.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let part = write_part(path, content)?;
     let folder = path
         .parent()

@@ -10,28 +10,23 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::checkpoint::store;
-use super::{aside, record, recorder};
+use super::names::{
+    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, NEWEST, PREVIOUS, RECORD, THERMO, TOPOLOGY,
+};
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
 const OWN: [&str; 9] = [
-    record::NAME,
+    RECORD,
     THERMO,
     TOPOLOGY,
     FINAL,
     LAST_GOOD,
-    recorder::FRAMES,
-    recorder::STATE,
-    store::NEWEST,
-    store::PREVIOUS,
+    FLIGHT,
+    FLIGHT_STATE,
+    NEWEST,
+    PREVIOUS,
 ];
-/// The thermo table.
-pub const THERMO: &str = "thermo.csv";
-/// The topology for viewers.
-pub const TOPOLOGY: &str = crate::formats::TOPOLOGY;
-/// The last state of a run, from which another one begins.
-pub const FINAL: &str = crate::formats::FINAL;
 /// The last good frame of a run that broke, as earlier versions wrote it.
 const LAST_GOOD: &str = "last_good.xyz";
 /// What the name of a file ends with until it is complete.
@@ -92,7 +87,7 @@ pub(super) fn files(folder: &Path) -> Result<Vec<String>> {
 /// Something else has one of these names, or the directory cannot be listed.
 pub(super) fn check(directory: &Path) -> Result<()> {
     files(directory)?;
-    for name in aside::FOLDERS {
+    for name in FOLDERS {
         check_folder(&directory.join(name))?;
     }
     Ok(())

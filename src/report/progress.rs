@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::console::Console;
 use super::drift::Energies;
-use super::text::significant;
 use crate::Result;
 use crate::core::{Fields, Snapshot};
 use crate::simulation::{Reporter, Signal};
 use crate::terminal::Terminal;
+use crate::text::significant;
 use crate::units::{KELVIN, MEV_PER_PS, NANOSECOND};
 
 /// Time between two looks: seldom enough to cost nothing, often enough to look alive.

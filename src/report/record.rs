@@ -14,14 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::names::RECORD;
 use super::summary::{Status, Summary};
-use super::text::{hexadecimal, timestamp};
 use super::{file, own};
 use crate::models::ModelFile;
+use crate::text::{hexadecimal, timestamp};
 use crate::{Error, Result, input};
-
-/// The name of the file in the run's directory.
-pub const NAME: &str = "run.json";
 
 /// A file that the run was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +184,7 @@ pub struct Earlier {
 impl Earlier {
     /// The record in a directory; nothing where there is none, or one that was not finished.
     pub fn read(directory: &Path) -> Self {
-        let bytes = input::read(&directory.join(NAME), LONGEST).unwrap_or_default();
+        let bytes = input::read(&directory.join(RECORD), LONGEST).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 }
@@ -198,7 +196,7 @@ impl RunRecord {
     /// It cannot be written.
     pub fn begin(directory: &Path, description: Description) -> Result<Self> {
         let record = Self {
-            path: directory.join(NAME),
+            path: directory.join(RECORD),
             description,
             started: timestamp(SystemTime::now()),
             before: Duration::ZERO,
@@ -257,7 +255,7 @@ impl RunRecord {
         });
         shorten(&mut resumed_from);
         let record = Self {
-            path: directory.join(NAME),
+            path: directory.join(RECORD),
             description,
             started: earlier.started.unwrap_or(now),
             before,

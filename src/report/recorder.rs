@@ -11,19 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Checkpoint, Identity};
 use super::drift::EnergyRecord;
-use super::file;
 use super::series::Estimate;
-use super::xyz::{Content, Xyz};
+use super::{file, names};
 use crate::Result;
 use crate::core::{Snapshot, System};
 use crate::engine::Watched;
+use crate::formats::write::xyz::{Content, Xyz};
 use crate::simulation::{Cause, Flight};
 use crate::units::MEV_PER_PS;
-
-/// The frames, in the run's directory.
-pub const FRAMES: &str = "flight.xyz";
-/// The state before, in the run's directory.
-pub const STATE: &str = "flight.ckpt";
 
 /// What kind of fault it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +132,7 @@ pub fn write(
     for frame in &flight.frames {
         writer.write_frame(frame, &mut text);
     }
-    file::replace(&directory.join(FRAMES), &text)?;
+    file::replace(&directory.join(names::FLIGHT), &text)?;
     let checkpoint = Checkpoint {
         step: state.step,
         heat: state.observables.heat,
@@ -151,7 +146,7 @@ pub fn write(
         identity: about.identity.clone(),
         elapsed: 0.0,
     };
-    checkpoint::save(&directory.join(STATE), &checkpoint)?;
+    checkpoint::save(&directory.join(names::FLIGHT_STATE), &checkpoint)?;
     let kind = Kind::of(&flight.cause);
     let step = |frame: Option<&Snapshot>| frame.map_or(state.step, |f| f.step);
     Ok(Recorded {

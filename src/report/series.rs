@@ -26,7 +26,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::significant;
+use crate::text::significant;
 
 /// Fewest blocks from which a variance is estimated: its own relative error is then sqrt(2 / 14) / 2,
 /// or 19 %.

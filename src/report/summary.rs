@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::drift::{Energies, EnergyRecord};
 use super::progress::ns_per_day;
 use super::series::{Estimate, Series};
-use super::text::{duration, round, significant};
 use super::verdict::Judge;
 use crate::core::observe::WholeBody;
+use crate::text::{duration, round, significant};
 use crate::units::{ANGSTROM_PER_FS, BAR, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND};
 
 /// Metres per second in an angstrom per femtosecond.

@@ -22,10 +22,10 @@ use super::console::Console;
 use super::drift::Energies;
 use super::file::{OutputFile, Verified};
 use super::table::{LiveTable, Row};
-use super::text::{number, round};
 use crate::Result;
 use crate::core::{Cell, Fields, Snapshot, observe};
 use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
+use crate::text::{number, round};
 use crate::units::{BAR, FEMTOSECOND, KELVIN, MEV_PER_PS, PICOSECOND};
 
 /// Most lines of the live table.

@@ -5,36 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::dcd::Dcd;
 use super::file::{OutputFile, Verified};
-use super::xtc::Xtc;
-use super::xyz::{Content, Xyz};
 use crate::config::plan::{TrajectoryFormat, TrajectoryPlan};
 use crate::core::{Cell, Fields, Observables, Snapshot, System};
+use crate::formats::write::Encoder;
+use crate::formats::write::dcd::Dcd;
+use crate::formats::write::xtc::Xtc;
+use crate::formats::write::xyz::{Content, Xyz};
 use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
 use crate::{Error, Result};
 
 /// Frames on their way to the file: one being written, one waiting. The run waits when there are more.
 const FRAMES_IN_FLIGHT: usize = 2;
-
-/// Turns frames into the bytes of a file format.
-pub trait Encoder: Send {
-    /// Appends the bytes of one frame, for the first one with the file's header before it.
-    ///
-    /// # Errors
-    /// The format cannot hold the frame.
-    fn encode(&mut self, frame: &Snapshot, out: &mut Vec<u8>) -> Result<()>;
-
-    /// Goes on with a file that has so many frames.
-    fn resume(&mut self, frames: u64) {
-        let _ = frames;
-    }
-
-    /// What a new frame changes in the header: offsets in the file and the bytes there.
-    fn amendments(&self) -> Vec<(u64, [u8; 4])> {
-        Vec::new()
-    }
-}
 
 /// What the run hands to the thread.
 #[allow(

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 
-use super::checkpoint::store;
-use super::own::{self, THERMO};
-use super::record::{self, Earlier};
-use super::recorder;
+use super::names::THERMO;
+use super::own;
+use super::record::Earlier;
 use super::summary::Status;
+use crate::report::names;
 use crate::{Error, Result};
 
 /// Lines of the thermo table after the first state: its header, and one line.
@@ -34,16 +34,16 @@ pub(super) fn is_unbegun(directory: &Path) -> Result<bool> {
 
 fn look(directory: &Path) -> io::Result<bool> {
     let there = |name: &str| own::kind(&directory.join(name)).map(|kind| kind.is_some());
-    if !there(record::NAME)? {
+    if !there(names::RECORD)? {
         return Ok(false);
     }
-    for name in [store::NEWEST, store::PREVIOUS, recorder::STATE] {
+    for name in [names::NEWEST, names::PREVIOUS, names::FLIGHT_STATE] {
         if there(name)? {
             return Ok(false);
         }
     }
     // An empty record belongs to a run that had only claimed the directory.
-    let claimed = fs::symlink_metadata(directory.join(record::NAME))?.len() == 0;
+    let claimed = fs::symlink_metadata(directory.join(names::RECORD))?.len() == 0;
     let earlier = Earlier::read(directory);
     let going = matches!(earlier.status, Some(Status::Running | Status::Failed));
     let recorded = going && earlier.begun == Some(false) && earlier.resumed_from.is_empty();

@@ -18,7 +18,7 @@
 use super::drift::EnergyRecord;
 use super::series::Estimate;
 use super::summary::Course;
-use super::text::significant;
+use crate::text::significant;
 use crate::units::{FEMTOSECOND, KELVIN, MEV_PER_PS, NANOSECOND, PICOSECOND};
 
 /// Fewest samples from which anything is judged.

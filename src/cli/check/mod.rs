@@ -12,7 +12,7 @@ use crate::config;
 use crate::config::plan::Plan;
 use crate::core::{elements, observe};
 use crate::potential::Precision;
-use crate::report::text::significant;
+use crate::text::significant;
 use crate::units::KELVIN;
 use crate::{Result, memory, streams};
 use table::{Table, Verdict};

@@ -10,7 +10,7 @@ use crate::diagnose::slope::{self, Agreement, Slopes};
 use crate::engine::single_point;
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
-use crate::report::text::significant;
+use crate::text::significant;
 use crate::{Error, Result};
 
 /// Largest change of the energy (eV) where symmetry wants none, for small energies.

@@ -11,7 +11,7 @@ use crate::diagnose::trial::{self, Attempt, Trial};
 use crate::diagnose::vibration::shortest_period;
 use crate::engine::{Engine, Flags};
 use crate::report::progress::ns_per_day;
-use crate::report::text::{duration, significant};
+use crate::text::{duration, significant};
 use crate::units::{FEMTOSECOND, KELVIN};
 use crate::{Result, integrate};
 

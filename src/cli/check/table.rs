@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::cli::words;
-use crate::report::text::significant;
 use crate::terminal::{Mood, Terminal, shown};
+use crate::text::significant;
 
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -21,6 +21,7 @@ mod hyper;
 mod json;
 mod keys;
 mod offsets;
+mod shown;
 mod table;
 mod tensors;
 mod units;
@@ -32,6 +33,7 @@ use crate::{Error, Result};
 use archive::Archive;
 use hyper::{Basis, Hyper};
 use keys::Style;
+use shown::shown;
 use tensors::{BASIS, CUTOFF, EMBEDDING, FILTER, Names};
 
 /// Numbers that metadata and tensor give alike within this part are the same, once rounded to f32.
@@ -100,7 +102,7 @@ fn the_prefix(archive: &Archive) -> Result<String> {
         .iter()
         .map(|prefix| match prefix.is_empty() {
             true => "without a prefix".to_owned(),
-            false => format!("under '{}'", archive::shown(prefix)),
+            false => format!("under '{}'", shown(prefix)),
         })
         .collect();
     Err(Error::input(format!(

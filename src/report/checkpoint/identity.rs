@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config::plan::{Ensemble, Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements};
-use crate::report::text::{hexadecimal, round};
 use crate::report::trajectory::extension;
+use crate::text::{hexadecimal, round};
 use crate::units::{FEMTOSECOND, KELVIN, PICOSECOND};
 
 /// Digits of a hash that are kept: enough that two inputs never have the same by chance.

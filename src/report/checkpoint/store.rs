@@ -8,14 +8,11 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::report::names::{NEWEST, PREVIOUS};
+
 use super::{ATOM, Checkpoint, HASH, Header, PREFIX, fault, header_length, short};
 use crate::report::{file, own};
 use crate::{Error, Result};
-
-/// The newest checkpoint, in the run's directory.
-pub const NEWEST: &str = "state.ckpt";
-/// The one before it.
-pub const PREVIOUS: &str = "state_prev.ckpt";
 
 /// A checkpoint that was looked for and found.
 #[derive(Debug, Clone, PartialEq)]

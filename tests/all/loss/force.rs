@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mdrun::report::checkpoint::store;
+use mdrun::report::names;
 
 use super::{argon, contents, in_own_namespace};
 use crate::restart::runs::{Bench, status, stderr};
@@ -112,7 +112,7 @@ fn a_forced_run_that_is_killed_leaves_one_of_the_two() {
         let refused = old.run(&run, &["-q"]);
         if is_replaced(&run, &before) {
             // Killed between two renames, it has the previous checkpoint alone.
-            let kept = [store::NEWEST, store::PREVIOUS].map(|name| run.join(name).exists());
+            let kept = [names::NEWEST, names::PREVIOUS].map(|name| run.join(name).exists());
             assert!(kept.contains(&true), "{}", stderr(&refused));
             new.complete(&run, &["--resume", "-q"]);
         } else {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
 use mdrun::core::Fields;
-use mdrun::engine::{Engine, Flags, Limits, Outcome};
+use mdrun::engine::{Engine, Limits, Outcome};
 use mdrun::integrate::Integrator;
 use mdrun::simulation::{Cause, Finish, Guard, Ring, Signal, Simulation, Warning};
 use mdrun::{Error, Result};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::support::double::pass_on;
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
 use mdrun::engine::{Engine, Flags, Outcome, Pending};
-use mdrun::integrate::{Integrator, Op};
+use mdrun::integrate::Integrator;
 use mdrun::neighbors::{Listed, Pairs};
 use mdrun::potential::{Evaluation, Potential};
 

@@ -17,7 +17,6 @@ use mdrun::simulation::{
 
 use super::doubles::{Hole, Recorder, Seen, bits, full};
 use super::subjects::{FS, argon};
-use crate::support::double::pass_on;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use mdrun::core::{Fields, Snapshot};
 use mdrun::engine::Limits;
 use mdrun::integrate;
+use mdrun::report::names;
 use mdrun::report::recorder::{self, About, Kind};
 use mdrun::report::{EnergyRecord, checkpoint};
 use mdrun::simulation::{Cause, Finish, Flight, Guard, Ring, Simulation};
@@ -139,7 +140,7 @@ fn the_files_lead_to_the_fault_again() {
         recorded
     );
 
-    let state = checkpoint::read(&folder.path().join(recorder::STATE)).unwrap();
+    let state = checkpoint::read(&folder.path().join(names::FLIGHT_STATE)).unwrap();
     assert_eq!(state.step, recorded.state_step);
     let mut again = simulation(Limits::default(), false);
     again.engine = engine(state.start(), argon_potential(), false);
@@ -150,7 +151,7 @@ fn the_files_lead_to_the_fault_again() {
     again.run(&NEVER, &mut |_| {}).unwrap();
     let seen = seen.borrow();
 
-    let text = std::fs::read_to_string(folder.path().join(recorder::FRAMES)).unwrap();
+    let text = std::fs::read_to_string(folder.path().join(names::FLIGHT)).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 64 * 110);
     for (k, block) in lines.chunks(110).enumerate() {

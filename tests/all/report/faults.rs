@@ -5,7 +5,8 @@ use std::process::Command;
 
 use mdrun::config::plan::TrajectoryFormat;
 use mdrun::core::Cell;
-use mdrun::report::{Console, Energies, EnergyRecord, Thermo, Trajectory, xyz};
+use mdrun::formats::write::xyz;
+use mdrun::report::{Console, Energies, EnergyRecord, Thermo, Trajectory, replace};
 use mdrun::simulation::Reporter;
 use mdrun::{Error, Result};
 
@@ -135,7 +136,7 @@ fn a_file_that_cannot_be_created_is_an_error_of_the_input() {
         }
     }
     let path = folder.path().join("missing/last_good.xyz");
-    let saved = xyz::save(&path, &system(3), &frame(0, 3, &Cell::open()));
+    let saved = replace(&path, &xyz::text(&system(3), &frame(0, 3, &Cell::open())));
     assert_tells(saved, &path, "No such file");
 }
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use chemfiles::{Frame, Trajectory as Reader};
 use mdrun::config::plan::TrajectoryFormat;
 use mdrun::core::{Cell, Mat3, Snapshot, Vec3};
-use mdrun::report::orient::{Standard, lengths_and_angles};
-use mdrun::report::trajectory::{Encoder, least_bytes};
-use mdrun::report::xtc::Xtc;
-use mdrun::report::xyz;
+use mdrun::formats::write::Encoder;
+use mdrun::formats::write::orient::{Standard, lengths_and_angles};
+use mdrun::formats::write::xtc::Xtc;
+use mdrun::formats::write::xyz;
+use mdrun::report::trajectory::least_bytes;
 use mdrun::units::ANGSTROM_PER_FS;
 use proptest::prelude::*;
 
@@ -138,7 +139,7 @@ fn dcd_counts_frames_where_steps_are_too_many() {
     let mut late = frame(0, 3, &Cell::open());
     late.step = 3_000_000_000;
     let mut bytes = Vec::new();
-    mdrun::report::dcd::Dcd::new(1000, 0.5 * mdrun::units::FEMTOSECOND, None)
+    mdrun::formats::write::dcd::Dcd::new(1000, 0.5 * mdrun::units::FEMTOSECOND, None)
         .encode(&late, &mut bytes)
         .unwrap();
     let i32_at = |at: usize| i32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -231,7 +232,7 @@ fn a_single_frame_is_saved_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("last_good.xyz");
     let frame = frame(3, 5, &cases()[2].cell);
-    xyz::save(&path, &system(5), &frame).unwrap();
+    std::fs::write(&path, xyz::text(&system(5), &frame)).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 7);
     assert!(

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use mdrun::config::plan::TrajectoryFormat;
 use mdrun::core::{AtomName, Cell, Mat3, Snapshot, System, Vec3, elements};
+use mdrun::formats::write::topology::{self, Scene};
 use mdrun::neighbors::bonds;
-use mdrun::report::topology::{self, Scene};
 use mdrun::report::trajectory;
 use mdrun::units::{ANGSTROM_PER_FS, FEMTOSECOND};
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ fn trajectory(
         cell: &case.cell,
         positions: &frames[0].positions,
     };
-    topology::save(&beside, &scene).unwrap();
+    std::fs::write(&beside, topology::pdb(&scene).unwrap()).unwrap();
     let symbols: Vec<_> = system
         .species
         .iter()
@@ -123,7 +123,7 @@ fn topology_case(folder: &Path, edge: usize, conect: bool) -> Value {
         cell: &cell,
         positions: &positions,
     };
-    topology::save(&file, &scene).unwrap();
+    std::fs::write(&file, topology::pdb(&scene).unwrap()).unwrap();
     let molecules = edge.pow(3);
     let length = 4.0 * edge as f64;
     json!({
@@ -176,7 +176,7 @@ fn names_case(folder: &Path) -> Value {
         cell: &Cell::open(),
         positions: &positions,
     };
-    topology::save(&file, &scene).unwrap();
+    std::fs::write(&file, topology::pdb(&scene).unwrap()).unwrap();
     json!({
         "name": "names of a peptide",
         "wrong": false,

@@ -1,8 +1,8 @@
 //! Bonds, molecules and the PDB that viewers open.
 
 use mdrun::core::{AtomName, Cell, Mat3, System, Vec3, elements};
+use mdrun::formats::write::topology::{self, Scene};
 use mdrun::neighbors::{Molecules, bonds};
-use mdrun::report::topology::{self, Scene};
 
 use super::frames;
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use mdrun::config::plan::TrajectoryFormat;
 use mdrun::core::{Cell, Mat3, Snapshot, System, Vec3};
 use mdrun::formats;
+use mdrun::formats::write::orient::Standard;
+use mdrun::formats::write::wrap::{self, Rounding};
 use mdrun::neighbors::{Molecules, bonds};
-use mdrun::report::orient::Standard;
-use mdrun::report::wrap::{self, Rounding};
 use proptest::prelude::*;
 
 use super::formats::read_all;

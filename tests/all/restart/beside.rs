@@ -31,12 +31,12 @@ fn run(bench: &Bench, directory: &Path, wrap: fn(Box<dyn Engine>) -> Box<dyn Eng
         guard: assemble::guard(&plan),
         step: 0,
         end: plan.dynamics.steps,
-        keeper: Some(Keeper::new(
+        keeper: Some(Box::new(Keeper::new(
             held.path().to_owned(),
             every,
             (state, false),
             &energies,
-        )),
+        ))),
     };
     let finish = simulation.run(&AtomicBool::new(false), &mut |_| {});
     assert_eq!(finish.unwrap(), Finish::Complete);

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use mdrun::report::checkpoint::store::{self, NEWEST};
+use mdrun::report::checkpoint::store;
+use mdrun::report::names::NEWEST;
 
 use super::runs::{self, Bench, Dynamics, Subject, outputs, record, status, stderr};
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use mdrun::Error;
 use mdrun::core::Cell;
 use mdrun::report::Checkpoint;
-use mdrun::report::checkpoint::store::{self, NEWEST, PREVIOUS};
+use mdrun::report::checkpoint::store;
+use mdrun::report::names::{NEWEST, PREVIOUS};
 
 use super::sample;
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use mdrun::report::checkpoint::store::{self, NEWEST, PREVIOUS};
+use mdrun::report::checkpoint::store;
+use mdrun::report::names::{NEWEST, PREVIOUS};
 
 use super::runs::{
     Bench, CHECKPOINT_EVERY, Dynamics, Subject, assert_same, hashes, newest, outputs, record,

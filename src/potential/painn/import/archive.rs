@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorV
 use crate::{Error, Result};
 
 use super::json;
+use super::shown::shown;
 
 /// Longest header that the format allows (bytes).
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -159,24 +160,6 @@ pub fn some(names: &[&str]) -> String {
         None | Some(0) => first.join(", "),
         Some(more) => format!("{} and {more} more", first.join(", ")),
     }
-}
-
-/// Text out of a file as it may stand in a message: cut where it is long, control characters escaped.
-pub fn shown(text: &str) -> String {
-    /// Longest text shown in full (characters).
-    const LONGEST: usize = 100;
-    let mut out = String::new();
-    for (n, c) in text.chars().enumerate() {
-        if n == LONGEST {
-            out.push_str("...");
-            break;
-        }
-        match c.is_control() {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
-        }
-    }
-    out
 }
 
 /// Checks that no name, no metadata key and nothing else in the header is there twice.

@@ -8,8 +8,8 @@ use crate::core::elements::symbol;
 use crate::error::nearest;
 use crate::{Error, Result};
 
-use super::archive::shown;
 use super::keys::{self, Style};
+use super::shown::shown;
 use super::{json, units};
 
 /// Which radial basis.

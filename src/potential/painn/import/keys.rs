@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::core::elements;
 use crate::error::nearest;
 
-use super::archive::shown;
+use super::shown::shown;
 use super::table::Need::{Default, Needed, Or};
 use super::table::{Key, Kind, PAINN, REMARKS, REMARKS_BEGIN, SCHNETPACK};
 use super::units;

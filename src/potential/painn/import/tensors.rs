@@ -2,10 +2,11 @@
 
 use crate::{Error, Result};
 
-use super::archive::{Archive, shown, some};
+use super::archive::{Archive, some};
 use super::hyper::{Basis, Hyper};
 use super::keys::advice;
 use super::offsets;
+use super::shown::shown;
 
 pub const EMBEDDING: &str = "representation.embedding.weight";
 pub const FILTER: &str = "representation.filter_net";

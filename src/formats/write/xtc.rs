@@ -9,9 +9,8 @@
 
 use molly::{Frame, XTCWriter};
 
-use super::dcd::beyond_f32;
+use super::encoder::{Encoder, beyond_f32};
 use super::orient::Standard;
-use super::trajectory::Encoder;
 use super::wrap::{self, Rounding};
 use crate::core::{Cell, Snapshot, System, Vec3};
 use crate::units::{NANOMETRE, PICOSECOND};

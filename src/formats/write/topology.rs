@@ -11,9 +11,7 @@
 //! above 99,999 atoms viewers find bonds by themselves.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use super::file;
 use super::labels::{self, Label};
 use super::orient::{Standard, lengths_and_angles};
 use crate::Result;
@@ -37,14 +35,6 @@ pub struct Scene<'a> {
     pub cell: &'a Cell,
     /// Positions (angstrom).
     pub positions: &'a [Vec3],
-}
-
-/// Writes the topology of a system at `path`.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn save(path: &Path, scene: &Scene<'_>) -> Result<()> {
-    file::replace(path, pdb(scene)?.as_bytes())
 }
 
 /// The topology of a system as the text of a PDB file.

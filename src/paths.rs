@@ -1,4 +1,4 @@
-//! Paths as the run file means them.
+//! Paths as run files mean them.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::input::path_text;
 
 /// A path relative to `base`, with `dir/..` taken out where `dir` is not a symbolic link, so that
 /// messages are short.
-pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
+pub fn join(base: &Path, path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in base.join(path).components() {
         let before = out.components().next_back();
@@ -25,7 +25,7 @@ pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
 }
 
 /// The path as text that means the same from anywhere.
-pub(crate) fn absolute(path: &Path) -> String {
+pub fn absolute(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     path_text(&whole)
 }

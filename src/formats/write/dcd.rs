@@ -23,8 +23,8 @@
 //!
 //! Readers take the time of a frame to be (ISTART / NSAVC + frame) NSAVC DELTA.
 
+use super::encoder::{Encoder, beyond_f32};
 use super::orient::{Standard, lengths_and_angles};
-use super::trajectory::Encoder;
 use super::wrap::{self, Rounding};
 use crate::core::{Snapshot, System, Vec3};
 use crate::units::PICOSECOND;
@@ -156,13 +156,6 @@ impl Encoder for Dcd {
         let steps = self.frames.saturating_sub(1).saturating_mul(self.every);
         vec![(FRAMES_AT, count(self.frames)), (STEPS_AT, count(steps))]
     }
-}
-
-/// The error of a coordinate that a 32-bit format cannot hold.
-pub(super) fn beyond_f32(step: u64) -> Error {
-    Error::run(format!(
-        "step {step}: a coordinate is not a finite 32-bit number"
-    ))
 }
 
 /// One Fortran record.

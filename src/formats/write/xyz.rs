@@ -23,16 +23,14 @@
 
 use std::borrow::Cow;
 use std::io::Write as _;
-use std::path::Path;
 
-use super::file;
-use super::text::{number, round};
-use super::trajectory::Encoder;
+use super::encoder::Encoder;
 use super::wrap::{self, Rounding};
 use crate::Result;
 use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{Fields, Mat3, Snapshot, System, Vec3, elements};
 use crate::formats::{INTERNAL, NOISE_SEED, NOISE_STEP};
+use crate::text::{number, round};
 use crate::units::{ANGSTROM_PER_FS, FEMTOSECOND};
 
 /// What of a frame is written.
@@ -184,12 +182,8 @@ impl Encoder for Xyz {
     }
 }
 
-/// Writes one frame, with all that it holds, as a file of its own, such as the last good frame of a
-/// broken run.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn save(path: &Path, system: &System, frame: &Snapshot) -> Result<()> {
+/// The text of one frame, with all that it holds.
+pub fn text(system: &System, frame: &Snapshot) -> Vec<u8> {
     let content = Content {
         velocities: !frame.velocities.is_empty(),
         forces: !frame.forces.is_empty(),
@@ -199,7 +193,7 @@ pub fn save(path: &Path, system: &System, frame: &Snapshot) -> Result<()> {
     };
     let mut text = Vec::new();
     Xyz::new(system, content).write_frame(frame, &mut text);
-    file::replace(path, &text)
+    text
 }
 
 fn matrix(out: &mut Vec<u8>, key: &str, matrix: &Mat3) {

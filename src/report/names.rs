@@ -1,0 +1,25 @@
+//! The names of what a run writes in its directory.
+
+pub use crate::formats::{FINAL, TOPOLOGY};
+
+/// The run's record.
+pub const RECORD: &str = "run.json";
+/// The thermo table.
+pub const THERMO: &str = "thermo.csv";
+/// The newest checkpoint.
+pub const NEWEST: &str = "state.ckpt";
+/// The checkpoint before it.
+pub const PREVIOUS: &str = "state_prev.ckpt";
+/// The steps before a fault.
+pub const FLIGHT: &str = "flight.xyz";
+/// The state before them.
+pub const FLIGHT_STATE: &str = "flight.ckpt";
+
+/// Where the files of a run that is replaced are gathered, and put back from.
+pub(super) const GATHERED: &str = ".replacing";
+/// Where they are, all of them, until the new run has begun.
+pub(super) const WHOLE: &str = ".replaced";
+/// Where they are once it has: what is in it goes.
+pub(super) const REMOVED: &str = ".removed";
+/// All of these folders.
+pub(super) const FOLDERS: [&str; 3] = [GATHERED, WHOLE, REMOVED];
