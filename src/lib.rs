@@ -15,7 +15,7 @@
 //! * Architecture invariant: `core`, `integrate`, `engine`, `potential` and `neighbors` never import
 //!   `std::fs`, serde or `config`; files are read by `config` and `formats` and written by `report`. Two
 //!   exceptions: `engine::cuda::cache` keeps compiled kernels in the user's cache folder, and
-//!   `potential::painn::cuda` looks whether CUDA's headers are there, without which Burn would panic. And
+//!   `potential::painn::reference::cuda` looks whether CUDA's headers are there, without which Burn would panic. And
 //!   `potential::painn::import` parses the metadata of a model file, which are JSON.
 //! * Architecture invariant: inside, quantities are in eV, angstrom and u, temperatures are kT in eV,
 //!   and time is in angstrom sqrt(u / eV) (10.18 fs). Only `config`, `formats`,

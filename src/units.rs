@@ -377,6 +377,12 @@ fn nearest_unit(name: &str, wanted: Dimension) -> Option<&'static str> {
         .map(|(_, _, unit)| unit.0)
 }
 
+/// Nanoseconds a day at so many steps a second of `timestep` (internal time).
+pub fn ns_per_day(steps_per_second: f64, timestep: f64) -> f64 {
+    const SECONDS: f64 = 86_400.0;
+    steps_per_second * SECONDS * timestep / NANOSECOND
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,13 +3,13 @@
 use super::thread_count;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan};
 use crate::core::System;
-use crate::engine::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::engine::cuda;
 use crate::memory::Appetite;
 use crate::models::ModelFile;
 use crate::potential::lennard_jones::LennardJones;
-use crate::potential::painn::{self, Spec, Weights, burn};
+use crate::potential::painn::cpu::FusedPainn;
+use crate::potential::painn::{self, Spec, Weights, reference};
 use crate::potential::{Potential, Precision};
 use crate::report::Source;
 use crate::{Error, Result};
@@ -137,7 +137,7 @@ impl Model {
         };
         let [atom, pair] = match (place(device, precision), device.engine) {
             (Place::Cuda(_), _) => [0.0; 2],
-            (Place::Cpu, EngineChoice::Burn) => burn::bytes_needed(spec, precision),
+            (Place::Cpu, EngineChoice::Burn) => reference::bytes_needed(spec, precision),
             (Place::Cpu, _) => FusedPainn::bytes_needed(spec, precision),
         };
         Appetite { atom, pair }
@@ -208,7 +208,7 @@ fn has_cuda() -> bool {
 pub fn check_place(device: &DevicePlan, precision: Precision) -> Result<()> {
     match (place(device, precision), device.engine) {
         (Place::Cpu, _) => Ok(()),
-        (Place::Cuda(index), EngineChoice::Burn) => burn::cuda_device(index).map(|_| ()),
+        (Place::Cuda(index), EngineChoice::Burn) => reference::cuda_device(index).map(|_| ()),
         #[cfg(feature = "cuda")]
         (Place::Cuda(index), _) => cuda::check(index),
         #[cfg(not(feature = "cuda"))]
@@ -230,11 +230,15 @@ fn bind_painn(
         (Place::Cuda(_), _) if precision == Precision::F64 => Err(Error::input(
             "Burn computes in f32 only on CUDA: set [potential] precision = \"f32\", or [device] kind = \"cpu\"",
         )),
-        (Place::Cuda(index), _) => {
-            burn::potential(spec, weights, species, precision, burn::Device::Cuda(index))
-        }
+        (Place::Cuda(index), _) => reference::potential(
+            spec,
+            weights,
+            species,
+            precision,
+            reference::Device::Cuda(index),
+        ),
         (Place::Cpu, EngineChoice::Burn) => {
-            burn::potential(spec, weights, species, precision, burn::Device::Cpu)
+            reference::potential(spec, weights, species, precision, reference::Device::Cpu)
         }
         (Place::Cpu, _) => {
             let threads = thread_count(device);

@@ -23,6 +23,7 @@ use crate::models::{self, ModelFile};
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
 use crate::terminal::{Terminal, shown};
+use crate::units::{FEMTOSECOND, ns_per_day};
 use crate::{Error, Result, streams};
 
 use measure::{RebuildRate, Times};
@@ -355,15 +356,8 @@ fn measure_size(
             .or_else(memory::peak)
             .map(|bytes| bytes as f64 / 1048576.0),
         rebuild_every: rate.steps,
-        ns_per_day: ns_per_day(step_ms.median),
+        ns_per_day: ns_per_day(1e3 / step_ms.median, measure::USUAL_STEP_FS * FEMTOSECOND),
     })
-}
-
-/// Simulated time a day (ns) at so many milliseconds a step.
-fn ns_per_day(step_ms: f64) -> f64 {
-    /// Milliseconds of a day over femtoseconds of a nanosecond.
-    const SCALE: f64 = 86_400e3 / 1e6;
-    SCALE * measure::USUAL_STEP_FS / step_ms
 }
 
 fn heading(args: &Args, rate: RebuildRate) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words;
-use crate::engine::cpu::Isa;
+use crate::potential::painn::cpu::Isa;
 use crate::{Result, models};
 
 /// Prints it.

@@ -1,6 +1,5 @@
 //! Engines own phase space, forces and pairs, and run blocks of steps.
 
-pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod host;

@@ -9,11 +9,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::course::Status;
 use super::file::sync_directory;
 use super::names::{GATHERED, RECORD, REMOVED, WHOLE};
 use super::own;
 use super::record::Earlier;
-use super::summary::Status;
 use crate::{Error, Result};
 
 /// Sets the files of a run in `directory` aside, all of them or none.

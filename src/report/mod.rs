@@ -8,6 +8,7 @@
 mod aside;
 pub mod checkpoint;
 pub mod console;
+mod course;
 pub mod directory;
 pub mod drift;
 mod file;
@@ -30,6 +31,7 @@ mod verdict;
 
 pub use checkpoint::{Checkpoint, Identity};
 pub use console::{Console, Verbosity};
+pub use course::{Course, Status};
 pub use directory::{HeldDirectory, RunDirectory};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
 pub use file::{Verified, look_at, replace};
@@ -37,6 +39,6 @@ pub use keeper::Keeper;
 pub use progress::Progress;
 pub use record::{Description, Earlier, RunRecord, Source};
 pub use recorder::Recorded;
-pub use summary::{Course, Status, Summary};
+pub use summary::Summary;
 pub use thermo::Thermo;
 pub use trajectory::Trajectory;

@@ -9,7 +9,7 @@ use crate::core::{Fields, Snapshot};
 use crate::simulation::{Reporter, Signal};
 use crate::terminal::Terminal;
 use crate::text::significant;
-use crate::units::{KELVIN, MEV_PER_PS, NANOSECOND};
+use crate::units::{KELVIN, MEV_PER_PS, ns_per_day};
 
 /// Time between two looks: seldom enough to cost nothing, often enough to look alive.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -90,12 +90,6 @@ fn fitting(parts: &[String], room: usize) -> String {
         message += part;
     }
     message
-}
-
-/// Nanoseconds a day at so many steps a second of `timestep` (internal time).
-pub fn ns_per_day(steps_per_second: f64, timestep: f64) -> f64 {
-    const SECONDS: f64 = 86_400.0;
-    steps_per_second * SECONDS * timestep / NANOSECOND
 }
 
 impl Reporter for Progress {

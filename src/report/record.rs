@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::course::Status;
 use super::names::RECORD;
-use super::summary::{Status, Summary};
+use super::summary::Summary;
 use super::{file, own};
 use crate::models::ModelFile;
 use crate::text::{hexadecimal, timestamp};

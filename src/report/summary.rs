@@ -3,55 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::course::{Course, Status};
 use super::drift::{Energies, EnergyRecord};
-use super::progress::ns_per_day;
 use super::series::{Estimate, Series};
 use super::verdict::Judge;
 use crate::core::observe::WholeBody;
 use crate::text::{duration, round, significant};
-use crate::units::{ANGSTROM_PER_FS, BAR, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND};
+use crate::units::{
+    ANGSTROM_PER_FS, BAR, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND, ns_per_day,
+};
 
 /// Metres per second in an angstrom per femtosecond.
 const METRES_PER_SECOND: f64 = 1e5;
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// It is going on.
-    Running,
-    /// All steps were taken.
-    Complete,
-    /// It was interrupted; all that was reached is written.
-    Interrupted,
-    /// A limit was broken, or something failed.
-    Failed,
-}
-
-/// How a run went, besides its energies.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Course {
-    /// How it ended.
-    pub status: Status,
-    /// Steps taken.
-    pub steps: u64,
-    /// Time step (internal time).
-    pub timestep: f64,
-    /// Time that the steps took.
-    pub elapsed: Duration,
-    /// Where its files are.
-    pub directory: PathBuf,
-    /// Why it ended before its last step; `None` if it did not.
-    pub stopped_by: Option<String>,
-    /// Temperature kT (eV) of the thermostat; `None` where there was none.
-    pub bath: Option<f64>,
-    /// Motion of the system as a whole that its start has, and that nothing takes away.
-    pub whole: Option<WholeBody>,
-    /// Steps from which it went on after it had stopped.
-    pub resumed_from: Vec<u64>,
-}
 
 /// The closing summary. As JSON its keys are these names; what is not known is null.
 #[derive(Debug, Clone, PartialEq, Serialize)]

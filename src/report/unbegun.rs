@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 
+use super::course::Status;
 use super::names::THERMO;
 use super::own;
 use super::record::Earlier;
-use super::summary::Status;
 use crate::report::names;
 use crate::{Error, Result};
 

@@ -15,9 +15,9 @@
 //! that falls as the time to the power of -1/2 alone (see [`super::series::Series::slope_of_walk`]), and whose fluctuation
 //! is looked at within 0.1 ps. A run may warm up from a cold start, so the last fifth is compared with the bath.
 
+use super::course::Course;
 use super::drift::EnergyRecord;
 use super::series::Estimate;
-use super::summary::Course;
 use crate::text::significant;
 use crate::units::{FEMTOSECOND, KELVIN, MEV_PER_PS, NANOSECOND, PICOSECOND};
 

@@ -23,7 +23,10 @@ const INNER: [&str; 6] = [
 
 /// The rooms inside that touch files or the environment: one keeps compiled kernels in the user's cache folder, the other looks
 /// whether CUDA's headers are there.
-const TOUCH_FILES: [&str; 2] = ["src/engine/cuda/cache.rs", "src/potential/painn/cuda.rs"];
+const TOUCH_FILES: [&str; 2] = [
+    "src/engine/cuda/cache.rs",
+    "src/potential/painn/reference/cuda.rs",
+];
 
 /// Rooms whose texts are columns, in which blanks are places.
 const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];
@@ -139,7 +142,7 @@ fn units_stay_in_the_outer_rooms() {
 #[test]
 fn burn_stays_behind_the_potential() {
     check("src", |file, line| {
-        !file.starts_with("src/potential/painn/")
+        !file.starts_with("src/potential/painn/reference/")
             && (line.contains("burn::tensor") || line.contains("burn_cuda::"))
     });
 }

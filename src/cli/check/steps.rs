@@ -10,9 +10,8 @@ use crate::core::{Fields, Snapshot};
 use crate::diagnose::trial::{self, Attempt, Trial};
 use crate::diagnose::vibration::shortest_period;
 use crate::engine::{Engine, Flags};
-use crate::report::progress::ns_per_day;
 use crate::text::{duration, significant};
-use crate::units::{FEMTOSECOND, KELVIN};
+use crate::units::{FEMTOSECOND, KELVIN, ns_per_day};
 use crate::{Result, integrate};
 
 /// Steps that the fastest vibration should have, and the fewest with which it can be integrated.

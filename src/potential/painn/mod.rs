@@ -1,19 +1,12 @@
 //! PaiNN, polarizable atom interaction neural network (Schuett, Unke, Gastegger, ICML 2021,
 //! arXiv:2102.03150), in SchNetPack's parametrisation.
 
-pub mod burn;
+pub mod cpu;
 pub mod export;
 pub mod import;
+pub mod reference;
 pub mod spec;
 pub mod weights;
-
-mod adjoint;
-mod autodiff;
-#[cfg(feature = "cuda")]
-mod cuda;
-mod layout;
-mod model;
-mod passes;
 
 pub use export::export;
 pub use import::{Imported, import, import_noted};

@@ -5,8 +5,8 @@ pub mod naive;
 
 use mdrun::core::rng::philox;
 use mdrun::core::{Cell, Mat3, Vec3};
-use mdrun::engine::cpu::{Filters, FusedPainn, Isa};
 use mdrun::neighbors::Pairs;
+use mdrun::potential::painn::cpu::{Filters, FusedPainn, Isa};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Potential, Precision};
 

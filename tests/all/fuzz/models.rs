@@ -1,9 +1,9 @@
 //! Model files with damaged bytes, slips in their headers, and forged shapes and hyper-parameters.
 
 use mdrun::core::{Cell, Vec3};
-use mdrun::engine::cpu::FusedPainn;
 use mdrun::engine::single_point;
 use mdrun::potential::Precision;
+use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::{Spec, Weights, export, import};
 
 use super::slips::{damage, forge, slip};

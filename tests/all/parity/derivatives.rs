@@ -2,7 +2,7 @@
 //! energy.
 
 use mdrun::core::Mat3;
-use mdrun::potential::painn::{RadialBasis, burn};
+use mdrun::potential::painn::{RadialBasis, reference};
 use mdrun::potential::{Potential, Precision};
 
 use super::engines::double;
@@ -37,7 +37,7 @@ fn adjoint_is_the_derivative_of_the_forward_pass() {
     for (seed, (features, layers, basis, periodic)) in (1..).zip(cases) {
         let model = random_model(features, layers, basis, cutoff, seed);
         let atoms = Atoms::random(4 + 2 * layers, periodic, seed);
-        let mut check = burn::by_autodiff(&model.0, &model.1, &atoms.species).unwrap();
+        let mut check = reference::by_autodiff(&model.0, &model.1, &atoms.species).unwrap();
         let expected = atoms.evaluate(check.as_mut());
         let size = expected.forces.iter().fold(0f64, |m, f| m.max(f.amax()));
         let virial = expected.strain_derivative.amax();

@@ -3,8 +3,8 @@
 use std::sync::Once;
 
 use mdrun::Result;
-use mdrun::engine::cpu::FusedPainn;
-use mdrun::potential::painn::burn::{self, Device};
+use mdrun::potential::painn::cpu::FusedPainn;
+use mdrun::potential::painn::reference::{self, Device};
 use mdrun::potential::painn::{Spec, Weights};
 use mdrun::potential::{Potential, Precision};
 
@@ -24,7 +24,7 @@ const BOTH: &[Precision] = &[Precision::F32, Precision::F64];
 
 /// All engines there are on this machine.
 pub fn engines() -> Vec<Engine> {
-    let burn_cpu: Make = |s, w, z, p| burn::potential(s, w, z, p, Device::Cpu);
+    let burn_cpu: Make = |s, w, z, p| reference::potential(s, w, z, p, Device::Cpu);
     let fused_cpu: Make = |s, w, z, p| Ok(Box::new(FusedPainn::new(s, w, z, p, 2)?));
     let mut all = vec![
         Engine {
@@ -38,11 +38,11 @@ pub fn engines() -> Vec<Engine> {
             make: fused_cpu,
         },
     ];
-    match burn::cuda_device(0) {
+    match reference::cuda_device(0) {
         Ok(_) => all.push(Engine {
             name: "burn on CUDA",
             precisions: &[Precision::F32],
-            make: |s, w, z, p| burn::potential(s, w, z, p, Device::Cuda(0)),
+            make: |s, w, z, p| reference::potential(s, w, z, p, Device::Cuda(0)),
         }),
         Err(reason) => NO_CUDA.call_once(|| println!("skipped on CUDA: {reason}")),
     }

@@ -2,7 +2,7 @@
 
 use mdrun::Error;
 use mdrun::core::{Cell, Vec3};
-use mdrun::potential::painn::burn::{self, Device};
+use mdrun::potential::painn::reference::{self, Device};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
@@ -12,17 +12,18 @@ use crate::support::brute;
 #[test]
 fn what_does_not_fit_is_refused() {
     let (spec, weights) = random_model(8, 2, RadialBasis::gaussian(5, 3.0), 3.0, 31);
-    let refused = |spec: &Spec, weights: &Weights, species: &[u8], part: &str| match burn::potential(
-        spec,
-        weights,
-        species,
-        Precision::F64,
-        Device::Cpu,
-    ) {
-        Err(Error::Input(message)) => assert!(message.contains(part), "{message}"),
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("accepted, without {part}"),
-    };
+    let refused =
+        |spec: &Spec, weights: &Weights, species: &[u8], part: &str| match reference::potential(
+            spec,
+            weights,
+            species,
+            Precision::F64,
+            Device::Cpu,
+        ) {
+            Err(Error::Input(message)) => assert!(message.contains(part), "{message}"),
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("accepted, without {part}"),
+        };
     refused(&spec, &weights, &[1, 17], "does not know Cl");
     refused(&spec, &weights, &[], "no atoms");
     let wide = Spec {
@@ -42,7 +43,7 @@ fn what_does_not_fit_is_refused() {
     open.readout.pop();
     refused(&spec, &open, &[1], "readout");
     let mut potential =
-        burn::potential(&spec, &weights, &[1], Precision::F64, Device::Cpu).unwrap();
+        reference::potential(&spec, &weights, &[1], Precision::F64, Device::Cpu).unwrap();
     let mut out = Evaluation::zeros(2);
     let pairs = brute::pairs(&Cell::open(), &[Vec3::zeros(); 2], 3.0);
     assert!(matches!(
@@ -56,14 +57,14 @@ fn cuda_is_there_or_it_is_said_what_is_missing() {
     let (spec, weights) = random_model(8, 2, RadialBasis::gaussian(5, 3.0), 3.0, 31);
     let make = |precision, index| {
         let device = Device::Cuda(index);
-        burn::potential(&spec, &weights, &[1], precision, device).map(|p| p.describe())
+        reference::potential(&spec, &weights, &[1], precision, device).map(|p| p.describe())
     };
     let refused = |made: Result<String, Error>| match made {
         Err(Error::Input(message)) => message,
         other => panic!("{other:?}"),
     };
     assert!(refused(make(Precision::F64, 0)).contains("f32 only"));
-    match burn::cuda_device(0) {
+    match reference::cuda_device(0) {
         Ok(name) => {
             let described = make(Precision::F32, 0).unwrap();
             assert!(

@@ -2,7 +2,7 @@
 
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::neighbors::Pairs;
-use mdrun::potential::painn::burn;
+use mdrun::potential::painn::reference;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
@@ -239,7 +239,7 @@ fn a_readout_of_any_depth() {
     let atoms = Atoms::random(6, [true; 3], 41);
     for hidden in [&[][..], &[7], &[9, 4, 6]] {
         let weights = Weights::random_with_readout(&spec, hidden, 5);
-        let mut check = burn::by_autodiff(&spec, &weights, &atoms.species).unwrap();
+        let mut check = reference::by_autodiff(&spec, &weights, &atoms.species).unwrap();
         let expected = atoms.evaluate(check.as_mut());
         for engine in double() {
             let model = (spec.clone(), weights.clone());

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use mdrun::core::System;
-use mdrun::engine::cpu::FusedPainn;
 use mdrun::formats;
-use mdrun::potential::painn::{self, Spec, Weights, burn};
+use mdrun::potential::painn::cpu::FusedPainn;
+use mdrun::potential::painn::{self, Spec, Weights, reference};
 use mdrun::potential::{Potential, Precision};
 
 use super::bodies::{self, Sampling};
@@ -37,8 +37,8 @@ fn portable(system: &System) -> Build {
     let species = system.species.clone();
     host(move || {
         let (spec, weights) = model();
-        let device = burn::Device::Cpu;
-        let potential = burn::potential(spec, weights, &species, Precision::F64, device);
+        let device = reference::Device::Cpu;
+        let potential = reference::potential(spec, weights, &species, Precision::F64, device);
         potential.expect("the model knows the elements")
     })
 }

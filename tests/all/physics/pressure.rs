@@ -5,7 +5,7 @@ use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, Snapshot, System, Vec3, observe};
 use mdrun::engine::{HostEngine, Start, single_point};
 use mdrun::integrate;
-use mdrun::potential::painn::{Spec, Weights, burn};
+use mdrun::potential::painn::{Spec, Weights, reference};
 use mdrun::potential::{Potential, Precision};
 
 use super::bodies::run;
@@ -32,7 +32,14 @@ fn derivative(mut f: impl FnMut(f64) -> f64) -> f64 {
 
 /// The network without splines, whose energies bend at their knots.
 fn exact(spec: &Spec, weights: &Weights, species: &[u8]) -> Box<dyn Potential> {
-    burn::potential(spec, weights, species, Precision::F64, burn::Device::Cpu).unwrap()
+    reference::potential(
+        spec,
+        weights,
+        species,
+        Precision::F64,
+        reference::Device::Cpu,
+    )
+    .unwrap()
 }
 
 /// -dE/dV (eV / cubic angstrom) by energies of cells that are larger and smaller with all that is in them.

@@ -11,20 +11,7 @@ use crate::core::{Mat3, Vec3};
 use super::lane::{Lane, Real};
 use super::memory::prefetch;
 use super::spline::{self, ORDER};
-use super::stages::View;
-
-/// What the forward pass reads of a pair (i <- j).
-#[derive(Clone, Copy, Default)]
-pub(super) struct Geometry<T> {
-    /// Weights of the six spline coefficients.
-    weights: [T; ORDER],
-    /// Unit vector from i to j.
-    unit: [T; 3],
-    /// First coefficient.
-    knot: u32,
-    /// j, in the engine's order of atoms.
-    neighbor: u32,
-}
+use super::view::{Geometry, View};
 
 /// Pairs from the one at work to that whose neighbour is fetched into cache: in a large system
 /// neighbours come from the third level, a hundred nanoseconds away.
@@ -33,13 +20,6 @@ pub(super) const AHEAD: usize = 6;
 /// Bytes of a slice of what all atoms send up to which the forward pass is faster without, since it
 /// stays in the second-level cache.
 const NEAR: usize = 1 << 19;
-
-/// Weights of the six coefficients for the filters' slope (1 / angstrom).
-pub(super) type SlopeWeights<T> = [T; ORDER];
-
-/// What one atom sends a neighbour, as sums over channels and layers: the derivative of the energy
-/// along the pair (s), and that with respect to the unit vector (t).
-pub(super) type Sent<T> = [T; 4];
 
 /// Geometry of the pairs of a block of rows, in f64, then rounded.
 #[inline(always)]

@@ -15,9 +15,7 @@ use super::adjoint::PairGradient;
 use super::layout::{self, Numbers, Slots};
 use super::model::{Matrix, Painn, Platform, Rows};
 use super::passes::{Forward, Start};
-use super::{Spec, Weights};
-
-pub use super::autodiff::by_autodiff;
+use crate::potential::painn::{Spec, Weights};
 
 /// Size of a tensor of one number per slot and feature on the CPU (bytes): a handful fit into a core's
 /// cache, and matrix products are long enough.

@@ -7,11 +7,11 @@
 
 use std::mem::MaybeUninit;
 
-use super::gemm::{Panels, Product};
+use super::gemm::{Panels, Product, Products};
 use super::lane::{Lane, Real, silu, silu_slope};
 use super::memory::{Shared, Span};
 use super::network::Affine;
-use super::stages::{ATOMS_PER_BLOCK, Block, Kernels, Saved, View};
+use super::view::{ATOMS_PER_BLOCK, Block, Saved, View};
 
 /// Most numbers of a tile: three rows an atom, and the widest slice (two lanes of AVX-512 in f32).
 const TILE: usize = 3 * ATOMS_PER_BLOCK * 32;
@@ -51,7 +51,7 @@ impl<T: Real> Rows<T> {
 
     /// Into `tile`: these rows times a panel, plus a bias.
     #[inline(always)]
-    unsafe fn times<V: Kernels<T = T>>(
+    unsafe fn times<V: Products<T = T>>(
         self,
         panels: &Panels<T>,
         slice: usize,
@@ -74,7 +74,7 @@ impl<T: Real> Rows<T> {
     }
 
     #[inline(always)]
-    pub(super) unsafe fn forward<V: Kernels<T = T>>(
+    pub(super) unsafe fn forward<V: Products<T = T>>(
         self,
         map: &Affine<T>,
         slice: usize,
@@ -84,7 +84,7 @@ impl<T: Real> Rows<T> {
     }
 
     #[inline(always)]
-    pub(super) unsafe fn backward<V: Kernels<T = T>>(
+    pub(super) unsafe fn backward<V: Products<T = T>>(
         self,
         map: &Affine<T>,
         slice: usize,
@@ -118,7 +118,7 @@ pub(super) struct Part<'a, V: Lane> {
     pub(super) slice: usize,
 }
 
-impl<V: Kernels> Part<'_, V> {
+impl<V: Products> Part<'_, V> {
     pub(super) const WIDTH: usize = 2 * V::N;
 
     fn last(&self) -> bool {

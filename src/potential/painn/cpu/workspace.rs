@@ -10,10 +10,11 @@ use crate::{Error, Result};
 
 use super::lane::Real;
 use super::memory::{Aligned, Shared, large_vec};
-use super::message::{self, Geometry, Sent, SlopeWeights};
+use super::message;
 use super::network::Network;
 use super::order::Order;
-use super::stages::{self, Saved, Stage, View};
+use super::stages::{self, Stage};
+use super::view::{ATOMS_PER_BLOCK, Geometry, Saved, Sent, SlopeWeights, View};
 
 /// Blocks of rows per thread, so that threads end a stage together.
 const BLOCKS_PER_THREAD: usize = 8;
@@ -75,7 +76,7 @@ impl<T: Real> Workspace<T> {
     pub(super) fn new(network: &Network<T>, species: Vec<u32>, threads: usize) -> Self {
         let atoms = species.len();
         // Atoms that are not chained are fewer than these.
-        let scratch = threads * stages::ATOMS_PER_BLOCK;
+        let scratch = threads * ATOMS_PER_BLOCK;
         let per_atom = atoms * network.features;
         let layers = network.layers.len();
         Self {

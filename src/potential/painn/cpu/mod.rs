@@ -37,6 +37,7 @@ mod pool;
 mod readout;
 mod spline;
 mod stages;
+mod view;
 mod workspace;
 
 use crate::neighbors::Pairs;

@@ -16,7 +16,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-use super::{Layer, Linear, Spec, Weights};
+use crate::potential::painn::{Layer, Linear, Spec, Weights};
 
 /// A matrix: of atoms, pairs or weights.
 pub type Matrix<B> = Tensor<B, 2>;

@@ -4,7 +4,7 @@
 //! output's channels. Every number of C is a sum over k in ascending order, whatever the tile that
 //! it falls into, so that results depend neither on how rows are cut into blocks nor on threads.
 
-use super::lane::{Lane, Real};
+use super::lane::{Lane, Real, Wide};
 use super::memory::{Aligned, Span};
 
 /// Weights as panels of `width` columns: \[slice\]\[k\]\[width\].
@@ -122,4 +122,38 @@ unsafe fn tile<V: Lane, const R: usize>(p: &Product<V::T>, row: usize) {
             sum[1].store(c.add(V::N));
         }
     }
+}
+
+/// Products compiled for the lane's processor feature.
+///
+/// # Safety
+/// The processor has the lane's feature, and the product's arrays live and have its sizes.
+#[allow(clippy::missing_safety_doc, reason = "said above")]
+pub(super) trait Products: Lane {
+    unsafe fn product(product: &Product<Self::T>);
+}
+
+macro_rules! products {
+    ($lane:ty $(, $feature:literal)?) => {
+        impl Products for $lane {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn product(product: &Product<Self::T>) {
+                unsafe { multiply::<Self>(product) }
+            }
+        }
+    };
+}
+
+products!(Wide<f32, 8>);
+products!(Wide<f64, 4>);
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::*;
+    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
+
+    products!(__m512, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma");
+    products!(__m512d, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma");
+    products!(__m256, "avx2,fma");
+    products!(__m256d, "avx2,fma");
 }

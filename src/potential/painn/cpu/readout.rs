@@ -1,11 +1,11 @@
 //! The readout: energies of atoms, and the gradient with which the backward pass begins.
 
 use super::atomwise::{Part, Rows, Tile, each};
+use super::gemm::Products;
 use super::lane::{Real, silu, silu_slope};
 use super::memory::{Shared, Span};
-use super::stages::Kernels;
 
-impl<V: Kernels> Part<'_, V> {
+impl<V: Products> Part<'_, V> {
     /// A place in the record of hidden numbers of the readout of the block's atom `row`.
     #[inline(always)]
     unsafe fn record(&self, array: Shared<V::T>, row: usize, place: usize) -> *mut V::T {

@@ -9,17 +9,17 @@ use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential};
 use crate::{Error, Result};
 
-use super::burn::{check, check_atoms, read};
+use super::evaluate::{check, check_atoms, read};
 use super::layout::{self, Slots};
 use super::model::{Painn, Rows};
 use super::passes::{Forward, Start};
-use super::{RadialBasis, Spec, Weights};
+use crate::potential::painn::{RadialBasis, Spec, Weights};
 
 /// The same model in f64 on the CPU with forces by automatic differentiation: slow, and no use but to
 /// check the others.
 ///
 /// # Errors
-/// As [`super::burn::potential`].
+/// As [`super::potential`].
 pub fn by_autodiff(spec: &Spec, weights: &Weights, species: &[u8]) -> Result<Box<dyn Potential>> {
     check(spec, weights, species)?;
     let device = Default::default();

@@ -6,21 +6,11 @@
 //! atoms: both cores work on one product, on different columns), or one task per block that takes it
 //! through all atom-wise stages up to the next gather (many atoms: everything stays in cache).
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use crate::core::{Mat3, Vec3};
-use crate::neighbors::Pairs;
-
 use super::atomwise::Part;
-use super::gemm::{self, Product};
-use super::lane::{Lane, Real, Wide};
-use super::memory::Shared;
-use super::message::{self, Geometry, Sent, SlopeWeights};
-use super::network::Network;
-
-/// Atoms of a block in the atom-wise stages: two register tiles of 12 rows, six for vectors.
-pub(super) const ATOMS_PER_BLOCK: usize = 24;
+use super::gemm::Products;
+use super::lane::{Real, Wide};
+use super::message;
+use super::view::{ATOMS_PER_BLOCK, Block, View};
 
 /// Fewest atoms of a block that a task takes through a chain of stages: with fewer, reading all weights
 /// on every thread takes longer than handing activations around.
@@ -34,167 +24,6 @@ pub(super) fn cut(atoms: usize, threads: usize) -> (usize, bool) {
         (blocks, true)
     } else {
         (atoms.div_ceil(ATOMS_PER_BLOCK), false)
-    }
-}
-
-/// Places, in slices, of what the forward pass keeps of an atom and layer for the backward pass.
-pub(super) struct Saved;
-
-impl Saved {
-    pub(super) const V: usize = 0;
-    pub(super) const W: usize = 3;
-    pub(super) const B: usize = 6;
-    pub(super) const C: usize = 7;
-    /// Input of the update's silu.
-    pub(super) const UPDATE: usize = 8;
-    /// Input of the context's silu.
-    pub(super) const CONTEXT: usize = 9;
-    pub(super) const COUNT: usize = 10;
-}
-
-/// What tasks see: weights, pairs, and the arrays of one evaluation. N atoms in the engine's order,
-/// F padded features, slices of `width` channels. Scratch arrays have S rows: one for each atom of a
-/// block on each thread (few enough atoms not to be chained have one each).
-pub(super) struct View<'a, T> {
-    pub(super) network: &'a Network<T>,
-    pub(super) pairs: &'a Pairs,
-    pub(super) atoms: usize,
-    /// Blocks of the atom-wise stages.
-    pub(super) atom_blocks: usize,
-    /// The caller's index of each atom, and the other way round.
-    pub(super) order: &'a [u32],
-    pub(super) rank: &'a [u32],
-    /// Index of each atom's species among those present.
-    pub(super) species: &'a [u32],
-    /// Where the pairs of each atom begin in the arrays of pairs here, which are in the engine's order of
-    /// atoms, so that kernels go through them from one end to the other. Length: atoms + 1.
-    pub(super) rows: &'a [u32],
-    /// Where the blocks of rows begin.
-    pub(super) blocks: &'a [u32],
-    /// Set where the pair list is not one.
-    pub(super) faulty: &'a AtomicBool,
-    /// eV per unit of the network.
-    pub(super) scale: f64,
-    /// Per pair.
-    pub(super) geometry: Shared<Geometry<T>>,
-    pub(super) slopes: Shared<SlopeWeights<T>>,
-    pub(super) sent: Shared<Sent<T>>,
-    /// Index here of the pair (j <- i).
-    pub(super) reverse: Shared<u32>,
-    /// q and n, \[N\]\[2\]\[F\].
-    pub(super) features: Shared<T>,
-    /// mu after the message, \[N\]\[3\]\[F\].
-    pub(super) vectors: Shared<T>,
-    /// x and mu that layers after the first send, \[L - 1\]\[slice\]\[N\]\[6\]\[width\].
-    pub(super) senders: Shared<T>,
-    /// [`Saved`], \[L\]\[slice\]\[N\]\[10\]\[width\].
-    pub(super) saved: Shared<T>,
-    /// G_q and G_mu, \[slice\]\[N\]\[4\]\[width\], of even and odd layers.
-    pub(super) gradients: [Shared<T>; 2],
-    /// G_x, \[N\]\[3\]\[F\].
-    pub(super) contexts: Shared<T>,
-    /// Scratch: input of the second product of a net, \[S\]\[F\].
-    pub(super) hidden: Shared<T>,
-    /// Scratch: G_a, G_b, G_c, \[S\]\[3\]\[F\].
-    pub(super) wide: Shared<T>,
-    /// Scratch: G_v and G_w, \[S\]\[3\]\[2\]\[F\].
-    pub(super) mixed: Shared<T>,
-    /// Scratch: silu of the readout's hidden numbers, and their gradients, \[S\]\[size\].
-    pub(super) readout: Shared<T>,
-    pub(super) readout_back: Shared<T>,
-    /// In the caller's order.
-    pub(super) energies: Shared<f64>,
-    pub(super) forces: Shared<Vec3>,
-    /// In the engine's order.
-    pub(super) strain: Shared<Mat3>,
-}
-
-impl<T: Real> View<'_, T> {
-    /// The atoms of a block of rows.
-    #[inline(always)]
-    pub(super) fn row_block(&self, block: usize) -> Range<usize> {
-        self.blocks[block] as usize..self.blocks[block + 1] as usize
-    }
-
-    /// The pairs of an atom in the arrays of pairs here.
-    #[inline(always)]
-    pub(super) fn row(&self, atom: usize) -> Range<usize> {
-        self.rows[atom] as usize..self.rows[atom + 1] as usize
-    }
-
-    /// The same pairs in the caller's list.
-    #[inline(always)]
-    pub(super) fn given_row(&self, atom: usize) -> Range<usize> {
-        self.pairs.row(self.order[atom] as usize)
-    }
-
-    /// Start of the senders of a layer and slice.
-    ///
-    /// # Safety
-    /// The arrays live.
-    #[inline(always)]
-    pub(super) unsafe fn senders(&self, layer: usize, slice: usize) -> *const T {
-        if layer == 0 {
-            let contexts = self.network.first_context.as_slice();
-            return contexts[slice * (contexts.len() / self.network.slices)..].as_ptr();
-        }
-        let block = (layer - 1) * self.network.slices + slice;
-        unsafe { self.senders.at(block * self.atoms * 6 * self.network.width) }
-    }
-
-    /// One atom's x and mu in a layer after the first.
-    ///
-    /// # Safety
-    /// The arrays live.
-    #[inline(always)]
-    pub(super) unsafe fn sender(&self, layer: usize, slice: usize, atom: usize) -> *mut T {
-        let block = (layer - 1) * self.network.slices + slice;
-        unsafe {
-            self.senders
-                .at((block * self.atoms + atom) * 6 * self.network.width)
-        }
-    }
-
-    /// One atom's [`Saved`].
-    ///
-    /// # Safety
-    /// The arrays live.
-    #[inline(always)]
-    pub(super) unsafe fn saved(&self, layer: usize, slice: usize, atom: usize) -> *mut T {
-        let block = layer * self.network.slices + slice;
-        unsafe {
-            self.saved
-                .at((block * self.atoms + atom) * Saved::COUNT * self.network.width)
-        }
-    }
-
-    /// G_q and G_mu after a layer.
-    #[inline(always)]
-    pub(super) fn gradients(&self, layer: usize) -> Shared<T> {
-        self.gradients[layer % 2]
-    }
-
-    /// One atom's G_q and G_mu after a layer.
-    ///
-    /// # Safety
-    /// The arrays live.
-    #[inline(always)]
-    pub(super) unsafe fn gradient(&self, layer: usize, slice: usize, atom: usize) -> *mut T {
-        unsafe {
-            self.gradients(layer)
-                .at((slice * self.atoms + atom) * 4 * self.network.width)
-        }
-    }
-
-    /// The atoms of a block of the atom-wise stages; blocks are of nearly equal sizes.
-    fn atom_block(&self, block: usize) -> Range<usize> {
-        let blocks = self.atom_blocks;
-        block * self.atoms / blocks..(block + 1) * self.atoms / blocks
-    }
-
-    /// Whether the pair list was found not to be one.
-    pub(super) fn faulty(&self) -> bool {
-        self.faulty.load(Ordering::Relaxed)
     }
 }
 
@@ -298,14 +127,6 @@ impl Stage {
     }
 }
 
-/// A block of the atom-wise stages.
-#[derive(Clone)]
-pub(super) struct Block {
-    pub(super) atoms: Range<usize>,
-    /// Row of its first atom in the scratch arrays.
-    pub(super) scratch: usize,
-}
-
 /// One task of a stage, on a thread.
 #[inline(always)]
 unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize, thread: usize) {
@@ -398,8 +219,7 @@ unsafe fn atoms<V: Kernels>(
 /// The processor has the lane's feature, the view's arrays live and have the sizes that [`View`]
 /// says, and no two tasks that write the same place run at once, which stages see to.
 #[allow(clippy::missing_safety_doc, reason = "said above")]
-pub(super) trait Kernels: Lane {
-    unsafe fn product(product: &Product<Self::T>);
+pub(super) trait Kernels: Products {
     unsafe fn atoms(
         view: &View<Self::T>,
         stage: AtomStage,
@@ -413,10 +233,6 @@ pub(super) trait Kernels: Lane {
 macro_rules! kernels {
     ($lane:ty $(, $feature:literal)?) => {
         impl Kernels for $lane {
-            $(#[target_feature(enable = $feature)])?
-            unsafe fn product(product: &Product<Self::T>) {
-                unsafe { gemm::multiply::<Self>(product) }
-            }
             $(#[target_feature(enable = $feature)])?
             unsafe fn atoms(view: &View<Self::T>, stage: AtomStage, layer: usize, block: Block, slice: usize) {
                 unsafe { atoms::<Self>(view, stage, layer, block, slice) }

@@ -9,7 +9,7 @@ use crate::core::{Mat3, Vec3};
 use crate::neighbors::Pairs;
 use crate::potential::Evaluation;
 
-use super::Spec;
+use crate::potential::painn::Spec;
 
 /// Basis functions smaller than this are zero: what they add to a filter is lost in its rounding, in
 /// f64 too, while in f32 they would make products subnormal, which costs a CPU a hundred cycles each.
