@@ -130,9 +130,13 @@ pub fn thermometer(plan: &Plan) -> Thermometer {
 
 /// The thermometer of a plan whose degrees of freedom are known.
 pub fn thermometer_of(plan: &Plan, degrees_of_freedom: usize) -> Thermometer {
+    let mass = plan.start.system.total_mass();
+    let held = plan.dynamics.remove_drift > 0;
+    let flying = held || plan.dynamics.ensemble == Ensemble::Nve;
     Thermometer {
         degrees_of_freedom,
-        held_mass: (plan.dynamics.remove_drift > 0).then(|| plan.start.system.total_mass()),
+        held_mass: held.then_some(mass),
+        flying_mass: flying.then_some(mass),
     }
 }
 

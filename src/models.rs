@@ -80,7 +80,7 @@ impl ModelFile {
         let embedded = EMBEDDED.iter().find(|model| model.name == name);
         embedded.map(Self::Embedded).ok_or_else(|| {
             Error::input(format!(
-                "no model is called {name:?}{}; models inside this program: {}; {file} is neither beside the run file \
+                "no model is called {name:?}{} models inside this program: {}; {file} is neither beside the run file \
                  ({}) nor in {}; a file elsewhere is named by its path",
                 nearest(name, &folders),
                 names().join(", "),
@@ -195,7 +195,7 @@ fn nearest(name: &str, folders: &[PathBuf]) -> String {
         );
     }
     let near = crate::error::nearest(name, known.iter().map(String::as_str));
-    near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+    near.map_or_else(|| ";".to_owned(), |near| format!("; did you mean {near:?}?"))
 }
 
 /// Folders in words.

@@ -17,6 +17,12 @@ pub(super) fn round(value: f64) -> f64 {
     format!("{value:.12e}").parse().unwrap_or(value)
 }
 
+/// So many of something: 1 atom, 2 atoms.
+pub fn counted(number: u64, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
+}
+
 /// A number to `digits` significant digits, without exponent where that is readable.
 pub fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {

@@ -8,11 +8,12 @@ use serde_json::json;
 use super::{EnergyArgs, words};
 use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
-use crate::core::{Cell, Mat3, elements};
+use crate::core::{Cell, Fitted, Mat3, Vec3, elements};
 use crate::engine::single_point;
 use crate::formats::{self, Structure};
 use crate::models::ModelFile;
 use crate::potential::Evaluation;
+use crate::text::counted;
 use crate::terminal::Terminal;
 use crate::{Error, Result, assemble, memory, streams};
 
@@ -30,11 +31,13 @@ const DEVICE: DevicePlan = DevicePlan {
 pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     assemble::threads(&DEVICE)?;
     let structure = formats::read_frame(&args.structure, args.frame.unwrap_or(0))?;
-    tell(args, &structure);
+    let fitted = structure.fitted();
+    let notes = notes(args, &structure, fitted.as_ref().ok());
+    for note in &notes {
+        streams::tell(&Terminal::err().message(&format!("note: {note}")));
+    }
+    let Fitted { cell, .. } = fitted.map_err(|e| e.within(args.structure.display()))?;
     let system = structure.system();
-    let cell = structure
-        .cell()
-        .map_err(|e| e.within(args.structure.display()))?;
     check_overlaps(&system, &structure.positions, &cell)
         .map_err(|e| e.within(args.structure.display()))?;
     let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
@@ -57,7 +60,8 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         .map(|volume| evaluation.strain_derivative / volume);
     let found = Found {
         cell: &cell,
-        species: &structure.species,
+        structure: &structure,
+        notes,
         evaluation,
         pairs: pairs.len(),
         stress,
@@ -70,9 +74,10 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what a run would say of the structure, and which frame it is.
-fn tell(args: &EnergyArgs, structure: &Structure) {
+/// What a run would say of the structure and its cell, and which frame it is.
+fn notes(args: &EnergyArgs, structure: &Structure, fitted: Option<&Fitted>) -> Vec<String> {
     let mut notes = structure.notes.clone();
+    notes.extend(fitted.iter().flat_map(|fitted| fitted.notes.clone()));
     if structure.frames > 1 && args.frame.is_none() {
         notes.push(format!(
             "{} has {} frames; this is the first, --frame -1 takes the last",
@@ -80,15 +85,14 @@ fn tell(args: &EnergyArgs, structure: &Structure) {
             structure.frames
         ));
     }
-    for note in notes {
-        streams::tell(&Terminal::err().message(&format!("note: {note}")));
-    }
+    notes
 }
 
 /// What is printed.
 struct Found<'a> {
     cell: &'a Cell,
-    species: &'a [u8],
+    structure: &'a Structure,
+    notes: Vec<String>,
     evaluation: Evaluation,
     pairs: usize,
     /// eV / angstrom^3, where the cell is periodic in all directions.
@@ -97,11 +101,19 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn json(&self) -> String {
-        let forces: Vec<[f64; 3]> = self.evaluation.forces.iter().map(|&f| f.into()).collect();
+        let arrays = |vectors: &[Vec3]| -> Vec<[f64; 3]> { vectors.iter().map(|&v| v.into()).collect() };
+        let symbols = self.structure.species.iter().map(|&z| elements::symbol(z));
+        let cell = self.cell.is_periodic().then(|| rows(self.cell.vectors()));
         let mut out = json!({
             "energy_ev": self.evaluation.energy,
-            "forces_ev_per_angstrom": forces,
+            "forces_ev_per_angstrom": arrays(&self.evaluation.forces),
             "pairs": self.pairs,
+            "elements": symbols.collect::<Vec<_>>(),
+            "positions_angstrom": arrays(&self.structure.positions),
+            "cell_angstrom": cell,
+            "periodic": self.cell.periodic(),
+            "frames": self.structure.frames,
+            "notes": self.notes,
         });
         if let Some(stress) = &self.stress {
             out["stress_ev_per_angstrom3"] = json!(rows(stress));
@@ -110,15 +122,16 @@ impl Found<'_> {
     }
 
     fn table(&self) -> String {
+        let species = &self.structure.species;
         let mut text = format!(
-            "energy {:.9} eV\n{}, {} atoms, {} ordered pairs; {}\nforces (eV/A)\n",
+            "energy {:.9} eV\n{}, {}, {} ordered pairs; {}\nforces (eV/A)\n",
             self.evaluation.energy,
-            elements::formula(self.species),
-            self.species.len(),
+            elements::formula(species),
+            counted(species.len() as u64, "atom"),
             self.pairs,
             words::cell(self.cell)
         );
-        for (i, (z, f)) in self.species.iter().zip(&self.evaluation.forces).enumerate() {
+        for (i, (z, f)) in species.iter().zip(&self.evaluation.forces).enumerate() {
             let symbol = elements::symbol(*z);
             text += &format!("{i:6} {symbol:2} {:15.9} {:15.9} {:15.9}\n", f.x, f.y, f.z);
         }

@@ -196,7 +196,8 @@ pub struct EnergyArgs {
     /// Numbers of the network
     #[arg(long, default_value = "f64", value_parser = parse_precision)]
     pub precision: Precision,
-    /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs
+    /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs, and what was
+    /// read: elements, positions_angstrom, cell_angstrom, periodic, frames, notes
     #[arg(long)]
     pub json: bool,
 }

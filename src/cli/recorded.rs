@@ -13,7 +13,7 @@ use crate::report::checkpoint::{Checkpoint, Identity, store};
 use crate::report::names;
 use crate::report::{Earlier, Source};
 use crate::units::{self, Dimension};
-use crate::{Error, Result, input};
+use crate::{Error, Result, input, shell};
 
 /// Key of the overrides that a run without its structure cannot take.
 const SYSTEM: &str = "system";
@@ -50,6 +50,12 @@ pub fn plan(args: &ResumeArgs) -> Result<Plan> {
 /// The record of the run in a directory, and the run file that it resolved.
 fn read(directory: &Path) -> Result<(Earlier, Table)> {
     let place = directory.display();
+    if directory.is_file() {
+        return Err(Error::input(format!(
+            "{place} is a file; the directory of a run is wanted (that of a run file: mdrun {} --resume)",
+            shell::quoted(directory)
+        )));
+    }
     if !directory.is_dir() {
         return Err(Error::input(format!(
             "{place} is not the directory of a run: there is no such directory; to begin a run: mdrun CONFIG.toml"

@@ -515,9 +515,9 @@ fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description)
         console.note(&note);
     }
     console.line(&format!(
-        "system     {}: {} atoms, {}",
+        "system     {}: {}, {}",
         about.formula,
-        about.atoms,
+        text::counted(about.atoms as u64, "atom"),
         words::cell(&plan.start.cell)
     ));
     console.line(&format!("potential  {}", model.describe()));

@@ -47,8 +47,8 @@ pub fn dynamics(plan: &Plan) -> String {
         ),
     };
     format!(
-        "{ensemble}, {} steps of {} fs: {} ps; {} degrees of freedom",
-        dynamics.steps,
+        "{ensemble}, {} of {} fs: {} ps; {} degrees of freedom",
+        text::counted(dynamics.steps, "step"),
         rounded(dynamics.timestep / units::FEMTOSECOND),
         rounded(dynamics.steps as f64 * dynamics.timestep / units::PICOSECOND),
         assemble::degrees_of_freedom(plan)

@@ -11,7 +11,7 @@ use super::raw::{self, Leaf};
 use super::section::{Section, Sign, quantity};
 use crate::core::{AtomName, Cell, Fitted, Mat3, System, Vec3, elements};
 use crate::error::nearest;
-use crate::formats::{FINAL, Structure, TOPOLOGY, read, read_frame};
+use crate::formats::{Structure, TOPOLOGY, read, read_frame};
 use crate::input::path_of;
 use crate::neighbors::Molecules;
 use crate::paths::{absolute, join};
@@ -74,16 +74,10 @@ fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Resul
     Ok(structure)
 }
 
-/// Whether the structure is the last state of a run, which another run goes on from to the last bit: nothing
-/// in it is moved.
-fn is_last_state(structure: &Structure) -> bool {
-    structure.path.file_name().is_some_and(|name| name == FINAL)
-}
-
 /// What the atoms are called: for the last state of a run, which is XYZ and has no names, as in the topology
 /// beside it.
 fn names(structure: &Structure) -> Option<Vec<AtomName>> {
-    if structure.names.is_some() || !is_last_state(structure) {
+    if structure.names.is_some() || !structure.is_last_state() {
         return structure.names.clone();
     }
     let beside = read(&structure.path.with_file_name(TOPOLOGY)).ok()?;
@@ -93,7 +87,7 @@ fn names(structure: &Structure) -> Option<Vec<AtomName>> {
 /// Positions (angstrom) in which the molecules are whole that the cell's faces cut.
 fn whole(section: &mut Section<'_>, structure: &Structure, cell: &Cell) -> Vec<Vec3> {
     let mut positions = structure.positions.clone();
-    if cell.is_periodic() && !is_last_state(structure) {
+    if cell.is_periodic() && !structure.is_last_state() {
         let molecules = Molecules::of(&structure.species, cell, &positions);
         let cut = molecules.cut();
         if cut > 0 {
@@ -218,7 +212,7 @@ fn cell(section: &mut Section<'_>, raw: &raw::System, structure: &Structure) -> 
              cell = [\"12.4 A\", \"12.4 A\", \"12.4 A\"], or periodic = false",
         ));
     }
-    let fitted = match raw.cell.is_none() && is_last_state(structure) {
+    let fitted = match raw.cell.is_none() && structure.is_last_state() {
         true => Cell::new(vectors, periodic).map(Fitted::from),
         false => Cell::fitting(vectors, periodic, &structure.positions),
     };

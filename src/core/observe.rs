@@ -202,6 +202,9 @@ pub struct Thermometer {
     pub degrees_of_freedom: usize,
     /// Total mass (u) where the kinetic energy of the centre of mass is left out; `None` where all of it counts.
     pub held_mass: Option<f64>,
+    /// Total mass (u) where the flight of the centre of mass is no thermal motion, and presses on nothing: where
+    /// no thermostat acts on it, or it is held.
+    pub flying_mass: Option<f64>,
 }
 
 impl Thermometer {
@@ -210,6 +213,7 @@ impl Thermometer {
         Self {
             degrees_of_freedom,
             held_mass: None,
+            flying_mass: None,
         }
     }
 
@@ -221,6 +225,15 @@ impl Thermometer {
     /// Temperature as kT (eV).
     pub fn kt(&self, o: &Observables) -> f64 {
         kt(self.kinetic(o), self.degrees_of_freedom)
+    }
+
+    /// Instantaneous pressure (eV / cubic angstrom), as [`pressure`] has it, of a gas that is seen from its centre of
+    /// mass where that flies.
+    pub fn pressure(&self, snapshot: &Snapshot) -> Option<f64> {
+        let o = &snapshot.observables;
+        let flight = o.kinetic - counted_kinetic(o, self.flying_mass);
+        let volume = snapshot.cell.volume()?;
+        Some(pressure(snapshot, &snapshot.cell)? - 2.0 * flight / (3.0 * volume))
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
+use super::read::FINAL;
 use crate::core::rng::NoiseMark;
-use crate::core::{AtomName, Cell, Mat3, System, Vec3, elements};
+use crate::core::{AtomName, Cell, Fitted, Mat3, System, Vec3, elements};
 use crate::{Error, Result};
 
 /// Farthest coordinate (angstrom) taken for one: a millimetre. Beyond it f64 no longer resolves the
@@ -60,13 +61,30 @@ impl Structure {
         self.periodic = [vectors.is_some(); 3];
     }
 
-    /// The cell, as [`Cell::fitting`] makes it.
+    /// The cell, as [`Structure::fitted`] has it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cell(&self) -> Result<Cell> {
+        Ok(self.fitted()?.cell)
+    }
+
+    /// The cell as [`Cell::fitting`] makes it, and what there is to say of it; that of a run's last state as it is.
     ///
     /// # Errors
     /// A periodic direction without a vector, or a singular cell. The message does not name the file.
-    pub fn cell(&self) -> Result<Cell> {
+    pub fn fitted(&self) -> Result<Fitted> {
         let vectors = self.vectors.unwrap_or_else(Mat3::zeros);
-        Ok(Cell::fitting(vectors, self.periodic, &self.positions)?.cell)
+        match self.is_last_state() {
+            true => Cell::new(vectors, self.periodic).map(Fitted::from),
+            false => Cell::fitting(vectors, self.periodic, &self.positions),
+        }
+    }
+
+    /// Whether it is the last state of a run, which another run goes on from to the last bit: nothing in it is
+    /// moved.
+    pub fn is_last_state(&self) -> bool {
+        self.path.file_name().is_some_and(|name| name == FINAL)
     }
 }
 

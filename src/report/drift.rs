@@ -50,6 +50,8 @@ pub struct EnergyRecord {
     pub degrees_of_freedom: usize,
     /// Total mass (u) where the kinetic energy of the centre of mass does not count.
     pub held_mass: Option<f64>,
+    /// Total mass (u) where the flight of the centre of mass is no part of the pressure.
+    pub flying_mass: Option<f64>,
     /// What should be conserved (eV).
     pub conserved: Series,
     /// Kinetic energy (eV), all of it.
@@ -80,6 +82,7 @@ impl EnergyRecord {
             atoms,
             degrees_of_freedom: thermometer.degrees_of_freedom,
             held_mass: thermometer.held_mass,
+            flying_mass: thermometer.flying_mass,
             conserved: Series::default(),
             kinetic: Series::default(),
             counted: Series::default(),
@@ -96,20 +99,22 @@ impl EnergyRecord {
         Thermometer {
             degrees_of_freedom: self.degrees_of_freedom,
             held_mass: self.held_mass,
+            flying_mass: self.flying_mass,
         }
     }
 
     /// Takes in one moment.
     pub fn add(&mut self, snapshot: &Snapshot) {
         let (o, time) = (&snapshot.observables, snapshot.time);
-        let counted = self.thermometer().kinetic(o);
+        let thermometer = self.thermometer();
+        let counted = thermometer.kinetic(o);
         self.conserved.add(time, o.conserved());
         self.kinetic.add(time, o.kinetic);
         self.counted.add(time, counted);
         self.course.add(counted);
         self.potential.add(time, o.potential);
         self.total.add(time, o.total());
-        if let Some(pressure) = observe::pressure(snapshot, &snapshot.cell) {
+        if let Some(pressure) = thermometer.pressure(snapshot) {
             self.pressure.add(time, pressure);
         }
         self.momentum = o.momentum.into();

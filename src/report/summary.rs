@@ -10,13 +10,16 @@ use super::drift::{Energies, EnergyRecord};
 use super::series::{Estimate, Series};
 use super::verdict::Judge;
 use crate::core::observe::WholeBody;
-use crate::text::{duration, round, significant};
+use crate::text::{counted, duration, round, significant};
 use crate::units::{
     ANGSTROM_PER_FS, BAR, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND, ns_per_day,
 };
 
 /// Metres per second in an angstrom per femtosecond.
 const METRES_PER_SECOND: f64 = 1e5;
+
+/// A shorter time (s) is printed as 0.0 s, and tells no speed.
+const SHORTEST_TIMED: f64 = 0.05;
 
 /// The closing summary. As JSON its keys are these names; what is not known is null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -181,19 +184,25 @@ impl Summary {
 
     /// The summary for people.
     pub fn to_text(&self) -> String {
+        let speed = match self.elapsed_s < SHORTEST_TIMED {
+            true => String::new(),
+            false => format!(
+                ": {} steps/s, {} ns/day",
+                significant(self.steps_per_second, 4),
+                significant(self.ns_per_day, 4)
+            ),
+        };
         let mut lines = vec![format!(
-            "{} {} steps of {} atoms, {} ps, in {}: {} steps/s, {} ns/day",
+            "{} {} of {}, {} ps, in {}{speed}",
             match self.status {
                 Status::Running | Status::Complete => "Done:",
                 Status::Interrupted => "Interrupted after",
                 Status::Failed => "Stopped after",
             },
-            self.steps,
-            self.atoms,
+            counted(self.steps, "step"),
+            counted(self.atoms as u64, "atom"),
             self.simulated_ps,
             duration(Duration::from_secs_f64(self.elapsed_s)),
-            significant(self.steps_per_second, 4),
-            significant(self.ns_per_day, 4),
         )];
         if let Some(reason) = &self.stopped_by {
             lines.push(format!("  stopped by    {reason}"));

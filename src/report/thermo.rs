@@ -23,7 +23,7 @@ use super::drift::Energies;
 use super::file::{OutputFile, Verified};
 use super::table::{LiveTable, Row};
 use crate::Result;
-use crate::core::{Cell, Fields, Snapshot, observe};
+use crate::core::{Cell, Fields, Snapshot};
 use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
 use crate::text::{number, round};
 use crate::units::{BAR, FEMTOSECOND, KELVIN, MEV_PER_PS, PICOSECOND};
@@ -113,15 +113,15 @@ impl Thermo {
 
     fn line(&self, snapshot: &Snapshot) -> Line {
         let o = &snapshot.observables;
-        let (atoms_kt, drift) = self
+        let (thermometer, drift) = self
             .energies
-            .read(|record| (record.thermometer().kt(o), record.drift()));
-        let pressure = observe::pressure(snapshot, &snapshot.cell).map(|p| p / BAR);
+            .read(|record| (record.thermometer(), record.drift()));
+        let pressure = thermometer.pressure(snapshot).map(|p| p / BAR);
         Line {
             step: snapshot.step,
             time_fs: round(snapshot.time / FEMTOSECOND),
             energies: [o.potential, o.kinetic, o.total(), o.conserved()],
-            temperature: atoms_kt / KELVIN,
+            temperature: thermometer.kt(o) / KELVIN,
             pressure: pressure.filter(|_| self.pressure),
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
         }

@@ -46,7 +46,7 @@ pub use store::{Found, newest, read, save, write};
 
 const MAGIC: [u8; 8] = *b"mdrunCKP";
 /// Version of the format.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Magic, version and length of the header.
 const PREFIX: usize = 16;
 /// Length of the hash at the end.
