@@ -195,7 +195,10 @@ fn nearest(name: &str, folders: &[PathBuf]) -> String {
         );
     }
     let near = crate::error::nearest(name, known.iter().map(String::as_str));
-    near.map_or_else(|| ";".to_owned(), |near| format!("; did you mean {near:?}?"))
+    near.map_or_else(
+        || ";".to_owned(),
+        |near| format!("; did you mean {near:?}?"),
+    )
 }
 
 /// Folders in words.

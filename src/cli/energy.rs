@@ -13,8 +13,8 @@ use crate::engine::single_point;
 use crate::formats::{self, Structure};
 use crate::models::ModelFile;
 use crate::potential::Evaluation;
-use crate::text::counted;
 use crate::terminal::Terminal;
+use crate::text::counted;
 use crate::{Error, Result, assemble, memory, streams};
 
 /// One structure is soon done: no other device is worth its start.
@@ -101,7 +101,8 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn json(&self) -> String {
-        let arrays = |vectors: &[Vec3]| -> Vec<[f64; 3]> { vectors.iter().map(|&v| v.into()).collect() };
+        let arrays =
+            |vectors: &[Vec3]| -> Vec<[f64; 3]> { vectors.iter().map(|&v| v.into()).collect() };
         let symbols = self.structure.species.iter().map(|&z| elements::symbol(z));
         let cell = self.cell.is_periodic().then(|| rows(self.cell.vectors()));
         let mut out = json!({

@@ -173,7 +173,7 @@ fn for_structure(path: &Path) -> String {
          [dynamics]\n\
          ensemble = \"langevin\"\n\
          temperature = \"300 K\"\n\
-         friction = \"1 1/ps\"\n\
+         friction = \"10 1/ps\"\n\
          seed = 1\n\
          timestep = \"0.5 fs\"\n\
          duration = \"10 ps\"\n\

@@ -19,7 +19,7 @@ use crate::report::{
     RunDirectory, RunRecord, Source, Status, Summary, Verbosity, last, recorder,
 };
 use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
-use crate::{Error, Result, shell, streams};
+use crate::{Error, Result, shell, streams, text};
 
 /// A run that has begun: what its end needs.
 struct Run<'a> {

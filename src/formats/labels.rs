@@ -20,6 +20,16 @@ pub(super) fn partly_occupied(part: f64) -> String {
     )
 }
 
+/// What to say of so many of `atoms` whose occupancy is 0, if there are any.
+pub(super) fn unoccupied_note(empty: usize, atoms: usize) -> Option<String> {
+    (empty > 0).then(|| {
+        format!(
+            "{empty} of {atoms} atoms have an occupancy of 0, as programs write that place atoms; they are taken as \
+             there"
+        )
+    })
+}
+
 /// What to say of formal charges, if they are not balanced.
 pub(super) fn charge_note(total: i64) -> Option<String> {
     (total != 0).then(|| {

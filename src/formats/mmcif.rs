@@ -3,12 +3,15 @@
 //! <https://mmcif.wwpdb.org/docs/tutorials/content/atomic-description.html>. As of PDB files, the atoms are
 //! those that are listed: the crystal's symmetry is not applied to them.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::cif_tags::{at_line, cell, check_axes, check_occupancy, coordinate};
-use super::labels::{alternate_location, charge_note, element_of_name, element_of_type};
+use super::labels::{
+    alternate_location, charge_note, element_of_name, element_of_type, unoccupied_note,
+};
 use super::lattice::real_cell;
-use super::star::{Block, Column, shown};
+use super::star::{Block, Column, number, shown};
 use super::structure::Structure;
 use crate::core::{AtomName, Vec3};
 use crate::{Error, Result};
@@ -88,6 +91,10 @@ pub(super) fn read(block: &Block, model: usize) -> Result<Structure> {
         let own = table.text(&[table.charge], row).parse().unwrap_or(0);
         charge = charge.saturating_add(own);
     }
+    let atoms = structure.species.len();
+    structure
+        .notes
+        .extend(unoccupied_note(table.unoccupied.get(), atoms));
     structure.notes.extend(charge_note(charge));
     Ok(structure)
 }
@@ -115,6 +122,8 @@ struct Table<'b, 't> {
     chain: [Option<Column>; 2],
     insertion: Option<Column>,
     charge: Option<Column>,
+    /// Atoms read so far whose occupancy is 0.
+    unoccupied: Cell<usize>,
 }
 
 impl<'b, 't> Table<'b, 't> {
@@ -143,6 +152,7 @@ impl<'b, 't> Table<'b, 't> {
             chain: both("_atom_site.auth_asym_id", "_atom_site.label_asym_id")?,
             insertion: beside("_atom_site.pdbx_pdb_ins_code")?,
             charge: beside("_atom_site.pdbx_formal_charge")?,
+            unoccupied: Cell::new(0),
         };
         if table.symbol.is_none() && table.atom == [None; 2] {
             return Err(Error::input(
@@ -182,7 +192,11 @@ impl<'b, 't> Table<'b, 't> {
             return Err(at(Error::input(alternate_location(&shown(label)))));
         }
         if let Some(value) = self.occupancy.and_then(|c| self.block.value(c, row)) {
-            check_occupancy(value).map_err(&at)?;
+            // As in PDB files, programs that place atoms write zero.
+            match number(value.text).is_some_and(|n| n.value == 0.0) {
+                true => self.unoccupied.set(self.unoccupied.get() + 1),
+                false => check_occupancy(value).map_err(&at)?,
+            }
         }
         let (species, mass) = self.element(row, &name).map_err(&at)?;
         let shown_name = shown(match name.atom.is_empty() {

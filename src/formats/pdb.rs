@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::fields::{ascii, columns, coordinate, residue_number, shorten};
 use super::labels::{
     WHOLE, alternate_location, charge_note, element_of_pdb_name, element_of_type, partly_occupied,
+    unoccupied_note,
 };
 use super::lattice::{real_cell, triclinic};
 use super::structure::{Structure, pick};
@@ -51,6 +52,14 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
     }
     let mut structure = reader.finish();
     structure.frames = file.frames.len();
+    if frame.cell.is_none()
+        && let Some((line, _)) = file.frames.iter().find_map(|f| f.cell)
+    {
+        structure.notes.push(format!(
+            "no cell (CRYST1) stands before the end of this frame, though frames after line {line} have one: taken \
+             without a cell"
+        ));
+    }
     if let Some((line, row)) = frame.cell {
         let cell = cell(row).map_err(|e| e.within(format!("line {line}: CRYST1")))?;
         structure.set_cell(cell);
@@ -258,13 +267,7 @@ impl Reader {
     fn finish(mut self) -> Structure {
         let notes = &mut self.structure.notes;
         let atoms = self.names.len();
-        if self.empty > 0 {
-            notes.push(format!(
-                "{} of {atoms} atoms have an occupancy of 0, as programs write that place atoms; they are \
-                 taken as there",
-                self.empty
-            ));
-        }
+        notes.extend(unoccupied_note(self.empty, atoms));
         if self.beyond_one > 0 {
             notes.push(format!(
                 "{} of {atoms} atoms have an occupancy over 1, which is something else than an occupancy; \

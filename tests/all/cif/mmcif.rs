@@ -58,6 +58,20 @@ fn one_atom_needs_no_loop() {
     assert!(argon.vectors.is_none());
 }
 
+/// Programs that place atoms write an occupancy of 0, in mmCIF as in PDB files.
+#[test]
+fn atoms_of_no_occupancy_are_there_and_told() {
+    let columns = "type_symbol Cartn_x Cartn_y Cartn_z occupancy";
+    let placed = read(&table(columns, "C 0 0 0 1.00\nH 0 0 1.1 0.00\nH 0 1.1 0 0"));
+    assert_eq!(placed.species, [6, 1, 1]);
+    assert!(
+        placed.notes[0].starts_with("2 of 3 atoms have an occupancy of 0"),
+        "{:?}",
+        placed.notes
+    );
+    assert_eq!(read(&table(columns, "C 0 0 0 1.00")).notes, [""; 0]);
+}
+
 #[test]
 fn atoms_keep_their_names() {
     let columns = "type_symbol label_atom_id label_comp_id label_asym_id label_seq_id pdbx_PDB_ins_code \

@@ -1,6 +1,8 @@
 //! `mdrun energy`.
 
-use super::{json, mdrun, stderr, stdout};
+use serde_json::json;
+
+use super::{mdrun, stderr, stdout};
 use crate::support::reference;
 
 const MODEL: &str = "models/painn_hcno_gfn2.safetensors";
@@ -19,7 +21,7 @@ fn energy(structure: &str, more: &[&str]) -> serde_json::Value {
     ];
     let output = mdrun(&[&fixed[..], more].concat());
     assert!(output.status.success(), "{}", stderr(&output));
-    json(&output)
+    super::json(&output)
 }
 
 #[test]
@@ -79,4 +81,42 @@ fn foreign_models_and_elements_are_named() {
         let message = run(student.to_str().unwrap(), "configs/structures/ethanol.xyz");
         assert!(message.contains("student_427k"), "{message}");
     }
+}
+
+/// What was read is there for others to compare, with every note: here on a cell that another takes the place of.
+#[test]
+fn what_was_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("skewed.xyz");
+    let water = "3\nLattice=\"10 0 0 90 10 0 70 30 10\" Properties=species:S:1:pos:R:3 pbc=\"T T T\"\n\
+                 O 1 2 3\nH 1.96 2 3\nH 0.76 2.927 3\n";
+    std::fs::write(&path, water.repeat(2)).unwrap();
+    let path = path.to_str().unwrap();
+    let shown = mdrun(&["energy", "--model", MODEL, "--structure", path]);
+    assert!(
+        stderr(&shown)
+            .contains("note: the cell is very skewed; the reduced one of the same lattice")
+            && stderr(&shown).contains("has 2 frames; this is the first"),
+        "{}",
+        stderr(&shown)
+    );
+    assert!(
+        stdout(&shown)
+            .contains("H2O, 3 atoms, 6 ordered pairs; cell 10.0000 x 10.0000 x 10.0000 A"),
+        "{}",
+        stdout(&shown)
+    );
+    let out = energy(path, &[]);
+    assert_eq!(out["elements"], json!(["O", "H", "H"]));
+    assert_eq!(out["positions_angstrom"][2], json!([0.76, 2.927, 3.0]));
+    assert_eq!(
+        out["cell_angstrom"],
+        json!([[10.0, 0.0, 0.0], [0.0, 10.0, 0.0], [0.0, 0.0, 10.0]])
+    );
+    assert_eq!(out["periodic"], json!([true, true, true]));
+    assert_eq!(out["frames"], 2);
+    assert_eq!(out["notes"].as_array().unwrap().len(), 2);
+    let open = energy("configs/structures/ethanol.xyz", &[]);
+    assert!(open["cell_angstrom"].is_null());
+    assert_eq!(open["notes"], json!([]));
 }

@@ -14,7 +14,7 @@ fn what_is_no_run_file_is_answered_with_what_to_type() {
     fs::create_dir(at("run")).unwrap();
     fs::write(at("run/run.json"), "{}").unwrap();
     let (run, record) = (at("run"), at("run/run.json"));
-    let cases: [(&[&str], String); 14] = [
+    let cases: [(&[&str], String); 15] = [
         (&[ethanol], "`mdrun ethanol.toml`".to_owned()),
         (
             &[ethanol],
@@ -46,6 +46,11 @@ fn what_is_no_run_file_is_answered_with_what_to_type() {
         (
             &["energy", "--structure", ethanol, "--model"],
             "a value is required for '--model <MODEL>'".to_owned(),
+        ),
+        (
+            &["resume", "configs/ethanol_nve.toml"],
+            "is a file; the directory of a run is wanted (that of a run file: mdrun configs/ethanol_nve.toml --resume)"
+                .to_owned(),
         ),
     ];
     for (args, says) in cases {

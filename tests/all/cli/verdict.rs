@@ -117,6 +117,7 @@ fn a_flying_box_is_named() {
         "{summary}"
     );
     assert!((number("whole_motion_speed_a_per_fs") - 0.005).abs() < 1e-6);
+    let flying = number("mean_pressure_bar");
     // What is taken out is no motion of the whole.
     let output = mdrun(&[
         &config,
@@ -127,6 +128,9 @@ fn a_flying_box_is_named() {
     ]);
     let summary = json(&output);
     assert!(summary["whole_motion_fraction"].is_null(), "{summary}");
+    // The flight presses on nothing: with it, 32 k x 400 K over the volume, 1500 bar, would come on top.
+    let resting = summary["mean_pressure_bar"].as_f64().unwrap();
+    assert!((flying - resting).abs() < 1.0, "{flying} {resting} bar");
     assert!(
         summary["mean_temperature_k"].as_f64().unwrap() < 10.0,
         "{summary}"

@@ -241,6 +241,34 @@ fn atoms_after_an_end_that_are_others_are_refused() {
     );
 }
 
+/// A frame that ends before the first cell of the file has none, which is told.
+#[test]
+fn a_cell_that_comes_after_a_frame_is_not_its_own() {
+    let model = |x: f64| [atom(" O   HOH A   1 ", x, "O"), "ENDMDL\n".into()].concat();
+    let text = [
+        "MODEL        1\n",
+        &model(1.0),
+        CRYST1,
+        "MODEL        2\n",
+        &model(2.0),
+    ]
+    .concat();
+    let first = read("m.pdb", &text);
+    assert_eq!(first.vectors, None);
+    assert!(
+        first.notes[0].contains("no cell (CRYST1) stands before the end of this frame")
+            && first.notes[0].contains("after line 4"),
+        "{:?}",
+        first.notes
+    );
+    let last = frame("m.pdb", &text, 1).unwrap();
+    assert_eq!(edges(&last), [20.0, 21.0, 22.0]);
+    assert_eq!(last.notes, [""; 0]);
+    // Behind the atoms of the only frame, it is that frame's.
+    let alone = [&atom(" O   HOH A   1 ", 1.0, "O"), CRYST1, "END\n"].concat();
+    assert_eq!(edges(&read("m.pdb", &alone)), [20.0, 21.0, 22.0]);
+}
+
 #[test]
 fn cells_that_mean_none_and_cells_that_cannot_be() {
     let with = |cell: &str| [cell, "\n", &atom(" O   HOH A   1 ", 1.0, "O")].concat();

@@ -32,6 +32,7 @@ fn held(masses: &[f64]) -> Thermometer {
     Thermometer {
         degrees_of_freedom: 3 * masses.len() - 3,
         held_mass: Some(masses.iter().sum()),
+        flying_mass: Some(masses.iter().sum()),
     }
 }
 

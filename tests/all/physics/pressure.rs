@@ -1,6 +1,7 @@
 //! The pressure against values that do not come from the strain derivative: the change of the energy with the volume, and
 //! the ideal gas. And every column of `thermo.csv` from the frames of the same run.
 
+use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, Snapshot, System, Vec3, observe};
 use mdrun::engine::{HostEngine, Start, single_point};
@@ -123,6 +124,40 @@ fn an_ideal_gas_has_the_pressure_of_its_temperature() {
         (pressure / expected - 1.0).abs() < 1e-12,
         "{pressure} against {expected}"
     );
+}
+
+/// A gas that flies as a whole has the pressure that is seen from its centre of mass, unless a thermostat made the flight.
+#[test]
+fn the_flight_of_a_gas_presses_only_where_it_is_thermal() {
+    let subject = Subject {
+        positions: face_centred(3, 40.0),
+        cell: Cell::new(Mat3::identity() * 120.0, [true; 3]).unwrap(),
+        ..argon()
+    };
+    let resting = subject.start(1);
+    let mut flying = subject.start(1);
+    let flight = Vec3::new(3.0, -4.0, 12.0);
+    flying.velocities.iter_mut().for_each(|v| *v += flight);
+    let found = |start: Start| -> Snapshot {
+        let noise = Noise::new(1, 0);
+        let mut engine = HostEngine::new(start, noise, 1.0, Box::new(Free)).unwrap();
+        mdrun::engine::Engine::snapshot(&mut engine, Fields::ALL).unwrap()
+    };
+    let (resting, flying) = (found(resting), found(flying));
+    let mass = subject.system.total_mass();
+    let thermal = Thermometer::of_all(3 * subject.system.len());
+    let from_within = Thermometer {
+        flying_mass: Some(mass),
+        ..thermal
+    };
+    let expected = observe::pressure(&resting, &subject.cell).unwrap();
+    let on_top = mass * flight.norm_squared() / (3.0 * 120f64.powi(3));
+    // Rounding of a sum that is 1e3 times as large.
+    let near = |found: f64, right: f64| (found / right - 1.0).abs() < 1e-11;
+    assert!(on_top > expected);
+    assert!(near(from_within.pressure(&flying).unwrap(), expected));
+    assert!(near(from_within.pressure(&resting).unwrap(), expected));
+    assert!(near(thermal.pressure(&flying).unwrap(), expected + on_top));
 }
 
 /// One frame of an extended XYZ trajectory.

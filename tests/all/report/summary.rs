@@ -196,6 +196,28 @@ fn a_run_too_short_for_statistics_has_nulls() {
     );
 }
 
+/// One is one, and what took no time that is shown had no speed.
+#[test]
+fn the_first_line_counts_in_words() {
+    let first = |steps: u64, seconds: f64| {
+        let elapsed = Duration::from_secs_f64(seconds);
+        let went = Course {
+            elapsed,
+            ..course(steps)
+        };
+        let text = Summary::new(&went, &energies(10, 0.5, 0.2)).to_text();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(
+        first(1, 0.04),
+        "Done: 1 step of 12 atoms, 0.0005 ps, in 0.0 s"
+    );
+    assert_eq!(
+        first(2000, 1.0),
+        "Done: 2000 steps of 12 atoms, 1 ps, in 1.0 s: 2000 steps/s, 86.40 ns/day"
+    );
+}
+
 /// P V = (2 K - tr dE/d(strain)) / 3.
 #[test]
 fn means_have_error_bars_in_text_too() {
