@@ -7,7 +7,7 @@
 //! | `potential_energy_ev`, `kinetic_energy_ev`, `total_energy_ev` | energies |
 //! | `conserved_energy_ev` | total energy less the heat that the thermostat put in |
 //! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
-//! | `pressure_bar` | instantaneous pressure, without flight of the whole that is not thermal; only for cells periodic in all directions |
+//! | `pressure_bar` | instantaneous pressure, without a flight that is not thermal; only for cells periodic in all directions |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //!
 //! The slope and its error are empty before there are enough samples.
