@@ -17,6 +17,7 @@ use crate::diagnose::{Built, Variant};
 #[cfg(feature = "cuda")]
 use crate::engine::cuda;
 use crate::engine::{Engine, HostEngine, Limits, Start};
+use crate::forcefield::{ForceField, HostForceField};
 use crate::formats::FINAL;
 use crate::formats::write::topology;
 use crate::integrate::{self, Integrator};
@@ -348,14 +349,27 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
         device.kind = DeviceKind::Cpu;
     }
     let potential = model.bind(&start.system, precision, &device)?;
-    let engine = match variant.exhaustive {
-        true => HostEngine::exhaustive(start, noise, potential)?,
-        false => HostEngine::new(start, noise, skin, potential)?,
+    let field = match variant.exhaustive {
+        true => HostForceField::exhaustive(potential),
+        false => HostForceField::new(potential, skin),
     };
     Ok(Built {
-        engine: Box::new(engine),
+        engine: Box::new(HostEngine::of(start, noise, field)?),
         program,
     })
+}
+
+/// What a diagnosis looks at the potential with: in f64 on the CPU where the network runs on a GPU, pairs by brute force.
+///
+/// # Errors
+/// The model does not know an element.
+pub fn judge(plan: &Plan, model: &Model) -> Result<Box<dyn ForceField>> {
+    let mut device = plan.device;
+    if resident(plan, model, precision(&plan.potential))?.is_some() {
+        device.kind = DeviceKind::Cpu;
+    }
+    let potential = model.bind(&plan.start.system, Precision::F64, &device)?;
+    Ok(Box::new(HostForceField::exhaustive(potential)))
 }
 
 /// The thermostat's noise, from where the run before left off.

@@ -4,8 +4,8 @@
 //! name; [`terminal`] knows what the user's can show, [`streams`]
 //! what becomes of what is printed; [`core`] holds the
 //! physical state (species, cell, snapshots, observables, noise); [`integrate`] says what a step is;
-//! [`neighbors`] and [`potential`] turn positions into energies and forces; [`engine`] owns the phase
-//! space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
+//! [`neighbors`] and [`potential`] turn positions into energies and forces, together they are a [`forcefield`]; [`engine`]
+//! owns the phase space and runs blocks of steps; [`simulation`] plans, commits and rolls back blocks; [`report`]
 //! watches and writes; [`formats`] reads structures; [`models`] finds models; [`config`] reads the run file;
 //! [`memory`] knows what room there is; [`diagnose`] replays a run to say what is wrong with it; [`assemble`] puts all
 //! of it together; [`mod@bench`] measures it; [`cli`] is the command line.
@@ -43,6 +43,8 @@ pub mod integrate;
 
 pub mod neighbors;
 pub mod potential;
+
+pub mod forcefield;
 
 pub mod engine;
 pub mod simulation;

@@ -153,7 +153,8 @@ fn drift(plan: &Plan, seen: Option<Estimate>, window: u64) -> Question {
 
 fn replay(plan: &Plan, model: &Model, case: &Case, interrupt: &AtomicBool) -> Result<Report> {
     let build = |start, variant| assemble::variant(plan, model, start, variant);
-    diagnose(case, &build, interrupt)
+    let judge = || assemble::judge(plan, model);
+    diagnose(case, (&build, &judge), interrupt)
 }
 
 /// A run that is over, as its directory has it.

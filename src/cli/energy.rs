@@ -9,7 +9,7 @@ use super::{EnergyArgs, words};
 use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Cell, Fitted, Mat3, Vec3, elements};
-use crate::engine::single_point;
+use crate::forcefield::{ForceField as _, HostForceField};
 use crate::formats::{self, Structure};
 use crate::models::ModelFile;
 use crate::potential::Evaluation;
@@ -47,8 +47,9 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     let appetite = model.appetite(args.precision, &DEVICE);
     memory::check(&cell, &structure.positions, (model.cutoff(), 0.0), appetite)
         .map_err(|e| e.within(args.structure.display()))?;
-    let mut potential = model.bind(&system, args.precision, &DEVICE)?;
-    let (evaluation, pairs) = single_point(potential.as_mut(), &cell, &structure.positions)?;
+    let potential = model.bind(&system, args.precision, &DEVICE)?;
+    let mut field = HostForceField::new(potential, 0.0);
+    let evaluation = field.at(&cell, &structure.positions)?;
     if !evaluation.energy.is_finite() {
         return Err(Error::run(format!(
             "{}: the energy is not a finite number; two atoms may be at one place",
@@ -63,7 +64,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         structure: &structure,
         notes,
         evaluation,
-        pairs: pairs.len(),
+        pairs: field.found().len(),
         stress,
     };
     streams::print(&if args.json {

@@ -29,6 +29,7 @@ use crate::Result;
 use crate::core::Snapshot;
 use crate::core::observe::Thermometer;
 use crate::engine::{Engine, Limits, Start};
+use crate::forcefield::ForceField;
 use crate::integrate::Integrator;
 use crate::report::series::Estimate;
 
@@ -87,12 +88,6 @@ impl Variant {
         exhaustive: true,
         ..Self::AS_RUN
     };
-    /// What the potential itself is looked at with.
-    pub const JUDGE: Self = Self {
-        divisor: 1,
-        double: true,
-        exhaustive: true,
-    };
 }
 
 /// An engine and its program, as a variant has them.
@@ -105,6 +100,9 @@ pub struct Built {
 
 /// Makes the engine of a variant at a start, whose step counts the variant's own steps.
 pub type Build<'b> = dyn Fn(Start, Variant) -> Result<Built> + 'b;
+
+/// Makes what the potential itself is looked at with: in f64, its pairs beyond doubt.
+pub type Judge<'j> = dyn Fn() -> Result<Box<dyn ForceField>> + 'j;
 
 /// What is to be explained.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,7 +148,11 @@ pub struct Case {
 ///
 /// # Errors
 /// The replay as it was cannot be made, or a device failed.
-pub fn diagnose(case: &Case, build: &Build<'_>, interrupt: &AtomicBool) -> Result<Report> {
+pub fn diagnose(
+    case: &Case,
+    (build, judge): (&Build<'_>, &Judge<'_>),
+    interrupt: &AtomicBool,
+) -> Result<Report> {
     let began = Instant::now();
     let deadline = began + case.budget.mul_f64(REPLAYING);
     let mut walks = vec![Walk::begin(case, build, Variant::AS_RUN)?];
@@ -191,8 +193,9 @@ pub fn diagnose(case: &Case, build: &Build<'_>, interrupt: &AtomicBool) -> Resul
         window *= 2;
     }
     let frames = &walks[0].frames();
-    let findings = build(case.start.clone(), Variant::JUDGE)
-        .and_then(|built| potential::examine(case, built.engine, frames, began + case.budget));
+    let findings = judge().and_then(|mut field| {
+        potential::examine(case, field.as_mut(), frames, began + case.budget)
+    });
     let courses: Vec<Course> = walks.into_iter().map(|w| w.course).collect();
     let findings = findings.unwrap_or_default();
     verdict.conclude(case, &courses, &findings);

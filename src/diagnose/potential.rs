@@ -22,7 +22,7 @@ use super::slope::{self, Agreement};
 use super::{Case, SEEN};
 use crate::Result;
 use crate::core::{Snapshot, Vec3};
-use crate::engine::Engine;
+use crate::forcefield::ForceField;
 use crate::neighbors::Pairs;
 use crate::report::series::{Estimate, Series};
 
@@ -59,20 +59,20 @@ pub struct Findings {
     pub jump_drift: Option<Estimate>,
 }
 
-/// Looks at moments of a run with an engine that is in f64, its pairs beyond doubt.
+/// Looks at moments of a run with a force field that is in f64, its pairs beyond doubt.
 pub(super) fn examine(
     case: &Case,
-    mut engine: Box<dyn Engine>,
+    field: &mut dyn ForceField,
     moments: &[Snapshot],
     deadline: Instant,
 ) -> Result<Findings> {
-    let cutoff = engine.listed(&[])?.cutoff;
+    let cutoff = field.cutoff();
     let atoms = case.start.system.len() as f64;
     let (mut powers, mut jumps) = (Vec::new(), Vec::new());
     let mut findings = Findings::default();
     let stride = moments.len().div_ceil(MOMENTS).max(1);
     for moment in moments.iter().step_by(stride) {
-        jumps.extend(crossings(engine.as_mut(), moment, cutoff)?);
+        jumps.extend(crossings(field, moment, cutoff)?);
         findings.moments += 1;
         if Instant::now() > deadline {
             break;
@@ -82,7 +82,7 @@ pub(super) fn examine(
     findings.largest_jump = jumps.iter().fold(0.0, |a, j| a.max(j.abs()));
     for moment in moments {
         let jumps = findings.largest_jump > JUMP;
-        if let Some((found, speed)) = against_slope(engine.as_mut(), moment, jumps)? {
+        if let Some((found, speed)) = against_slope(field, moment, jumps)? {
             findings.force_error = findings.force_error.max(found.certain());
             powers.push(found.difference * speed / atoms);
         }
@@ -129,21 +129,10 @@ fn entering(moments: &[Snapshot], cutoff: f64) -> Result<Option<Estimate>> {
     Ok(series.slope())
 }
 
-/// Energy and forces with atoms elsewhere.
-fn at(engine: &mut dyn Engine, moment: &Snapshot, positions: Vec<Vec3>) -> Result<Snapshot> {
-    let state = Snapshot {
-        positions,
-        forces: Vec::new(),
-        ..moment.clone()
-    };
-    engine.restore(&state)?;
-    engine.snapshot(crate::core::Fields::ALL)
-}
-
 /// The force along the motion beside the slope of the energy, and the speed along it. None where nothing moves, or
 /// where a pair passes the cutoff and the energy jumps there.
 fn against_slope(
-    engine: &mut dyn Engine,
+    field: &mut dyn ForceField,
     moment: &Snapshot,
     jumps: bool,
 ) -> Result<Option<(Agreement, f64)>> {
@@ -153,26 +142,21 @@ fn against_slope(
     if !(speed > 0.0 && speed.is_finite()) {
         return Ok(None);
     }
-    let here = at(engine, moment, moment.positions.clone())?;
-    let pairs = engine.statistics().pairs;
+    let here = field.at(&moment.cell, &moment.positions)?;
+    let pairs = field.pairs();
     let mut same = true;
     let mut energy = |moved: &[Vec3]| -> Result<f64> {
-        let there = at(engine, moment, moved.to_vec())?;
-        same &= engine.statistics().pairs == pairs;
-        Ok(there.observables.potential)
+        let there = field.at(&moment.cell, moved)?;
+        same &= field.pairs() == pairs;
+        Ok(there.energy)
     };
     let state = (&moment.positions[..], &here.forces[..]);
-    let found = slope::along(
-        &moment.velocities,
-        state,
-        here.observables.potential,
-        &mut energy,
-    )?;
+    let found = slope::along(&moment.velocities, state, here.energy, &mut energy)?;
     Ok((same || !jumps).then_some((found, speed)))
 }
 
 /// Changes of the energy (eV) as pairs near the cutoff are moved into it.
-fn crossings(engine: &mut dyn Engine, moment: &Snapshot, cutoff: f64) -> Result<Vec<f64>> {
+fn crossings(field: &mut dyn ForceField, moment: &Snapshot, cutoff: f64) -> Result<Vec<f64>> {
     let near = Pairs::within(&moment.cell, &moment.positions, cutoff + NEAR)?;
     let far = |p: &usize| (near.distances[*p] - cutoff).abs();
     let mut pairs: Vec<usize> = (0..near.len())
@@ -187,9 +171,9 @@ fn crossings(engine: &mut dyn Engine, moment: &Snapshot, cutoff: f64) -> Result<
         let mut with = |distance: f64| -> Result<(f64, f64)> {
             let mut positions = moment.positions.clone();
             positions[atom] += towards * (near.distances[p] - distance);
-            let there = at(engine, moment, positions)?;
+            let there = field.at(&moment.cell, &positions)?;
             let push = there.forces[atom].dot(&towards);
-            Ok((there.observables.potential, push))
+            Ok((there.energy, push))
         };
         let (within, push_within) = with(cutoff - EDGE)?;
         let (beyond, push_beyond) = with(cutoff + EDGE)?;

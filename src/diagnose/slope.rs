@@ -10,8 +10,8 @@
 use crate::Result;
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Cell, Mat3, Vec3};
-use crate::engine::single_point;
-use crate::potential::{Evaluation, Potential};
+use crate::forcefield::ForceField;
+use crate::potential::Evaluation;
 
 /// Longest step (angstrom): stiff bonds are smooth on it.
 const WIDEST: f64 = 1e-3;
@@ -212,19 +212,19 @@ impl Slopes {
 /// # Errors
 /// The device failed.
 pub fn examine(
-    potential: &mut dyn Potential,
+    field: &mut dyn ForceField,
     cell: &Cell,
     positions: &[Vec3],
     atoms: usize,
 ) -> Result<Slopes> {
     let all = positions.len();
-    let here = single_point(potential, cell, positions)?.0;
+    let here = field.at(cell, positions)?;
     let mut found = Slopes {
-        strain_tolerance: TOLERANCE * potential.cutoff() * (all as f64).sqrt(),
+        strain_tolerance: TOLERANCE * field.cutoff() * (all as f64).sqrt(),
         ..Slopes::default()
     };
     let mut compare = |directions: &[Vec3]| -> Result<()> {
-        let mut energy = |moved: &[Vec3]| Ok(single_point(potential, cell, moved)?.0.energy);
+        let mut energy = |moved: &[Vec3]| Ok(field.at(cell, moved)?.energy);
         let now = along(
             directions,
             (positions, &here.forces),
@@ -246,7 +246,7 @@ pub fn examine(
         compare(&(0..all).map(direction).collect::<Vec<_>>())?;
     }
     if cell.is_periodic() {
-        found.strain = Some(strain(potential, (cell, positions), &here)?);
+        found.strain = Some(strain(field, (cell, positions), &here)?);
     }
     Ok(found)
 }
@@ -260,7 +260,7 @@ fn direction(atom: usize) -> Vec3 {
 
 /// Holds the derivative with respect to a homogeneous strain (eV) against the slope of the energy.
 fn strain(
-    potential: &mut dyn Potential,
+    field: &mut dyn ForceField,
     (cell, positions): (&Cell, &[Vec3]),
     here: &Evaluation,
 ) -> Result<Agreement> {
@@ -268,12 +268,12 @@ fn strain(
     // Symmetric, without special directions: an antisymmetric part would only turn the system.
     let mut unit = a * b.transpose() + b * a.transpose() + Mat3::identity() * 0.5;
     unit /= unit.norm();
-    let cutoff = potential.cutoff();
+    let cutoff = field.cutoff();
     let mut at = |s: f64| {
         let stretch = Mat3::identity() + unit * s;
         let strained = Cell::new(cell.vectors() * stretch.transpose(), cell.periodic())?;
         let moved: Vec<Vec3> = positions.iter().map(|r| stretch * r).collect();
-        Ok(single_point(potential, &strained, &moved)?.0.energy)
+        Ok(field.at(&strained, &moved)?.energy)
     };
     // Two atoms at the cutoff move by the longest step.
     let rounding = rounding_of(here.energy, positions, &here.forces);

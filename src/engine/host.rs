@@ -5,14 +5,13 @@ use std::ops::Range;
 use super::{Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched, restorable};
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Cell, Fields, Observables, Snapshot, System, Vec3, observe};
+use crate::forcefield::{ForceField as _, HostForceField};
 use crate::integrate::{Integrator, Op};
-use crate::neighbors::{Listed, Neighbor, Pairs, VerletList};
+use crate::neighbors::{self, Listed, Neighbor};
 use crate::potential::{Evaluation, Potential};
 use crate::{Error, Result};
 
-/// Owns phase space, forces and pairs in host memory.
-///
-/// It builds the pairs anew within a step as soon as an atom has left half the skin.
+/// Owns phase space in host memory, and asks a [`HostForceField`] for forces.
 ///
 /// A step allocates nothing, apart from a rebuild and from what the potential does. What is summed is
 /// summed in the order of atoms, so the state depends neither on threads nor on the skin.
@@ -20,12 +19,8 @@ pub struct HostEngine {
     system: System,
     cell: Cell,
     noise: Noise,
-    potential: Box<dyn Potential>,
-    list: VerletList,
-    /// Whether the pairs are found by brute force at every step, not from the list.
-    exhaustive: bool,
-    pairs: Pairs,
-    /// Whether `pairs` are those of another state (after a rollback).
+    field: HostForceField,
+    /// Whether the pairs found are those of another state (after a rollback).
     stale: bool,
     state: State,
     saved: State,
@@ -33,7 +28,6 @@ pub struct HostEngine {
     /// Time step of the program last run; a snapshot's time is its step times this, so that time does
     /// not gather rounding.
     timestep: f64,
-    rebuilds: u64,
 }
 
 /// What a rollback restores.
@@ -62,65 +56,47 @@ impl State {
 }
 
 impl HostEngine {
-    /// An engine at `start`, with forces evaluated; `skin` (angstrom) is that of the Verlet list.
+    /// An engine at `start` with forces evaluated; `skin` (angstrom) is that of the Verlet list.
     ///
     /// # Errors
-    /// Arrays that do not belong together, positions or a cell that cannot be listed, or a potential
-    /// that failed. Energies and forces that are not finite are found by the first
-    /// [`Engine::run`].
+    /// Those of [`HostEngine::of`].
     pub fn new(
         start: Start,
         noise: Noise,
         skin: f64,
         potential: Box<dyn Potential>,
     ) -> Result<Self> {
-        Self::with(start, noise, skin, potential, false)
+        Self::of(start, noise, HostForceField::new(potential, skin))
     }
 
-    /// The same, except that pairs are found anew at every step, by trying every image of every atom: slow,
-    /// and simple enough to judge a list by.
+    /// An engine at `start` with forces evaluated by `field`.
     ///
     /// # Errors
-    /// As for [`HostEngine::new`].
-    pub fn exhaustive(start: Start, noise: Noise, potential: Box<dyn Potential>) -> Result<Self> {
-        Self::with(start, noise, 0.0, potential, true)
-    }
-
-    fn with(
-        start: Start,
-        noise: Noise,
-        skin: f64,
-        potential: Box<dyn Potential>,
-        exhaustive: bool,
-    ) -> Result<Self> {
+    /// Arrays that do not belong together, positions or a cell that cannot be listed, or a potential
+    /// that failed. Energies and forces that are not finite are found by the first [`Engine::run`].
+    pub fn of(start: Start, noise: Noise, mut field: HostForceField) -> Result<Self> {
         start.check()?;
-        let list = VerletList::build(&start.cell, &start.positions, potential.cutoff(), skin)?;
+        let mut evaluation = Evaluation::zeros(start.system.len());
+        field.evaluate(&start.cell, &start.positions, &mut evaluation)?;
         let state = State {
             step: start.step,
-            evaluation: Evaluation::zeros(start.system.len()),
             positions: start.positions,
             velocities: start.velocities,
             heat: start.heat,
-            pairs: 0,
+            evaluation,
+            pairs: field.found().len(),
         };
-        let mut engine = Self {
+        Ok(Self {
             system: start.system,
             cell: start.cell,
             noise,
-            potential,
-            list,
-            exhaustive,
-            pairs: Pairs::default(),
+            field,
             stale: false,
             saved: state.clone(),
             state,
             limits: Limits::default(),
             timestep: 0.0,
-            rebuilds: 1,
-        };
-        engine.evaluate()?;
-        engine.save()?;
-        Ok(engine)
+        })
     }
 
     /// One step, or as much of it as is possible before a position is no longer usable.
@@ -178,37 +154,23 @@ impl HostEngine {
 
     /// Pairs, energy, forces and strain derivative at the present positions.
     fn evaluate(&mut self) -> Result<()> {
-        self.update_pairs()?;
-        self.state.pairs = self.pairs.len();
-        self.potential
-            .evaluate(&self.pairs, &mut self.state.evaluation)
+        self.find_pairs()?;
+        self.state.pairs = self.field.found().len();
+        self.field.evaluate_found(&mut self.state.evaluation)
     }
 
-    fn update_pairs(&mut self) -> Result<()> {
-        if self.exhaustive {
-            let cutoff = self.list.cutoff();
-            (self.pairs).exhaust(&self.cell, &self.state.positions, cutoff);
-            self.stale = false;
-            return Ok(());
-        }
-        if self.list.needs_rebuild(&self.state.positions) {
-            self.rebuild_list()?;
-        }
-        self.list.pairs(&self.state.positions, &mut self.pairs);
+    fn find_pairs(&mut self) -> Result<()> {
+        let found = self.field.find(&self.cell, &self.state.positions);
+        found
+            .map(drop)
+            .map_err(|error| Error::run(format!("pairs at step {}: {error}", self.state.step)))?;
         self.stale = false;
-        Ok(())
-    }
-
-    fn rebuild_list(&mut self) -> Result<()> {
-        let built = self.list.rebuild(&self.state.positions);
-        built.map_err(|error| Error::run(format!("pairs at step {}: {error}", self.state.step)))?;
-        self.rebuilds += 1;
         Ok(())
     }
 
     /// Atoms whose positions are not finite, or too far out to count cells.
     fn lost(&self) -> impl Iterator<Item = (usize, f64)> {
-        let farthest = self.list.farthest();
+        let farthest = neighbors::farthest(&self.cell);
         let positions = self.state.positions.iter().enumerate();
         // False for coordinates that are not numbers, too.
         positions.filter_map(move |(i, r)| {
@@ -267,9 +229,10 @@ impl HostEngine {
 
     /// The smallest distance, if under the limit.
     fn contact_under(&self, limit: f64) -> Option<(f64, Vec<usize>)> {
-        let distances = self.pairs.distances.iter().copied().enumerate();
+        let pairs = self.field.found();
+        let distances = pairs.distances.iter().copied().enumerate();
         let (pair, distance) = distances.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        let atoms = || [self.pairs.receivers[pair], self.pairs.neighbors[pair]];
+        let atoms = || [pairs.receivers[pair], pairs.neighbors[pair]];
         (distance < limit).then(|| (distance, atoms().map(|i| i as usize).to_vec()))
     }
 
@@ -304,7 +267,7 @@ impl Engine for HostEngine {
         self.timestep = program.timestep();
         self.state.step = steps.start;
         if self.stale {
-            self.update_pairs()?;
+            self.find_pairs()?;
         }
         let mut outcome = Outcome::none(steps.start);
         if steps.is_empty() {
@@ -345,8 +308,8 @@ impl Engine for HostEngine {
     }
 
     fn rebuild(&mut self) -> Result<()> {
-        self.rebuild_list()?;
-        self.update_pairs()
+        self.field.search(&self.cell, &self.state.positions)?;
+        self.find_pairs()
     }
 
     fn watch(&mut self, limits: Limits) {
@@ -371,29 +334,30 @@ impl Engine for HostEngine {
 
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
         if self.stale {
-            self.update_pairs()?;
+            self.find_pairs()?;
         }
+        let pairs = self.field.found();
         let neighbor = |p: usize| Neighbor {
-            atom: self.pairs.neighbors[p] as usize,
-            vector: self.pairs.vectors[p],
+            atom: pairs.neighbors[p] as usize,
+            vector: pairs.vectors[p],
         };
         Ok(Listed {
-            cutoff: self.list.cutoff(),
+            cutoff: self.field.cutoff(),
             rows: (receivers.iter())
-                .map(|&i| self.pairs.row(i).map(neighbor).collect())
+                .map(|&i| pairs.row(i).map(neighbor).collect())
                 .collect(),
         })
     }
 
     fn statistics(&self) -> Statistics {
         Statistics {
-            rebuilds: self.rebuilds,
+            rebuilds: self.field.searches(),
             pairs: self.state.pairs as u64,
         }
     }
 
     fn describe(&self) -> String {
-        self.potential.describe()
+        self.field.describe()
     }
 }
 

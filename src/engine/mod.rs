@@ -3,7 +3,6 @@
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod host;
-pub mod single;
 
 use std::ops::{ControlFlow, Range};
 
@@ -13,7 +12,6 @@ use crate::neighbors::Listed;
 use crate::{Error, Result};
 
 pub use host::HostEngine;
-pub use single::single_point;
 
 /// The point in phase space that an engine starts from.
 #[derive(Debug, Clone, PartialEq)]

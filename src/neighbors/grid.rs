@@ -142,7 +142,7 @@ pub(super) struct Grid<'a> {
 }
 
 /// Farthest from the origin (angstrom) that atoms may be for a search in this cell.
-pub(super) fn farthest(cell: &Cell) -> f64 {
+pub fn farthest(cell: &Cell) -> f64 {
     (0..3)
         .filter(|&k| cell.periodic()[k])
         .map(|k| MOST_CELLS * cell.height(k))

@@ -15,6 +15,7 @@ pub mod molecules;
 mod verlet;
 
 pub use audit::{Listed, Mismatch, Neighbor};
+pub use grid::farthest;
 pub use molecules::Molecules;
 pub use verlet::VerletList;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use super::grid::{self, Grid};
+use super::grid::Grid;
 use super::{Candidate, MOST_PAIRS, Pairs};
 use crate::core::{Cell, Vec3};
 use crate::{Error, Result};
@@ -207,9 +207,15 @@ impl VerletList {
         self.candidates.len()
     }
 
-    /// Farthest from the origin (angstrom) that an atom may be.
-    pub fn farthest(&self) -> f64 {
-        grid::farthest(&self.cell)
+    /// The cell at the build.
+    pub fn cell(&self) -> &Cell {
+        &self.cell
+    }
+
+    /// Whether the list has all pairs of atoms at `positions` (angstrom) in `cell`: it is the cell of the build, and no
+    /// atom is farther than half the skin from where it was then.
+    pub fn holds(&self, cell: &Cell, positions: &[Vec3]) -> bool {
+        self.cell == *cell && !self.needs_rebuild(positions)
     }
 
     fn row(&self, receiver: usize) -> Range<usize> {

@@ -1,7 +1,7 @@
 //! Model files with damaged bytes, slips in their headers, and forged shapes and hyper-parameters.
 
 use mdrun::core::{Cell, Vec3};
-use mdrun::engine::single_point;
+use mdrun::forcefield::{ForceField as _, HostForceField};
 use mdrun::potential::Precision;
 use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::{Spec, Weights, export, import};
@@ -40,12 +40,12 @@ pub fn accepted(bytes: &[u8], what: &str) -> bool {
 fn evaluate(spec: &Spec, weights: &Weights, what: &str) {
     let positions = [[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]].map(Vec3::from);
     let bound = FusedPainn::new(spec, weights, &[8, 1, 1], Precision::F64, 1);
-    let Ok(mut potential) = bound else {
+    let Ok(potential) = bound else {
         return;
     };
     let cell = Cell::new(mdrun::core::Mat3::zeros(), [false; 3]).unwrap();
-    let found = single_point(&mut potential, &cell, &positions);
-    if let Ok((evaluation, _)) = found {
+    let found = HostForceField::new(Box::new(potential), 0.0).at(&cell, &positions);
+    if let Ok(evaluation) = found {
         assert_eq!(evaluation.forces.len(), positions.len(), "{what}");
     }
 }

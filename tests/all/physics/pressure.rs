@@ -4,7 +4,8 @@
 use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, Snapshot, System, Vec3, observe};
-use mdrun::engine::{HostEngine, Start, single_point};
+use mdrun::engine::{HostEngine, Start};
+use mdrun::forcefield::{ForceField as _, HostForceField};
 use mdrun::integrate;
 use mdrun::potential::painn::{Spec, Weights, reference};
 use mdrun::potential::{Potential, Precision};
@@ -32,24 +33,19 @@ fn derivative(mut f: impl FnMut(f64) -> f64) -> f64 {
 }
 
 /// The network without splines, whose energies bend at their knots.
-fn exact(spec: &Spec, weights: &Weights, species: &[u8]) -> Box<dyn Potential> {
-    reference::potential(
-        spec,
-        weights,
-        species,
-        Precision::F64,
-        reference::Device::Cpu,
-    )
-    .unwrap()
+fn exact(spec: &Spec, weights: &Weights, species: &[u8]) -> HostForceField {
+    let device = reference::Device::Cpu;
+    let potential = reference::potential(spec, weights, species, Precision::F64, device);
+    HostForceField::new(potential.unwrap(), 0.0)
 }
 
 /// -dE/dV (eV / cubic angstrom) by energies of cells that are larger and smaller with all that is in them.
-fn by_volume(potential: &mut dyn Potential, cell: &Cell, positions: &[Vec3]) -> f64 {
+fn by_volume(field: &mut HostForceField, cell: &Cell, positions: &[Vec3]) -> f64 {
     let energy = |h: f64| {
         let scale = 1.0 + h;
         let cell = Cell::new(cell.vectors() * scale, cell.periodic()).unwrap();
         let positions: Vec<Vec3> = positions.iter().map(|r| r * scale).collect();
-        single_point(potential, &cell, &positions).unwrap().0.energy
+        field.at(&cell, &positions).unwrap().energy
     };
     // dV = 3 V dh.
     -derivative(energy) / (3.0 * cell.volume().unwrap())
@@ -67,13 +63,14 @@ fn kinetic_part(system: &System, velocities: &[Vec3], volume: f64) -> f64 {
 
 /// Compares the pressure of an engine, some steps after its start, with that of the change of volume.
 #[track_caller]
-fn check(name: &str, subject: &Subject, mut potential: Box<dyn Potential>) {
+fn check(name: &str, subject: &Subject, potential: Box<dyn Potential>) {
+    let mut field = HostForceField::new(potential, 0.0);
     let mut engine = subject.engine(subject.start(1));
     run(&mut *engine, &integrate::nve(subject.timestep), 0..20);
     let found: Snapshot = engine.snapshot(Fields::ALL).unwrap();
     let volume = subject.cell.volume().unwrap();
     let pressure = observe::pressure(&found, &subject.cell).unwrap();
-    let virial = by_volume(potential.as_mut(), &subject.cell, &found.positions);
+    let virial = by_volume(&mut field, &subject.cell, &found.positions);
     let expected = kinetic_part(&subject.system, &found.velocities, volume) + virial;
     println!(
         "{name}: {:.6} bar, by volume {:.6} bar",
@@ -257,10 +254,8 @@ fn every_column_of_the_thermo_table_is_that_of_the_frame() {
             .collect();
         let weight = |z: &u8| if *z == 8 { 15.999 } else { 1.008 };
         let (positions, velocities) = (frame.vectors(0), frame.vectors(3));
-        let mut potential = exact(spec, weights, &species);
-        let of_positions = single_point(potential.as_mut(), &cell, &positions)
-            .unwrap()
-            .0;
+        let mut field = exact(spec, weights, &species);
+        let of_positions = field.at(&cell, &positions).unwrap();
         let energy = of_positions.energy;
         // u (angstrom / fs)^2 = u 1e10 m^2 / s^2.
         let unit = DALTON * 1e10 / CHARGE;
@@ -300,10 +295,7 @@ fn every_column_of_the_thermo_table_is_that_of_the_frame() {
         let mut moved = positions.clone();
         let slope = derivative(|h| {
             moved[3 * k].x = positions[3 * k].x + h;
-            single_point(potential.as_mut(), &cell, &moved)
-                .unwrap()
-                .0
-                .energy
+            field.at(&cell, &moved).unwrap().energy
         });
         let force = frame.numbers[3 * k].last_chunk::<3>().unwrap()[0];
         assert!(

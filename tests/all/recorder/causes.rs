@@ -3,9 +3,11 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use mdrun::Result;
 use mdrun::core::observe::Thermometer;
 use mdrun::diagnose::{Built, Case, Question, Report, Suspect, Variant, diagnose, window};
 use mdrun::engine::{Engine, Start};
+use mdrun::forcefield::{ForceField, HostForceField};
 use mdrun::integrate::{self, Integrator};
 use mdrun::potential::Potential;
 use mdrun::report::series::Estimate;
@@ -20,6 +22,13 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// A drift worth explaining (meV/atom/ps).
 const TOLERABLE: f64 = 0.02;
+
+/// What the potential itself is looked at with.
+const JUDGE: Variant = Variant {
+    divisor: 1,
+    double: true,
+    exhaustive: true,
+};
 
 fn case(subject: &Subject, timestep: f64, window: u64) -> Case {
     Case {
@@ -54,7 +63,9 @@ fn found_with(
             program: program(case.timestep / variant.divisor as f64),
         })
     };
-    let report = diagnose(case, &build, &NEVER).unwrap();
+    let judge =
+        || -> Result<Box<dyn ForceField>> { Ok(Box::new(HostForceField::exhaustive(make(JUDGE)))) };
+    let report = diagnose(case, (&build, &judge), &NEVER).unwrap();
     println!("{}", report.to_text());
     report
 }
@@ -216,7 +227,10 @@ fn an_audit_of_the_replay_is_proof() {
         let program = integrate::nve(case.timestep / variant.divisor as f64);
         Ok(Built { engine, program })
     };
-    let report = diagnose(&case, &build, &NEVER).unwrap();
+    let judge = || -> Result<Box<dyn ForceField>> {
+        Ok(Box::new(HostForceField::exhaustive(argon_potential())))
+    };
+    let report = diagnose(&case, (&build, &judge), &NEVER).unwrap();
     assert_eq!(report.verdict.suspect, Suspect::PairList);
     let (step, mismatch) = report.courses[0].mismatch.expect("found");
     let said = report.sentence();

@@ -4,6 +4,7 @@ use mdrun::Result;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Mat3, System, Vec3};
 use mdrun::engine::{Engine, HostEngine, Start};
+use mdrun::forcefield::HostForceField;
 use mdrun::neighbors::{Pairs, VerletList};
 use mdrun::potential::{Evaluation, Potential};
 
@@ -13,7 +14,8 @@ use crate::physics::subjects::{CUTOFF, EPSILON, SIGMA, Subject, argon_potential,
 pub fn engine(start: Start, potential: Box<dyn Potential>, exhaustive: bool) -> Box<dyn Engine> {
     let noise = Noise::new(7, 0);
     Box::new(match exhaustive {
-        true => HostEngine::exhaustive(start, noise, potential).expect("the start is sound"),
+        true => HostEngine::of(start, noise, HostForceField::exhaustive(potential))
+            .expect("the start is sound"),
         false => HostEngine::new(start, noise, 1.0, potential).expect("the start is sound"),
     })
 }

@@ -1,0 +1,122 @@
+//! The force field in host memory: a Verlet list, and any [`Potential`].
+
+use super::ForceField;
+use crate::Result;
+use crate::core::{Cell, Vec3};
+use crate::neighbors::{Pairs, VerletList};
+use crate::potential::{Evaluation, Potential};
+
+/// A potential in host memory with the list that finds its pairs.
+///
+/// The list is searched anew when an atom has left half the skin, or the cell is another. Evaluating allocates
+/// nothing, apart from that and from what the potential does.
+pub struct HostForceField {
+    potential: Box<dyn Potential>,
+    finder: Finder,
+    pairs: Pairs,
+    searches: u64,
+}
+
+/// What finds pairs.
+enum Finder {
+    /// A Verlet list with this skin (angstrom), once there was something to search.
+    Verlet(f64, Option<VerletList>),
+    /// Every image of every atom, every time.
+    Exhaustive,
+}
+
+impl HostForceField {
+    /// Finds pairs with a Verlet list of this skin (angstrom).
+    pub fn new(potential: Box<dyn Potential>, skin: f64) -> Self {
+        Self::with(potential, Finder::Verlet(skin, None))
+    }
+
+    /// Finds pairs by trying every image of every atom, every time: slow, and simple enough to judge a list by.
+    pub fn exhaustive(potential: Box<dyn Potential>) -> Self {
+        Self::with(potential, Finder::Exhaustive)
+    }
+
+    fn with(potential: Box<dyn Potential>, finder: Finder) -> Self {
+        Self {
+            potential,
+            finder,
+            pairs: Pairs::default(),
+            searches: 0,
+        }
+    }
+
+    /// Finds the pairs of an arrangement.
+    ///
+    /// # Errors
+    /// Those of [`VerletList::build`].
+    pub fn find(&mut self, cell: &Cell, positions: &[Vec3]) -> Result<&Pairs> {
+        match &mut self.finder {
+            Finder::Exhaustive => self.pairs.exhaust(cell, positions, self.potential.cutoff()),
+            Finder::Verlet(_, list) => {
+                if !list.as_ref().is_some_and(|l| l.holds(cell, positions)) {
+                    self.search(cell, positions)?;
+                }
+                if let Finder::Verlet(_, Some(list)) = &mut self.finder {
+                    list.pairs(positions, &mut self.pairs);
+                }
+            }
+        }
+        Ok(&self.pairs)
+    }
+
+    /// Searches the Verlet list anew, whether or not it still holds.
+    ///
+    /// # Errors
+    /// Those of [`VerletList::build`].
+    pub fn search(&mut self, cell: &Cell, positions: &[Vec3]) -> Result<()> {
+        let Finder::Verlet(skin, list) = &mut self.finder else {
+            return Ok(());
+        };
+        match list {
+            Some(list) if list.cell() == cell => list.rebuild(positions)?,
+            _ => {
+                let cutoff = self.potential.cutoff();
+                *list = Some(VerletList::build(cell, positions, cutoff, *skin)?);
+            }
+        }
+        self.searches += 1;
+        Ok(())
+    }
+
+    /// Evaluates the arrangement whose pairs were found last.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn evaluate_found(&mut self, out: &mut Evaluation) -> Result<()> {
+        self.potential.evaluate(&self.pairs, out)
+    }
+
+    /// The pairs that were found last.
+    pub fn found(&self) -> &Pairs {
+        &self.pairs
+    }
+
+    /// Times that the list was searched.
+    pub fn searches(&self) -> u64 {
+        self.searches
+    }
+}
+
+impl ForceField for HostForceField {
+    fn cutoff(&self) -> f64 {
+        self.potential.cutoff()
+    }
+
+    fn evaluate(&mut self, cell: &Cell, positions: &[Vec3], out: &mut Evaluation) -> Result<()> {
+        self.find(cell, positions)?;
+        self.evaluate_found(out)
+    }
+
+    fn pairs(&self) -> u64 {
+        self.pairs.len() as u64
+    }
+
+    fn describe(&self) -> String {
+        self.potential.describe()
+    }
+}
