@@ -12,34 +12,30 @@ use crate::potential::{Evaluation, Potential};
 /// nothing, apart from that and from what the potential does.
 pub struct HostForceField {
     potential: Box<dyn Potential>,
-    finder: Finder,
+    /// Skin of the Verlet list (angstrom); `None` where every image of every atom is tried instead, every time.
+    skin: Option<f64>,
+    /// Once there was something to search.
+    list: Option<VerletList>,
     pairs: Pairs,
     searches: u64,
-}
-
-/// What finds pairs.
-enum Finder {
-    /// A Verlet list with this skin (angstrom), once there was something to search.
-    Verlet(f64, Option<VerletList>),
-    /// Every image of every atom, every time.
-    Exhaustive,
 }
 
 impl HostForceField {
     /// Finds pairs with a Verlet list of this skin (angstrom).
     pub fn new(potential: Box<dyn Potential>, skin: f64) -> Self {
-        Self::with(potential, Finder::Verlet(skin, None))
+        Self::with(potential, Some(skin))
     }
 
     /// Finds pairs by trying every image of every atom, every time: slow, and simple enough to judge a list by.
     pub fn exhaustive(potential: Box<dyn Potential>) -> Self {
-        Self::with(potential, Finder::Exhaustive)
+        Self::with(potential, None)
     }
 
-    fn with(potential: Box<dyn Potential>, finder: Finder) -> Self {
+    fn with(potential: Box<dyn Potential>, skin: Option<f64>) -> Self {
         Self {
             potential,
-            finder,
+            skin,
+            list: None,
             pairs: Pairs::default(),
             searches: 0,
         }
@@ -50,16 +46,15 @@ impl HostForceField {
     /// # Errors
     /// Those of [`VerletList::build`].
     pub fn find(&mut self, cell: &Cell, positions: &[Vec3]) -> Result<&Pairs> {
-        match &mut self.finder {
-            Finder::Exhaustive => self.pairs.exhaust(cell, positions, self.potential.cutoff()),
-            Finder::Verlet(_, list) => {
-                if !list.as_ref().is_some_and(|l| l.holds(cell, positions)) {
-                    self.search(cell, positions)?;
-                }
-                if let Finder::Verlet(_, Some(list)) = &mut self.finder {
-                    list.pairs(positions, &mut self.pairs);
-                }
-            }
+        if self.skin.is_none() {
+            (self.pairs).exhaust(cell, positions, self.potential.cutoff());
+            return Ok(&self.pairs);
+        }
+        if !(self.list.as_ref()).is_some_and(|list| list.holds(cell, positions)) {
+            self.search(cell, positions)?;
+        }
+        if let Some(list) = &mut self.list {
+            list.pairs(positions, &mut self.pairs);
         }
         Ok(&self.pairs)
     }
@@ -69,14 +64,17 @@ impl HostForceField {
     /// # Errors
     /// Those of [`VerletList::build`].
     pub fn search(&mut self, cell: &Cell, positions: &[Vec3]) -> Result<()> {
-        let Finder::Verlet(skin, list) = &mut self.finder else {
+        let Some(skin) = self.skin else {
             return Ok(());
         };
-        match list {
-            Some(list) if list.cell() == cell => list.rebuild(positions)?,
-            _ => {
+        match self.list.take_if(|list| list.cell() == cell) {
+            Some(mut list) => {
+                list.rebuild(positions)?;
+                self.list = Some(list);
+            }
+            None => {
                 let cutoff = self.potential.cutoff();
-                *list = Some(VerletList::build(cell, positions, cutoff, *skin)?);
+                self.list = Some(VerletList::build(cell, positions, cutoff, skin)?);
             }
         }
         self.searches += 1;
