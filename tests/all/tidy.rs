@@ -275,3 +275,31 @@ fn lines_are_not_too_wide() {
         wrong.join("\n")
     );
 }
+
+/// The page on the architecture has a paragraph for every room, and for nothing else.
+#[test]
+fn every_room_has_its_paragraph() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let mut told: Vec<String> = (page.lines())
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .map(str::to_owned)
+        .collect();
+    let mut there: Vec<String> = fs::read_dir(root().join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| !["lib", "main"].contains(&name.as_str()))
+        .collect();
+    told.sort();
+    there.sort();
+    there.dedup();
+    assert_eq!(told, there);
+    // A paragraph says something.
+    for name in &told {
+        let after = page.split(&format!("### `{name}`\n")).nth(1).unwrap();
+        assert!(
+            after.lines().next().is_some_and(|line| line.len() > 20),
+            "{name}"
+        );
+    }
+}
