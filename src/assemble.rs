@@ -15,7 +15,7 @@ use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::diagnose::{Built, Variant};
 #[cfg(feature = "cuda")]
-use crate::engine::cuda;
+use crate::engine::cuda::CudaEngine;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::{ForceField, HostForceField};
 use crate::formats::FINAL;
@@ -45,7 +45,7 @@ const REPLICA: u32 = 0;
 /// The engine that lives on the GPU of this index, at `start`; `skin` in angstrom.
 ///
 /// # Errors
-/// The model is no PaiNN or does not know an element, or the device is not there or has no room.
+/// The model does not know an element, or the device is not there or has no room.
 #[cfg(feature = "cuda")]
 pub fn cuda_engine(
     start: Start,
@@ -53,22 +53,10 @@ pub fn cuda_engine(
     noise: Noise,
     skin: f64,
     index: usize,
-) -> Result<cuda::CudaEngine> {
-    let Model::Painn {
-        file,
-        spec,
-        weights,
-        ..
-    } = model
-    else {
-        return Err(Error::input(
-            "Lennard-Jones runs on the CPU: set [device] kind = \"cpu\"",
-        ));
-    };
-    spec.check_species(&start.system.species)
-        .map_err(|e| e.within(file))?;
+) -> Result<CudaEngine> {
+    let potential = model.on_a_card(&start.system)?;
     let skin = cuda_skin(skin, start.system.len());
-    cuda::CudaEngine::new(start, spec, weights, noise, skin, index)
+    CudaEngine::new(start, &*potential, noise, skin, index)
 }
 
 /// The skin (angstrom) that a GPU uses where `skin` is asked for: a build of a small system's pairs costs as much as two of

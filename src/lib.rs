@@ -14,6 +14,9 @@ pub mod units;
 pub mod core;
 pub mod integrate;
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 pub mod neighbors;
 pub mod potential;
 

@@ -4,11 +4,15 @@ use super::thread_count;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan};
 use crate::core::System;
 #[cfg(feature = "cuda")]
-use crate::engine::cuda;
+use crate::cuda;
 use crate::memory::Appetite;
 use crate::models::ModelFile;
+#[cfg(feature = "cuda")]
+use crate::potential::device::DevicePotential;
 use crate::potential::lennard_jones::LennardJones;
 use crate::potential::painn::cpu::FusedPainn;
+#[cfg(feature = "cuda")]
+use crate::potential::painn::cuda::CudaPainn;
 use crate::potential::painn::{self, Spec, Weights, reference};
 use crate::potential::{Potential, Precision};
 use crate::report::Source;
@@ -169,6 +173,29 @@ impl Model {
                 sigma,
                 cutoff,
             } => Ok(Box::new(LennardJones::new(epsilon, sigma, cutoff)?)),
+        }
+    }
+
+    /// The potential for the engine that lives on a GPU.
+    ///
+    /// # Errors
+    /// The model does not know an element of the system.
+    #[cfg(feature = "cuda")]
+    pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
+        match self {
+            Self::Painn {
+                file,
+                spec,
+                weights,
+                ..
+            } => {
+                spec.check_species(&system.species)
+                    .map_err(|e| e.within(file))?;
+                Ok(Box::new(CudaPainn::new(spec, weights)))
+            }
+            Self::LennardJones { .. } => Err(Error::input(
+                "Lennard-Jones runs on the CPU: set [device] kind = \"cpu\"",
+            )),
         }
     }
 }

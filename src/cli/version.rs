@@ -47,7 +47,7 @@ fn describe() -> String {
 
 #[cfg(feature = "cuda")]
 fn cuda() -> String {
-    let found = crate::engine::cuda::survey();
+    let found = crate::cuda::survey();
     let version = |version: Option<(i32, i32)>, what: &str| match version {
         Some((major, minor)) => format!("{what} {major}.{minor}"),
         None => format!("no {what}"),

@@ -1,5 +1,7 @@
 //! Potentials: energy, forces and strain derivative of a list of pairs.
 
+#[cfg(feature = "cuda")]
+pub mod device;
 pub mod lennard_jones;
 pub mod painn;
 

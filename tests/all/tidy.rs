@@ -12,8 +12,9 @@ const MOST_LINES: usize = 600;
 const MOST_COLUMNS: usize = 130;
 
 /// Rooms that know nothing of files, formats or the run file.
-const INNER: [&str; 6] = [
+const INNER: [&str; 7] = [
     "src/core",
+    "src/cuda",
     "src/integrate.rs",
     "src/engine",
     "src/potential",
@@ -23,10 +24,7 @@ const INNER: [&str; 6] = [
 
 /// The rooms inside that touch files or the environment: one keeps compiled kernels in the user's cache folder, the other looks
 /// whether CUDA's headers are there.
-const TOUCH_FILES: [&str; 2] = [
-    "src/engine/cuda/cache.rs",
-    "src/potential/painn/reference/cuda.rs",
-];
+const TOUCH_FILES: [&str; 2] = ["src/cuda/cache.rs", "src/cuda/device.rs"];
 
 /// Rooms whose texts are columns, in which blanks are places.
 const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];

@@ -64,7 +64,7 @@ impl CudaEngine {
         };
         let row = |(&i, row): (&usize, Vec<_>)| row.into_iter().map(|n| neighbor(i, n)).collect();
         Ok(Listed {
-            cutoff: self.buffers.params.cutoff,
+            cutoff: self.buffers.block.cutoff,
             rows: receivers.iter().zip(active).map(row).collect(),
         })
     }

@@ -1,53 +1,46 @@
-//! The engine that lives on a GPU: phase space, pairs and network stay in its memory, a block of steps is
-//! replayed as a graph, and the host reads a few flags. Snapshots are copied to the host while the next block runs
-//! (`snapshot`).
+//! The engine that lives on a GPU: phase space and pairs stay in its memory, as does the potential
+//! ([`DevicePotential`]), a block of steps is replayed as a graph, and the host reads a few flags. Snapshots are copied to the
+//! host while the next block runs (`snapshot`).
 //!
-//! Kernels are CUDA C++ (`kernels/*.cu`), compiled at start for the card and the model by NVRTC. The network is
-//! evaluated in f32 with an analytic backward pass; phase space, sums of energies and of forces are f64. No float
-//! is ever added atomically, and every sum runs in an order that depends on atoms' numbers and positions alone,
-//! so the same start gives the same bits, whenever pairs are rebuilt and however steps are cut into blocks.
+//! Kernels are CUDA C++ (`kernels/*.cu`), compiled at start for the card by NVRTC. Phase space, sums of energies and of forces
+//! are f64. No float is ever added atomically, and every sum runs in an order that depends on atoms' numbers and positions
+//! alone, so the same start gives the same bits, whenever pairs are rebuilt and however steps are cut into blocks.
 //!
 //! The pairs are rebuilt inside of [`Engine::run`] when an atom has left half the skin: positions are fixed at that
 //! moment and forces are still to come, so nothing is run twice.
 
+mod block;
 mod buffers;
-mod cache;
-mod choose;
-pub mod compile;
-mod device;
 mod inspect;
 mod launch;
-mod names;
-mod packs;
-mod products;
 mod program;
 mod room;
 mod snapshot;
 mod steps;
-mod streams;
-mod tables;
 
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use cudarc::driver::CudaGraph;
 
-use self::buffers::{Buffers, State};
-use self::device::{Device, Memory, Pinned};
+use self::block::{State, halted};
+use self::buffers::Buffers;
 use self::launch::{Extras, Kernels};
 use self::room::Demand;
 use self::snapshot::Rooms;
-use self::steps::{Graphs, halted};
+use self::steps::Graphs;
 use super::{Engine, Limits, Outcome, Pending, Start, Statistics, restorable};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Snapshot, Vec3};
+use crate::cuda::Device;
+use crate::cuda::device::failed;
+use crate::cuda::memory::Pinned;
 use crate::integrate::Integrator;
 use crate::neighbors::Listed;
-use crate::potential::painn::{Spec, Weights};
+use crate::potential::device::{DevicePotential, View};
 use crate::{Error, Result};
 
-pub use self::choose::Tuning;
-pub use self::device::{Survey, check, devices, survey};
+pub use self::block::source;
 
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;
@@ -58,7 +51,7 @@ const PHASE: Fields = Fields {
     forces: false,
 };
 
-/// Owns phase space, forces, pairs and a PaiNN on one CUDA device.
+/// Owns phase space, forces, pairs and a potential on one CUDA device.
 pub struct CudaEngine {
     // Dropped in this order: what lives on the device before the device.
     graphs: Option<Graphs>,
@@ -71,10 +64,7 @@ pub struct CudaEngine {
     flags: Pinned,
     device: Device,
     cell: Cell,
-    slices: usize,
     about: String,
-    /// What the network's energy leaves out (eV).
-    offset: f64,
     skin: f64,
     step: u64,
     heat: f64,
@@ -93,9 +83,8 @@ pub struct CudaEngine {
     stale: bool,
 }
 
-/// The state last saved: positions and velocities, each in the order of ids.
+/// What belongs to the state last saved besides positions and velocities, which are on the card.
 struct Saved {
-    phase: Memory,
     step: u64,
     heat: f64,
 }
@@ -105,81 +94,92 @@ impl CudaEngine {
     ///
     /// # Errors
     /// There is no such device or no compiler for it; arrays that do not belong together; an element that the
-    /// model has no embedding for; no room on the card.
+    /// potential does not know; no room on the card.
     pub fn new(
         start: Start,
-        spec: &Spec,
-        weights: &Weights,
+        potential: &dyn DevicePotential,
         noise: Noise,
         skin: f64,
         index: usize,
     ) -> Result<Self> {
-        Self::tuned(start, spec, weights, noise, skin, index, Tuning::default())
+        let device = Device::open(index)?;
+        Self::on(device, start, potential, noise, skin, false)
     }
 
-    /// The same with kernels chosen by hand, to measure or test them.
+    /// The same engine, for compute-sanitizer's racecheck: kernels run one after another, and each thread gives shared memory
+    /// back for itself, since the tool does not follow one that does so for its warp. Slower, with the same results.
     ///
     /// # Errors
     /// As for [`CudaEngine::new`].
-    pub fn tuned(
+    pub fn watched(
         start: Start,
-        spec: &Spec,
-        weights: &Weights,
+        potential: &dyn DevicePotential,
         noise: Noise,
         skin: f64,
         index: usize,
-        tuning: Tuning,
+    ) -> Result<Self> {
+        let mut device = Device::open(index)?;
+        device.overlap = false;
+        Self::on(device, start, potential, noise, skin, true)
+    }
+
+    fn on(
+        device: Device,
+        start: Start,
+        potential: &dyn DevicePotential,
+        noise: Noise,
+        skin: f64,
+        watched: bool,
     ) -> Result<Self> {
         start.check()?;
         let atoms = start.system.len();
-        if atoms == 0 || atoms > 1 << 30 || spec.layers == 0 || weights.readout.is_empty() {
+        if atoms == 0 || atoms > 1 << 30 {
             return Err(Error::input(format!(
-                "the CUDA engine takes 1 to 2^30 atoms and a model with an interaction and a readout, not \
-                 {atoms} atoms, {} interactions and {} readout layers",
-                spec.layers,
-                weights.readout.len()
+                "the CUDA engine takes 1 to 2^30 atoms, not {atoms}"
             )));
         }
-        let mut device = Device::open(index)?;
-        device.overlap &= !tuning.watched;
-        Self::demand_of(atoms, spec, weights).check(&device, 0)?;
-        let shape = choose::choose(device.card, spec, weights, atoms, tuning);
-        let (parts, _) = shape.compile(device.card.capability)?;
-        let system = &start.system;
-        let mut buffers = Buffers::new(&device, system, spec, weights, &shape)?;
-        buffers.params.describe_box(&start.cell, spec.cutoff, skin);
-        let p = &mut buffers.params;
-        [p.seed, p.replica] = noise.key();
-        p.noise_start = noise.start();
-        p.total_mass = system.total_mass();
-        buffers.positions.write(&flat(&start.positions))?;
-        buffers.velocities.write(&flat(&start.velocities))?;
-        let about = format!(
-            "PaiNN, {} layers of {}, f32, fused CUDA kernels on {} (device {index})",
-            spec.layers, spec.features, device.name
-        );
-        let slices = shape.features / tables::SLICE;
-        let kernels = Kernels::load(&device, &parts, shape, &buffers)?;
-        let saved = Saved {
-            phase: device.zeros(48 * atoms)?,
-            step: start.step,
-            heat: start.heat,
+        let demand = Demand {
+            atoms,
+            pairs: None,
+            bytes: Self::foreseen_memory(atoms, potential),
         };
-        let readout_bias = weights.readout.last().and_then(|l| l.bias.first());
-        let bias = readout_bias.map_or(0.0, |b| b * spec.energy_scale * atoms as f64);
+        demand.check(&device, 0)?;
+        let about = format!(
+            "{} on {} (device {})",
+            potential.describe(),
+            device.name,
+            device.index
+        );
+        let source = block::source();
+        let view = View {
+            source: &source,
+            species: &start.system.species,
+            watched,
+        };
+        let bound = potential.bind(&device, &view)?;
+        let mut buffers = Buffers::new(&device, &start.system, bound.gradient_parts())?;
+        let block = &mut buffers.block;
+        block.describe_box(&start.cell, potential.cutoff(), skin);
+        [block.seed, block.replica] = noise.key();
+        block.noise_start = noise.start();
+        block.total_mass = start.system.total_mass();
+        let block = buffers.block;
+        buffers.write(&device, block.pos, &flat(&start.positions))?;
+        buffers.write(&device, block.vel, &flat(&start.velocities))?;
         let mut engine = Self {
             graphs: None,
             evaluation: None,
-            kernels,
+            kernels: Kernels::load(&device, &buffers, bound, &source)?,
             buffers,
-            saved,
+            saved: Saved {
+                step: start.step,
+                heat: start.heat,
+            },
             rooms: Rooms::new(&device, atoms)?,
             flags: device.pinned(size_of::<State>())?,
             device,
             cell: start.cell,
-            slices,
             about,
-            offset: bias + spec.offset(&start.system.species),
             skin,
             step: start.step,
             heat: start.heat,
@@ -194,7 +194,7 @@ impl CudaEngine {
             stale: false,
         };
         engine.apply_limits();
-        engine.kernels.set_params(&engine.device, &engine.buffers)?;
+        engine.kernels.see(&engine.device, &engine.buffers)?;
         engine.start_count(engine.step)?;
         engine.build()?;
         engine.look(Fields::NONE)?;
@@ -202,28 +202,15 @@ impl CudaEngine {
         Ok(engine)
     }
 
-    /// What so many atoms want of a card before their pairs are known.
-    fn demand_of(atoms: usize, spec: &Spec, weights: &Weights) -> Demand {
-        let hidden = weights.readout.len().saturating_sub(1);
-        let widths: Vec<usize> = weights.readout[..hidden]
-            .iter()
-            .map(|l| l.outputs)
-            .collect();
-        Demand {
-            atoms,
-            pairs: None,
-            bytes: room::of_atoms(atoms, spec, &widths),
-        }
-    }
-
-    /// Memory (bytes) that so many atoms of a model will take at least, their pairs not counted.
-    pub fn foreseen_memory(atoms: usize, spec: &Spec, weights: &Weights) -> usize {
-        Self::demand_of(atoms, spec, weights).bytes
+    /// Forecasts the memory (bytes) that as many atoms will take at least, their pairs not counted.
+    pub fn foreseen_memory(atoms: usize, potential: &dyn DevicePotential) -> usize {
+        let own = [buffers::bytes_of_atoms(atoms), snapshot::bytes_of(atoms)];
+        (own.into_iter()).fold(potential.demand(atoms), usize::saturating_add)
     }
 
     /// Memory in use on the card (bytes).
     pub fn memory(&self) -> usize {
-        self.buffers.total() + self.saved.phase.bytes() + self.rooms.bytes()
+        self.buffers.total() + self.kernels.potential.memory() + self.rooms.bytes()
     }
 
     /// Computes energy and forces of the present positions `count` times in a row, and waits until they are there.
@@ -234,14 +221,10 @@ impl CudaEngine {
         self.device.bind()?;
         let graph = match self.evaluation.take() {
             Some(graph) => graph,
-            None => self
-                .kernels
-                .record(&self.device, || self.kernels.network(&self.device))?,
+            None => (self.kernels.program).record(|| self.kernels.evaluate())?,
         };
         for _ in 0..count {
-            graph
-                .launch()
-                .map_err(device::failed("replaying a graph"))?;
+            graph.launch().map_err(failed("replaying a graph"))?;
         }
         self.evaluation = Some(graph);
         self.device.wait()
@@ -250,8 +233,8 @@ impl CudaEngine {
     /// Starts a build of the pairs from the present positions. Where there is no room for them, the device halts with
     /// [`halted::CAPACITY`].
     fn start_build(&mut self) -> Result<()> {
-        self.kernels.count(&self.device)?;
-        self.kernels.fill(&self.device)?;
+        self.kernels.count()?;
+        self.kernels.fill()?;
         self.rebuilds += 1;
         self.lasted = self.age;
         (self.age, self.reach) = (0, 0);
@@ -268,13 +251,14 @@ impl CudaEngine {
         }
         let room = (found as f64 * SPARE_PAIRS) as usize + 1024;
         let demand = Demand {
-            atoms: self.buffers.params.atoms as usize,
+            atoms: self.kernels.atoms,
             pairs: Some(found),
-            bytes: room::of_pairs(room, self.slices),
+            bytes: self.buffers.bytes_of_pairs(room),
         };
         demand.check(&self.device, self.buffers.list_bytes())?;
-        self.buffers.make_room(&self.device, room, self.slices)?;
-        self.kernels.set_params(&self.device, &self.buffers)
+        self.buffers.make_room(&self.device, room)?;
+        self.kernels.potential.make_room(room)?;
+        self.kernels.see(&self.device, &self.buffers)
     }
 
     /// Builds the pairs from the present positions, with more room where there was too little.
@@ -299,7 +283,7 @@ impl CudaEngine {
     /// Energy and forces at the present positions.
     fn evaluate(&mut self) -> Result<()> {
         self.stale = false;
-        self.kernels.network(&self.device)
+        self.kernels.evaluate()
     }
 
     /// The flags, after all work in the stream.
@@ -310,7 +294,9 @@ impl CudaEngine {
 
     /// Has the flags copied after all work that was started so far.
     fn start_reading(&self) -> Result<()> {
-        let (from, stream) = (&self.buffers.state, &self.device.stream);
+        let lost = || Error::run("CUDA: the state is not where it was put");
+        let from = (self.buffers.memory(self.buffers.block.state)).ok_or_else(lost)?;
+        let stream = &self.device.stream;
         self.flags.fetch(from, size_of::<State>(), stream)
     }
 
@@ -323,7 +309,7 @@ impl CudaEngine {
     }
 
     fn apply_limits(&mut self) {
-        let p = &mut self.buffers.params;
+        let p = &mut self.buffers.block;
         let limits = self.limits;
         p.force_limit2 = limits.force.map_or(f64::INFINITY, |f| f * f);
         p.contact_limit = limits.contact.unwrap_or(0.0);
@@ -363,16 +349,16 @@ impl Engine for CudaEngine {
 
     fn save(&mut self) -> Result<()> {
         self.device.bind()?;
-        let address = self.saved.phase.address();
-        (self.kernels).exchange(&self.device, PHASE, address, true)?;
+        let address = self.buffers.block.saved.address();
+        self.kernels.exchange(PHASE, address, true)?;
         (self.saved.step, self.saved.heat) = (self.step, self.heat);
         Ok(())
     }
 
     fn rollback(&mut self) -> Result<()> {
         self.device.bind()?;
-        let address = self.saved.phase.address();
-        (self.kernels).exchange(&self.device, PHASE, address, false)?;
+        let address = self.buffers.block.saved.address();
+        self.kernels.exchange(PHASE, address, false)?;
         (self.step, self.heat) = (self.saved.step, self.saved.heat);
         self.start_count(self.step)?;
         self.build()
@@ -380,10 +366,10 @@ impl Engine for CudaEngine {
 
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
         self.device.bind()?;
-        restorable(state, self.buffers.params.atoms as usize)?;
-        let saved = &mut self.saved;
+        restorable(state, self.buffers.block.atoms as usize)?;
         let phase = [flat(&state.positions), flat(&state.velocities)].concat();
-        saved.phase.write(&phase)?;
+        (self.buffers).write(&self.device, self.buffers.block.saved, &phase)?;
+        let saved = &mut self.saved;
         (saved.step, saved.heat) = (state.step, state.observables.heat);
         self.rollback()
     }

@@ -1,6 +1,6 @@
 //! Integrators as the kernels take them.
 
-use super::buffers::{DeviceOp, MOST_OPS};
+use super::block::{DeviceOp, MOST_OPS, kind};
 use crate::integrate::{Integrator, Op};
 use crate::{Error, Result};
 
@@ -18,12 +18,7 @@ impl Plan {
     /// # Errors
     /// The program is one that the kernels cannot run.
     pub fn of(program: &Integrator) -> Result<Self> {
-        let op = |kind, a, b| DeviceOp {
-            kind,
-            unused: 0,
-            a,
-            b,
-        };
+        let op = |kind, a, b| DeviceOp { kind, a, b };
         let mut plan = Self {
             ops: Vec::new(),
             before: 0,
@@ -32,9 +27,9 @@ impl Plan {
         let mut forces = 0;
         for step in &program.0 {
             match *step {
-                Op::Kick(time) => plan.ops.push(op(0, time, 0.0)),
-                Op::Drift(time) => plan.ops.push(op(1, time, 0.0)),
-                Op::Noise { c, kt } => plan.ops.push(op(2, c, kt)),
+                Op::Kick(time) => plan.ops.push(op(kind::KICK, time, 0.0)),
+                Op::Drift(time) => plan.ops.push(op(kind::DRIFT, time, 0.0)),
+                Op::Noise { c, kt } => plan.ops.push(op(kind::NOISE, c, kt)),
                 Op::Forces => {
                     forces += 1;
                     plan.before = plan.ops.len();
@@ -44,7 +39,9 @@ impl Plan {
                 }
             }
         }
-        let drifts_after = plan.ops[plan.before..].iter().any(|op| op.kind != 0);
+        let drifts_after = plan.ops[plan.before..]
+            .iter()
+            .any(|op| op.kind != kind::KICK);
         let ends = !program
             .0
             .iter()

@@ -3,18 +3,11 @@
 
 use cudarc::driver::result;
 
-use super::device::{Device, failed};
-use super::tables::padded;
-use crate::potential::painn::Spec;
+use crate::cuda::device::{Device, failed};
 use crate::{Error, Result};
 
 /// Bytes in a GiB.
 const GIB: f64 = (1 << 30) as f64;
-/// Bytes of an atom's entries in arrays whose width is not that of the network: phase space, the state saved and
-/// positions of the last build, forces, a snapshot on its way, sums of it, heat and masses, order, cells and record
-/// of `Buffers`.
-const PLAIN: usize = 2 * 48 + 24 + 24 + 72 + 16 + 8 + 8 + 8 * 4 + 8 + 8 + 88;
-
 /// What is wanted of a card.
 pub(super) struct Demand {
     /// Number of atoms.
@@ -25,24 +18,8 @@ pub(super) struct Demand {
     pub bytes: usize,
 }
 
-/// Bytes that so many atoms take, without their pairs and without weights; `hidden` are the widths of the readout's
-/// hidden layers.
-pub(super) fn of_atoms(atoms: usize, spec: &Spec, hidden: &[usize]) -> usize {
-    let f = padded(spec.features);
-    // As placed in `Buffers::new`, `place_layer` (the first layer has no vectors coming in) and `place_heads`.
-    let shared = 12;
-    let layers = (11 + 7) * spec.layers - 7 * spec.layers.min(1);
-    let heads: usize = hidden.iter().map(|width| padded(*width)).sum();
-    atoms.saturating_mul(PLAIN + 4 * (f * (shared + layers) + heads))
-}
-
-/// Bytes that room for so many pairs takes, as placed in `Buffers::make_room`.
-pub(super) fn of_pairs(pairs: usize, slices: usize) -> usize {
-    pairs.saturating_mul(4 + 4 + 8 + 16 * slices + 16 + 8 + 4)
-}
-
 impl Demand {
-    /// That the card has so much free memory; `given_back` bytes are in use now and will be free by then.
+    /// Checks that the card has as much free memory; `given_back` bytes are in use now and will be free by then.
     ///
     /// # Errors
     /// It has not.

@@ -10,11 +10,14 @@ use std::rc::Rc;
 use cudarc::driver::CudaEvent;
 
 use super::CudaEngine;
-use super::buffers::{OBSERVE_BLOCK, OBSERVED, State};
-use super::device::{Device, Memory, Pinned, failed};
-use super::launch::{Kernels, Size, WARP};
+use super::block::{OBSERVE_ATOMS, OBSERVE_GROUPS, OBSERVED, State};
+use super::launch::Kernels;
 use crate::Result;
 use crate::core::{Fields, Mat3, Observables, Snapshot, Vec3};
+use crate::cuda::WARP;
+use crate::cuda::device::{Device, failed};
+use crate::cuda::launch::Size;
+use crate::cuda::memory::{Memory, Pinned};
 use crate::engine::Pending;
 
 /// Numbers of one atom in all arrays.
@@ -22,20 +25,23 @@ const NUMBERS: usize = 9;
 
 impl Kernels {
     /// Sums what is observed over all atoms; the sums go to `address`.
-    fn observe(&self, device: &Device, address: u64) -> Result<()> {
-        let blocks = self.atoms.div_ceil(OBSERVE_BLOCK).max(1) as u32;
-        let threads = OBSERVE_BLOCK as u32 * WARP;
-        self.go(device, c"observe", Size::flat(blocks, threads), [])?;
+    fn observe(&self, address: u64) -> Result<()> {
+        self.potential.queue_energies(&self.program)?;
+        let blocks = self.atoms.div_ceil(OBSERVE_ATOMS).max(1) as u32;
+        let threads = OBSERVE_ATOMS as u32 * WARP;
+        self.program
+            .go(c"observe", Size::flat(blocks, threads), [])?;
         let (mut blocks, mut address) = (blocks as i32, address);
         let mut args = [
             std::ptr::from_mut(&mut blocks).cast(),
             std::ptr::from_mut(&mut address).cast(),
         ];
-        self.launch(device, c"observe_all", Size::flat(1, 1024), &mut args)
+        let size = Size::flat(1, (OBSERVE_GROUPS * OBSERVED) as u32);
+        self.program.launch(c"observe_all", size, &mut args)
     }
 
     /// Copies arrays to `address`, one behind the other, each in the order of ids; or back.
-    pub fn exchange(&self, device: &Device, want: Fields, address: u64, out: bool) -> Result<()> {
+    pub fn exchange(&self, want: Fields, address: u64, out: bool) -> Result<()> {
         let name = if out { c"to_ids" } else { c"from_ids" };
         let bits = arrays(want).map(i32::from);
         let (mut which, mut address) = (bits[0] + 2 * bits[1] + 4 * bits[2], address);
@@ -43,19 +49,29 @@ impl Kernels {
             std::ptr::from_mut(&mut which).cast(),
             std::ptr::from_mut(&mut address).cast(),
         ];
-        self.launch(device, name, Size::each(self.atoms, 256), &mut args)
+        self.program
+            .launch(name, Size::each(self.atoms, 256), &mut args)
     }
 
     /// Sets the state of the run, in the stream's order.
-    pub fn set_state(&self, device: &Device, mut state: State) -> Result<()> {
+    pub fn set_state(&self, mut state: State) -> Result<()> {
         let mut args = [std::ptr::from_mut(&mut state).cast()];
-        self.launch(device, c"set_state", Size::flat(1, 1), &mut args)
+        self.program
+            .launch(c"set_state", Size::flat(1, 1), &mut args)
     }
 }
 
 /// Which arrays are wanted, in the order of the kernels.
 fn arrays(want: Fields) -> [bool; 3] {
     [want.positions, want.velocities, want.forces]
+}
+
+/// Forecasts the bytes of one snapshot.
+pub(super) fn bytes_of(atoms: usize) -> usize {
+    atoms
+        .saturating_mul(NUMBERS)
+        .saturating_add(OBSERVED)
+        .saturating_mul(8)
 }
 
 /// Room for one snapshot: sums, then the arrays wanted.
@@ -70,7 +86,7 @@ struct Room {
 
 impl Room {
     fn new(device: &Device, atoms: usize) -> Result<Self> {
-        let bytes = 8 * (OBSERVED + NUMBERS * atoms);
+        let bytes = bytes_of(atoms);
         Ok(Self {
             card: device.zeros(bytes)?,
             host: device.pinned(bytes)?,
@@ -85,9 +101,9 @@ impl Room {
         let sums = OBSERVED * 8;
         // A snapshot that was not taken may still be on its way.
         (device.stream.wait(&self.copied)).map_err(failed("waiting for a copy"))?;
-        kernels.observe(device, self.card.address())?;
+        kernels.observe(self.card.address())?;
         if wanted > 0 {
-            kernels.exchange(device, want, self.card.address() + sums as u64, true)?;
+            kernels.exchange(want, self.card.address() + sums as u64, true)?;
         }
         (self.gathered.record(&device.stream)).map_err(failed("recording an event"))?;
         (device.copies.wait(&self.gathered)).map_err(failed("waiting for a kernel"))?;
@@ -140,7 +156,7 @@ struct Underway {
     snapshot: Snapshot,
     want: Fields,
     atoms: usize,
-    /// What the network's energy leaves out (eV).
+    /// What the energies of atoms leave out (eV).
     offset: f64,
     /// Where the engine counts its pairs.
     pairs: Rc<Cell<u64>>,
@@ -202,7 +218,7 @@ impl CudaEngine {
             },
             want,
             atoms: self.kernels.atoms,
-            offset: self.offset,
+            offset: self.kernels.potential.offset(),
             pairs: Rc::clone(&self.pairs),
         }))
     }

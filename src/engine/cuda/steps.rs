@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use cudarc::driver::CudaGraph;
 
-use super::buffers::{DeviceOp, MOST_OPS, State};
+use super::CudaEngine;
+use super::block::{DeviceOp, MOST_OPS, State, halted, kind};
 use super::launch::Extras;
 use super::program::Plan;
-use super::{CudaEngine, device};
+use crate::cuda::device::failed;
 use crate::engine::{Flags, Outcome};
 use crate::integrate::Integrator;
 use crate::{Error, Result};
@@ -17,15 +18,6 @@ const GRAPH_STEPS: u64 = 8;
 /// Fewest and most steps between two looks at the flags.
 const FEWEST_STEPS: u64 = 1;
 const MOST_STEPS: u64 = 256;
-
-pub(super) mod halted {
-    //! What `State::halt` may say, as in `kernels/params.cu`.
-    pub const SKIN: u32 = 1;
-    pub const CAPACITY: u32 = 2;
-    pub const NONFINITE: u32 = 4;
-    /// Force, contact, kinetic energy.
-    pub const LIMITS: u32 = 8 | 16 | 32;
-}
 
 /// Recorded steps.
 pub(super) struct Graphs {
@@ -49,7 +41,7 @@ impl CudaEngine {
             heat: self.heat,
             ..State::default()
         };
-        self.kernels.set_state(&self.device, state)?;
+        self.kernels.set_state(state)?;
         Ok(state)
     }
 
@@ -60,14 +52,14 @@ impl CudaEngine {
             pending: 0,
             ..state
         };
-        self.kernels.set_state(&self.device, state)
+        self.kernels.set_state(state)
     }
 
     /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
     pub(super) fn set_program(&mut self, program: &Integrator) -> Result<()> {
         let plan = Plan::of(program)?;
         let extras = Extras {
-            heat: plan.ops.iter().any(|op| op.kind == 2),
+            heat: plan.ops.iter().any(|op| op.kind == kind::NOISE),
             drift: plan.remove_drift > 0,
             kinetic: self.limits.kinetic.is_some(),
         };
@@ -75,42 +67,41 @@ impl CudaEngine {
             self.graphs = None;
             self.extras = extras;
         }
-        let p = &mut self.buffers.params;
+        let p = &mut self.buffers.block;
         p.ops = [DeviceOp::default(); MOST_OPS];
         p.ops[..plan.ops.len()].copy_from_slice(&plan.ops);
         p.before = plan.before as u32;
         p.after = (plan.ops.len() - plan.before) as u32;
         p.remove_drift = plan.remove_drift;
         self.timestep = program.timestep();
-        self.kernels.set_params(&self.device, &self.buffers)
+        self.kernels.see(&self.device, &self.buffers)
     }
 
     /// Starts up to `count` steps and what completes the last of them.
     fn start_steps(&mut self, count: u64) -> Result<()> {
-        let (device, kernels, extras) = (&self.device, &self.kernels, self.extras);
+        let (kernels, extras) = (&self.kernels, self.extras);
         let graphs = match self.graphs.take() {
             Some(graphs) => graphs,
             None => Graphs {
-                one: kernels.record(device, || kernels.step(device, extras))?,
-                many: kernels.record(device, || {
-                    (0..GRAPH_STEPS).try_for_each(|_| kernels.step(device, extras))
-                })?,
+                one: kernels.program.record(|| kernels.step(extras))?,
+                many: kernels
+                    .program
+                    .record(|| (0..GRAPH_STEPS).try_for_each(|_| kernels.step(extras)))?,
             },
         };
-        let replay =
-            |graph: &CudaGraph| graph.launch().map_err(device::failed("replaying a graph"));
+        let replay = |graph: &CudaGraph| graph.launch().map_err(failed("replaying a graph"));
         for _ in 0..count / GRAPH_STEPS {
             replay(&graphs.many)?;
         }
         for _ in 0..count % GRAPH_STEPS {
             replay(&graphs.one)?;
         }
-        kernels.finish(device, extras)?;
+        kernels.finish(extras)?;
         self.graphs = Some(graphs);
         Ok(())
     }
 
-    /// How many steps to start before the next look: about as many as the pairs will last.
+    /// Foresees how many steps to start before the next look: about as many as the pairs will last.
     fn foresee(&self, state: &State, left: u64) -> u64 {
         let reach = f64::from(f32::from_bits(state.reach)).sqrt();
         let ahead = if self.age == 0 || reach == 0.0 {

@@ -2,6 +2,8 @@
 //! arXiv:2102.03150), in SchNetPack's parametrisation.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod export;
 pub mod import;
 pub mod reference;

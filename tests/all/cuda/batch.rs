@@ -2,8 +2,8 @@
 
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
 use mdrun::engine::Engine;
-use mdrun::engine::cuda::Tuning;
 use mdrun::potential::painn::RadialBasis;
+use mdrun::potential::painn::cuda::CudaPainn;
 
 use super::{Scene, gpu, random_model, random_scene};
 
@@ -47,52 +47,19 @@ fn members_of_a_batch_get_what_one_gets_alone() {
         return;
     }
     let (spec, weights) = random_model(64, 3, RadialBasis::gaussian(20, 5.0));
-    let clusters = Tuning {
-        fused: Some(true),
-        strips: Some(false),
-        small: Some(true),
-        team: Some(4),
-        staged: Some(false),
-        ..Tuning::default()
-    };
-    let strips = Tuning {
-        strips: Some(true),
-        team: Some(1),
-        staged: Some(true),
-        ..Tuning::default()
-    };
-    let tiles = Tuning {
-        tiled: Some(true),
-        shrink: Some(1),
-        team: Some(1),
-        staged: Some(true),
-        ..Tuning::default()
-    };
-    let spread = Tuning {
-        fused: Some(false),
-        strips: Some(false),
-        tiled: Some(false),
-        team: Some(2),
-        staged: Some(false),
-        ..Tuning::default()
-    };
     let one = member();
     let atoms = one.positions.len();
-    for (name, tuning) in [
-        ("clusters", clusters),
-        ("strips", strips),
-        ("tiles", tiles),
-        ("spread", spread),
-    ] {
+    for choice in one.choices(&spec, &weights) {
         let forces = |members: usize| {
-            let mut engine = batch(&one, members).tuned(&spec, &weights, 0.5, tuning);
+            let potential = CudaPainn::new(&spec, &weights).with(choice);
+            let mut engine = batch(&one, members).engine_of(potential, 0.5);
             engine.snapshot(Fields::ALL).unwrap().forces
         };
         let alone = forces(1);
-        assert!(alone.iter().all(|f| f.norm() > 0.0), "{name}");
+        assert!(alone.iter().all(|f| f.norm() > 0.0), "{choice:?}");
         for members in [2, 7, 50] {
             for (k, forces) in forces(members).chunks(atoms).enumerate() {
-                assert_eq!(forces, alone, "{name}: member {k} of {members}");
+                assert_eq!(forces, alone, "{choice:?}: member {k} of {members}");
             }
         }
     }

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
-use mdrun::engine::cuda::Tuning;
 use mdrun::engine::{Engine, Flags, Limits};
 use mdrun::integrate::nve;
+use mdrun::potential::painn::cuda::{Choice, CudaPainn};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use mdrun::report::{Console, Energies, EnergyRecord, Thermo};
 use mdrun::simulation::{Finish, Guard, Simulation};
@@ -85,38 +85,22 @@ fn water(atoms: usize) -> Scene {
 }
 
 /// Ways to choose the kernels, by name; MDRUN_BENCH_WAYS has parts of the names wanted, between semicolons.
-fn ways() -> Vec<(String, Tuning)> {
-    if std::env::var_os("MDRUN_BENCH_WAYS").is_none() {
-        return vec![("default".into(), Tuning::default())];
-    }
-    let mut all = Vec::new();
-    for (name, fused, tiled, shrink) in [
-        ("fused", true, false, 1),
-        ("spread", false, false, 1),
-        ("half tiles", false, true, 2),
-        ("tiles", false, true, 1),
-    ] {
-        for (staged, team) in [
-            (false, 4),
-            (false, 8),
-            (true, 1),
-            (true, 2),
-            (true, 4),
-            (true, 8),
-        ] {
-            let tuning = Tuning {
-                fused: Some(fused),
-                team: Some(team),
-                tiled: Some(tiled),
-                shrink: Some(shrink),
-                staged: Some(staged),
-                ..Tuning::default()
-            };
-            let place = if staged { "staged" } else { "not staged" };
-            all.push((format!("{name}, {place}, teams of {team}"), tuning));
-        }
-    }
-    let wanted = std::env::var("MDRUN_BENCH_WAYS").unwrap_or_default();
+fn ways(scene: &Scene, spec: &Spec, weights: &Weights) -> Vec<(String, Option<Choice>)> {
+    let Ok(wanted) = std::env::var("MDRUN_BENCH_WAYS") else {
+        return vec![("default".into(), None)];
+    };
+    let choices = scene.choices(spec, weights);
+    let pairs = choices
+        .iter()
+        .flat_map(|one| choices.iter().map(|other| (one.division, other.messages)));
+    let mut all: Vec<_> = pairs
+        .map(|(division, messages)| {
+            let name = format!("{division:?}, {messages:?}");
+            (name, Some(Choice { division, messages }))
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.dedup_by(|a, b| a.0 == b.0);
     all.retain(|(name, _)| wanted.split(';').any(|part| name.contains(part)));
     all
 }
@@ -206,11 +190,13 @@ fn steps_per_second() {
     );
     for size in sizes.split(',').map(|s| s.parse::<usize>().unwrap()) {
         let scene = water(size);
-        for (way, tuning) in ways() {
+        for (way, choice) in ways(&scene, &spec, &weights) {
             let began = Instant::now();
             // Pairs in the skin cost little, a build costs as much as two steps of a small system.
             let skin = if size < 500 { 2.0 } else { 1.0 };
-            let mut engine = scene.tuned(&spec, &weights, skin, tuning);
+            let painn = CudaPainn::new(&spec, &weights);
+            let potential = choice.map_or(painn, |choice| painn.with(choice));
+            let mut engine = scene.engine_of(potential, skin);
             let start = began.elapsed().as_secs_f64();
             let count = (2_000_000 / size).clamp(5, 300) as u32;
             engine.evaluate_in_a_row(count.div_ceil(10)).unwrap();

@@ -1,28 +1,31 @@
 //! Kernels compile for every architecture that is claimed, with or without a GPU.
 
-use mdrun::engine::cuda::compile::{Division, Shape, Splines};
+use mdrun::cuda::compiler::compile;
+use mdrun::engine::cuda::source;
+use mdrun::potential::painn::RadialBasis;
+use mdrun::potential::painn::cuda::{Choice, Division, Messages, Shape, Teams};
 
-/// A shape of kernels for many or few atoms.
+use super::random_model;
+
+/// Kernels for many or few atoms.
 fn shape(features: usize, many: bool, division: Division) -> Shape {
-    Shape {
-        features,
-        layers: 3,
-        splines: Splines {
-            degree: if many { 3 } else { 5 },
-            intervals: if many { 320 } else { 72 },
-        },
-        heads: 1,
-        head_out: features / 2,
-        head_max: features,
-        message_blocks: if many { 1 } else { 4 },
-        forward_team: if many { 1 } else { 4 },
-        backward_team: if many { 1 } else { 4 },
-        division,
-        staged: many,
-        forward_warps: 24,
-        backward_warps: 12,
-        watched: false,
-    }
+    let (spec, weights) = random_model(features, 3, RadialBasis::gaussian(20, 5.0));
+    let one = |warps| Teams { warps, team: 1 };
+    let messages = if many {
+        Messages::Staged {
+            degree: 3,
+            forward: one(24),
+            backward: one(12),
+            blocks: 1,
+        }
+    } else {
+        Messages::Direct {
+            forward: 4,
+            backward: 4,
+            blocks: 4,
+        }
+    };
+    Shape::new(&spec, &weights, Choice { division, messages }, false)
 }
 
 #[test]
@@ -39,7 +42,7 @@ fn kernels_compile_for_ampere_hopper_and_blackwell() {
     ];
     for (shape, from) in kinds {
         for capability in [80, 90, 100].into_iter().filter(|&c| c >= from) {
-            match shape.compile(capability) {
+            match compile(&shape.parts(&source()), capability) {
                 Ok((parts, _)) => assert!(parts.iter().all(|p| p.starts_with(b"\x7fELF"))),
                 Err(error) if error.to_string().contains("no CUDA compiler library") => {
                     let required = ["MDRUN_REQUIRE_GPU", "MDRUN_REQUIRE_NVRTC"];

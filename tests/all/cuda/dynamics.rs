@@ -2,9 +2,10 @@
 
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
-use mdrun::engine::cuda::{CudaEngine, Tuning};
+use mdrun::engine::cuda::CudaEngine;
 use mdrun::engine::{Engine, Flags};
 use mdrun::integrate::{Integrator, Op, langevin, nve};
+use mdrun::potential::painn::cuda::{CudaPainn, Division};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
 use super::{Scene, gpu, naive, random_model, random_scene};
@@ -141,30 +142,11 @@ fn bits_do_not_depend_on_how_it_is_run() {
     let scene = scene();
     let program = langevin(0.08, 0.04, 0.1).remove_drift(7);
     // Tools that watch every access take minutes for many steps of the tiled kernels: fewer, with a thinner skin.
-    let many = Tuning {
-        tiled: Some(true),
-        shrink: Some(1),
-        staged: Some(true),
-        ..Tuning::default()
-    };
-    let [small, large] = [true, false].map(|small| Tuning {
-        small: Some(small),
-        staged: (!small).then_some(false),
-        ..Tuning::default()
-    });
-    let strips = Tuning {
-        strips: Some(true),
-        staged: Some(true),
-        ..Tuning::default()
-    };
-    let ways = [
-        (small, 150, 0.3),
-        (large, 150, 0.3),
-        (strips, 60, 0.1),
-        (many, 60, 0.1),
-    ];
-    for (tuning, end, thin) in ways {
-        let engine = |skin| scene.tuned(&spec, &weights, skin, tuning);
+    for choice in scene.choices(&spec, &weights) {
+        let slow = matches!(choice.division, Division::Tiles { .. } | Division::Strips);
+        let (end, thin) = if slow { (60, 0.1) } else { (150, 0.3) };
+        let potential = CudaPainn::new(&spec, &weights).with(choice);
+        let engine = |skin| scene.engine_of(potential, skin);
         let mut first = engine(thin);
         let whole = run(&mut first, &program, &[end]);
         assert!(first.statistics().rebuilds > 3, "atoms leave a thin skin");
@@ -182,11 +164,8 @@ fn bits_do_not_depend_on_how_it_is_run() {
             "blocks"
         );
         assert_eq!(whole, run(&mut engine(1.1), &program, &[40, end]), "skin");
-        let apart = Tuning {
-            watched: true,
-            ..tuning
-        };
-        let mut apart = scene.tuned(&spec, &weights, thin, apart);
+        let mut apart =
+            CudaEngine::watched(scene.start(), &potential, Noise::new(7, 0), thin, 0).unwrap();
         assert_eq!(whole, run(&mut apart, &program, &[end]), "watched");
         let mut again = engine(0.5);
         run(&mut again, &program, &[20]);
@@ -219,7 +198,14 @@ fn a_run_can_be_taken_up() {
     let mut start = scene.start();
     (start.positions, start.velocities) = (middle.positions, middle.velocities);
     (start.step, start.heat) = (middle.step, middle.observables.heat);
-    let mut second = CudaEngine::new(start, &spec, &weights, Noise::new(7, 0), 0.4, 0).unwrap();
+    let mut second = CudaEngine::new(
+        start,
+        &CudaPainn::new(&spec, &weights),
+        Noise::new(7, 0),
+        0.4,
+        0,
+    )
+    .unwrap();
     second.run(&program, 40..100).unwrap();
     assert_eq!(whole, bits(&second.snapshot(Fields::ALL).unwrap()));
 }

@@ -15,8 +15,10 @@ mod snapshots;
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Mat3, System, Vec3};
+use mdrun::cuda::{Device, devices};
 use mdrun::engine::Start;
-use mdrun::engine::cuda::{CudaEngine, Tuning, devices};
+use mdrun::engine::cuda::CudaEngine;
+use mdrun::potential::painn::cuda::{Choice, CudaPainn};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
 /// Whether there is a GPU; prints the reason where a test is skipped for want of one, and fails where
@@ -53,12 +55,17 @@ impl Scene {
 
     /// An engine on the first GPU.
     fn engine(&self, spec: &Spec, weights: &Weights, skin: f64) -> CudaEngine {
-        self.tuned(spec, weights, skin, Tuning::default())
+        self.engine_of(CudaPainn::new(spec, weights), skin)
     }
 
-    fn tuned(&self, spec: &Spec, weights: &Weights, skin: f64, tuning: Tuning) -> CudaEngine {
-        let noise = Noise::new(7, 0);
-        CudaEngine::tuned(self.start(), spec, weights, noise, skin, 0, tuning).unwrap()
+    fn engine_of(&self, potential: CudaPainn<'_>, skin: f64) -> CudaEngine {
+        CudaEngine::new(self.start(), &potential, Noise::new(7, 0), skin, 0).unwrap()
+    }
+
+    /// Choices of kernels for the first GPU among which are all kinds that a model allows.
+    fn choices(&self, spec: &Spec, weights: &Weights) -> Vec<Choice> {
+        let card = Device::open(0).unwrap().card;
+        Choice::every(card, spec, weights, self.positions.len())
     }
 }
 

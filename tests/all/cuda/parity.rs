@@ -1,10 +1,12 @@
 //! Energy, forces and strain derivative against f64: random models of all widths and depths, and the reference data.
 
+use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
-use mdrun::engine::cuda::Tuning;
+use mdrun::engine::cuda::CudaEngine;
 use mdrun::engine::{Engine, Flags};
 use mdrun::integrate::nve;
 use mdrun::potential::Evaluation;
+use mdrun::potential::painn::cuda::CudaPainn;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use safetensors::SafeTensors;
 
@@ -16,16 +18,14 @@ use crate::support::data::own;
 /// products through six layers of 2^-24 each, and the spline's slope is off by up to 1.6e-5 of its own.
 const RELATIVE: f64 = 3e-5;
 
-/// Compares with the reference and returns the largest error of a force.
+/// Compares an engine with the reference and returns the largest error of a force.
 fn compare(
     name: &str,
     scene: &Scene,
     spec: &Spec,
-    weights: &Weights,
     exact: &Evaluation,
-    tuning: Tuning,
+    engine: &mut CudaEngine,
 ) -> f64 {
-    let mut engine = scene.tuned(spec, weights, 0.6, tuning);
     let found = engine.snapshot(Fields::ALL).unwrap();
     let largest = exact.forces.iter().map(|f| f.norm()).fold(0.0, f64::max);
     let errors = found
@@ -74,36 +74,6 @@ fn random_models_agree_with_f64() {
     if !gpu() {
         return;
     }
-    let few = Tuning {
-        fused: Some(false),
-        ..Tuning::default()
-    };
-    let many = Tuning {
-        tiled: Some(true),
-        shrink: Some(1),
-        staged: Some(true),
-        ..Tuning::default()
-    };
-    // As for as many atoms as there are clusters, and for more.
-    let [small, large] = [true, false].map(|small| Tuning {
-        small: Some(small),
-        ..Tuning::default()
-    });
-    let teams = Tuning {
-        team: Some(4),
-        staged: Some(true),
-        ..Tuning::default()
-    };
-    let halved = Tuning {
-        tiled: Some(true),
-        shrink: Some(2),
-        staged: Some(false),
-        ..Tuning::default()
-    };
-    let strips = Tuning {
-        strips: Some(true),
-        ..Tuning::default()
-    };
     let cases = [
         (32, 1, 20, true, [true; 3]),
         (32, 4, 12, false, [true, false, true]),
@@ -115,20 +85,10 @@ fn random_models_agree_with_f64() {
         (256, 2, 20, true, [true; 3]),
         (50, 2, 10, true, [true; 3]),
     ];
-    let ways = [
-        ("default", Tuning::default()),
-        ("small", small),
-        ("large", large),
-        ("few", few),
-        ("strips", strips),
-        ("many", many),
-        ("halved", halved),
-        ("teams", teams),
-    ];
     // Most of the time is the compiler's: the cases take it side by side.
     std::thread::scope(|scope| {
         for (k, case) in cases.into_iter().enumerate() {
-            scope.spawn(move || random_model_agrees(k as u32, case, &ways));
+            scope.spawn(move || random_model_agrees(k as u32, case));
         }
     });
 }
@@ -136,7 +96,7 @@ fn random_models_agree_with_f64() {
 /// Features, interactions and radial functions of a model, whether these are Gaussian, and the cell's periodic directions.
 type Case = (usize, usize, usize, bool, [bool; 3]);
 
-fn random_model_agrees(seed: u32, case: Case, ways: &[(&str, Tuning)]) {
+fn random_model_agrees(seed: u32, case: Case) {
     let (features, layers, functions, gaussian, periodic) = case;
     let basis = if gaussian {
         RadialBasis::gaussian(functions, 5.0)
@@ -148,9 +108,19 @@ fn random_model_agrees(seed: u32, case: Case, ways: &[(&str, Tuning)]) {
     let count = if features < 128 { 37 } else { 21 };
     let scene = random_scene(count, triclinic(), periodic, seed);
     let exact = exactly(&scene, &spec, &weights);
-    for &(way, tuning) in ways {
-        let name = format!("F = {features}, L = {layers}, {periodic:?}, {way}");
-        compare(&name, &scene, &spec, &weights, &exact, tuning);
+    let painn = CudaPainn::new(&spec, &weights);
+    let name = format!("F = {features}, L = {layers}, {periodic:?}");
+    compare(
+        &name,
+        &scene,
+        &spec,
+        &exact,
+        &mut scene.engine_of(painn, 0.6),
+    );
+    for choice in scene.choices(&spec, &weights) {
+        let name = format!("{name}, {choice:?}");
+        let mut engine = scene.engine_of(painn.with(choice), 0.6);
+        compare(&name, &scene, &spec, &exact, &mut engine);
     }
 }
 
@@ -164,33 +134,11 @@ fn watched_kernels_agree_with_f64() {
     let (spec, weights) = random_model(32, 2, RadialBasis::gaussian(20, 5.0));
     let scene = random_scene(36, triclinic(), [true; 3], 70);
     let exact = exactly(&scene, &spec, &weights);
-    let watched = Tuning {
-        watched: true,
-        ..Tuning::default()
-    };
-    let [small, large] = [true, false].map(|small| Tuning {
-        small: Some(small),
-        ..watched
-    });
-    let strips = Tuning {
-        strips: Some(true),
-        staged: Some(true),
-        ..watched
-    };
-    let tiled = Tuning {
-        tiled: Some(true),
-        shrink: Some(2),
-        staged: Some(false),
-        ..watched
-    };
-    for (name, tuning) in [
-        ("small", small),
-        ("large", large),
-        ("strips", strips),
-        ("tiled", tiled),
-    ] {
-        compare(name, &scene, &spec, &weights, &exact, tuning);
-        let mut engine = scene.tuned(&spec, &weights, 0.6, tuning);
+    for choice in scene.choices(&spec, &weights) {
+        let potential = CudaPainn::new(&spec, &weights).with(choice);
+        let mut engine =
+            CudaEngine::watched(scene.start(), &potential, Noise::new(7, 0), 0.6, 0).unwrap();
+        compare(&format!("{choice:?}"), &scene, &spec, &exact, &mut engine);
         engine.run(&nve(0.02), 0..2).unwrap();
         engine.rebuild().unwrap();
         let outcome = engine.run(&nve(0.02), 2..4).unwrap();
@@ -212,9 +160,8 @@ fn readouts_of_any_depth_agree_with_f64() {
             &format!("readout {hidden:?}"),
             &scene,
             &spec,
-            &weights,
             &exact,
-            Tuning::default(),
+            &mut scene.engine(&spec, &weights, 0.6),
         );
     }
 }
@@ -236,9 +183,8 @@ fn cells_smaller_than_the_cutoff_agree_with_f64() {
                 &format!("{count} atoms, {periodic:?}"),
                 &scene,
                 &spec,
-                &weights,
                 &exact,
-                Tuning::default(),
+                &mut scene.engine(&spec, &weights, 0.6),
             );
         } else {
             let mut engine = scene.engine(&spec, &weights, 0.6);
@@ -412,9 +358,8 @@ fn a_small_triclinic_cell_agrees_with_its_authors_code() {
         "triclinic ethanol",
         &scene,
         &spec,
-        &weights,
         &exact,
-        Tuning::default(),
+        &mut scene.engine(&spec, &weights, 0.6),
     );
     println!(
         "triclinic ethanol: force {:.1e} kcal/mol/A",

@@ -70,9 +70,11 @@ pub fn water() -> Subject {
 #[cfg(feature = "cuda")]
 fn resident(_system: &System) -> Build {
     use mdrun::engine::cuda::CudaEngine;
+    use mdrun::potential::painn::cuda::CudaPainn;
     Box::new(|start, noise, skin| {
         let (spec, weights) = model();
-        let engine = CudaEngine::new(start, spec, weights, noise, skin, 0);
+        let potential = CudaPainn::new(spec, weights);
+        let engine = CudaEngine::new(start, &potential, noise, skin, 0);
         Box::new(engine.expect("the card takes the molecule"))
     })
 }

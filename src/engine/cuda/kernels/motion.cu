@@ -3,21 +3,16 @@
 // Order of the flags: kernels raise `pending`; `advance` turns it into `halt` when all its blocks are done, and from
 // then on nothing moves until the host has looked. So a step is taken by all atoms or by none.
 
-__device__ __forceinline__ double warp_sum(double x) {
-    for (int d = 16; d > 0; d /= 2) x += __shfl_xor_sync(FULL, x, d);
-    return x;
+// t and s of a pair: the part number `part` of GRADIENT_PARTS.
+__device__ __forceinline__ float4 push_at(u32 p, int part) {
+    return E.push[size_t(p) * GRADIENT_PARTS + part];
 }
 
-// t and s of a pair and slice.
-__device__ __forceinline__ float4 push_at(u32 p, int slice) {
-    return reinterpret_cast<const float4 *>(P.push)[size_t(p) * SLICES + slice];
-}
-
-// t and s of a pair, summed over slices.
-__device__ __forceinline__ void push_sum(const float4 (&of)[SLICES], double (&t)[3], double &s) {
+// t and s of a pair, summed over parts.
+__device__ __forceinline__ void push_sum(const float4 (&of)[GRADIENT_PARTS], double (&t)[3], double &s) {
     t[0] = t[1] = t[2] = s = 0.0;
 #pragma unroll
-    for (int k = 0; k < SLICES; ++k) {
+    for (int k = 0; k < GRADIENT_PARTS; ++k) {
         t[0] += of[k].x;
         t[1] += of[k].y;
         t[2] += of[k].z;
@@ -25,14 +20,14 @@ __device__ __forceinline__ void push_sum(const float4 (&of)[SLICES], double (&t)
     }
 }
 __device__ __forceinline__ void push_of(u32 p, double (&t)[3], double &s) {
-    float4 of[SLICES];
+    float4 of[GRADIENT_PARTS];
 #pragma unroll
-    for (int k = 0; k < SLICES; ++k) of[k] = push_at(p, k);
+    for (int k = 0; k < GRADIENT_PARTS; ++k) of[k] = push_at(p, k);
     push_sum(of, t, s);
 }
 
 // Pairs of a row whose pushes are fetched together.
-constexpr int AT_ONCE = SLICES > 4 ? 1 : 2;
+constexpr int AT_ONCE = GRADIENT_PARTS > 4 ? 1 : 2;
 
 // F_i = sum over the row of (s + s') u + (1 - u u) (t' - t) / d, the prime marking the opposite pair: exactly minus
 // what the neighbour gets. The rows of both are those of the atom that sends.
@@ -45,29 +40,29 @@ extern "C" __global__ void __launch_bounds__(256) sum_forces() {
 #pragma unroll
         for (int k = 0; k < AT_ONCE; ++k) {
             if (at + k * WARP >= count) continue;
-            g[k] = P.geometry[start + at + k * WARP];
-            p[k] = P.pair[start + at + k * WARP].y;
-            back[k] = P.opposite[start + at + k * WARP];
+            g[k] = E.geometry[start + at + k * WARP];
+            p[k] = E.pair[start + at + k * WARP].y;
+            back[k] = E.opposite[start + at + k * WARP];
         }
     };
-    if (i < P.atoms) {
-        start = P.rows[i];
-        count = P.active[i];
+    if (i < E.atoms) {
+        start = E.rows[i];
+        count = E.active[i];
         fetch(lane_id());
     }
     follow();
-    if (i >= P.atoms || P.state->halt) return;
+    if (i >= E.atoms || E.state->halt) return;
     double f[3] = {0, 0, 0};
     for (u32 at = lane_id(); at < count; at += AT_ONCE * WARP) {
         if (at >= AT_ONCE * WARP) fetch(at);
-        float4 there[AT_ONCE][SLICES], here[AT_ONCE][SLICES];
+        float4 there[AT_ONCE][GRADIENT_PARTS], here[AT_ONCE][GRADIENT_PARTS];
 #pragma unroll
         for (int k = 0; k < AT_ONCE; ++k) {
             if (at + k * WARP >= count) continue;
 #pragma unroll
-            for (int slice = 0; slice < SLICES; ++slice) {
-                here[k][slice] = push_at(p[k], slice);
-                there[k][slice] = push_at(back[k], slice);
+            for (int part = 0; part < GRADIENT_PARTS; ++part) {
+                here[k][part] = push_at(p[k], part);
+                there[k][part] = push_at(back[k], part);
             }
         }
 #pragma unroll
@@ -90,10 +85,10 @@ extern "C" __global__ void __launch_bounds__(256) sum_forces() {
         f[a] = warp_sum(f[a]);
         norm2 += f[a] * f[a];
     }
-    if (lane_id() < 3) P.force[3 * size_t(i) + lane_id()] = lane_id() == 0 ? f[0] : lane_id() == 1 ? f[1] : f[2];
+    if (lane_id() < 3) E.force[3 * size_t(i) + lane_id()] = lane_id() == 0 ? f[0] : lane_id() == 1 ? f[1] : f[2];
     if (lane_id() == 0) {
-        if (!isfinite(norm2)) atomicOr(&P.state->pending, FLAG_NONFINITE);
-        else if (norm2 > P.force_limit2) atomicOr(&P.state->pending, FLAG_FORCE);
+        if (!isfinite(norm2)) atomicOr(&E.state->pending, FLAG_NONFINITE);
+        else if (norm2 > E.force_limit2) atomicOr(&E.state->pending, FLAG_FORCE);
     }
 }
 
@@ -132,9 +127,8 @@ __device__ void apply(Atom &atom, const Op &op, u64 step) {
     } else if (op.kind == OP_DRIFT) {
         for (int a = 0; a < 3; ++a) atom.r[a] += op.a * atom.v[a];
     } else {
-        const u32 thermostat = 1;
-        const u64 at = step + P.noise_start;
-        const uint4 bits = philox(make_uint4(u32(at), u32(at >> 32), atom.id, thermostat), make_uint2(P.seed, P.replica));
+                const u64 at = step + E.noise_start;
+        const uint4 bits = philox(make_uint4(u32(at), u32(at >> 32), atom.id, THERMOSTAT_STREAM), make_uint2(E.seed, E.replica));
         double xi[4];
         box_muller(bits.x, bits.y, xi[0], xi[1]);
         box_muller(bits.z, bits.w, xi[2], xi[3]);
@@ -150,44 +144,44 @@ constexpr u32 FLAG_LIMITS = FLAG_FORCE | FLAG_CONTACT | FLAG_KINETIC;
 // `begin`; each only where it is due.
 extern "C" __global__ void __launch_bounds__(128) advance(int finish, int begin) {
     follow();
-    volatile State &state = *P.state;
+    volatile State &state = *E.state;
     const u32 halt = state.halt, raised = state.pending & (FLAG_NONFINITE | (state.muted ? 0 : FLAG_LIMITS));
     const u64 begun = state.begun, done = state.done;
     const bool post = finish && !halt && begun > done;
     const bool pre = begin && !halt && !raised && begun == done + post && begun < state.until;
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < P.atoms && (post || pre)) {
+    if (i < E.atoms && (post || pre)) {
         const size_t at = 3 * size_t(i);
         Atom atom;
         for (int a = 0; a < 3; ++a) {
-            atom.r[a] = P.pos[at + a];
-            atom.v[a] = P.vel[at + a];
-            atom.f[a] = P.force[at + a];
+            atom.r[a] = E.pos[at + a];
+            atom.v[a] = E.vel[at + a];
+            atom.f[a] = E.force[at + a];
         }
         atom.heat = 0.0;
-        atom.mass = P.mass[i];
-        atom.id = P.id[i];
+        atom.mass = E.mass[i];
+        atom.id = E.id[i];
         if (post) {
-            for (u32 k = 0; k < P.after; ++k) apply(atom, P.ops[P.before + k], done);
+            for (u32 k = 0; k < E.after; ++k) apply(atom, E.ops[E.before + k], done);
         }
         if (pre) {
-            for (u32 k = 0; k < P.before; ++k) apply(atom, P.ops[k], begun);
+            for (u32 k = 0; k < E.before; ++k) apply(atom, E.ops[k], begun);
         }
         double moved2 = 0.0, sum = 0.0;
         for (int a = 0; a < 3; ++a) {
-            const double moved = atom.r[a] - P.built[at + a];
+            const double moved = atom.r[a] - E.built[at + a];
             moved2 += moved * moved;
             sum += atom.v[a] + atom.r[a];
-            P.pos[at + a] = atom.r[a];
-            P.vel[at + a] = atom.v[a];
+            E.pos[at + a] = atom.r[a];
+            E.vel[at + a] = atom.v[a];
         }
-        P.heat[i] += atom.heat;
+        E.heat[i] += atom.heat;
         u32 flags = 0;
         if (!isfinite(sum)) flags = FLAG_NONFINITE;
-        else if (moved2 > P.slack2) flags = FLAG_SKIN;
-        if (flags) atomicOr(&P.state->pending, flags);
+        else if (moved2 > E.slack2) flags = FLAG_SKIN;
+        if (flags) atomicOr(&E.state->pending, flags);
         const u32 reach = __float_as_uint(float(moved2));
-        if (isfinite(moved2) && reach > state.reach) atomicMax(&P.state->reach, reach);
+        if (isfinite(moved2) && reach > state.reach) atomicMax(&E.state->reach, reach);
     }
     when_all_done([&](volatile State &s) {
         if (halt) return;
@@ -206,7 +200,7 @@ __device__ __forceinline__ void block_sum(u32 first, u32 end, double (&sum)[COUN
     for (int k = 0; k < COUNT; ++k) sum[k] = 0.0;
     for (u32 id = first + threadIdx.x; id < end; id += blockDim.x) {
         double v[COUNT];
-        value(P.slot[id], v);
+        value(E.slot[id], v);
         for (int k = 0; k < COUNT; ++k) sum[k] += v[k];
     }
     for (int k = 0; k < COUNT; ++k) {
@@ -221,8 +215,8 @@ __device__ __forceinline__ void block_sum(u32 first, u32 end, double (&sum)[COUN
 }
 
 __device__ __forceinline__ bool removal_due() {
-    const State &s = *P.state;
-    return P.remove_drift > 0 && !s.halt && s.begun == s.done && s.done != s.drift_removed && s.done % P.remove_drift == 0;
+    const State &s = *E.state;
+    return E.remove_drift > 0 && !s.halt && s.begun == s.done && s.done != s.drift_removed && s.done % E.remove_drift == 0;
 }
 
 // One block: total momentum, where the drift is to be removed.
@@ -230,10 +224,10 @@ extern "C" __global__ void __launch_bounds__(1024) sum_momentum() {
     follow();
     if (!removal_due()) return;
     double p[3];
-    block_sum<3>(0, P.atoms, p, [](u32 i, double (&v)[3]) {
-        for (int a = 0; a < 3; ++a) v[a] = P.mass[i] * P.vel[3 * size_t(i) + a];
+    block_sum<3>(0, E.atoms, p, [](u32 i, double (&v)[3]) {
+        for (int a = 0; a < 3; ++a) v[a] = E.mass[i] * E.vel[3 * size_t(i) + a];
     });
-    if (threadIdx.x < 3) P.sums[threadIdx.x] = p[threadIdx.x] / P.total_mass;
+    if (threadIdx.x < 3) E.sums[threadIdx.x] = p[threadIdx.x] / E.total_mass;
 }
 
 // Subtracts the velocity of the centre of mass; what it takes from the kinetic energy is heat.
@@ -241,13 +235,13 @@ extern "C" __global__ void __launch_bounds__(128) remove_drift() {
     follow();
     const bool due = removal_due();
     const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (due && i < P.atoms) {
-        for (int a = 0; a < 3; ++a) P.vel[3 * size_t(i) + a] -= P.sums[a];
+    if (due && i < E.atoms) {
+        for (int a = 0; a < 3; ++a) E.vel[3 * size_t(i) + a] -= E.sums[a];
     }
     when_all_done([&](volatile State &s) {
         if (!due) return;
-        const double speed2 = P.sums[0] * P.sums[0] + P.sums[1] * P.sums[1] + P.sums[2] * P.sums[2];
-        s.heat = s.heat - 0.5 * P.total_mass * speed2;
+        const double speed2 = E.sums[0] * E.sums[0] + E.sums[1] * E.sums[1] + E.sums[2] * E.sums[2];
+        s.heat = s.heat - 0.5 * E.total_mass * speed2;
         s.drift_removed = s.done;
     });
 }
@@ -256,61 +250,50 @@ extern "C" __global__ void __launch_bounds__(128) remove_drift() {
 extern "C" __global__ void __launch_bounds__(1024) sum_heat() {
     follow();
     double heat[1];
-    block_sum<1>(0, P.atoms, heat, [](u32 i, double (&v)[1]) {
-        v[0] = P.heat[i];
-        P.heat[i] = 0.0;
+    block_sum<1>(0, E.atoms, heat, [](u32 i, double (&v)[1]) {
+        v[0] = E.heat[i];
+        E.heat[i] = 0.0;
     });
-    if (threadIdx.x == 0) P.state->heat += heat[0];
+    if (threadIdx.x == 0) E.state->heat += heat[0];
 }
 
 // One block: the kinetic energy against its limit, less that of the centre of mass where it does not count.
 extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
     follow();
-    const State &state = *P.state;
+    const State &state = *E.state;
     if (state.halt || state.begun != state.done || state.done == state.checked) return;
     double k[4];
-    block_sum<4>(0, P.atoms, k, [](u32 i, double (&v)[4]) {
-        const double *u = P.vel + 3 * size_t(i);
-        v[0] = 0.5 * P.mass[i] * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
-        for (int a = 0; a < 3; ++a) v[1 + a] = P.mass[i] * u[a];
+    block_sum<4>(0, E.atoms, k, [](u32 i, double (&v)[4]) {
+        const double *u = E.vel + 3 * size_t(i);
+        v[0] = 0.5 * E.mass[i] * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+        for (int a = 0; a < 3; ++a) v[1 + a] = E.mass[i] * u[a];
     });
     if (threadIdx.x > 0) return;
-    P.state->checked = P.state->done;
-    const double whole = 0.5 * (k[1] * k[1] + k[2] * k[2] + k[3] * k[3]) / P.held_mass;
-    if (!(k[0] - whole <= P.kinetic_limit)) P.state->pending |= FLAG_KINETIC;
+    E.state->checked = E.state->done;
+    const double whole = 0.5 * (k[1] * k[1] + k[2] * k[2] + k[3] * k[3]) / E.held_mass;
+    if (!(k[0] - whole <= E.kinetic_limit)) E.state->pending |= FLAG_KINETIC;
 }
 
-// Potential, kinetic, nothing, momentum (3), strain derivative (9), pairs.
-constexpr int OBSERVED = 16;
-constexpr int OBSERVE_ATOMS = 8, OBSERVE_GROUPS = 64; // atoms of a block; threads that share the blocks' sums
+// OBSERVED numbers: potential, kinetic, nothing, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the atoms of a
+// block, OBSERVE_GROUPS the threads that share the blocks' sums.
 
-// What an atom adds, by a warp: its lanes share the readout and the row, in an order that depends on both alone.
+// What an atom adds, by a warp: its lanes share the row, in an order that depends on it alone.
 __device__ __forceinline__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
     const int lane = lane_id();
-    double energy = 0.0;
-#if HEADS > 0
-    const Head &head = P.head[HEADS - 1];
-    for (int k = lane; k < head.outputs; k += WARP) {
-        const float h = head.h[size_t(i) * head.outputs + k];
-        energy += double(P.head_out[k]) * double(h) / (1.0 + exp(-double(h)));
-    }
-#else
-    for (int k = lane; k < F; k += WARP) energy += double(P.head_out[k]) * P.q[size_t(i) * F + k];
-#endif
-    v[0] = warp_sum(energy);
+    v[0] = E.energy[i];
     v[1] = 0.0;
     v[2] = 0.0;
     for (int a = 0; a < 3; ++a) {
-        const double u = P.vel[3 * size_t(i) + a];
-        v[1] += 0.5 * P.mass[i] * u * u;
-        v[3 + a] = P.mass[i] * u;
+        const double u = E.vel[3 * size_t(i) + a];
+        v[1] += 0.5 * E.mass[i] * u * u;
+        v[3 + a] = E.mass[i] * u;
     }
     for (int k = 0; k < 9; ++k) v[6 + k] = 0.0;
-    const u32 start = P.rows[i], count = P.active[i];
+    const u32 start = E.rows[i], count = E.active[i];
     for (u32 at = start + lane; at < start + count; at += WARP) {
-        const float4 g = P.geometry[at];
+        const float4 g = E.geometry[at];
         double t[3], s;
-        push_of(P.pair[at].y, t, s);
+        push_of(E.pair[at].y, t, s);
         const double u[3] = {g.x, g.y, g.z};
         const double along = t[0] * u[0] + t[1] * u[1] + t[2] * u[2];
         for (int a = 0; a < 3; ++a) {
@@ -326,7 +309,7 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
     __shared__ double part[OBSERVE_ATOMS][OBSERVED];
     const u32 warp = threadIdx.x / WARP, id = blockIdx.x * OBSERVE_ATOMS + warp;
     double v[OBSERVED] = {};
-    if (id < P.atoms) observe_atom(P.slot[id], v);
+    if (id < E.atoms) observe_atom(E.slot[id], v);
     if (lane_id() == 0) {
         for (int k = 0; k < OBSERVED; ++k) part[warp][k] = v[k];
     }
@@ -335,7 +318,7 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
     if (k >= OBSERVED) return;
     double sum = 0.0;
     for (int w = 0; w < OBSERVE_ATOMS; ++w) sum += part[w][k];
-    P.sums[size_t(blockIdx.x + 1) * OBSERVED + k] = sum;
+    E.sums[size_t(blockIdx.x + 1) * OBSERVED + k] = sum;
 }
 
 // One block.
@@ -343,7 +326,7 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_
     __shared__ double part[OBSERVE_GROUPS][OBSERVED];
     const int k = threadIdx.x % OBSERVED, group = threadIdx.x / OBSERVED;
     double sum = 0.0;
-    for (int b = group; b < blocks; b += OBSERVE_GROUPS) sum += P.sums[size_t(b + 1) * OBSERVED + k];
+    for (int b = group; b < blocks; b += OBSERVE_GROUPS) sum += E.sums[size_t(b + 1) * OBSERVED + k];
     part[group][k] = sum;
     __syncthreads();
     if (group > 0) return;
@@ -352,28 +335,28 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_
 }
 
 // Arrays between the order of slots and that of ids, one behind the other: bits 1 positions, 2 velocities, 4 forces.
-__device__ __forceinline__ double *array_of(int k) { return k == 0 ? P.pos : k == 1 ? P.vel : P.force; }
+__device__ __forceinline__ double *array_of(int k) { return k == 0 ? E.pos : k == 1 ? E.vel : E.force; }
 
 extern "C" __global__ void __launch_bounds__(256) to_ids(int which, double *out) {
     const u32 id = blockIdx.x * blockDim.x + threadIdx.x;
-    if (id >= P.atoms) return;
-    const size_t slot = P.slot[id];
+    if (id >= E.atoms) return;
+    const size_t slot = E.slot[id];
     for (int k = 0; k < 3; ++k) {
         if (!(which >> k & 1)) continue;
         for (int a = 0; a < 3; ++a) out[3 * size_t(id) + a] = array_of(k)[3 * slot + a];
-        out += 3 * size_t(P.atoms);
+        out += 3 * size_t(E.atoms);
     }
 }
 
 extern "C" __global__ void __launch_bounds__(256) from_ids(int which, const double *in) {
     const u32 id = blockIdx.x * blockDim.x + threadIdx.x;
-    if (id >= P.atoms) return;
-    const size_t slot = P.slot[id];
+    if (id >= E.atoms) return;
+    const size_t slot = E.slot[id];
     for (int k = 0; k < 3; ++k) {
         if (!(which >> k & 1)) continue;
         for (int a = 0; a < 3; ++a) array_of(k)[3 * slot + a] = in[3 * size_t(id) + a];
-        in += 3 * size_t(P.atoms);
+        in += 3 * size_t(E.atoms);
     }
 }
 
-extern "C" __global__ void set_state(State state) { *P.state = state; }
+extern "C" __global__ void set_state(State state) { *E.state = state; }

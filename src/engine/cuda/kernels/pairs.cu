@@ -5,20 +5,9 @@
 // Periodic directions are searched through as many images as the range asks for, so that cells smaller than the
 // range need no special case. Images are relative to the unwrapped positions.
 
-// r_j - r_i + shift of the image: exactly minus that of the opposite pair.
-__device__ __forceinline__ void separation(int i, int j, i64 image, double (&r)[3]) {
-    double shift[3] = {0, 0, 0};
-    if (P.periodic[0] | P.periodic[1] | P.periodic[2]) {
-        int n[3];
-        unpack_image(image, n);
-        translation(n, shift);
-    }
-    for (int a = 0; a < 3; ++a) r[a] = (P.pos[3 * size_t(j) + a] - P.pos[3 * size_t(i) + a]) + shift[a];
-}
-
 __device__ __forceinline__ void fractional(int i, double (&f)[3]) {
-    const double *r = P.pos + 3 * size_t(i);
-    for (int k = 0; k < 3; ++k) f[k] = r[0] * P.inverse[0][k] + r[1] * P.inverse[1][k] + r[2] * P.inverse[2][k];
+    const double *r = E.pos + 3 * size_t(i);
+    for (int k = 0; k < 3; ++k) f[k] = r[0] * E.inverse[0][k] + r[1] * E.inverse[1][k] + r[2] * E.inverse[2][k];
 }
 
 __device__ __forceinline__ double warp_min(double x) {
@@ -37,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(1024) make_grid() {
     __shared__ double low[3][32], high[3][32];
     double lo[3], hi[3];
     for (int k = 0; k < 3; ++k) lo[k] = 1e300, hi[k] = -1e300;
-    for (int i = threadIdx.x; i < P.atoms; i += blockDim.x) {
+    for (int i = threadIdx.x; i < E.atoms; i += blockDim.x) {
         double f[3];
         fractional(i, f);
         for (int k = 0; k < 3; ++k) {
@@ -52,14 +41,14 @@ extern "C" __global__ void __launch_bounds__(1024) make_grid() {
     __syncthreads();
     if (threadIdx.x > 0) return;
     Grid grid;
-    const double range = P.range * (1.0 + 1e-9);
+    const double range = E.range * (1.0 + 1e-9);
     double extent[3];
     for (int k = 0; k < 3; ++k) {
         double a = low[k][0], b = high[k][0];
         for (int w = 1; w < 32; ++w) a = fmin(a, low[k][w]), b = fmax(b, high[k][w]);
-        grid.origin[k] = P.periodic[k] ? 0.0 : a;
-        extent[k] = P.periodic[k] ? 1.0 : b - a;
-        const double fit = floor(extent[k] * P.height[k] / range);
+        grid.origin[k] = E.periodic[k] ? 0.0 : a;
+        extent[k] = E.periodic[k] ? 1.0 : b - a;
+        const double fit = floor(extent[k] * E.height[k] / range);
         grid.count[k] = int(fmin(fmax(fit, 1.0), 1024.0));
     }
     for (;;) {
@@ -69,16 +58,16 @@ extern "C" __global__ void __launch_bounds__(1024) make_grid() {
             if (grid.count[k] > grid.count[widest]) widest = k;
         }
         grid.cells = 1 << bits;
-        if (grid.cells <= int(P.cell_capacity)) break;
+        if (grid.cells <= int(E.cell_capacity)) break;
         grid.count[widest] = (grid.count[widest] + 1) / 2;
     }
     for (int k = 0; k < 3; ++k) {
         grid.bits[k] = bits_of(grid.count[k]);
         grid.scale[k] = extent[k] > 0.0 ? grid.count[k] / extent[k] : 0.0;
-        const double cell = P.height[k] * extent[k] / grid.count[k];
-        grid.reach[k] = P.periodic[k] ? int(ceil(range / cell)) : grid.count[k] > 1 ? 1 : 0;
+        const double cell = E.height[k] * extent[k] / grid.count[k];
+        grid.reach[k] = E.periodic[k] ? int(ceil(range / cell)) : grid.count[k] > 1 ? 1 : 0;
     }
-    *P.grid = grid;
+    *E.grid = grid;
 }
 
 // Place of a cell on the curve (Morton's order, bits interleaved as far as each direction has them).
@@ -97,7 +86,7 @@ __device__ __forceinline__ void locate(const Grid &grid, int i, int (&c)[3], int
     double f[3];
     fractional(i, f);
     for (int k = 0; k < 3; ++k) {
-        const double turns = P.periodic[k] ? -floor(f[k]) : 0.0;
+        const double turns = E.periodic[k] ? -floor(f[k]) : 0.0;
         const double inside = (f[k] + turns - grid.origin[k]) * grid.scale[k];
         wrap[k] = fabs(turns) < 5e5 ? int(turns) : 0;
         c[k] = inside > 0.0 ? min(int(fmin(inside, 2048.0)), grid.count[k] - 1) : 0;
@@ -105,17 +94,17 @@ __device__ __forceinline__ void locate(const Grid &grid, int i, int (&c)[3], int
 }
 
 extern "C" __global__ void clear_cells() {
-    for (int c = blockIdx.x * blockDim.x + threadIdx.x; c < P.grid->cells; c += gridDim.x * blockDim.x) P.cell_fill[c] = 0;
+    for (int c = blockIdx.x * blockDim.x + threadIdx.x; c < E.grid->cells; c += gridDim.x * blockDim.x) E.cell_fill[c] = 0;
 }
 
 extern "C" __global__ void count_cells() {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= P.atoms) return;
+    if (i >= E.atoms) return;
     int c[3], wrap[3];
-    const Grid grid = *P.grid;
+    const Grid grid = *E.grid;
     locate(grid, i, c, wrap);
-    P.cell_of[i] = curve(grid, c);
-    atomicAdd(P.cell_fill + P.cell_of[i], 1u);
+    E.cell_of[i] = curve(grid, c);
+    atomicAdd(E.cell_fill + E.cell_of[i], 1u);
 }
 
 // One block: out[k] = in[0] + ... + in[k - 1] for k = 0 ... n; clears `in` if asked to. Returns the total.
@@ -157,63 +146,61 @@ __device__ u32 exclusive_scan(u32 *in, u32 *out, int n, bool clear) {
 }
 
 extern "C" __global__ void __launch_bounds__(1024) scan_cells() {
-    exclusive_scan(P.cell_fill, P.cell_start, P.grid->cells, true);
+    exclusive_scan(E.cell_fill, E.cell_start, E.grid->cells, true);
 }
 
 extern "C" __global__ void fill_cells() {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= P.atoms) return;
-    const u32 cell = P.cell_of[i];
-    P.cell_atoms[P.cell_start[cell] + atomicAdd(P.cell_fill + cell, 1u)] = i;
+    if (i >= E.atoms) return;
+    const u32 cell = E.cell_of[i];
+    E.cell_atoms[E.cell_start[cell] + atomicAdd(E.cell_fill + cell, 1u)] = i;
 }
 
-constexpr int RECORD = 11; // pos, vel, force, mass, species and id
-
-// Moves every atom to its place: by cell, then by id.
+// Moves every atom to its place, by cell, then by id: RECORD numbers, which are position, velocity, force, mass, species and id.
 extern "C" __global__ void sort_out() {
     const int at = blockIdx.x * blockDim.x + threadIdx.x;
-    if (at >= P.atoms) return;
-    const u32 i = P.cell_atoms[at], cell = P.cell_of[i], id = P.id[i];
-    u32 to = P.cell_start[cell];
-    for (u32 other = P.cell_start[cell]; other < P.cell_start[cell + 1]; ++other) to += P.id[P.cell_atoms[other]] < id;
-    double *record = P.scratch + size_t(to) * RECORD;
+    if (at >= E.atoms) return;
+    const u32 i = E.cell_atoms[at], cell = E.cell_of[i], id = E.id[i];
+    u32 to = E.cell_start[cell];
+    for (u32 other = E.cell_start[cell]; other < E.cell_start[cell + 1]; ++other) to += E.id[E.cell_atoms[other]] < id;
+    double *record = E.scratch + size_t(to) * RECORD;
     for (int a = 0; a < 3; ++a) {
-        record[a] = P.pos[3 * size_t(i) + a];
-        record[3 + a] = P.vel[3 * size_t(i) + a];
-        record[6 + a] = P.force[3 * size_t(i) + a];
+        record[a] = E.pos[3 * size_t(i) + a];
+        record[3 + a] = E.vel[3 * size_t(i) + a];
+        record[6 + a] = E.force[3 * size_t(i) + a];
     }
-    record[9] = P.mass[i];
-    reinterpret_cast<u32 *>(record + 10)[0] = P.species[i];
+    record[9] = E.mass[i];
+    reinterpret_cast<u32 *>(record + 10)[0] = E.species[i];
     reinterpret_cast<u32 *>(record + 10)[1] = id;
 }
 
 extern "C" __global__ void sort_in() {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= P.atoms) return;
-    const double *record = P.scratch + size_t(i) * RECORD;
+    if (i >= E.atoms) return;
+    const double *record = E.scratch + size_t(i) * RECORD;
     for (int a = 0; a < 3; ++a) {
-        P.pos[3 * size_t(i) + a] = P.built[3 * size_t(i) + a] = record[a];
-        P.vel[3 * size_t(i) + a] = record[3 + a];
-        P.force[3 * size_t(i) + a] = record[6 + a];
+        E.pos[3 * size_t(i) + a] = E.built[3 * size_t(i) + a] = record[a];
+        E.vel[3 * size_t(i) + a] = record[3 + a];
+        E.force[3 * size_t(i) + a] = record[6 + a];
     }
-    P.mass[i] = record[9];
-    P.species[i] = reinterpret_cast<const u32 *>(record + 10)[0];
-    P.id[i] = reinterpret_cast<const u32 *>(record + 10)[1];
-    P.slot[P.id[i]] = i;
+    E.mass[i] = record[9];
+    E.species[i] = reinterpret_cast<const u32 *>(record + 10)[0];
+    E.id[i] = reinterpret_cast<const u32 *>(record + 10)[1];
+    E.slot[E.id[i]] = i;
     int c[3], wrap[3];
-    locate(*P.grid, i, c, wrap);
-    P.wrap[i] = pack_image(wrap[0], wrap[1], wrap[2]);
-    if (i == 0) P.state->reach = 0;
+    locate(*E.grid, i, c, wrap);
+    E.wrap[i] = pack_image(wrap[0], wrap[1], wrap[2]);
+    if (i == 0) E.state->reach = 0;
 }
 
 __device__ __forceinline__ int floor_div(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
 // A warp calls found(id of the neighbour, image, rank among those found) for all in range of atom i.
 template <class Found> __device__ __forceinline__ u32 search(int i, Found found) {
-    const Grid &grid = *P.grid;
+    const Grid &grid = *E.grid;
     int home[3], wrap[3];
     locate(grid, i, home, wrap);
-    const double range2 = P.range * P.range;
+    const double range2 = E.range * E.range;
     u32 total = 0;
     for (int a = -grid.reach[0]; a <= grid.reach[0]; ++a) {
         for (int b = -grid.reach[1]; b <= grid.reach[1]; ++b) {
@@ -223,18 +210,18 @@ template <class Found> __device__ __forceinline__ u32 search(int i, Found found)
                 for (int k = 0; k < 3; ++k) {
                     turn[k] = floor_div(cell[k], grid.count[k]);
                     cell[k] -= turn[k] * grid.count[k];
-                    outside |= turn[k] != 0 && !P.periodic[k];
+                    outside |= turn[k] != 0 && !E.periodic[k];
                 }
                 if (outside) continue;
                 const int place = curve(grid, cell);
-                const u32 first = P.cell_start[place], end = P.cell_start[place + 1];
+                const u32 first = E.cell_start[place], end = E.cell_start[place + 1];
                 for (u32 base = first; base < end; base += WARP) {
                     const u32 j = base + lane_id();
                     bool near = false;
                     i64 image = 0;
                     if (j < end) {
                         int n[3];
-                        unpack_image(P.wrap[j], n);
+                        unpack_image(E.wrap[j], n);
                         for (int k = 0; k < 3; ++k) n[k] += turn[k] - wrap[k];
                         image = pack_image(n[0], n[1], n[2]);
                         double r[3];
@@ -243,7 +230,7 @@ template <class Found> __device__ __forceinline__ u32 search(int i, Found found)
                         near = !self && r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < range2;
                     }
                     const u32 votes = __ballot_sync(FULL, near);
-                    if (near) found(P.id[j], image, total + __popc(votes & ((1u << lane_id()) - 1)));
+                    if (near) found(E.id[j], image, total + __popc(votes & ((1u << lane_id()) - 1)));
                     total += __popc(votes);
                 }
             }
@@ -252,69 +239,67 @@ template <class Found> __device__ __forceinline__ u32 search(int i, Found found)
     return total;
 }
 
-__device__ __forceinline__ int warp_of_grid() { return (blockIdx.x * blockDim.x + threadIdx.x) / WARP; }
-
 extern "C" __global__ void __launch_bounds__(256) count_pairs() {
     const int i = warp_of_grid();
-    if (i >= P.atoms) return;
+    if (i >= E.atoms) return;
     const u32 total = search(i, [](u32, i64, u32) {});
-    if (lane_id() == 0) P.row_count[i] = total;
+    if (lane_id() == 0) E.row_count[i] = total;
 }
 
 extern "C" __global__ void __launch_bounds__(1024) scan_pairs() {
-    const u32 total = exclusive_scan(P.row_count, P.rows, P.atoms, false);
+    const u32 total = exclusive_scan(E.row_count, E.rows, E.atoms, false);
     if (threadIdx.x == 0) {
-        P.state->pairs = total;
+        E.state->pairs = total;
         // The rows are new: whatever stopped the run is dealt with, unless there is no room for them.
-        P.state->halt = total > P.list_capacity ? FLAG_CAPACITY : 0;
+        E.state->halt = total > E.list_capacity ? FLAG_CAPACITY : 0;
     }
 }
 
 extern "C" __global__ void __launch_bounds__(256) fill_pairs() {
     const int i = warp_of_grid();
-    if (i >= P.atoms || P.state->pairs > P.list_capacity) return;
-    const u32 start = P.rows[i];
+    if (i >= E.atoms || E.state->pairs > E.list_capacity) return;
+    const u32 start = E.rows[i];
     search(i, [start](u32 id, i64 image, u32 rank) {
-        P.draft_col[start + rank] = id;
-        P.draft_image[start + rank] = image;
+        E.draft_col[start + rank] = id;
+        E.draft_image[start + rank] = image;
     });
 }
 
 // Canonical order: each pair goes where as many of its row come before it.
 extern "C" __global__ void __launch_bounds__(256) sort_pairs() {
     const int i = warp_of_grid();
-    if (i >= P.atoms || P.state->pairs > P.list_capacity) return;
-    const u32 start = P.rows[i], end = P.rows[i + 1];
+    if (i >= E.atoms || E.state->pairs > E.list_capacity) return;
+    const u32 start = E.rows[i], end = E.rows[i + 1];
     for (u32 p = start + lane_id(); p < end; p += WARP) {
-        const u32 id = P.draft_col[p];
-        const i64 image = P.draft_image[p];
+        const u32 id = E.draft_col[p];
+        const i64 image = E.draft_image[p];
         u32 rank = 0;
         for (u32 o = start; o < end; ++o) {
-            const u32 other = P.draft_col[o];
-            rank += other < id || (other == id && P.draft_image[o] < image);
+            const u32 other = E.draft_col[o];
+            rank += other < id || (other == id && E.draft_image[o] < image);
         }
-        P.col[start + rank] = P.slot[id];
-        P.image[start + rank] = image;
+        E.col[start + rank] = E.slot[id];
+        E.image[start + rank] = image;
     }
 }
 
 // The opposite of each pair, by bisection of the neighbour's row.
 extern "C" __global__ void __launch_bounds__(256) match_pairs() {
     const int i = warp_of_grid();
-    if (i >= P.atoms || P.state->pairs > P.list_capacity) return;
-    const u32 id = P.id[i];
-    for (u32 p = P.rows[i] + lane_id(); p < P.rows[i + 1]; p += WARP) {
-        const u32 j = P.col[p];
+    if (i >= E.atoms || E.state->pairs > E.list_capacity) return;
+    const u32 id = E.id[i];
+    for (u32 p = E.rows[i] + lane_id(); p < E.rows[i + 1]; p += WARP) {
+        const u32 j = E.col[p];
         int n[3];
-        unpack_image(P.image[p], n);
+        unpack_image(E.image[p], n);
         const i64 image = pack_image(-n[0], -n[1], -n[2]);
-        u32 low = P.rows[j], high = P.rows[j + 1];
+        u32 low = E.rows[j], high = E.rows[j + 1];
         while (low + 1 < high) {
-            const u32 middle = (low + high) / 2, other = P.id[P.col[middle]];
-            if (other < id || (other == id && P.image[middle] <= image)) low = middle;
+            const u32 middle = (low + high) / 2, other = E.id[E.col[middle]];
+            if (other < id || (other == id && E.image[middle] <= image)) low = middle;
             else high = middle;
         }
-        P.rev[p] = low;
+        E.rev[p] = low;
     }
 }
 
@@ -330,9 +315,9 @@ struct Stretch {
         for (int k = 0; k < TURNS; ++k) {
             p[k] = first + k * WARP + lane_id();
             if (p[k] >= end) continue;
-            j[k] = P.col[p[k]];
-            image[k] = P.image[p[k]];
-            back[k] = P.rev[p[k]];
+            j[k] = E.col[p[k]];
+            image[k] = E.image[p[k]];
+            back[k] = E.rev[p[k]];
         }
     }
 };
@@ -344,16 +329,16 @@ extern "C" __global__ void __launch_bounds__(256) measure() {
     // The list was built long ago; what there was no room for is not read.
     u32 start = 0, end = 0;
     Stretch now;
-    if (i < P.atoms) {
-        start = P.rows[i];
-        end = min(P.rows[i + 1], P.list_capacity);
+    if (i < E.atoms) {
+        start = E.rows[i];
+        end = min(E.rows[i + 1], E.list_capacity);
         now.fetch(start, end);
     }
     follow();
-    if (i >= P.atoms) return;
-    if (P.state->halt) {
+    if (i >= E.atoms) return;
+    if (E.state->halt) {
         // What follows has nothing to do, and touches no list that may have run out of room.
-        if (lane == 0) P.active[i] = 0;
+        if (lane == 0) E.active[i] = 0;
         return;
     }
     u32 count = 0;
@@ -372,20 +357,20 @@ extern "C" __global__ void __launch_bounds__(256) measure() {
             double d = 0.0;
             if (now.p[k] < end) {
                 d = sqrt(r[k][0] * r[k][0] + r[k][1] * r[k][1] + r[k][2] * r[k][2]);
-                inside = d < P.cutoff;
-                contact |= d < P.contact_limit;
+                inside = d < E.cutoff;
+                contact |= d < E.contact_limit;
             }
             const u32 votes = __ballot_sync(FULL, inside);
             if (inside) {
                 const u32 at = start + count + __popc(votes & ((1u << lane) - 1));
                 const double inverse = 1.0 / d;
-                P.geometry[at] = make_float4(r[k][0] * inverse, r[k][1] * inverse, r[k][2] * inverse, d);
-                P.pair[at] = make_uint2(now.j[k], now.p[k]);
-                P.opposite[at] = now.back[k];
+                E.geometry[at] = make_float4(r[k][0] * inverse, r[k][1] * inverse, r[k][2] * inverse, d);
+                E.pair[at] = make_uint2(now.j[k], now.p[k]);
+                E.opposite[at] = now.back[k];
             }
             count += __popc(votes);
         }
     }
-    if (lane == 0) P.active[i] = count;
-    if (__any_sync(FULL, contact) && lane == 0) atomicOr(&P.state->pending, FLAG_CONTACT);
+    if (lane == 0) E.active[i] = count;
+    if (__any_sync(FULL, contact) && lane == 0) atomicOr(&E.state->pending, FLAG_CONTACT);
 }

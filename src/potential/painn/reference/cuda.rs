@@ -1,66 +1,26 @@
 //! Burn on CUDA: whether there is a device to run on, and matrix products in full f32.
 
-use std::ffi::c_int;
-use std::path::Path;
-
 use burn::tensor::{DType, Tensor, TensorPrimitive};
 use burn_cuda::Cuda;
 use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
 use cubek::matmul::launch::launch_naive;
 use cubek::std::InputBinding;
-use cudarc::{driver, nvrtc};
-
-use crate::{Error, Result};
 
 use super::model::Platform;
-
-/// Where Burn looks for CUDA's headers, unless the variable CUDA_PATH names another place.
-const TOOLKITS: [&str; 3] = ["/usr/local/cuda", "/opt/cuda", "/usr/bin/nvcc"];
+use crate::cuda;
+use crate::{Error, Result};
 
 /// The name of CUDA device `index`, if Burn can run on it. Loads libraries, but does not open the
 /// device.
 ///
 /// # Errors
-/// What is missing: the driver's library, a device of this index, the run-time compiler, or the
-/// headers that it needs. Burn would panic in their place.
+/// What is missing: the driver, a device of this index, the run-time compiler, or the headers that it needs. Burn would panic
+/// in their place.
 pub fn device_name(index: usize) -> Result<String> {
-    // SAFETY: loads a shared library by its name, and lets go of it.
-    if !unsafe { driver::sys::is_culib_present() } {
-        return Err(absent(
-            "NVIDIA's driver is not installed (no libcuda.so.1 was found)",
-        ));
-    }
-    let refused = |error| absent(&format!("NVIDIA's driver does not work ({error:?})"));
-    driver::result::init().map_err(refused)?;
-    let count = driver::result::device::get_count().map_err(refused)?;
-    let number = c_int::try_from(index).unwrap_or(c_int::MAX);
-    if number >= count {
-        return Err(absent(&format!(
-            "there are {count} CUDA devices, counted from 0, and none of index {index}"
-        )));
-    }
-    let name = (driver::result::device::get(number))
-        .and_then(driver::result::device::get_name)
-        .map_err(refused)?;
-    // SAFETY: as above.
-    if !unsafe { nvrtc::sys::is_culib_present() } {
-        return Err(absent(
-            "CUDA's run-time compiler is not installed (no libnvrtc.so was found)",
-        ));
-    }
-    let headers = std::env::var_os("CUDA_PATH").is_some()
-        || TOOLKITS.iter().any(|place| Path::new(place).exists());
-    if !headers {
-        return Err(absent(&format!(
-            "CUDA's headers are not installed (looked at {}; set CUDA_PATH to another place)",
-            TOOLKITS.join(", ")
-        )));
-    }
+    let refused = |error: Error| error.within("Burn cannot run on CUDA here");
+    let name = cuda::name(index).map_err(refused)?;
+    cuda::check_headers().map_err(refused)?;
     Ok(name)
-}
-
-fn absent(what: &str) -> Error {
-    Error::input(format!("Burn cannot run on CUDA here: {what}"))
 }
 
 impl Platform for Cuda {

@@ -65,12 +65,10 @@ __device__ __forceinline__ float total(const float (&acc)[SETS][MT][NT][4], int 
            (acc[2 % SETS][m][n][d] + acc[5 % SETS][m][n][d]);
 }
 
-constexpr int GEMM_THREADS = 256;
-
-// Tile shapes; `launch.rs` computes grids from the same numbers.
+// Tile shapes.
 template <class Op> struct Tile {
-    static constexpr int CHANNELS = Op::NG == 1 && Op::WIDE && F % 64 == 0 ? 64 : 32;
-    static constexpr int ATOMS = (Op::NC == 1 ? 128 : 64) / TILE_SHRINK;
+    static constexpr int CHANNELS = Op::NG == 1 && Op::WIDE && F % WIDE_TILE_CHANNELS == 0 ? WIDE_TILE_CHANNELS : TILE_CHANNELS;
+    static constexpr int ATOMS = (Op::NC == 1 ? TILE_ATOMS : TILE_ATOMS_OF_VECTORS) / TILE_SHRINK;
 };
 
 template <class Op> __device__ __forceinline__ void tiled(const Op op) {
@@ -84,7 +82,7 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
     const int tid = threadIdx.x, lane = lane_id(), warp = tid / WARP, g = lane / 4, t = lane % 4;
     const int wm = warp % WM, wn = warp / WM;
     const int c0 = blockIdx.x * BC, a0 = blockIdx.y * BA;
-    const int K = op.inputs(), N = op.outputs(), atoms = int(P.atoms);
+    const int K = op.inputs(), N = op.outputs(), atoms = int(E.atoms);
     float acc[1][MT][NT][4] = {};
     float4 ra[RA], rb[RB];
     auto fetch_a = [&](int k0) {
@@ -118,7 +116,7 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
     };
     fetch_b(0);
     follow();
-    if (P.state->halt) return;
+    if (E.state->halt) return;
     fetch_a(0);
     keep(0);
     __syncthreads();
@@ -167,10 +165,11 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
 template <class Op> __device__ __forceinline__ void spread(const Op op) {
     constexpr int NC = Op::NC, NG = Op::NG, WARPS = GEMM_THREADS / WARP;
     constexpr int BLOCKS = (Op::K_MAX / 16 + WARPS - 1) / WARPS;   // of 16 k, at most so many in one warp
-    __shared__ float part[WARPS][NC * NG][16][8];
+    static_assert(STRIP == 16 && SPREAD_CHANNELS == 8, "a tile of tensor cores");
+    __shared__ float part[WARPS][NC * NG][STRIP][SPREAD_CHANNELS];
     const int lane = lane_id(), warp = threadIdx.x / WARP, g = lane / 4, t = lane % 4;
-    const int c0 = blockIdx.x * 8, a0 = blockIdx.y * 16;
-    const int K = op.inputs(), N = op.outputs(), atoms = int(P.atoms);
+    const int c0 = blockIdx.x * SPREAD_CHANNELS, a0 = blockIdx.y * STRIP;
+    const int K = op.inputs(), N = op.outputs(), atoms = int(E.atoms);
     float4 b[BLOCKS][NG];
 #pragma unroll
     for (int i = 0; i < BLOCKS; ++i) {

@@ -2,8 +2,8 @@
 
 use half::f16;
 
+use super::super::Weights;
 use super::products::{Matrix, Product};
-use crate::potential::painn::Weights;
 
 /// Channels of a strip, and inputs of one product on tensor cores.
 const STRIP: usize = 16;

@@ -1,11 +1,12 @@
-//! The card: finding it, what it is, memory on it, and what to say where there is none.
+//! The card: finding it, what it is, its streams, and what to say where there is none.
 
-use std::ffi::c_void;
+use std::path::Path;
 use std::sync::Arc;
 
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result, sys};
 use cudarc::nvrtc;
 
+use super::memory::{Memory, Pinned};
 use crate::{Error, Result};
 
 /// Oldest CUDA driver interface that graphs with programmatic launches need.
@@ -14,7 +15,7 @@ const OLDEST_DRIVER: i32 = 12_000;
 const GRAPH_OVERLAP_DRIVER: i32 = 12_030;
 
 /// Turns a failure of the driver into an error that says what was tried.
-pub(super) fn failed(what: &'static str) -> impl Fn(DriverError) -> Error {
+pub(crate) fn failed(what: &'static str) -> impl Fn(DriverError) -> Error {
     move |error| Error::run(format!("CUDA: {what} failed: {error:?}"))
 }
 
@@ -73,6 +74,37 @@ pub fn check(index: usize) -> Result<()> {
     )))
 }
 
+/// Where CUDA's headers are looked for, unless the variable CUDA_PATH names another place.
+const TOOLKITS: [&str; 3] = ["/usr/local/cuda", "/opt/cuda", "/usr/bin/nvcc"];
+
+/// Checks that CUDA's headers are there, which programs that bring kernels of their own do without.
+///
+/// # Errors
+/// They are not, and where they were looked for.
+pub fn check_headers() -> Result<()> {
+    let there = std::env::var_os("CUDA_PATH").is_some()
+        || TOOLKITS.iter().any(|place| Path::new(place).exists());
+    if there {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "CUDA's headers are not installed (looked at {}; set CUDA_PATH to another place)",
+        TOOLKITS.join(", ")
+    )))
+}
+
+/// The name of device `index`, which is not opened.
+///
+/// # Errors
+/// As for [`check`].
+pub fn name(index: usize) -> Result<String> {
+    check(index)?;
+    let device = i32::try_from(index).map_err(|_| absent("its number is too large"))?;
+    (result::device::get(device))
+        .and_then(result::device::get_name)
+        .map_err(failed("asking for the name"))
+}
+
 /// What there is of CUDA on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
@@ -118,7 +150,7 @@ fn driver_version() -> Result<i32> {
 
 /// What the choice of kernels depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Card {
+pub struct Card {
     /// Compute capability, 90 for 9.0.
     pub capability: u32,
     /// Multiprocessors.
@@ -128,10 +160,13 @@ pub(super) struct Card {
 }
 
 /// One card, with the stream that all work goes through, but for copies that are made beside it.
-pub(super) struct Device {
+pub struct Device {
+    /// For all work but such copies.
     pub stream: Arc<CudaStream>,
     /// For copies to the host that wait for events of the other stream.
     pub copies: Arc<CudaStream>,
+    /// Its index, counted from 0.
+    pub index: usize,
     /// Name, as the driver has it.
     pub name: String,
     /// What kind of card it is.
@@ -169,6 +204,7 @@ impl Device {
         unsafe { context.disable_event_tracking() };
         let stream = || context.new_stream().map_err(failed("making a stream"));
         Ok(Self {
+            index,
             name: context.name().map_err(failed("asking for the name"))?,
             card: Card {
                 capability,
@@ -213,11 +249,7 @@ impl Device {
         })?;
         // SAFETY: so many bytes were allocated.
         unsafe { start.cast::<u8>().write_bytes(0, bytes) };
-        Ok(Pinned {
-            start,
-            bytes,
-            stream: self.stream.clone(),
-        })
+        Ok(Pinned::new(start, bytes, self.stream.clone()))
     }
 
     /// Memory of at least one byte, set to zero.
@@ -232,11 +264,7 @@ impl Device {
                 bytes as f64 / f64::from(1 << 20)
             ))
         })?;
-        let memory = Memory {
-            start,
-            bytes,
-            stream: self.stream.clone(),
-        };
+        let memory = Memory::new(start, bytes, self.stream.clone());
         memory.clear()?;
         Ok(memory)
     }
@@ -246,116 +274,5 @@ impl Device {
         let memory = self.zeros(size_of_val(values))?;
         memory.write(values)?;
         Ok(memory)
-    }
-}
-
-/// A piece of the card's memory.
-pub(super) struct Memory {
-    start: sys::CUdeviceptr,
-    bytes: usize,
-    stream: Arc<CudaStream>,
-}
-
-impl Memory {
-    /// Its address on the card.
-    pub fn address(&self) -> u64 {
-        self.start
-    }
-
-    /// Its size in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Sets all of it to zero, in the stream's order.
-    pub fn clear(&self) -> Result<()> {
-        // SAFETY: the range is this allocation.
-        unsafe { result::memset_d8_async(self.start, 0, self.bytes, self.stream.cu_stream()) }
-            .map_err(failed("clearing memory"))
-    }
-
-    /// Copies `values` to its start and waits for the copy.
-    pub fn write<T: Copy>(&self, values: &[T]) -> Result<()> {
-        write_at(&self.stream, self.start, self.bytes, values)
-    }
-}
-
-/// Copies `values` to an address, within `room` bytes, and waits for the copy.
-pub(super) fn write_at<T: Copy>(
-    stream: &CudaStream,
-    to: u64,
-    room: usize,
-    values: &[T],
-) -> Result<()> {
-    assert!(size_of_val(values) <= room, "writes stay inside");
-    // SAFETY: source and destination are as long as the copy.
-    unsafe { result::memcpy_htod_async(to, values, stream.cu_stream()) }
-        .map_err(failed("copying to the device"))?;
-    stream
-        .synchronize()
-        .map_err(failed("copying to the device"))
-}
-
-/// Fills `values` from an address, after all work in the stream.
-///
-/// # Safety
-/// That many values lie at the address.
-pub(super) unsafe fn read_at<T: Copy>(
-    stream: &CudaStream,
-    from: u64,
-    values: &mut [T],
-) -> Result<()> {
-    // SAFETY: as the caller says; any bits are a `T` (numbers only).
-    unsafe { result::memcpy_dtoh_async(values, from, stream.cu_stream()) }
-        .map_err(failed("copying from the device"))?;
-    stream.synchronize().map_err(failed("a kernel"))
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // A failure to free has no one left to tell; the context reports it to the next call.
-        let freed = (self.stream.context().bind_to_thread())
-            // SAFETY: allocated by `Device::zeros`, freed here only.
-            .and_then(|()| unsafe { result::free_sync(self.start) });
-        self.stream.context().record_err(freed);
-    }
-}
-
-/// Page-locked memory of the host. Nothing reads it before the copy to it is known to be done.
-pub(super) struct Pinned {
-    start: *mut c_void,
-    bytes: usize,
-    stream: Arc<CudaStream>,
-}
-
-impl Pinned {
-    /// Starts a copy of the first `bytes` of `from`, in the order of the work of `stream`. Neither of the two may
-    /// be dropped before it is done.
-    pub fn fetch(&self, from: &Memory, bytes: usize, stream: &CudaStream) -> Result<()> {
-        assert!(bytes <= from.bytes.min(self.bytes), "copies stay inside");
-        // SAFETY: both are at least as long as the copy.
-        unsafe { sys::cuMemcpyDtoHAsync_v2(self.start, from.start, bytes, stream.cu_stream()) }
-            .result()
-            .map_err(failed("copying from the device"))
-    }
-
-    /// The first `count` values.
-    ///
-    /// # Safety
-    /// No copy to it is under way, and any bits are a `T`.
-    pub unsafe fn values<T: Copy>(&self, count: usize) -> &[T] {
-        assert!(count * size_of::<T>() <= self.bytes, "reads stay inside");
-        // SAFETY: allocated for longer than that, page by page, and set to zero at first; nothing writes, as the
-        // caller says.
-        unsafe { std::slice::from_raw_parts(self.start.cast(), count) }
-    }
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        let freed = (self.stream.context().bind_to_thread())
-            // SAFETY: allocated by `Device::pinned`, freed here only.
-            .and_then(|()| unsafe { result::free_host(self.start) });
-        self.stream.context().record_err(freed);
     }
 }

@@ -15,14 +15,13 @@
 constexpr int CLUSTER = F / 16 < 8 ? F / 16 : 8;
 constexpr int SHARE = F / CLUSTER;                    // channels of a block: 16, or 32 with 256 features
 constexpr int STRIPS = SHARE / 8;
-constexpr int FUSED_WARPS = 8;
 constexpr int K_PARTS = FUSED_WARPS / STRIPS;         // warps that share a strip of a gathered product
 constexpr int FUSED_THREADS = FUSED_WARPS * WARP;
-constexpr int ROWS = 16;
+constexpr int ROWS = STRIP;
 
 // Shared memory (floats): two boards of gathered inputs, used in turn; the block's own inputs of a scattered product; the parts
 // of a gathered product; what a scattered product brings. Some places serve twice: the last product of a stage finds its
-// inputs where a board was, and the first one's parts lie where the last one's results will come. `launch.rs` asks
+// inputs where a board was, and the first one's parts lie where the last one's results will come. `choice.rs` asks
 // for as much.
 constexpr int UNIT = ROWS * SHARE, BOARD_SIZE = ROWS * F, TILE_PARTS = FUSED_WARPS * ROWS * 8;
 constexpr int BOARD_0 = 0, OWN = BOARD_SIZE;
@@ -115,7 +114,7 @@ struct Owner {
         ch = blockIdx.x * SHARE + local;
         atom = blockIdx.y * ROWS + row;
         owns = row < ROWS;
-        live = owns && atom < int(P.atoms);
+        live = owns && atom < int(E.atoms);
     }
     __device__ size_t at(int width) const { return size_t(atom) * width + ch; }
     __device__ size_t at(int c, int width) const { return (size_t(atom) * 3 + c) * width + ch; }
@@ -316,7 +315,7 @@ template <int NC, int NG> struct Scattered {
 // A row of an array of [N][3][width] or [N][width] floats.
 __device__ __forceinline__ float4 row_of(const float *from, int components, int c, int row, int width, int k) {
     const int atom = blockIdx.y * ROWS + row;
-    return atom < int(P.atoms) ? ld4(from + (size_t(atom) * components + c) * width + k) : make_float4(0, 0, 0, 0);
+    return atom < int(E.atoms) ? ld4(from + (size_t(atom) * components + c) * width + k) : make_float4(0, 0, 0, 0);
 }
 
 // What an owner keeps of a layer from its update to the way back.
@@ -332,7 +331,7 @@ constexpr int UPDATED_BACK = MIX_BACK + Scattered<3, 2>::SIZE;
 
 // From the messages of layer l to the scalars q behind it, told on BOARD_1.
 __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const Pack &pack, Kept &kept) {
-    const Layer &layer = P.layer[l];
+    const Layer &layer = N.layer[l];
     const bool last = l == LAYERS - 1;
     const Gathered<3, 2, F, F> mix(pack.weights + MIX);
     const float2 zero = make_float2(0, 0), epsilon = make_float2(layer.epsilon, layer.epsilon);
@@ -340,13 +339,13 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const P
     float2 bias[3];
     for (int r = 0; r < 3; ++r) bias[r] = me.owns ? ld2(layer.update2_bias + r * F + me.ch) : zero;
     follow();
-    const float2 q1 = me.read(P.q1, me.at(F));
+    const float2 q1 = me.read(N.q1, me.at(F));
     float2 mu1[3];
-    for (int c = 0; c < 3; ++c) mu1[c] = last ? zero : me.read(P.mu1, me.at(c, F));
+    for (int c = 0; c < 3; ++c) mu1[c] = last ? zero : me.read(N.mu1, me.at(c, F));
     float2 mixed[3][2] = {};
     const Gathered<1, 1, 2 * F, F> update1(pack.weights + UPDATE1);
     pack.first_here();
-    mix(me, mixed, [](int c, int row, int k) { return row_of(P.mu1, 3, c, row, F, k); });
+    mix(me, mixed, [](int c, int row, int k) { return row_of(N.mu1, 3, c, row, F, k); });
     pack.others_here();
     float2 square = epsilon;
     kept.dot = zero;
@@ -370,7 +369,7 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const P
     // The scalars of all channels have long been in memory: half of the product is made while the norms are on their way.
     update1(
         me, k,
-        [&](int, int row, int k) { return k < F ? row_of(P.q1, 1, 0, row, F, k) : board_row(BOARD_1, row, k - F); },
+        [&](int, int row, int k) { return k < F ? row_of(N.q1, 1, 0, row, F, k) : board_row(BOARD_1, row, k - F); },
         [&](int i) {
             if (i == update1.BLOCKS / 2) receive(BOARD_1, F, 0);
         });
@@ -388,8 +387,8 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const P
     if (!last) {
         me.write(layer.b, me.at(F), kept.b);
         me.write(layer.c, me.at(F), kept.c);
-        me.write(P.q, me.at(F), q);
-        for (int c = 0; c < 3; ++c) me.write(P.layer[l + 1].mu, me.at(c, F), scale2(kept.b, kept.w[c], mu1[c]));
+        me.write(N.q, me.at(F), q);
+        for (int c = 0; c < 3; ++c) me.write(N.layer[l + 1].mu, me.at(c, F), scale2(kept.b, kept.w[c], mu1[c]));
     }
     return q;
 }
@@ -399,7 +398,7 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const P
 __device__ __forceinline__ void update_backward(int l, const Owner &me, const float *weights, const Kept &kept,
                                                 const Scattered<1, 3> &update2_back, float2 gq, float2 along,
                                                 const float2 (&gmu)[3], int board_use) {
-    const Layer &layer = P.layer[l];
+    const Layer &layer = N.layer[l];
     me.keep(OWN, 1, 0, 0, gq);
     me.keep(OWN, 1, 0, 1, along);
     me.keep(OWN, 1, 0, 2, gq * kept.dot);
@@ -420,10 +419,10 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const fl
         me.keep(BOARD_0, 3, c, 1, scale2(gmu[c], kept.b, gc * kept.v[c]));
     }
     mix_back(BOARD_0, RESULT_3);
-    me.write(P.grad_q, me.at(F), gq + inner[0][0]);
+    me.write(N.grad_q, me.at(F), gq + inner[0][0]);
     float2 g[3] = {};
     mix_back.collect(me, g, RESULT_3, 0);
-    float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
+    float *grad_mu = N.grad_mu[(LAYERS - 1 - l) & 1];
     for (int c = 0; c < 3; ++c) me.write(grad_mu, me.at(c, F), g[c] + gmu[c]);
 }
 
@@ -434,9 +433,9 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const fl
 STAGE(atoms_forward)(int l) {
     constexpr int CONTEXT1 = UPDATED, CONTEXT2 = CONTEXT1 + Gathered<1, 1, F, F>::SIZE;
     const Owner me;
-    const Pack pack(P.layer[l].forward, UPDATE1, CONTEXT2 + Gathered<1, 3, F, F>::SIZE);
+    const Pack pack(N.layer[l].forward, UPDATE1, CONTEXT2 + Gathered<1, 3, F, F>::SIZE);
     Kept kept;
-    const Layer &next = P.layer[l + 1];
+    const Layer &next = N.layer[l + 1];
     const float2 h_bias = me.owns ? ld2(next.context1_bias + me.ch) : make_float2(0, 0);
     update_forward(l, me, pack, kept);
     const Gathered<1, 1, F, F> context1(pack.weights + CONTEXT1);
@@ -460,14 +459,14 @@ STAGE(atoms_turn)(int l) {
     constexpr int HEAD = UPDATED, HEAD_BACK = HEAD + Gathered<1, 1, F, HEAD_OUT>::SIZE;
     constexpr int BACK = HEAD_BACK + Gathered<1, 1, HEAD_OUT, F>::SIZE;
     const Owner me;
-    const Pack pack(P.layer[l].forward, UPDATE1, BACK + UPDATED_BACK);
-    const Head &head = P.head[0];
+    const Pack pack(N.layer[l].forward, UPDATE1, BACK + UPDATED_BACK);
+    const Head &head = N.head[0];
     Kept kept;
     update_forward(l, me, pack, kept);
     const Gathered<1, 1, F, HEAD_OUT> head_forward(pack.weights + HEAD);
     const bool in_head = me.ch < HEAD_OUT && me.owns;
     const float2 zero = make_float2(0, 0);
-    const float2 bias = in_head ? ld2(head.bias + me.ch) : zero, out = in_head ? ld2(P.head_out + me.ch) : zero;
+    const float2 bias = in_head ? ld2(head.bias + me.ch) : zero, out = in_head ? ld2(N.head_out + me.ch) : zero;
     receive(BOARD_1, F, 1);
     float2 h[1][1] = {};
     const Gathered<1, 1, HEAD_OUT, F> head_back(pack.weights + HEAD_BACK);
@@ -488,7 +487,7 @@ STAGE(atoms_turn)(int l) {
 STAGE(atoms_backward)(int l) {
     constexpr int CONTEXT1_BACK = Gathered<1, 1, 3 * F, F>::SIZE, BACK = CONTEXT1_BACK + Gathered<1, 1, F, F>::SIZE;
     const Owner me;
-    const Layer &layer = P.layer[l], &next = P.layer[l + 1];
+    const Layer &layer = N.layer[l], &next = N.layer[l + 1];
     const Pack pack(layer.backward, CONTEXT1_BACK, BACK + UPDATED_BACK);
     const Gathered<1, 1, 3 * F, F> context2_back(pack.weights);
     // Written by the way forward, long done.
@@ -505,9 +504,9 @@ STAGE(atoms_backward)(int l) {
     kept.c = me.read(layer.c, me.at(F));
     follow();
     float2 gh[1][1] = {};
-    const float2 gq_in = me.read(P.grad_q, me.at(F));
+    const float2 gq_in = me.read(N.grad_q, me.at(F));
     float2 gmu[3];
-    for (int c = 0; c < 3; ++c) gmu[c] = me.read(P.grad_mu[(LAYERS - 1 - l) & 1], me.at(c, F));
+    for (int c = 0; c < 3; ++c) gmu[c] = me.read(N.grad_mu[(LAYERS - 1 - l) & 1], me.at(c, F));
     const Gathered<1, 1, F, F> context1_back(pack.weights + CONTEXT1_BACK);
     pack.first_here();
     context2_back(me, gh, [&](int, int row, int k) { return row_of(next.x, 1, 0, row, 3 * F, k); });
@@ -558,6 +557,6 @@ PRODUCT(head_back, HeadBack)
 extern "C" __global__ void head_linear() {
     follow();
     const size_t at = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (at < size_t(P.atoms) * F) P.grad_q[at] = P.head_out[at % F];
+    if (at < size_t(E.atoms) * F) N.grad_q[at] = N.head_out[at % F];
 }
 #endif

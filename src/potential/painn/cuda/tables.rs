@@ -1,7 +1,8 @@
 //! A model's weights in the form that the kernels read: f32, features padded with zeros to a multiple of 32,
 //! filters as B-splines of the distance.
 
-use crate::potential::painn::{Layer, Linear, RadialBasis, Spec, Weights};
+use super::super::{Layer, Linear, RadialBasis, Spec, Weights};
+use crate::potential::device::elements;
 use crate::{Error, Result};
 
 /// Channels of one slice of a message kernel.
@@ -46,6 +47,11 @@ impl Splines {
             degree,
             intervals: intervals.clamp(fewest, MOST_INTERVALS),
         }
+    }
+
+    /// Room for the coefficients of a slice (bytes).
+    pub(super) fn bytes(self) -> u32 {
+        (self.coefficients() * 3 * SLICE * 4) as u32
     }
 
     /// Coefficients of one filter.
@@ -111,10 +117,8 @@ fn silu(x: f64) -> f64 {
     x / (1.0 + (-x).exp())
 }
 
-/// Per species of a system: its embedding, and the first layer's context, which depends on nothing else.
+/// Per element of a system in ascending order: its embedding, and the first layer's context, which depends on nothing else.
 pub(super) struct SpeciesTables {
-    /// Species of each atom, as an index into the tables.
-    pub index: Vec<u32>,
     /// \[species\]\[F\].
     pub embedding: Vec<f32>,
     /// \[species\]\[3 F\].
@@ -124,15 +128,11 @@ pub(super) struct SpeciesTables {
 impl SpeciesTables {
     pub fn new(species: &[u8], spec: &Spec, weights: &Weights) -> Result<Self> {
         let (f, width) = (spec.features, padded(spec.features));
-        let mut kinds = species.to_vec();
-        kinds.sort_unstable();
-        kinds.dedup();
         let mut tables = Self {
-            index: Vec::new(),
             embedding: Vec::new(),
             context: Vec::new(),
         };
-        for &z in &kinds {
+        for z in elements(species) {
             let row = usize::from(z) * f..(usize::from(z) + 1) * f;
             let embedding = weights.embedding.get(row).ok_or_else(|| {
                 Error::input(format!("the model has no embedding for atomic number {z}"))
@@ -144,9 +144,6 @@ impl SpeciesTables {
                 .context
                 .extend(pad(&apply(second, &hidden), f, width));
         }
-        tables.index = (species.iter())
-            .map(|z| kinds.partition_point(|k| k < z) as u32)
-            .collect();
         Ok(tables)
     }
 }

@@ -45,14 +45,14 @@ template <int COMPONENTS, int GROUPS, int INPUTS, int OUTPUTS> struct Shape {
     int l;
     __device__ int inputs() const { return INPUTS; }
     __device__ int outputs() const { return OUTPUTS; }
-    __device__ const Layer &layer() const { return P.layer[l]; }
+    __device__ const Layer &layer() const { return N.layer[l]; }
     __device__ bool last() const { return l == LAYERS - 1; }
-    __device__ float *grad_mu() const { return P.grad_mu[(LAYERS - 1 - l) & 1]; }
+    __device__ float *grad_mu() const { return N.grad_mu[(LAYERS - 1 - l) & 1]; }
 };
 
 struct Context1 : Shape<1, 1, F, F> {
     __device__ const float *weight() const { return layer().context1; }
-    __device__ float4 load(int atom, int, int k) const { return ld4(P.q + cell_of(atom, F) + k); }
+    __device__ float4 load(int atom, int, int k) const { return ld4(N.q + cell_of(atom, F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
         st2(layer().h + cell_of(atom, F) + ch, out[0][0] + ld2(layer().context1_bias + ch));
     }
@@ -71,7 +71,7 @@ struct Context2 : Shape<1, 3, F, F> {
 
 struct Mix : Shape<3, 2, F, F> {
     __device__ const float *weight() const { return layer().mix; }
-    __device__ float4 load(int atom, int c, int k) const { return ld4(P.mu1 + cell_of(atom * 3 + c, F) + k); }
+    __device__ float4 load(int atom, int c, int k) const { return ld4(N.mu1 + cell_of(atom * 3 + c, F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[3][2]) const {
         float2 square = make_float2(layer().epsilon, layer().epsilon), dot = make_float2(0, 0);
 #pragma unroll
@@ -90,7 +90,7 @@ struct Mix : Shape<3, 2, F, F> {
 struct Update1 : Shape<1, 1, 2 * F, F> {
     __device__ const float *weight() const { return layer().update1; }
     __device__ float4 load(int atom, int, int k) const {
-        return ld4(k < F ? P.q1 + cell_of(atom, F) + k : layer().norm + cell_of(atom, F) + k - F);
+        return ld4(k < F ? N.q1 + cell_of(atom, F) + k : layer().norm + cell_of(atom, F) + k - F);
     }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
         st2(layer().k + cell_of(atom, F) + ch, out[0][0] + ld2(layer().update1_bias + ch));
@@ -104,7 +104,7 @@ struct Update2 : Shape<1, 3, F, F> {
         const size_t at = cell_of(atom, F) + ch;
         const float2 a = out[0][0] + fixed2(layer().update2_bias + ch), b = out[0][1] + fixed2(layer().update2_bias + F + ch);
         const float2 c = out[0][2] + fixed2(layer().update2_bias + 2 * F + ch);
-        st2(P.q + at, fixed2(P.q1 + at) + a + c * fixed2(layer().dot + at));
+        st2(N.q + at, fixed2(N.q1 + at) + a + c * fixed2(layer().dot + at));
         st2(layer().c + at, c);
         if (last()) return; // the readout sees scalars only
         st2(layer().b + at, b);
@@ -112,7 +112,7 @@ struct Update2 : Shape<1, 3, F, F> {
         for (int i = 0; i < 3; ++i) {
             const float2 w = fixed2(layer().vw + cell_of(atom * 3 + i, 2 * F) + F + ch);
             const size_t to = cell_of(atom * 3 + i, F) + ch;
-            st2(P.layer[l + 1].mu + to, fixed2(P.mu1 + to) + b * w);
+            st2(N.layer[l + 1].mu + to, fixed2(N.mu1 + to) + b * w);
         }
     }
 };
@@ -121,8 +121,8 @@ struct Update2Back : Shape<1, 1, 3 * F, F> {
     __device__ const float *weight() const { return layer().update2_t; }
     __device__ float4 load(int atom, int, int k) const {
         const size_t at = cell_of(atom, F) + k % F;
-        if (k < F) return ld4(P.grad_q + at);
-        if (k >= 2 * F) return ld4(P.grad_q + at) * ld4(layer().dot + at);
+        if (k < F) return ld4(N.grad_q + at);
+        if (k >= 2 * F) return ld4(N.grad_q + at) * ld4(layer().dot + at);
         float4 sum = make_float4(0, 0, 0, 0);
         if (last()) return sum;
         for (int i = 0; i < 3; ++i) {
@@ -141,7 +141,7 @@ struct Update1Back : Shape<1, 2, F, F> {
     __device__ float4 load(int atom, int, int k) const { return ld4(layer().k + cell_of(atom, F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[1][2]) const {
         const size_t at = cell_of(atom, F) + ch;
-        const float2 gq = ld2(P.grad_q + at), gc = gq * fixed2(layer().c + at), n = fixed2(layer().norm + at);
+        const float2 gq = ld2(N.grad_q + at), gc = gq * fixed2(layer().c + at), n = fixed2(layer().norm + at);
         const float2 gn = make_float2(__fdividef(out[0][1].x, n.x), __fdividef(out[0][1].y, n.y));
         for (int i = 0; i < 3; ++i) {
             float *vw = layer().vw + cell_of(atom * 3 + i, 2 * F) + ch;
@@ -151,7 +151,7 @@ struct Update1Back : Shape<1, 2, F, F> {
             if (!last()) gw = gw + fixed2(grad_mu() + cell_of(atom * 3 + i, F) + ch) * fixed2(layer().b + at);
             st2(vw + F, gw);
         }
-        st2(P.grad_q + at, gq + out[0][0]);
+        st2(N.grad_q + at, gq + out[0][0]);
     }
 };
 
@@ -179,7 +179,7 @@ struct Context1Back : Shape<1, 1, F, F> {
     __device__ const float *weight() const { return layer().context1_t; }
     __device__ float4 load(int atom, int, int k) const { return ld4(layer().h + cell_of(atom, F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
-        float *g = P.grad_q + cell_of(atom, F) + ch;
+        float *g = N.grad_q + cell_of(atom, F) + ch;
         st2(g, out[0][0] + ld2(g));
     }
 };
@@ -189,13 +189,13 @@ struct HeadForward {
     static constexpr int NC = 1, NG = 1, K_MAX = HEAD_MAX;
     static constexpr bool WIDE = false;
     int l;
-    __device__ const Head &head() const { return P.head[l]; }
+    __device__ const Head &head() const { return N.head[l]; }
     __device__ int inputs() const { return head().inputs; }
     __device__ int outputs() const { return head().outputs; }
     __device__ const float *weight() const { return head().weight; }
     __device__ float4 load(int atom, int, int k) const {
-        if (l == 0) return ld4(P.q + cell_of(atom, F) + k);
-        return silu(ld4(P.head[l - 1].h + cell_of(atom, head().inputs) + k));
+        if (l == 0) return ld4(N.q + cell_of(atom, F) + k);
+        return silu(ld4(N.head[l - 1].h + cell_of(atom, head().inputs) + k));
     }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
         st2(head().h + cell_of(atom, head().outputs) + ch, out[0][0] + ld2(head().bias + ch));
@@ -206,21 +206,21 @@ struct HeadBack {
     static constexpr int NC = 1, NG = 1, K_MAX = HEAD_MAX;
     static constexpr bool WIDE = false;
     int l;
-    __device__ const Head &head() const { return P.head[l]; }
+    __device__ const Head &head() const { return N.head[l]; }
     __device__ int inputs() const { return head().outputs; }
     __device__ int outputs() const { return head().inputs; }
     __device__ const float *weight() const { return head().weight_t; }
     __device__ float4 load(int atom, int, int k) const {
         const float4 h = ld4(head().h + cell_of(atom, head().outputs) + k);
         if (l < HEADS - 1) return h;
-        const float4 w = ld4(P.head_out + k);
+        const float4 w = ld4(N.head_out + k);
         return w * make_float4(silu_slope(h.x), silu_slope(h.y), silu_slope(h.z), silu_slope(h.w));
     }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
         if (l == 0) {
-            st2(P.grad_q + cell_of(atom, F) + ch, out[0][0]);
+            st2(N.grad_q + cell_of(atom, F) + ch, out[0][0]);
         } else {
-            float *h = P.head[l - 1].h + cell_of(atom, head().inputs) + ch;
+            float *h = N.head[l - 1].h + cell_of(atom, head().inputs) + ch;
             st2(h, out[0][0] * silu_slope(ld2(h)));
         }
     }

@@ -18,17 +18,17 @@
 #if BY_STRIPS
 constexpr int WORKERS = F / 16;                // warps, each with 16 channels; and one more that fetches weights
 constexpr int WORKING = WORKERS * WARP, STAGE_THREADS = WORKING + WARP;
-constexpr int ROWS = 16;
+constexpr int ROWS = STRIP;
 constexpr bool LAST = PART == 1;               // whether it is the stage behind the last layer's messages
 
-// Shared memory, in units of 16 bytes: the board, [input / 16][hi, lo][lane]; the locker; biases; the ring. `launch.rs` asks for
-// as much as 28 times F numbers of each atom. The upper half of the board serves as a part of the locker, where only the last
+// Shared memory, in units of 16 bytes: the board, [input / 16][hi, lo][lane]; the locker; biases; the ring. There is room
+// for STRIP_NUMBERS times F numbers of each atom. The upper half of the board serves as a part of the locker, where only the last
 // product needs it.
 constexpr int FIELD = 2 * WORKING;             // F numbers of each atom
 constexpr int BOARD = (PART == 0 ? 3 : 6) * FIELD, LOCKER = (PART == 1 ? 3 : 6) * FIELD;
 constexpr int BIASES = BOARD + LOCKER, RING = BIASES + (PART == 2 ? 0 : WORKING);
 constexpr int CHUNK = 4 * F;                   // 16 inputs, F outputs
-constexpr int SLOT = 2 * CHUNK, SLOTS = (28 * FIELD - RING) / SLOT;
+constexpr int SLOT = 2 * CHUNK, SLOTS = (STRIP_NUMBERS * FIELD - RING) / SLOT;
 extern __shared__ uint4 strip_memory[];
 
 // All warps but the one that fetches.
@@ -108,7 +108,7 @@ struct Place {
         ch = threadIdx.x / WARP * 16 + lane_id() % 4 * 4;
     }
     __device__ int atom(int i) const { return row + i * 8; }
-    __device__ bool live(int i) const { return atom(i) < int(P.atoms); }
+    __device__ bool live(int i) const { return atom(i) < int(E.atoms); }
     __device__ size_t at(int i, int width, int first) const { return size_t(atom(i)) * width + first + ch; }
     // From an array of so many numbers for each atom, those from the `first` on.
     __device__ Field read(const float *from, int width, int first) const {
@@ -225,7 +225,7 @@ template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[CO
         for (int w = 0; w < WORKERS; ++w) largest = fmaxf(largest, most[i * 8 + g][w]);
         const u32 exponent = max(__float_as_uint(largest) >> 23, 14u);
         scale[i] = __uint_as_float((267 - exponent) << 23);
-        back.by[i] = __uint_as_float((exponent - 13) << 23) * P.weights_unit;
+        back.by[i] = __uint_as_float((exponent - 13) << 23) * N.weights_unit;
     }
 #pragma unroll
     for (int c = 0; c < COUNT; ++c) {
@@ -330,11 +330,11 @@ constexpr int K_BIAS = 0, ABC_BIAS = 1, UPDATE_BIASES = 4;
 
 // From the messages of layer l to the scalars q behind it.
 __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &stream, Kept &kept) {
-    const Layer &layer = P.layer[l];
+    const Layer &layer = N.layer[l];
     Field vectors[3], mixed[3][2], k[1][1], abc[1][3];
 #pragma unroll
-    for (int c = 0; c < 3; ++c) vectors[c] = me.read(P.mu1, 3 * F, c * F);
-    const Field q1 = me.read(P.q1, F, 0);
+    for (int c = 0; c < 3; ++c) vectors[c] = me.read(N.mu1, 3 * F, c * F);
+    const Field q1 = me.read(N.q1, F, 0);
     landed(); // the biases
     const Back back = publish(vectors);
     if (!LAST) {
@@ -371,7 +371,7 @@ __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &
 
 // From the gradients of the scalars and the vectors (none behind the last layer) that leave layer l to those of its messages.
 __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &stream, const Kept &kept, const Field &gq) {
-    float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
+    float *grad_mu = N.grad_mu[(LAYERS - 1 - l) & 1];
     Field along = all_of(0.0f);
     if (!LAST) {
 #pragma unroll
@@ -382,7 +382,7 @@ __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &
     product<1, 1, 3 * WORKERS>(stream, publish(abc), gk);
     const Field through[1] = {gk[0][0] * silu_slope(kept.k)};
     product<1, 2, WORKERS>(stream, publish(through), inner);
-    me.write(P.grad_q, F, 0, gq + inner[0][0]);
+    me.write(N.grad_q, F, 0, gq + inner[0][0]);
     const Field gc = gq * kept.c, gn = inner[0][1] * map(kept.norm, [](float x) { return __fdividef(1.0f, x); });
     Field vectors[6], g[3][1];
 #pragma unroll
@@ -423,7 +423,7 @@ template <class Work> __device__ __forceinline__ void stage(const float *pack, i
 // From the messages of layer l to the contexts of the next.
 STAGE(atoms_forward)(int l) {
     constexpr int H_BIAS = UPDATE_BIASES, X_BIAS = H_BIAS + 1;
-    const Layer &layer = P.layer[l], &next = P.layer[l + 1];
+    const Layer &layer = N.layer[l], &next = N.layer[l + 1];
     stage(layer.forward, UPDATE_CHUNKS + CONTEXT_CHUNKS, [&](Stream &stream) {
         bring(K_BIAS, layer.update1_bias, F);
         bring(ABC_BIAS, layer.update2_bias, 3 * F);
@@ -435,7 +435,7 @@ STAGE(atoms_forward)(int l) {
         follow();
         const Field q[1] = {update_forward(l, me, stream, kept)};
         const Back back = publish(q);
-        me.write(P.q, F, 0, q[0]);
+        me.write(N.q, F, 0, q[0]);
         me.write(layer.k, F, 0, kept.k);
         me.write(layer.b, F, 0, kept.b);
         me.write(layer.c, F, 0, kept.c);
@@ -456,13 +456,13 @@ STAGE(atoms_forward)(int l) {
 // From the messages of the last layer to their gradient. The readout's hidden layer is made as if it were F wide.
 STAGE(atoms_turn)(int l) {
     constexpr int HEAD_BIAS = UPDATE_BIASES, OUT = HEAD_BIAS + 1;
-    const Layer &layer = P.layer[l];
-    const Head &head = P.head[0];
+    const Layer &layer = N.layer[l];
+    const Head &head = N.head[0];
     stage(layer.forward, 2 * UPDATE_CHUNKS + WORKERS + HEAD_OUT / 16, [&](Stream &stream) {
         bring(K_BIAS, layer.update1_bias, F);
         bring(ABC_BIAS, layer.update2_bias, 3 * F);
         bring(HEAD_BIAS, head.bias, HEAD_OUT);
-        bring(OUT, P.head_out, HEAD_OUT);
+        bring(OUT, N.head_out, HEAD_OUT);
         const Place me;
         Kept kept;
         Field h[1][1], gq[1][1];
@@ -480,7 +480,7 @@ STAGE(atoms_turn)(int l) {
 #elif PART == 2
 // From the gradient of the contexts of layer l + 1 to that of the messages of layer l.
 STAGE(atoms_backward)(int l) {
-    const Layer &layer = P.layer[l], &next = P.layer[l + 1];
+    const Layer &layer = N.layer[l], &next = N.layer[l + 1];
     stage(layer.backward, CONTEXT_CHUNKS + UPDATE_CHUNKS, [&](Stream &stream) {
         const Place me;
         Kept kept;
@@ -496,8 +496,8 @@ STAGE(atoms_backward)(int l) {
 #pragma unroll
         for (int r = 0; r < 3; ++r) gx[r] = me.read(next.x, 3 * F, r * F);
 #pragma unroll
-        for (int c = 0; c < 3; ++c) me.send_for(MU + c, P.grad_mu[(LAYERS - 1 - l) & 1], 3 * F, c * F);
-        const Field gq = me.read(P.grad_q, F, 0);
+        for (int c = 0; c < 3; ++c) me.send_for(MU + c, N.grad_mu[(LAYERS - 1 - l) & 1], 3 * F, c * F);
+        const Field gq = me.read(N.grad_q, F, 0);
         product<1, 1, 3 * WORKERS>(stream, publish(gx), gh);
         const Field through[1] = {gh[0][0] * silu_slope(h)};
         kept.k = me.read(layer.k, F, 0);

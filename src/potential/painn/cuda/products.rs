@@ -1,7 +1,7 @@
 //! The products of each stage between two messages: which matrices, in which order.
 
+use super::super::{Linear, Spec, Weights};
 use super::tables::{self, padded};
-use crate::potential::painn::{Linear, Spec, Weights};
 
 /// A matrix \[outputs\]\[inputs\], padded.
 pub(super) struct Matrix {

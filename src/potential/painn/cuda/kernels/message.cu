@@ -45,7 +45,7 @@ struct Spline {
     float b[DEGREE + 1], d[DEGREE + 1];
 
     __device__ Spline(const float *table, float distance, bool inside) {
-        const float inverse_h = P.knots_per_length;
+        const float inverse_h = N.knots_per_length;
         const float s = distance * inverse_h;
         const int k = min(int(s), KNOTS - 1);
         const float u = s - float(k), v = 1.0f - u;
@@ -171,7 +171,7 @@ template <bool STAGE> struct Filters {
     const float *table;
 
     __device__ Filters(int l, int slice) {
-        table = P.layer[l].table + size_t(slice) * TABLE;
+        table = N.layer[l].table + size_t(slice) * TABLE;
         if (!STAGE) return;
         extern __shared__ float4 shared_table[];
         for (int k = threadIdx.x; k < TABLE / 4; k += blockDim.x) {
@@ -198,8 +198,8 @@ template <int TEAM> struct Share {
         slice = blockIdx.x % SLICES;
         const int chunk = blockIdx.x / SLICES, chunks = gridDim.x / SLICES, warp = threadIdx.x / WARP;
         step = blockDim.x / WARP / TEAM;
-        first = int(i64(P.atoms) * chunk / chunks) + warp / TEAM;
-        end = int(i64(P.atoms) * (chunk + 1) / chunks);
+        first = int(i64(E.atoms) * chunk / chunks) + warp / TEAM;
+        end = int(i64(E.atoms) * (chunk + 1) / chunks);
         group = warp % TEAM * 4 + lane_id() / 8;
     }
     // Whether this warp writes the team's results.
@@ -212,8 +212,8 @@ struct Ahead {
     uint2 pair;
     __device__ void fetch(u32 start, u32 at, u32 count) {
         const u32 p = start + min(at, count - 1);
-        geometry = P.geometry[p];
-        pair = P.pair[p];
+        geometry = E.geometry[p];
+        pair = E.pair[p];
     }
 };
 
@@ -224,8 +224,8 @@ struct Row {
     template <int TEAM> __device__ void fetch(const Share<TEAM> &share, int i) {
         count = 0;
         if (i >= share.end) return;
-        start = P.rows[i];
-        count = P.active[i];
+        start = E.rows[i];
+        count = E.active[i];
         if (count > 0) ahead.fetch(start, share.group, count);
     }
 };
@@ -240,7 +240,7 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
     if (!FIRST) row.fetch(share, share.first);
     follow();
     if (FIRST) row.fetch(share, share.first);
-    const Layer &layer = P.layer[l];
+    const Layer &layer = N.layer[l];
     const int offset = lane_id() % 8 * 4, ch = share.slice * SLICE + offset;
     const float *table = filters.here();
     for (int i = share.first; i < share.end; i += share.step) {
@@ -252,7 +252,7 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
         // Each group of the first warp writes one of the four results, on top of what came in: with few atoms fetched now.
         const int which = share.group;
         const auto fetch = [&] {
-            if (which == 0) return ld4(FIRST ? P.embedding + size_t(P.species[i]) * F + ch : P.q + size_t(i) * F + ch);
+            if (which == 0) return ld4(FIRST ? N.embedding + size_t(E.species[i]) * F + ch : N.q + size_t(i) * F + ch);
             return !FIRST && share.writes() ? ld4(layer.mu + (size_t(i) * 3 + which - 1) * F + ch) : zero;
         };
         float4 came = zero;
@@ -260,7 +260,7 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
         for (u32 at = share.group; at < count; at += GROUPS) {
             const float4 geometry = ahead.geometry;
             const u32 j = ahead.pair.x;
-            const float *x = FIRST ? P.first_context + size_t(P.species[j]) * 3 * F + ch : layer.x + size_t(j) * 3 * F + ch;
+            const float *x = FIRST ? N.first_context + size_t(E.species[j]) * 3 * F + ch : layer.x + size_t(j) * 3 * F + ch;
             const float4 x0 = ld4(x), x1 = ld4(x + F);
             float4 x2, other[3];
             if (!FIRST) {
@@ -283,7 +283,7 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
         }
         const float4 mine = over_groups<TEAM>(sum);
         if (!share.writes()) continue;
-        float *to = which == 0 ? P.q1 + size_t(i) * F + ch : P.mu1 + (size_t(i) * 3 + which - 1) * F + ch;
+        float *to = which == 0 ? N.q1 + size_t(i) * F + ch : N.mu1 + (size_t(i) * 3 + which - 1) * F + ch;
         *reinterpret_cast<float4 *>(to) = mine + (LATE ? fetch() : came);
     }
 }
@@ -308,9 +308,9 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     Row row;
     row.fetch(share, share.first);
     follow();
-    const Layer &layer = P.layer[l];
-    const float *grad_mu = P.grad_mu[(LAYERS - 1 - l) & 1];
-    float *grad_mu_out = P.grad_mu[(LAYERS - l) & 1];
+    const Layer &layer = N.layer[l];
+    const float *grad_mu = N.grad_mu[(LAYERS - 1 - l) & 1];
+    float *grad_mu_out = N.grad_mu[(LAYERS - l) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
     const float *table = filters.here();
     for (int j = share.first; j < share.end; j += share.step) {
@@ -338,11 +338,11 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             const float4 geometry = ahead.geometry;
             const uint2 pair = ahead.pair;
             const size_t i = pair.x;
-            const float4 gq = ld4(P.grad_q + i * F + ch);
+            const float4 gq = ld4(N.grad_q + i * F + ch);
             float4 gmu[3];
 #pragma unroll
             for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (i * 3 + c) * F + ch);
-            float *push = P.push + (size_t(pair.y) * SLICES + share.slice) * 4 + lane % 4;
+            float *push = reinterpret_cast<float *>(E.push + size_t(pair.y) * SLICES + share.slice) + lane % 4;
             const float before = l == LAYERS - 1 ? 0.0f : *push;
             ahead.fetch(start, base + share.group + GROUPS, count);
             const Spline spline(table + offset, geometry.w, inside);
@@ -381,14 +381,14 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
     Row row;
     row.fetch(share, share.first);
     follow();
-    const float *grad_mu = P.grad_mu[(LAYERS - 1) & 1];
+    const float *grad_mu = N.grad_mu[(LAYERS - 1) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
     const float *table = filters.here();
     for (int i = share.first; i < share.end; i += share.step) {
         if (i > share.first) row.fetch(share, i);
         const u32 start = row.start, count = row.count;
         Ahead ahead = row.ahead;
-        const float4 gq = ld4(P.grad_q + size_t(i) * F + ch);
+        const float4 gq = ld4(N.grad_q + size_t(i) * F + ch);
         float4 gmu[3];
 #pragma unroll
         for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (size_t(i) * 3 + c) * F + ch);
@@ -397,9 +397,9 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
             const bool inside = at < count;
             const float4 geometry = ahead.geometry;
             const uint2 pair = ahead.pair;
-            const float *x = P.first_context + size_t(P.species[pair.x]) * 3 * F + ch;
+            const float *x = N.first_context + size_t(E.species[pair.x]) * 3 * F + ch;
             const float4 x0 = ld4(x), x1 = ld4(x + F);
-            float *push = P.push + (size_t(pair.y) * SLICES + share.slice) * 4 + lane % 4;
+            float *push = reinterpret_cast<float *>(E.push + size_t(pair.y) * SLICES + share.slice) + lane % 4;
             const float before = LAYERS == 1 ? 0.0f : *push;
             ahead.fetch(start, at + GROUPS, count);
             const Spline spline(table + offset, geometry.w, inside);

@@ -1,0 +1,282 @@
+//! What the engine and its kernels share: the block of constants `E` and the structures that it points to, and constants.
+
+use crate::core::rng::Stream;
+use crate::core::{Cell, Mat3};
+use crate::cuda::compiler;
+use crate::cuda::layout::{DeviceStruct, Pointer, defines};
+use crate::device_struct;
+
+/// Most operators of one program.
+pub(super) const MOST_OPS: usize = 16;
+/// Numbers that a snapshot sums over atoms.
+pub(super) const OBSERVED: usize = 16;
+/// Atoms that a block of the kernels that sum them takes, a warp each.
+pub(super) const OBSERVE_ATOMS: usize = 8;
+/// Threads that share the blocks' sums of one number.
+pub(super) const OBSERVE_GROUPS: usize = 64;
+/// Numbers (f64) of an atom on its way to another slot.
+const RECORD: usize = 11;
+/// Bits of a lattice index of an image, so that the order of three packed into 64 bits is lexicographic.
+const IMAGE_BITS: usize = 21;
+/// Numbers (f64) of an atom's saved state: position and velocity.
+pub(super) const SAVED: usize = 6;
+
+pub(super) mod kind {
+    //! Kinds of operators: v += a F / m; r += a v; v = a v + sqrt((1 - a^2) b / m) xi.
+    pub const KICK: u32 = 0;
+    pub const DRIFT: u32 = 1;
+    pub const NOISE: u32 = 2;
+}
+
+pub(super) mod halted {
+    //! What `State::halt` and `State::pending` may say, one bit each.
+    pub const SKIN: u32 = 1;
+    pub const CAPACITY: u32 = 2;
+    pub const NONFINITE: u32 = 4;
+    pub const FORCE: u32 = 8;
+    pub const CONTACT: u32 = 16;
+    pub const KINETIC: u32 = 32;
+    pub const LIMITS: u32 = FORCE | CONTACT | KINETIC;
+}
+
+device_struct! {
+    /// One operator, of a [`kind`].
+    #[derive(PartialEq)]
+    pub(super) struct DeviceOp = "Op" {
+        kind: u32,
+        a: f64,
+        b: f64,
+    }
+}
+
+device_struct! {
+    /// The state of a run, which the host reads after every block.
+    #[derive(Debug)]
+    pub(super) struct State = "State" {
+        /// Steps whose first part, up to the forces, was taken.
+        begun: u64,
+        /// Steps completed.
+        done: u64,
+        /// No step from this one on is begun.
+        until: u64,
+        /// Flags that stopped the run; nothing moves while they are set.
+        halt: u32,
+        /// Flags raised since, not yet acted upon.
+        pending: u32,
+        /// Blocks of the present kernel that have finished.
+        ticket: u32,
+        /// Whether limits are ignored.
+        muted: u32,
+        /// Pairs in the list, as counted by the last build.
+        pairs: u32,
+        /// Bits of the largest squared displacement (float) since the build.
+        reach: u32,
+        /// Steps completed when the drift was last removed.
+        drift_removed: u64,
+        /// Steps completed when the kinetic energy was last held to its limit.
+        checked: u64,
+        /// Heat put in since the start of the run's present leg (eV).
+        heat: f64,
+    }
+}
+
+device_struct! {
+    /// The cells that atoms are sorted into.
+    pub(super) struct Grid = "Grid" {
+        /// Fractional coordinates of the corner.
+        origin: [f64; 3],
+        /// Cells per fractional unit.
+        scale: [f64; 3],
+        count: [i32; 3],
+        reach: [i32; 3],
+        bits: [i32; 3],
+        /// Length of the space-filling curve.
+        cells: i32,
+    }
+}
+
+/// What the lengths of arrays are made of.
+pub(super) struct Sizes {
+    pub atoms: usize,
+    /// Cells that there is room for.
+    pub cells: usize,
+    /// Pairs that there is room for.
+    pub pairs: usize,
+    /// Parts in which the gradient of a pair comes.
+    pub parts: usize,
+}
+
+device_struct! {
+    /// Dynamics, atoms and pairs, as kernels see them.
+    pub(super) struct EngineBlock = "Engine" {
+        atoms: u32,
+        list_capacity: u32,
+        cell_capacity: u32,
+        seed: u32,
+        replica: u32,
+        /// Operators ahead of the forces, and behind.
+        before: u32,
+        after: u32,
+        remove_drift: u32,
+        ops: [DeviceOp; MOST_OPS],
+        cell: [[f64; 3]; 3],
+        inverse: [[f64; 3]; 3],
+        height: [f64; 3],
+        periodic: [u32; 3],
+        /// Of the potential (angstrom).
+        cutoff: f64,
+        /// Of the list: cutoff and skin (angstrom).
+        range: f64,
+        /// (skin / 2)^2.
+        slack2: f64,
+        /// Limits, infinite or zero where there is none.
+        force_limit2: f64,
+        contact_limit: f64,
+        kinetic_limit: f64,
+        total_mass: f64,
+        /// The total mass where the centre of mass does not count as kinetic energy, else infinite.
+        held_mass: f64,
+        /// Steps of noise that were drawn before step 0.
+        noise_start: u64,
+        /// Drafts of a build, which live where the pushes and pairs of a step do.
+        draft_col: Pointer<u32>,
+        draft_image: Pointer<i64>,
+    }
+    /// What there is one of.
+    arrays SINGLE (Sizes) {
+        state: Pointer<State> = |_| 1,
+        grid: Pointer<Grid> = |_| 1,
+        cell_start: Pointer<u32> = |s| s.cells + 1,
+        cell_fill: Pointer<u32> = |s| s.cells,
+    }
+    /// Entries of atoms, by slot (the order along the space-filling curve) if nothing else is said.
+    arrays ATOMS (Sizes) {
+        pos: Pointer<f64> = |s| 3 * s.atoms,
+        vel: Pointer<f64> = |s| 3 * s.atoms,
+        force: Pointer<f64> = |s| 3 * s.atoms,
+        /// Heat of the present step, until it is summed.
+        heat: Pointer<f64> = |s| s.atoms,
+        mass: Pointer<f64> = |s| s.atoms,
+        /// Positions when the pairs were built.
+        built: Pointer<f64> = |s| 3 * s.atoms,
+        /// Number of the atom's element among those of the system in ascending order.
+        species: Pointer<u32> = |s| s.atoms,
+        id: Pointer<u32> = |s| s.atoms,
+        /// By id.
+        slot: Pointer<u32> = |s| s.atoms,
+        /// Where rows of the list start.
+        rows: Pointer<u32> = |s| s.atoms + 1,
+        row_count: Pointer<u32> = |s| s.atoms,
+        /// Pairs of a row within the cutoff at this moment.
+        active: Pointer<u32> = |s| s.atoms,
+        /// What an atom adds to the energy (eV), when it is asked for.
+        energy: Pointer<f64> = |s| s.atoms,
+        cell_of: Pointer<u32> = |s| s.atoms,
+        cell_atoms: Pointer<u32> = |s| s.atoms,
+        wrap: Pointer<i64> = |s| s.atoms,
+        scratch: Pointer<f64> = |s| s.atoms * RECORD,
+        /// Momentum, then \[blocks\]\[OBSERVED\].
+        sums: Pointer<f64> = |s| (s.atoms.div_ceil(OBSERVE_ATOMS) + 1) * OBSERVED,
+        /// The state last saved, by id.
+        saved: Pointer<f64> = |s| SAVED * s.atoms,
+    }
+    /// The list of pairs: rows by slot, each sorted by neighbour id, then image.
+    arrays LIST (Sizes) {
+        col: Pointer<u32> = |s| s.pairs,
+        rev: Pointer<u32> = |s| s.pairs,
+        image: Pointer<i64> = |s| s.pairs,
+        /// \[list\]\[GRADIENT_PARTS\]: per pair t and s, dE/dr = s u + (t - (t.u) u) / d.
+        push: Pointer<[f32; 4]> = |s| s.pairs * s.parts,
+        /// Of pairs within the cutoff, row i from rows\[i\] on, in the order of the list: unit vector, distance.
+        geometry: Pointer<[f32; 4]> = |s| s.pairs,
+        /// Slot of the neighbour, place in the list.
+        pair: Pointer<[u32; 2]> = |s| s.pairs,
+        /// Place in the list of the opposite pair.
+        opposite: Pointer<u32> = |s| s.pairs,
+    }
+}
+
+impl EngineBlock {
+    /// Sets cell, cutoff and skin (angstrom).
+    pub fn describe_box(&mut self, cell: &Cell, cutoff: f64, skin: f64) {
+        let inverse = cell.vectors().try_inverse().unwrap_or_else(Mat3::identity);
+        for a in 0..3 {
+            for b in 0..3 {
+                self.cell[a][b] = cell.vectors()[(a, b)];
+                self.inverse[a][b] = inverse[(a, b)];
+            }
+            self.height[a] = cell.height(a);
+            self.periodic[a] = u32::from(cell.periodic()[a]);
+        }
+        self.cutoff = cutoff;
+        self.range = cutoff + skin;
+        self.slack2 = 0.25 * skin * skin;
+    }
+}
+
+/// The C++ text that every part begins with: constants, structures, the block `E` and functions of it.
+pub fn source() -> String {
+    let flags = [
+        ("OP_KICK", kind::KICK),
+        ("OP_DRIFT", kind::DRIFT),
+        ("FLAG_SKIN", halted::SKIN),
+        ("FLAG_CAPACITY", halted::CAPACITY),
+        ("FLAG_NONFINITE", halted::NONFINITE),
+        ("FLAG_FORCE", halted::FORCE),
+        ("FLAG_CONTACT", halted::CONTACT),
+        ("FLAG_KINETIC", halted::KINETIC),
+        ("THERMOSTAT_STREAM", Stream::Thermostat as u32),
+    ];
+    let sizes = [
+        ("OBSERVED", OBSERVED),
+        ("OBSERVE_ATOMS", OBSERVE_ATOMS),
+        ("OBSERVE_GROUPS", OBSERVE_GROUPS),
+        ("RECORD", RECORD),
+        ("IMAGE_BITS", IMAGE_BITS),
+    ];
+    [
+        compiler::BASE.to_owned(),
+        defines(flags.map(|(name, value)| (name, value as usize))),
+        defines(sizes),
+        DeviceOp::declaration(),
+        State::declaration(),
+        Grid::declaration(),
+        EngineBlock::declaration(),
+        include_str!("kernels/engine.cu").to_owned(),
+    ]
+    .concat()
+}
+
+/// Lattice indices of an image, as the kernels pack them.
+pub(super) fn unpack_image(packed: i64) -> [i32; 3] {
+    let bias = 1_i64 << (IMAGE_BITS - 1);
+    let index = |place: usize| ((packed >> (place * IMAGE_BITS)) & (2 * bias - 1)) - bias;
+    [2, 1, 0].map(|place| index(place) as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The compiler lays out every field where Rust does.
+    #[test]
+    fn structures_are_laid_out_alike() {
+        let probes = [
+            DeviceOp::probe(),
+            State::probe(),
+            Grid::probe(),
+            EngineBlock::probe(),
+        ];
+        match compiler::check(&(source() + &probes.concat())) {
+            Err(error) if compiler::excused(&error) => {}
+            found => found.unwrap(),
+        }
+    }
+
+    #[test]
+    fn images_are_unpacked() {
+        let bias = 1_i64 << 20;
+        let packed = ((bias - 3) << 42) | ((bias + 7) << 21) | bias;
+        assert_eq!(unpack_image(packed), [-3, 7, 0]);
+    }
+}

@@ -1,0 +1,47 @@
+// What every part that knows the engine begins with, behind the text of its structures (`block.rs`): the block of constants
+// that holds its state, atoms and pairs, and functions of them. Potentials read it, and write `push` and `energy` alone.
+
+__constant__ Engine E;
+
+// Lattice indices of an image, IMAGE_BITS each, so that the order of the packed numbers is lexicographic.
+constexpr i64 IMAGE_BIAS = i64(1) << (IMAGE_BITS - 1);
+__device__ __forceinline__ i64 pack_image(int a, int b, int c) {
+    return ((i64(a) + IMAGE_BIAS) << (2 * IMAGE_BITS)) | ((i64(b) + IMAGE_BIAS) << IMAGE_BITS) | (i64(c) + IMAGE_BIAS);
+}
+__device__ __forceinline__ void unpack_image(i64 packed, int (&n)[3]) {
+    const i64 mask = (i64(1) << IMAGE_BITS) - 1;
+    n[0] = int((packed >> (2 * IMAGE_BITS)) & mask) - int(IMAGE_BIAS);
+    n[1] = int((packed >> IMAGE_BITS) & mask) - int(IMAGE_BIAS);
+    n[2] = int(packed & mask) - int(IMAGE_BIAS);
+}
+
+// The translation of an image. Odd in n to the last bit, so that both directions of a pair agree.
+__device__ __forceinline__ void translation(const int (&n)[3], double (&t)[3]) {
+    for (int a = 0; a < 3; ++a) {
+        t[a] = fma(double(n[0]), E.cell[0][a], fma(double(n[1]), E.cell[1][a], double(n[2]) * E.cell[2][a]));
+    }
+}
+
+// r_j - r_i + shift of the image: exactly minus that of the opposite pair.
+__device__ __forceinline__ void separation(int i, int j, i64 image, double (&r)[3]) {
+    double shift[3] = {0, 0, 0};
+    if (E.periodic[0] | E.periodic[1] | E.periodic[2]) {
+        int n[3];
+        unpack_image(image, n);
+        translation(n, shift);
+    }
+    for (int a = 0; a < 3; ++a) r[a] = (E.pos[3 * size_t(j) + a] - E.pos[3 * size_t(i) + a]) + shift[a];
+}
+
+// Runs `last` in one thread, after all blocks of the kernel have come here.
+template <class Act> __device__ __forceinline__ void when_all_done(Act last) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        if (atomicAdd(&E.state->ticket, 1u) == gridDim.x - 1) {
+            E.state->ticket = 0;
+            __threadfence();
+            last(*reinterpret_cast<volatile State *>(E.state));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Potentials whose pairs, forces and energies stay on a card: pairs in, gradients of pairs and energies of atoms out.
+//!
+//! Such a potential sees what the engine has in its block of constants `E` ([`View::source`] declares it): for atoms by slot
+//! `species`; for pairs within the cutoff `rows`, `active`, `geometry`, `pair`. It writes `push`, and, when it is asked for,
+//! `energy`. It knows no velocity and no thermostat.
+
+use crate::Result;
+use crate::cuda::Device;
+use crate::cuda::compiler::Part;
+use crate::cuda::launch::Program;
+
+/// A potential that can be evaluated on a card.
+pub trait DevicePotential {
+    /// Range (angstrom): atoms farther apart do not interact directly.
+    fn cutoff(&self) -> f64;
+
+    /// What computes it, for people, without the card: `"PaiNN, 3 layers of 128, f32, fused CUDA kernels"`.
+    fn describe(&self) -> String;
+
+    /// Forecasts what `atoms` atoms will take at least (bytes), without weights and pairs.
+    fn demand(&self, atoms: usize) -> usize;
+
+    /// Takes memory for atoms of these species on a card and fills it.
+    ///
+    /// # Errors
+    /// The potential does not know an element, or there is no room on the card.
+    fn bind(&self, device: &Device, view: &View<'_>) -> Result<Box<dyn BoundPotential>>;
+}
+
+/// What a potential is bound to.
+pub struct View<'a> {
+    /// The C++ text that declares the block `E`, to begin each part with.
+    pub source: &'a str,
+    /// Atomic number of each atom.
+    pub species: &'a [u8],
+    /// Whether a tool watches shared memory: see [`CudaEngine::watched`](crate::engine::cuda::CudaEngine::watched).
+    pub watched: bool,
+}
+
+/// A potential with its memory on a card.
+pub trait BoundPotential {
+    /// Parts of its kernels.
+    fn parts(&self) -> Vec<Part>;
+
+    /// Sets what its kernels need once they are loaded.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn prepare(&self, program: &mut Program) -> Result<()>;
+
+    /// Whether steps are so short that all kernels share one split of the memory between cache and shared.
+    fn short_steps(&self) -> bool {
+        false
+    }
+
+    /// Parts in which the gradient of a pair comes: entries of `push` that are added up.
+    fn gradient_parts(&self) -> usize;
+
+    /// What is to be added to the energies of atoms (eV).
+    fn offset(&self) -> f64;
+
+    /// Makes room for as many pairs, where it keeps something for each.
+    ///
+    /// # Errors
+    /// There is none.
+    fn make_room(&mut self, _pairs: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// Starts what turns the present pairs into their gradients.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn queue(&self, program: &Program) -> Result<()>;
+
+    /// Starts what computes the energy of each atom, behind [`BoundPotential::queue`] of the same pairs.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn queue_energies(&self, program: &Program) -> Result<()>;
+
+    /// Memory in use on the card (bytes).
+    fn memory(&self) -> usize;
+}
+
+/// The elements of a system in ascending order: `species` of the block `E` counts in them.
+pub fn elements(species: &[u8]) -> Vec<u8> {
+    let mut elements = species.to_vec();
+    elements.sort_unstable();
+    elements.dedup();
+    elements
+}

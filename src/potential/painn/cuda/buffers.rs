@@ -1,0 +1,377 @@
+//! The network's memory on the card: the block of constants `N`, layer by layer, and the weights and arrays that it points to.
+
+use super::super::{Linear, Spec, Weights};
+use super::choice::Division;
+use super::products::{self, Product};
+use super::shape::Shape;
+use super::tables::{self, SpeciesTables, padded};
+use super::{packs, streams};
+use crate::Result;
+use crate::cuda::Device;
+use crate::cuda::layout::{Arena, Constant, DeviceStruct, Element, Pointer, bytes_of};
+use crate::cuda::memory::Memory;
+use crate::device_struct;
+
+/// What the lengths of arrays are made of.
+#[derive(Clone, Copy)]
+struct Sizes {
+    atoms: usize,
+    /// Features, padded; or outputs of a hidden layer of the readout.
+    width: usize,
+    /// Whether it is not of the first layer: that one has no vectors coming in, and its context is a table of species.
+    later: bool,
+}
+
+impl Sizes {
+    /// Numbers of an array with so many rows of the width for each atom.
+    fn rows(&self, rows: usize) -> usize {
+        (rows * self.width).saturating_mul(self.atoms)
+    }
+
+    /// The same, unless it is the first layer.
+    fn later(&self, rows: usize) -> usize {
+        if self.later { self.rows(rows) } else { 0 }
+    }
+}
+
+device_struct! {
+    /// One interaction. Weights are \[outputs\]\[inputs\]; those that end in t \[inputs\]\[outputs\].
+    struct LayerBlock = "Layer" {
+        context1: Constant<f32>,
+        context1_bias: Constant<f32>,
+        context2: Constant<f32>,
+        context2_bias: Constant<f32>,
+        mix: Constant<f32>,
+        update1: Constant<f32>,
+        update1_bias: Constant<f32>,
+        update2: Constant<f32>,
+        update2_bias: Constant<f32>,
+        context1_t: Constant<f32>,
+        context2_t: Constant<f32>,
+        mix_t: Constant<f32>,
+        update1_t: Constant<f32>,
+        update2_t: Constant<f32>,
+        /// \[slices\]\[KNOTS + DEGREE\]\[3\]\[SLICE\]: B-spline coefficients of the filters.
+        table: Constant<f32>,
+        /// Packs of the stages, see `stages.cu` and `strips.cu`.
+        forward: Constant<f32>,
+        backward: Constant<f32>,
+        /// Under the root of |v|.
+        epsilon: f32,
+    }
+    /// What it computes of each atom.
+    arrays ATOMS (Sizes) {
+        /// \[3\]\[F\]: vector features that enter the layer.
+        mu: Pointer<f32> = |s| s.later(3),
+        /// \[3F\]: context; backward its gradient.
+        x: Pointer<f32> = |s| s.later(3),
+        /// Before the context's SiLU; backward its gradient.
+        h: Pointer<f32> = |s| s.later(1),
+        /// \[3\]\[2F\]: mixed vectors; backward their gradient.
+        vw: Pointer<f32> = |s| s.rows(6),
+        /// |v|.
+        norm: Pointer<f32> = |s| s.rows(1),
+        /// v.w.
+        dot: Pointer<f32> = |s| s.rows(1),
+        /// Before the update's SiLU; backward its gradient.
+        k: Pointer<f32> = |s| s.rows(1),
+        /// What scales w.
+        b: Pointer<f32> = |s| s.rows(1),
+        /// What scales v.w.
+        c: Pointer<f32> = |s| s.rows(1),
+    }
+}
+
+device_struct! {
+    /// A hidden layer of the readout; widths are padded with zeros to multiples of 32.
+    struct HeadBlock = "Head" {
+        weight: Constant<f32>,
+        bias: Constant<f32>,
+        weight_t: Constant<f32>,
+        inputs: i32,
+        outputs: i32,
+    }
+    /// What it computes of each atom.
+    arrays ATOMS (Sizes) {
+        /// Before SiLU; backward (but for the last) its gradient.
+        h: Pointer<f32> = |s| s.rows(1),
+    }
+}
+
+device_struct! {
+    /// The network, up to its layers.
+    struct NetworkBlock = "Network" {
+        /// \[elements\]\[F\].
+        embedding: Constant<f32>,
+        /// \[elements\]\[3F\].
+        first_context: Constant<f32>,
+        /// Weights of the last, linear layer of the readout.
+        head_out: Constant<f32>,
+        knots_per_length: f32,
+        /// What the packs of `strips.cu` are multiples of.
+        weights_unit: f32,
+    }
+    /// What it computes of each atom, shared by all layers.
+    arrays ATOMS (Sizes) {
+        /// Scalars entering a layer.
+        q: Pointer<f32> = |s| s.rows(1),
+        /// Scalars and vectors past the message.
+        q1: Pointer<f32> = |s| s.rows(1),
+        mu1: Pointer<f32> = |s| s.rows(3),
+        /// Gradients; those of vectors are read and written in turn.
+        grad_q: Pointer<f32> = |s| s.rows(1),
+        grad_mu: [Pointer<f32>; 2] = |s| s.rows(3),
+    }
+}
+
+/// The C++ text of the block and its layers.
+pub(super) fn source() -> String {
+    let name = NetworkBlock::NAME;
+    [
+        "constexpr int F = FEATURES, SLICES = F / SLICE;\n".to_owned(),
+        LayerBlock::declaration(),
+        HeadBlock::declaration(),
+        format!("struct {name} {{\n{}", NetworkBlock::members()),
+        "    Layer layer[LAYERS];\n    Head head[HEADS > 0 ? HEADS : 1];\n};\n".to_owned(),
+        format!("__constant__ {name} N;\n"),
+    ]
+    .concat()
+}
+
+/// Forecasts what atoms take (bytes), without weights.
+pub(super) fn demand(atoms: usize, spec: &Spec, weights: &Weights) -> usize {
+    let sizes = |width, later| Sizes {
+        atoms,
+        width: padded(width),
+        later,
+    };
+    let hidden = weights.readout.len().saturating_sub(1);
+    let layers =
+        (0..spec.layers).map(|l| bytes_of(LayerBlock::ATOMS, &sizes(spec.features, l > 0)));
+    let heads = (weights.readout[..hidden].iter())
+        .map(|linear| bytes_of(HeadBlock::ATOMS, &sizes(linear.outputs, true)));
+    let network = bytes_of(NetworkBlock::ATOMS, &sizes(spec.features, true));
+    layers.chain(heads).fold(network, usize::saturating_add)
+}
+
+/// Everything of the network's on the card.
+pub(super) struct Buffers {
+    network: NetworkBlock,
+    layers: Vec<LayerBlock>,
+    heads: Vec<HeadBlock>,
+    /// Keeps alive what the addresses point to.
+    memory: Vec<Memory>,
+}
+
+impl Buffers {
+    /// Takes room for atoms of these species and copies a model's weights.
+    pub fn new(
+        device: &Device,
+        species: &[u8],
+        spec: &Spec,
+        weights: &Weights,
+        shape: &Shape,
+    ) -> Result<Self> {
+        let mut arena = Arena::new(device);
+        let mut place = Placing {
+            arena: &mut arena,
+            atoms: species.len(),
+            spec,
+            weights,
+            shape,
+        };
+        let network = place.network(species)?;
+        let layers = (0..spec.layers)
+            .map(|l| place.layer(l))
+            .collect::<Result<_>>()?;
+        let heads = place.heads()?;
+        Ok(Self {
+            network,
+            layers,
+            heads,
+            memory: arena.finish(),
+        })
+    }
+
+    /// The block as the kernels lay it out.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.network.bytes();
+        bytes.extend(self.layers.iter().flat_map(DeviceStruct::bytes));
+        bytes.extend(self.heads.iter().flat_map(DeviceStruct::bytes));
+        if self.heads.is_empty() {
+            bytes.extend(HeadBlock::default().bytes());
+        }
+        bytes
+    }
+
+    /// Widths of the hidden layers of the readout, as (inputs, outputs).
+    pub fn heads(&self) -> Vec<(usize, usize)> {
+        (self.heads.iter())
+            .map(|h| (h.inputs as usize, h.outputs as usize))
+            .collect()
+    }
+
+    /// Memory in use on the card (bytes).
+    pub fn total(&self) -> usize {
+        self.memory.iter().map(Memory::bytes).sum()
+    }
+}
+
+/// What is placed, and where.
+struct Placing<'a, 'b> {
+    arena: &'a mut Arena<'b>,
+    atoms: usize,
+    spec: &'a Spec,
+    weights: &'a Weights,
+    shape: &'a Shape,
+}
+
+impl Placing<'_, '_> {
+    fn sizes(&self, width: usize, later: bool) -> Sizes {
+        Sizes {
+            atoms: self.atoms,
+            width,
+            later,
+        }
+    }
+
+    /// The readout's last layer gives eV, without its bias, which the host adds.
+    fn network(&mut self, species: &[u8]) -> Result<NetworkBlock> {
+        let (spec, weights) = (self.spec, self.weights);
+        let tables = SpeciesTables::new(species, spec, weights)?;
+        let mut network = NetworkBlock {
+            embedding: self.arena.copy(&tables.embedding)?,
+            first_context: self.arena.copy(&tables.context)?,
+            knots_per_length: (self.shape.splines.intervals as f64 / spec.cutoff) as f32,
+            weights_unit: streams::unit(weights),
+            ..NetworkBlock::default()
+        };
+        if let Some(last) = weights.readout.last() {
+            let mut scaled = last.clone();
+            (scaled.weight.iter_mut()).for_each(|w| *w *= spec.energy_scale);
+            let row = tables::spread(&scaled, [1, 1], [1, last.inputs], [1, padded(last.inputs)]);
+            network.head_out = self.arena.copy(&row)?;
+        }
+        let sizes = self.sizes(padded(spec.features), true);
+        self.arena
+            .place(&mut network, NetworkBlock::ATOMS, &sizes)?;
+        Ok(network)
+    }
+
+    fn layer(&mut self, l: usize) -> Result<LayerBlock> {
+        let (spec, weights) = (self.spec, self.weights);
+        let layer = &weights.layers[l];
+        let mut block = LayerBlock {
+            table: (self.arena).copy(&tables::filter_table(layer, spec, self.shape.splines))?,
+            epsilon: spec.epsilon[l] as f32,
+            context1_bias: self.bias(&layer.context[0], 1)?,
+            context2_bias: self.bias(&layer.context[1], 3)?,
+            update1_bias: self.bias(&layer.update[0], 1)?,
+            update2_bias: self.bias(&layer.update[1], 3)?,
+            ..LayerBlock::default()
+        };
+        if self.shape.choice.division.stages() {
+            block.forward = self.pack(&products::forward(l, spec, weights))?;
+            if l + 1 < spec.layers {
+                block.backward = self.pack(&products::backward(l, spec, weights))?;
+            }
+        } else {
+            [block.context1, block.context1_t] = self.both(&layer.context[0], [1, 1])?;
+            [block.context2, block.context2_t] = self.both(&layer.context[1], [3, 1])?;
+            [block.mix, block.mix_t] = self.both(&layer.mix, [2, 1])?;
+            [block.update1, block.update1_t] = self.both(&layer.update[0], [1, 2])?;
+            [block.update2, block.update2_t] = self.both(&layer.update[1], [3, 1])?;
+        }
+        let sizes = self.sizes(padded(spec.features), l > 0);
+        self.arena.place(&mut block, LayerBlock::ATOMS, &sizes)?;
+        Ok(block)
+    }
+
+    /// A matrix both ways round, its rows and columns in groups of a feature each.
+    fn both(&mut self, linear: &Linear, groups: [usize; 2]) -> Result<[Constant<f32>; 2]> {
+        let (old, new) = (self.spec.features, padded(self.spec.features));
+        let weight = tables::spread(linear, groups, [old; 2], [new; 2]);
+        let transposed = tables::transposed(&weight, groups[0] * new);
+        Ok([self.arena.copy(&weight)?, self.arena.copy(&transposed)?])
+    }
+
+    fn bias(&mut self, linear: &Linear, groups: usize) -> Result<Constant<f32>> {
+        let (old, new) = (self.spec.features, padded(self.spec.features));
+        (self.arena).copy(&tables::spread_bias(linear, groups, old, new))
+    }
+
+    /// All weights of a stage in one piece.
+    fn pack(&mut self, products: &[Product]) -> Result<Constant<f32>> {
+        let features = padded(self.spec.features);
+        if self.shape.choice.division == Division::Strips {
+            let unit = streams::unit(self.weights);
+            let halves = streams::of_stage(features, products, unit);
+            return Ok(self.arena.copy(&halves)?.cast());
+        }
+        self.arena.copy(&packs::of_stage(features, products))
+    }
+
+    fn heads(&mut self) -> Result<Vec<HeadBlock>> {
+        let weights = self.weights;
+        let hidden = weights.readout.len().saturating_sub(1);
+        (weights.readout[..hidden].iter())
+            .map(|linear| {
+                let old = [linear.outputs, linear.inputs];
+                let [outputs, inputs] = old.map(padded);
+                let weight = tables::spread(linear, [1, 1], old, [outputs, inputs]);
+                let bias = tables::spread_bias(linear, 1, linear.outputs, outputs);
+                let mut head = HeadBlock {
+                    weight: self.arena.copy(&weight)?,
+                    bias: self.arena.copy(&bias)?,
+                    weight_t: self.arena.copy(&tables::transposed(&weight, outputs))?,
+                    inputs: inputs as i32,
+                    outputs: outputs as i32,
+                    ..HeadBlock::default()
+                };
+                let sizes = self.sizes(outputs, true);
+                self.arena.place(&mut head, HeadBlock::ATOMS, &sizes)?;
+                Ok(head)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::compiler::{BASE, check, excused};
+    use crate::cuda::layout::defines;
+
+    /// The compiler lays out every field where Rust does, and layers behind the rest.
+    #[test]
+    fn structures_are_laid_out_alike() {
+        let name = NetworkBlock::NAME;
+        let sizes = [
+            size_of::<NetworkBlock>(),
+            size_of::<LayerBlock>(),
+            size_of::<HeadBlock>(),
+        ];
+        let [network, layer, head] = sizes;
+        let (layers, heads) = (3, 2);
+        let shape = [
+            ("FEATURES", 64),
+            ("SLICE", 32),
+            ("LAYERS", layers),
+            ("HEADS", heads),
+        ];
+        let all = network + layers * layer + heads * head;
+        let source = [
+            BASE.to_owned(),
+            defines(shape),
+            source(),
+            NetworkBlock::probe(),
+            LayerBlock::probe(),
+            HeadBlock::probe(),
+            format!("static_assert(sizeof({name}) == {all}, \"{name}\");\n"),
+        ];
+        match check(&source.concat()) {
+            Err(error) if excused(&error) => {}
+            found => found.unwrap(),
+        }
+    }
+}

@@ -1,0 +1,544 @@
+//! Which kernels suit a model, a number of atoms and a card.
+
+use super::super::{Spec, Weights};
+use super::packs::{self, cluster, largest};
+use super::shape::{STRIP, STRIP_NUMBERS};
+use super::streams;
+use super::tables::{self, SLICE, Splines};
+use crate::cuda::Card;
+
+/// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
+const FEW_ATOMS: usize = 5000;
+/// With so many strips of atoms for each cluster that there are multiprocessors for, clusters are still as fast as blocks that
+/// have a strip to themselves.
+const CLUSTERS_IN_USE: f64 = 1.75;
+/// Clusters that are taken to fit on a card at once, one block on a multiprocessor, as a share of those that it has
+/// multiprocessors for: these come in groups that a cluster does not cross, and that need not be whole.
+const CLUSTERS_AT_ONCE: f64 = 0.75;
+/// From so many rows of pairs on, the splines go to shared memory.
+const STAGED_ROWS: usize = 512;
+/// From so many atoms on, the atom-wise layers work in large tiles, unless they are fused.
+const MANY_ATOMS: usize = 2200;
+/// Up to so many atoms, tiles are halved so that there is one for each multiprocessor.
+const HALF_TILES: usize = 100_000;
+/// Warps of a message kernel that has its splines in shared memory, forward and backward: as many as registers last for.
+const FORWARD_WARPS: usize = 24;
+const BACKWARD_WARPS: usize = 12;
+/// The message kernels for few atoms: blocks on a multiprocessor, and warps of a block forward and backward.
+const SMALL_BLOCKS: usize = 2;
+const SMALL_FORWARD_WARPS: usize = 12;
+const SMALL_BACKWARD_WARPS: usize = 6;
+/// Most teams, each a block of its own, that registers are shared out to on a multiprocessor.
+const MOST_TEAMS: usize = 4;
+
+/// Degrees of splines.
+const CUBIC: usize = 3;
+const QUINTIC: usize = 5;
+
+/// How the products of the atom-wise layers are shared out among blocks. The last two make all products between two
+/// messages in one kernel (from compute capability 9.0 on, one hidden layer no wider than those in the readout).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Division {
+    /// A kernel for each product, a block for 16 atoms and 8 channels.
+    Spread,
+    /// A kernel for each product, a block for many atoms and channels.
+    Tiles {
+        /// What the number of atoms is divided by, 1 or 2.
+        shrink: usize,
+    },
+    /// A cluster of blocks for 16 atoms (32, 64, 128 or 256 features).
+    Clusters {
+        /// Whether weights are kept in shared memory.
+        shared_weights: bool,
+    },
+    /// A block for 16 atoms (up to 128 features).
+    Strips,
+}
+
+impl Division {
+    /// Whether all products between two messages are one kernel.
+    pub(super) fn stages(self) -> bool {
+        matches!(self, Self::Clusters { .. } | Self::Strips)
+    }
+
+    /// Whether weights are kept in shared memory.
+    fn shared_weights(self) -> bool {
+        let shared = Self::Clusters {
+            shared_weights: true,
+        };
+        self == shared
+    }
+
+    /// What the kernels know of it.
+    pub(super) fn defines(self) -> [(&'static str, usize); 5] {
+        let shrink = match self {
+            Self::Tiles { shrink } => shrink,
+            _ => 1,
+        };
+        let is = usize::from;
+        [
+            ("TILED", is(matches!(self, Self::Tiles { .. }))),
+            ("TILE_SHRINK", shrink),
+            ("FUSED", is(matches!(self, Self::Clusters { .. }))),
+            ("SHARED_WEIGHTS", is(self.shared_weights())),
+            ("BY_STRIPS", is(self == Self::Strips)),
+        ]
+    }
+
+    /// Shared memory of a block of a stage (bytes), where a stage is one kernel: of `stages.cu` boards, a block's own inputs,
+    /// parts and results of products, and its weights if they are to be there; of `strips.cu` so many numbers for each
+    /// feature of its atoms.
+    pub(super) fn stage_bytes(self, features: usize, head_out: usize) -> u32 {
+        let numbers = match self {
+            Self::Spread | Self::Tiles { .. } => 0,
+            Self::Strips => STRIP_NUMBERS * STRIP * features,
+            Self::Clusters { shared_weights } => {
+                let cluster = cluster(features);
+                let (unit, board) = (STRIP * features / cluster, STRIP * features);
+                let tile = 8 * STRIP * 8;
+                let own = unit * 6usize.saturating_sub(cluster).max(3);
+                let places = 3 * board + own + 2 * tile + (2 * board).max(4 * tile);
+                places
+                    + if shared_weights {
+                        largest(features, head_out)
+                    } else {
+                        0
+                    }
+            }
+        };
+        (numbers * 4) as u32
+    }
+}
+
+/// Warps of a message kernel's block, and how many of them share an atom's row of pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Teams {
+    /// Warps of a block.
+    pub warps: usize,
+    /// Warps of a team, 1 to 8.
+    pub team: usize,
+}
+
+/// How the message kernels divide their work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Messages {
+    /// Cubic splines are read through the cache, a block is a team of warps.
+    Direct {
+        /// Warps of a team on the way forward.
+        forward: usize,
+        /// Warps of a team on the way back, where a warp needs more registers.
+        backward: usize,
+        /// Blocks that are to fit on a multiprocessor.
+        blocks: usize,
+    },
+    /// Splines are kept in shared memory, and a block takes a stretch of neighbouring atoms.
+    Staged {
+        /// Degree of the splines: quintic ones take a quarter of the room of cubic ones.
+        degree: usize,
+        /// Teams of the way forward.
+        forward: Teams,
+        /// Teams of the way back.
+        backward: Teams,
+        /// Blocks on a multiprocessor.
+        blocks: usize,
+    },
+}
+
+impl Messages {
+    /// Whether splines are kept in shared memory.
+    pub(super) fn staged(self) -> bool {
+        matches!(self, Self::Staged { .. })
+    }
+
+    /// Degree of the splines.
+    pub(super) fn degree(self) -> usize {
+        match self {
+            Self::Direct { .. } => CUBIC,
+            Self::Staged { degree, .. } => degree,
+        }
+    }
+
+    /// Teams forward and backward.
+    pub(super) fn teams(self) -> (Teams, Teams) {
+        match self {
+            Self::Staged {
+                forward, backward, ..
+            } => (forward, backward),
+            Self::Direct {
+                forward, backward, ..
+            } => {
+                let block = |team| Teams { warps: team, team };
+                (block(forward), block(backward))
+            }
+        }
+    }
+
+    /// Blocks that are to fit on a multiprocessor.
+    pub(super) fn blocks(self) -> usize {
+        match self {
+            Self::Direct { blocks, .. } | Self::Staged { blocks, .. } => blocks,
+        }
+    }
+}
+
+/// Kernels of one kind or another: with the same choice, an atom's bits do not depend on how many others there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// How the atom-wise layers are divided.
+    pub division: Division,
+    /// How the messages are.
+    pub messages: Messages,
+}
+
+/// What a choice depends on.
+struct Case<'a> {
+    card: Card,
+    spec: &'a Spec,
+    weights: &'a Weights,
+    atoms: usize,
+    features: usize,
+    head_out: usize,
+    /// Hidden layers of the readout.
+    hidden: usize,
+}
+
+impl Choice {
+    /// The kernels that are fastest for a model and a number of atoms.
+    pub fn for_card(card: Card, spec: &Spec, weights: &Weights, atoms: usize) -> Self {
+        let case = Case::new(card, spec, weights, atoms);
+        let division = case.division();
+        let small = case
+            .small_messages()
+            .filter(|_| division.shared_weights() && case.rows() > case.processors());
+        Self {
+            division,
+            messages: small.unwrap_or_else(|| case.messages()),
+        }
+    }
+
+    /// Choices among which are all divisions and all kinds of messages that a model and a card allow, for tests.
+    pub fn every(card: Card, spec: &Spec, weights: &Weights, atoms: usize) -> Vec<Self> {
+        let case = Case::new(card, spec, weights, atoms);
+        let (divisions, messages) = (case.divisions(), case.every_message());
+        let count = divisions.len().max(messages.len());
+        let divisions = divisions.into_iter().cycle();
+        (divisions.zip(messages.into_iter().cycle()).take(count))
+            .map(|(division, messages)| Self { division, messages })
+            .collect()
+    }
+}
+
+impl<'a> Case<'a> {
+    fn new(card: Card, spec: &'a Spec, weights: &'a Weights, atoms: usize) -> Self {
+        let hidden = &weights.readout[..weights.readout.len().saturating_sub(1)];
+        Self {
+            card,
+            spec,
+            weights,
+            atoms,
+            features: tables::padded(spec.features),
+            head_out: hidden.first().map_or(0, |l| tables::padded(l.outputs)),
+            hidden: hidden.len(),
+        }
+    }
+
+    fn processors(&self) -> usize {
+        self.card.processors as usize
+    }
+
+    /// Rows of pairs: one for each atom and slice.
+    fn rows(&self) -> usize {
+        self.atoms * (self.features / SLICE)
+    }
+
+    fn has_room(&self, division: Division) -> bool {
+        division.stage_bytes(self.features, self.head_out) <= self.card.shared
+    }
+
+    /// Whether a stage can be one kernel.
+    fn stageable(&self) -> bool {
+        self.card.capability >= 90 && self.hidden == 1 && self.head_out <= self.features
+    }
+
+    fn takes_clusters(&self, shared_weights: bool) -> bool {
+        self.stageable()
+            && matches!(self.features, 32 | 64 | 128 | 256)
+            && self.has_room(Division::Clusters { shared_weights })
+    }
+
+    fn takes_strips(&self) -> bool {
+        self.stageable()
+            && self.features <= 128
+            && self.has_room(Division::Strips)
+            && streams::suit(self.weights)
+    }
+
+    /// Strips for each cluster that there are multiprocessors for.
+    fn load(&self) -> f64 {
+        let clusters = self.processors() / packs::cluster(self.features);
+        self.atoms.div_ceil(STRIP) as f64 / clusters as f64
+    }
+
+    fn division(&self) -> Division {
+        let clusters = self.takes_clusters(false);
+        if self.takes_strips() && !(clusters && self.load() <= CLUSTERS_IN_USE) {
+            Division::Strips
+        } else if clusters && self.atoms < FEW_ATOMS {
+            Division::Clusters {
+                shared_weights: self.load() <= CLUSTERS_AT_ONCE && self.takes_clusters(true),
+            }
+        } else if self.atoms >= MANY_ATOMS {
+            let shrink = if self.atoms < HALF_TILES { 2 } else { 1 };
+            Division::Tiles { shrink }
+        } else {
+            Division::Spread
+        }
+    }
+
+    /// All that can be taken.
+    fn divisions(&self) -> Vec<Division> {
+        let clusters = [true, false].map(|shared_weights| Division::Clusters { shared_weights });
+        let all = [
+            (Division::Spread, true),
+            (Division::Tiles { shrink: 1 }, true),
+            (clusters[0], self.takes_clusters(true)),
+            (Division::Strips, self.takes_strips()),
+            (clusters[1], self.takes_clusters(false)),
+            (Division::Tiles { shrink: 2 }, true),
+        ];
+        let possible = all.into_iter().filter(|(_, possible)| *possible);
+        possible.map(|(division, _)| division).collect()
+    }
+
+    /// Kernels of the messages for few rows of pairs: blocks so small that one has room beside a block of the stage before.
+    fn small_messages(&self) -> Option<Messages> {
+        let needs = Splines::of(self.spec, QUINTIC).bytes() + team_bytes(SMALL_FORWARD_WARPS);
+        if SMALL_BLOCKS as u32 * needs > self.card.shared {
+            return None;
+        }
+        let teams = self
+            .rows()
+            .div_ceil(self.processors() * SMALL_BLOCKS)
+            .max(3);
+        let of = |warps| Teams {
+            warps,
+            team: largest_divisor(warps, teams),
+        };
+        Some(Messages::Staged {
+            degree: QUINTIC,
+            forward: of(SMALL_FORWARD_WARPS),
+            backward: of(SMALL_BACKWARD_WARPS),
+            blocks: SMALL_BLOCKS,
+        })
+    }
+
+    /// Kernels of the messages for any number of rows.
+    fn messages(&self) -> Messages {
+        let (rows, processors) = (self.rows(), self.processors());
+        if rows >= STAGED_ROWS && self.stages_splines() {
+            let [forward, backward] =
+                [16, BACKWARD_WARPS].map(|warps| team_for(processors, rows, warps));
+            return self.staged(forward, backward);
+        }
+        // Backward a warp takes twice the registers.
+        let team = |teams: usize| if rows <= teams * processors { 8 } else { 4 };
+        self.direct(team(MOST_TEAMS), team(2))
+    }
+
+    fn stages_splines(&self) -> bool {
+        Splines::of(self.spec, CUBIC).bytes() <= self.card.shared
+    }
+
+    fn staged(&self, forward: usize, backward: usize) -> Messages {
+        let table = Splines::of(self.spec, CUBIC).bytes();
+        let teams_fit = table + team_bytes(FORWARD_WARPS) <= self.card.shared;
+        let of = |warps: usize, team: usize| {
+            let team = if teams_fit { team } else { 1 };
+            Teams {
+                warps: warps / team * team,
+                team,
+            }
+        };
+        Messages::Staged {
+            degree: CUBIC,
+            forward: of(FORWARD_WARPS, forward),
+            backward: of(BACKWARD_WARPS, backward),
+            blocks: 1,
+        }
+    }
+
+    fn direct(&self, forward: usize, backward: usize) -> Messages {
+        Messages::Direct {
+            forward,
+            backward,
+            blocks: (self.rows().div_ceil(self.processors())).clamp(1, MOST_TEAMS),
+        }
+    }
+
+    fn every_message(&self) -> Vec<Messages> {
+        let mut all = vec![self.direct(4, 4)];
+        if self.stages_splines() {
+            all.extend([self.staged(1, 1), self.staged(4, 4)]);
+        }
+        all.extend(self.small_messages());
+        all.push(self.direct(8, 2));
+        all
+    }
+}
+
+/// Shared memory that a message kernel of so many warps uses besides the splines, where teams have several: four vectors of
+/// a slice from each forward, six from half as many warps backward (bytes).
+fn team_bytes(warps: usize) -> u32 {
+    (warps * 4 * 8 * 16) as u32
+}
+
+/// The largest divisor of so many warps of which so many teams can be made, or 1.
+fn largest_divisor(warps: usize, teams: usize) -> usize {
+    (1..=warps)
+        .rev()
+        .find(|team| warps.is_multiple_of(*team) && team * teams <= warps)
+        .unwrap_or(1)
+}
+
+/// Warps for one atom's row, so that the atoms of each block, one for each multiprocessor, are taken in one turn by so
+/// many warps.
+fn team_for(processors: usize, rows: usize, warps: usize) -> usize {
+    let fits = |team: &usize| rows.div_ceil(processors) * team <= warps;
+    [4, 2].into_iter().find(fits).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::potential::painn::RadialBasis;
+
+    const H100: Card = Card {
+        capability: 90,
+        processors: 132,
+        shared: 232_448,
+    };
+    const A100: Card = Card {
+        capability: 80,
+        processors: 108,
+        shared: 166_912,
+    };
+
+    fn model(features: usize) -> (Spec, Weights) {
+        let spec = Spec::new(features, 3, RadialBasis::gaussian(20, 5.0), 5.0, &[1, 8]);
+        let weights = Weights::random(&spec, 1);
+        (spec, weights)
+    }
+
+    fn chosen(card: Card, (spec, weights): &(Spec, Weights), atoms: usize) -> Choice {
+        Choice::for_card(card, spec, weights, atoms)
+    }
+
+    /// The division of the atom-wise layers by the number of atoms, where the limits were measured.
+    #[test]
+    fn divisions_follow_the_number_of_atoms() {
+        let clusters = |shared_weights| Division::Clusters { shared_weights };
+        let tiles = |shrink| Division::Tiles { shrink };
+        for (card, features, atoms, expected) in [
+            (H100, 128, 21, clusters(true)),
+            (H100, 128, 192, clusters(true)),
+            (H100, 128, 384, clusters(false)),
+            (H100, 128, 448, clusters(false)),
+            (H100, 128, 449, Division::Strips),
+            (H100, 128, 1_000_000, Division::Strips),
+            (H100, 96, 21, Division::Strips),
+            (H100, 256, 1_536, clusters(false)),
+            (H100, 256, 12_288, tiles(2)),
+            (H100, 160, 192, Division::Spread),
+            (A100, 128, 192, Division::Spread),
+            (A100, 128, 12_288, tiles(2)),
+            (A100, 128, 200_000, tiles(1)),
+        ] {
+            let choice = chosen(card, &model(features), atoms);
+            assert_eq!(
+                choice.division, expected,
+                "{features} features, {atoms} atoms"
+            );
+        }
+    }
+
+    /// Halves with one unit do for matrices alike, not for one that is far below the others.
+    #[test]
+    fn strips_are_left_where_halves_are_too_coarse() {
+        for (power, expected) in [(0, true), (-11, true), (-14, false)] {
+            let (spec, mut weights) = model(128);
+            let scale = 2.0_f64.powi(power);
+            weights.layers[1]
+                .mix
+                .weight
+                .iter_mut()
+                .for_each(|w| *w *= scale);
+            let choice = chosen(H100, &(spec, weights), 12_288);
+            assert_eq!(choice.division == Division::Strips, expected, "2^{power}");
+        }
+    }
+
+    /// The messages by the number of atoms, where the limits were measured.
+    #[test]
+    fn messages_follow_the_number_of_atoms() {
+        let model = model(128);
+        let few = chosen(H100, &model, 9).messages;
+        let (forward, backward, blocks) = (8, 8, 1);
+        assert_eq!(
+            few,
+            Messages::Direct {
+                forward,
+                backward,
+                blocks
+            }
+        );
+        let small = chosen(H100, &model, 192).messages;
+        assert_eq!((small.degree(), small.blocks()), (5, 2));
+        let many = chosen(H100, &model, 12_288).messages;
+        assert_eq!((many.degree(), many.blocks()), (3, 1));
+        let one = |warps| Teams { warps, team: 1 };
+        assert_eq!(many.teams(), (one(24), one(12)));
+    }
+
+    /// Whatever is chosen has room in a block's shared memory, and whole teams of warps.
+    #[test]
+    fn choices_fit_the_card() {
+        for features in [32, 64, 96, 128, 160, 256, 384] {
+            let model = model(features);
+            let (spec, weights) = &model;
+            for card in [H100, A100] {
+                for atoms in [1, 21, 102, 192, 384, 768, 5_000, 200_000] {
+                    let mut all = Choice::every(card, spec, weights, atoms);
+                    all.push(chosen(card, &model, atoms));
+                    for choice in all {
+                        let head_out = tables::padded(features / 2);
+                        let needs = choice.division.stage_bytes(features, head_out);
+                        assert!(needs <= card.shared, "{choice:?}");
+                        let messages = choice.messages;
+                        let table = Splines::of(spec, messages.degree()).bytes();
+                        assert!(!messages.staged() || table <= card.shared, "{choice:?}");
+                        let (forward, backward) = messages.teams();
+                        for Teams { warps, team } in [forward, backward] {
+                            assert!(warps.is_multiple_of(team), "{choice:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every division and every kind of messages is among all choices.
+    #[test]
+    fn all_kinds_occur() {
+        let (spec, weights) = model(128);
+        let all = Choice::every(H100, &spec, &weights, 100);
+        let counts = |kinds: Vec<String>| {
+            let mut kinds = kinds;
+            kinds.sort();
+            kinds.dedup();
+            kinds.len()
+        };
+        let divisions = all.iter().map(|c| format!("{:?}", c.division)).collect();
+        let messages = all.iter().map(|c| format!("{:?}", c.messages)).collect();
+        assert_eq!((counts(divisions), counts(messages)), (6, 5));
+    }
+}

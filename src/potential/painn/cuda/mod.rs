@@ -1,0 +1,162 @@
+//! PaiNN on a card, in f32, with an analytic backward pass: from the pairs within the cutoff to their gradients.
+
+mod buffers;
+mod choice;
+mod launch;
+mod packs;
+mod products;
+mod shape;
+mod streams;
+mod tables;
+
+use self::buffers::Buffers;
+use self::launch::Launches;
+use self::shape::{MESSAGES, NETWORK, STAGE_KERNELS};
+use super::{Spec, Weights};
+use crate::cuda::Device;
+use crate::cuda::compiler::Part;
+use crate::cuda::launch::{Program, Size};
+use crate::potential::device::{BoundPotential, DevicePotential, View};
+use crate::{Error, Result};
+
+pub use self::choice::{Choice, Division, Messages, Teams};
+pub use self::shape::Shape;
+pub use self::tables::Splines;
+
+/// Under so many atoms a change between kernels takes longer than more cache saves.
+const SHORT_STEP: usize = 5000;
+
+/// A model to be evaluated on a card.
+#[derive(Clone, Copy)]
+pub struct CudaPainn<'a> {
+    spec: &'a Spec,
+    weights: &'a Weights,
+    choice: Option<Choice>,
+}
+
+impl<'a> CudaPainn<'a> {
+    /// A model whose kernels are chosen for the card and the number of atoms.
+    pub fn new(spec: &'a Spec, weights: &'a Weights) -> Self {
+        Self {
+            spec,
+            weights,
+            choice: None,
+        }
+    }
+
+    /// The same model with kernels chosen by hand, to measure or test them.
+    pub fn with(self, choice: Choice) -> Self {
+        Self {
+            choice: Some(choice),
+            ..self
+        }
+    }
+}
+
+impl DevicePotential for CudaPainn<'_> {
+    fn cutoff(&self) -> f64 {
+        self.spec.cutoff
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "PaiNN, {} layers of {}, f32, fused CUDA kernels",
+            self.spec.layers, self.spec.features
+        )
+    }
+
+    fn demand(&self, atoms: usize) -> usize {
+        buffers::demand(atoms, self.spec, self.weights)
+    }
+
+    fn bind(&self, device: &Device, view: &View<'_>) -> Result<Box<dyn BoundPotential>> {
+        let (spec, weights) = (self.spec, self.weights);
+        let Some(last) = weights.readout.last().filter(|_| spec.layers > 0) else {
+            return Err(Error::input(format!(
+                "PaiNN on a card takes a model with an interaction and a readout, not {} interactions and {} readout layers",
+                spec.layers,
+                weights.readout.len()
+            )));
+        };
+        let atoms = view.species.len();
+        let choice =
+            (self.choice).unwrap_or_else(|| Choice::for_card(device.card, spec, weights, atoms));
+        let shape = Shape::new(spec, weights, choice, view.watched);
+        let buffers = Buffers::new(device, view.species, spec, weights, &shape)?;
+        let bias = (last.bias.first()).map_or(0.0, |b| b * spec.energy_scale * atoms as f64);
+        Ok(Box::new(Bound {
+            engine: view.source.to_owned(),
+            heads: buffers.heads(),
+            buffers,
+            shape,
+            atoms,
+            processors: device.card.processors,
+            offset: bias + spec.offset(view.species),
+        }))
+    }
+}
+
+/// A model with its memory on a card.
+struct Bound {
+    /// The text that declares the engine's block.
+    engine: String,
+    buffers: Buffers,
+    heads: Vec<(usize, usize)>,
+    shape: Shape,
+    atoms: usize,
+    processors: u32,
+    offset: f64,
+}
+
+impl BoundPotential for Bound {
+    fn parts(&self) -> Vec<Part> {
+        self.shape.parts(&self.engine)
+    }
+
+    fn prepare(&self, program: &mut Program) -> Result<()> {
+        program.set(NETWORK, &self.buffers.bytes())?;
+        if self.shape.choice.messages.staged() {
+            let bytes = self.shape.table_bytes();
+            (MESSAGES.iter()).try_for_each(|name| program.allow_shared(name, bytes))?;
+        }
+        if self.shape.choice.division.stages() {
+            let bytes = self.shape.stage_bytes();
+            let names = STAGE_KERNELS.iter().copied().flatten();
+            names
+                .copied()
+                .try_for_each(|name| program.allow_shared(name, bytes))?;
+        }
+        Ok(())
+    }
+
+    fn short_steps(&self) -> bool {
+        self.shape.choice.division.stages() && self.atoms < SHORT_STEP
+    }
+
+    fn gradient_parts(&self) -> usize {
+        self.shape.slices()
+    }
+
+    fn offset(&self) -> f64 {
+        self.offset
+    }
+
+    fn queue(&self, program: &Program) -> Result<()> {
+        let launches = Launches {
+            program,
+            shape: &self.shape,
+            atoms: self.atoms,
+            processors: self.processors,
+            heads: &self.heads,
+        };
+        launches.network()
+    }
+
+    fn queue_energies(&self, program: &Program) -> Result<()> {
+        program.go(c"energies", Size::warps(self.atoms), [])
+    }
+
+    fn memory(&self) -> usize {
+        self.buffers.total()
+    }
+}
