@@ -193,9 +193,11 @@ impl Model {
                     .map_err(|e| e.within(file))?;
                 Ok(Box::new(CudaPainn::new(spec, weights)))
             }
-            Self::LennardJones { .. } => Err(Error::input(
-                "Lennard-Jones runs on the CPU: set [device] kind = \"cpu\"",
-            )),
+            &Self::LennardJones {
+                epsilon,
+                sigma,
+                cutoff,
+            } => Ok(Box::new(LennardJones::new(epsilon, sigma, cutoff)?)),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Lennard-Jones, the closed-form subject of physics tests.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use rayon::prelude::*;
 
 use super::{Evaluation, Potential};

@@ -1,0 +1,133 @@
+//! Lennard-Jones on a card.
+
+use std::ffi::CStr;
+
+use super::{LennardJones, SWITCH_ON};
+use crate::Result;
+use crate::cuda::Device;
+use crate::cuda::compiler::Part;
+use crate::cuda::launch::{Program, Size};
+use crate::cuda::layout::DeviceStruct;
+use crate::device_struct;
+use crate::potential::device::{BoundPotential, DevicePotential, View};
+
+/// The potential's block of constants.
+const PARAMETERS: &CStr = c"L";
+
+device_struct! {
+    /// Parameters, as the kernels see them.
+    struct Block = "LennardJones" {
+        epsilon: f64,
+        sigma: f64,
+        /// Where the switch begins.
+        on: f64,
+        /// Length of the switch.
+        width: f64,
+    }
+}
+
+impl DevicePotential for LennardJones {
+    fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "Lennard-Jones, epsilon {} eV, sigma {} A, cutoff {} A, f64 with pair gradients in f32",
+            self.epsilon, self.sigma, self.cutoff
+        )
+    }
+
+    fn demand(&self, _atoms: usize) -> usize {
+        0
+    }
+
+    fn bind(&self, _device: &Device, view: &View<'_>) -> Result<Box<dyn BoundPotential>> {
+        Ok(Box::new(Bound::new(self, view.source, view.species.len())))
+    }
+}
+
+/// The potential of as many atoms.
+struct Bound {
+    /// The text that declares the engine's block.
+    engine: String,
+    atoms: usize,
+    block: Block,
+}
+
+impl Bound {
+    fn new(potential: &LennardJones, engine: &str, atoms: usize) -> Self {
+        let on = SWITCH_ON * potential.cutoff;
+        Self {
+            engine: engine.to_owned(),
+            atoms,
+            block: Block {
+                epsilon: potential.epsilon,
+                sigma: potential.sigma,
+                on,
+                width: potential.cutoff - on,
+            },
+        }
+    }
+}
+
+impl BoundPotential for Bound {
+    fn parts(&self) -> Vec<Part> {
+        let own = [Block::declaration(), include_str!("kernels.cu").to_owned()];
+        vec![Part {
+            source: self.engine.clone() + &own.concat(),
+            early: &[c"lennard_jones"],
+            waiting: &[c"energies"],
+            constants: &[c"E", PARAMETERS],
+        }]
+    }
+
+    fn prepare(&self, program: &mut Program) -> Result<()> {
+        program.set(PARAMETERS, &self.block.bytes())
+    }
+
+    fn gradient_parts(&self) -> usize {
+        1
+    }
+
+    fn offset(&self) -> f64 {
+        0.0
+    }
+
+    fn queue(&self, program: &Program) -> Result<()> {
+        program.go(c"lennard_jones", Size::warps(self.atoms), [])
+    }
+
+    fn queue_energies(&self, program: &Program) -> Result<()> {
+        program.go(c"energies", Size::warps(self.atoms), [])
+    }
+
+    fn memory(&self) -> usize {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::compiler::{check, compile, excused};
+
+    /// With every field of the block where Rust has it.
+    #[test]
+    fn kernels_compile_for_each_card() {
+        let potential = LennardJones::new(0.01, 3.4, 8.5).unwrap();
+        let parts = Bound::new(&potential, &crate::engine::cuda::source(), 1).parts();
+        let probed = [parts[0].source.as_str(), &Block::probe()].concat();
+        match check(&probed) {
+            Err(error) if excused(&error) => return,
+            found => found.unwrap(),
+        }
+        for capability in [80, 90, 100] {
+            let codes = match compile(&parts, capability) {
+                Err(error) if excused(&error) => return,
+                found => found.unwrap().0,
+            };
+            parts[0].assert_complete(&codes[0]);
+        }
+    }
+}
