@@ -30,9 +30,8 @@ __device__ __forceinline__ void push_of(u32 p, double (&t)[3], double &s) {
 constexpr int AT_ONCE = GRADIENT_PARTS > 4 ? 1 : 2;
 
 // F_i = sum over the row of (s + s') u + (1 - u u) (t' - t) / d, the prime marking the opposite pair: exactly minus
-// what the neighbour gets. The rows of both are those of the atom that sends.
-extern "C" __global__ void __launch_bounds__(256) sum_forces() {
-    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / WARP;
+// what the neighbour gets. The rows of both are those of the atom that sends. A warp for each atom i.
+__device__ __forceinline__ void force_on(int i) {
     // The step's pairs have long been measured; only what they push may still be on its way.
     u32 start = 0, count = 0, p[AT_ONCE], back[AT_ONCE];
     float4 g[AT_ONCE];
@@ -91,6 +90,8 @@ extern "C" __global__ void __launch_bounds__(256) sum_forces() {
         else if (norm2 > E.force_limit2) atomicOr(&E.state->pending, FLAG_FORCE);
     }
 }
+
+extern "C" __global__ void __launch_bounds__(256) sum_forces() { force_on(warp_of_grid()); }
 
 // Philox 4x32-10 (Salmon et al., SC 2011), as in `core::rng`.
 __device__ __forceinline__ uint4 philox(uint4 c, uint2 k) {

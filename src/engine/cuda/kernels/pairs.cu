@@ -323,8 +323,7 @@ struct Stretch {
 };
 
 // Every step: the pairs within the cutoff, in the order of the list.
-extern "C" __global__ void __launch_bounds__(256) measure() {
-    const int i = warp_of_grid();
+__device__ __forceinline__ void measure_row(int i) {
     const u32 lane = lane_id();
     // The list was built long ago; what there was no room for is not read.
     u32 start = 0, end = 0;
@@ -374,3 +373,5 @@ extern "C" __global__ void __launch_bounds__(256) measure() {
     if (lane == 0) E.active[i] = count;
     if (__any_sync(FULL, contact) && lane == 0) atomicOr(&E.state->pending, FLAG_CONTACT);
 }
+
+extern "C" __global__ void __launch_bounds__(256) measure() { measure_row(warp_of_grid()); }

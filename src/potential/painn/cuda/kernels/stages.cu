@@ -430,7 +430,7 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const fl
 
 #if PART == 0
 // From the messages of layer l to the contexts of the next.
-STAGE(atoms_forward)(int l) {
+__device__ __forceinline__ void forward_stage(int l) {
     constexpr int CONTEXT1 = UPDATED, CONTEXT2 = CONTEXT1 + Gathered<1, 1, F, F>::SIZE;
     const Owner me;
     const Pack pack(N.layer[l].forward, UPDATE1, CONTEXT2 + Gathered<1, 3, F, F>::SIZE);
@@ -453,9 +453,11 @@ STAGE(atoms_forward)(int l) {
     for (int r = 0; r < 3; ++r) me.write(next.x, me.at(3 * F) + r * F, x[0][r] + x_bias[r]);
 }
 
+STAGE(atoms_forward)(int l) { forward_stage(l); }
+
 #elif PART == 1
 // From the messages of the last layer to their gradient.
-STAGE(atoms_turn)(int l) {
+__device__ __forceinline__ void turn_stage(int l) {
     constexpr int HEAD = UPDATED, HEAD_BACK = HEAD + Gathered<1, 1, F, HEAD_OUT>::SIZE;
     constexpr int BACK = HEAD_BACK + Gathered<1, 1, HEAD_OUT, F>::SIZE;
     const Owner me;
@@ -482,9 +484,11 @@ STAGE(atoms_turn)(int l) {
     update_backward(l, me, pack.weights + BACK, kept, update2_back, gq[0][0], zero, none, 2);
 }
 
+STAGE(atoms_turn)(int l) { turn_stage(l); }
+
 #elif PART == 2
 // From the gradient of the contexts of layer l + 1 to that of the messages of layer l.
-STAGE(atoms_backward)(int l) {
+__device__ __forceinline__ void backward_stage(int l) {
     constexpr int CONTEXT1_BACK = Gathered<1, 1, 3 * F, F>::SIZE, BACK = CONTEXT1_BACK + Gathered<1, 1, F, F>::SIZE;
     const Owner me;
     const Layer &layer = N.layer[l], &next = N.layer[l + 1];
@@ -520,6 +524,8 @@ STAGE(atoms_backward)(int l) {
     context1_back(me, g, BOARD_0);
     update_backward(l, me, pack.weights + BACK, kept, update2_back, gq_in + g[0][0], along, gmu, 0);
 }
+
+STAGE(atoms_backward)(int l) { backward_stage(l); }
 #endif
 #else
 #if TILED

@@ -421,7 +421,7 @@ template <class Work> __device__ __forceinline__ void stage(const float *pack, i
 
 #if PART == 0
 // From the messages of layer l to the contexts of the next.
-STAGE(atoms_forward)(int l) {
+__device__ __forceinline__ void forward_stage(int l) {
     constexpr int H_BIAS = UPDATE_BIASES, X_BIAS = H_BIAS + 1;
     const Layer &layer = N.layer[l], &next = N.layer[l + 1];
     stage(layer.forward, UPDATE_CHUNKS + CONTEXT_CHUNKS, [&](Stream &stream) {
@@ -452,9 +452,11 @@ STAGE(atoms_forward)(int l) {
     });
 }
 
+STAGE(atoms_forward)(int l) { forward_stage(l); }
+
 #elif PART == 1
 // From the messages of the last layer to their gradient. The readout's hidden layer is made as if it were F wide.
-STAGE(atoms_turn)(int l) {
+__device__ __forceinline__ void turn_stage(int l) {
     constexpr int HEAD_BIAS = UPDATE_BIASES, OUT = HEAD_BIAS + 1;
     const Layer &layer = N.layer[l];
     const Head &head = N.head[0];
@@ -477,9 +479,11 @@ STAGE(atoms_turn)(int l) {
     });
 }
 
+STAGE(atoms_turn)(int l) { turn_stage(l); }
+
 #elif PART == 2
 // From the gradient of the contexts of layer l + 1 to that of the messages of layer l.
-STAGE(atoms_backward)(int l) {
+__device__ __forceinline__ void backward_stage(int l) {
     const Layer &layer = N.layer[l], &next = N.layer[l + 1];
     stage(layer.backward, CONTEXT_CHUNKS + UPDATE_CHUNKS, [&](Stream &stream) {
         const Place me;
@@ -510,5 +514,7 @@ STAGE(atoms_backward)(int l) {
         update_backward(l, me, stream, kept, gq + g[0][0]);
     });
 }
+
+STAGE(atoms_backward)(int l) { backward_stage(l); }
 #endif
 #endif
