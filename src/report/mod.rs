@@ -2,8 +2,8 @@
 //!
 //! A run makes a [`RunDirectory`], an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
 //! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it,
-//! a [`Trajectory`] each writes frames. [`topology`](crate::formats::write::topology) stands beside the trajectories, [`RunRecord`]
-//! (`run.json`) around all of it, and [`Summary`] closes. [`recorder`] writes the steps before a fault.
+//! a [`Trajectory`] each writes frames. [`topology`](crate::formats::write::topology) stands beside the trajectories,
+//! [`RunRecord`] (`run.json`) around all of it, and [`Summary`] closes. [`recorder`] writes the steps before a fault.
 
 mod aside;
 pub mod checkpoint;
