@@ -6,8 +6,7 @@ use std::error::Error as _;
 use std::path::Path;
 
 use crate::config::plan::{
-    Action, Audit, DeviceKind, DevicePlan, EngineChoice, Ensemble, Plan, PotentialPlan,
-    VelocityPlan,
+    Action, Audit, DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan, VelocityPlan,
 };
 use crate::core::Vec3;
 use crate::core::observe::{self, Thermometer, WholeBody, WholeMotion};
@@ -20,7 +19,7 @@ use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::{ForceField, HostForceField};
 use crate::formats::FINAL;
 use crate::formats::write::topology;
-use crate::integrate::{self, Integrator};
+use crate::integrate::Integrator;
 use crate::potential::Precision;
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, Thermo,
@@ -71,12 +70,7 @@ pub fn cuda_skin(skin: f64, atoms: usize) -> f64 {
 /// The operators of one step.
 pub fn program(plan: &Plan) -> Integrator {
     let dynamics = &plan.dynamics;
-    let program = match dynamics.ensemble {
-        Ensemble::Nve => integrate::nve(dynamics.timestep),
-        Ensemble::Langevin { kt, friction, .. } => {
-            integrate::langevin(dynamics.timestep, kt, friction)
-        }
-    };
+    let program = dynamics.ensemble.program(dynamics.timestep);
     match dynamics.remove_drift {
         0 => program,
         every => program.remove_drift(every),
@@ -98,12 +92,13 @@ pub fn degrees_of_freedom(plan: &Plan) -> usize {
         return known;
     }
     let (system, cell, positions) = (&start.system, &start.cell, &start.positions);
-    let whole = match (plan.dynamics.ensemble, &start.velocities) {
-        (Ensemble::Nve, VelocityPlan::Given(velocities)) => {
+    let lasts = plan.dynamics.ensemble.conserves_momentum();
+    let whole = match (lasts, &start.velocities) {
+        (true, VelocityPlan::Given(velocities)) => {
             WholeMotion::of_constant_energy(system, cell, positions, velocities)
         }
-        (Ensemble::Nve, VelocityPlan::Thermal { .. }) => WholeMotion::Conserved,
-        (Ensemble::Langevin { .. }, _) => WholeMotion::Thermal,
+        (true, VelocityPlan::Thermal { .. }) => WholeMotion::Conserved,
+        (false, _) => WholeMotion::Thermal,
     };
     let whole = match (whole, plan.dynamics.remove_drift) {
         (WholeMotion::Thermal, 1..) => WholeMotion::Held,
@@ -121,7 +116,7 @@ pub fn thermometer(plan: &Plan) -> Thermometer {
 pub fn thermometer_of(plan: &Plan, degrees_of_freedom: usize) -> Thermometer {
     let mass = plan.start.system.total_mass();
     let held = plan.dynamics.remove_drift > 0;
-    let flying = held || plan.dynamics.ensemble == Ensemble::Nve;
+    let flying = held || plan.dynamics.ensemble.conserves_momentum();
     Thermometer {
         degrees_of_freedom,
         held_mass: held.then_some(mass),
@@ -131,10 +126,7 @@ pub fn thermometer_of(plan: &Plan, degrees_of_freedom: usize) -> Thermometer {
 
 /// Temperature kT (eV) of a plan's thermostat.
 pub fn bath(plan: &Plan) -> Option<f64> {
-    match plan.dynamics.ensemble {
-        Ensemble::Nve => None,
-        Ensemble::Langevin { kt, .. } => Some(kt),
-    }
+    plan.dynamics.ensemble.bath().map(|bath| bath.kt)
 }
 
 /// Motion of the whole that a plan's start has, if its velocities are given.
@@ -153,7 +145,7 @@ pub fn whole_motion(plan: &Plan) -> Option<WholeBody> {
 
 /// The same where it lasts: at constant energy, and not taken out.
 pub fn lasting_motion(plan: &Plan) -> Option<WholeBody> {
-    let lasts = plan.dynamics.ensemble == Ensemble::Nve && plan.dynamics.remove_drift == 0;
+    let lasts = plan.dynamics.ensemble.conserves_momentum() && plan.dynamics.remove_drift == 0;
     whole_motion(plan).filter(|_| lasts)
 }
 
@@ -362,10 +354,7 @@ pub fn judge(plan: &Plan, model: &Model) -> Result<Box<dyn ForceField>> {
 
 /// The thermostat's noise, from where the run before left off.
 fn thermostat_noise(plan: &Plan) -> Noise {
-    let seed = match plan.dynamics.ensemble {
-        Ensemble::Nve => 0,
-        Ensemble::Langevin { seed, .. } => seed,
-    };
+    let seed = plan.dynamics.ensemble.bath().map_or(0, |bath| bath.seed);
     Noise::new(seed, REPLICA).after(plan.dynamics.noise_start)
 }
 

@@ -12,6 +12,7 @@ pub mod text;
 pub mod units;
 
 pub mod core;
+pub mod dynamics;
 pub mod integrate;
 
 #[cfg(feature = "cuda")]

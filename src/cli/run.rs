@@ -10,7 +10,7 @@ use super::resume::{self, Way};
 use super::{ResumeArgs, RunArgs, diagnose, hints, recorded, words};
 use crate::assemble::{self, Model, Place};
 use crate::config;
-use crate::config::plan::{Ensemble, Plan, VelocityPlan};
+use crate::config::plan::{Plan, VelocityPlan};
 use crate::core::elements;
 use crate::paths::absolute;
 use crate::report::names;
@@ -468,8 +468,8 @@ fn describe(plan: &Plan, model: Option<Source>, structure: Source, engine: Strin
     if let VelocityPlan::Thermal { seed, .. } = plan.start.velocities {
         seeds.push(("velocities".to_owned(), seed));
     }
-    if let Ensemble::Langevin { seed, .. } = plan.dynamics.ensemble {
-        seeds.push(("thermostat".to_owned(), seed));
+    if let Some(bath) = plan.dynamics.ensemble.bath() {
+        seeds.push(("thermostat".to_owned(), bath.seed));
     }
     Description {
         config: plan.resolved.clone(),

@@ -1,8 +1,9 @@
 //! What the command line says of a plan and of a fault.
 
 use crate::assemble;
-use crate::config::plan::{Ensemble, Plan, VelocityPlan};
+use crate::config::plan::{Plan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements, observe};
+use crate::dynamics::{Bath, Parameter, Value};
 use crate::engine::{Breach, Watched};
 use crate::report::Earlier;
 use crate::simulation::Cause;
@@ -38,14 +39,14 @@ pub fn cell(cell: &Cell) -> String {
 /// The dynamics in a line.
 pub fn dynamics(plan: &Plan) -> String {
     let dynamics = &plan.dynamics;
-    let ensemble = match dynamics.ensemble {
-        Ensemble::Nve => "constant energy (velocity Verlet)".to_owned(),
-        Ensemble::Langevin { kt, friction, .. } => format!(
-            "Langevin (BAOAB) at {:.2} K, friction {:.4} 1/ps",
-            kt / units::KELVIN,
-            friction * units::PICOSECOND
-        ),
-    };
+    let mut ensemble = dynamics.ensemble.describe().to_owned();
+    for Parameter { key, value } in dynamics.ensemble.parameters() {
+        ensemble += &match value {
+            Value::Temperature(kt) => format!(" at {:.2} K", kt / units::KELVIN),
+            Value::Rate(rate) => format!(", {key} {:.4} 1/ps", rate * units::PICOSECOND),
+            Value::Seed(_) => continue,
+        };
+    }
     format!(
         "{ensemble}, {} of {} fs: {} ps; {} degrees of freedom",
         text::counted(dynamics.steps, "step"),
@@ -66,12 +67,13 @@ pub fn whole_motion(plan: &Plan) -> Option<String> {
     if !whole.is_remarkable(kinetic, degrees) {
         return None;
     }
-    let becomes = match (plan.dynamics.ensemble, plan.dynamics.remove_drift) {
-        (Ensemble::Nve, 0) => {
+    let lasts = plan.dynamics.ensemble.conserves_momentum();
+    let becomes = match (lasts, plan.dynamics.remove_drift) {
+        (true, 0) => {
             "it lasts, and counts as temperature; [dynamics] remove_drift = 1 takes the flight out"
         }
-        (Ensemble::Nve, _) => "remove_drift takes the flight out",
-        (Ensemble::Langevin { .. }, _) => "the thermostat brings it to rest",
+        (true, _) => "remove_drift takes the flight out",
+        (false, _) => "the thermostat brings it to rest",
     };
     Some(format!(
         "{} % of the kinetic energy is motion of the system as a whole ({} m/s): {} K without it, {} K with it; \
@@ -91,8 +93,8 @@ fn rounded(value: f64) -> f64 {
 /// A warning where a thermostat may draw noise that another run has drawn already: velocities of a file that does
 /// not say how far the noise of the run that wrote it had come.
 pub fn repeated_noise(plan: &Plan) -> Option<String> {
-    let (Ensemble::Langevin { seed, .. }, VelocityPlan::Given(velocities)) =
-        (plan.dynamics.ensemble, &plan.start.velocities)
+    let (Some(Bath { seed, .. }), VelocityPlan::Given(velocities)) =
+        (plan.dynamics.ensemble.bath(), &plan.start.velocities)
     else {
         return None;
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{AtomName, Cell, System, Vec3};
+use crate::dynamics::Dynamics;
 use crate::models::ModelFile;
 use crate::potential::Precision;
 
@@ -121,7 +122,7 @@ pub enum PotentialPlan {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DynamicsPlan {
     /// Which ensemble.
-    pub ensemble: Ensemble,
+    pub ensemble: Dynamics,
     /// Time step (angstrom sqrt(u / eV)).
     pub timestep: f64,
     /// Number of steps.
@@ -137,36 +138,20 @@ pub struct DynamicsPlan {
 impl DynamicsPlan {
     /// The thermostat's noise over a run that begins where another one had come so far, if it did.
     pub fn noise(&self, before: Option<NoiseMark>) -> Option<NoiseCourse> {
-        match self.ensemble {
-            Ensemble::Nve => before.map(|start| NoiseCourse {
+        match self.ensemble.bath() {
+            None => before.map(|start| NoiseCourse {
                 start,
                 draws: false,
             }),
-            Ensemble::Langevin { seed, .. } => Some(NoiseCourse {
+            Some(bath) => Some(NoiseCourse {
                 start: NoiseMark {
-                    seed,
+                    seed: bath.seed,
                     step: self.noise_start,
                 },
                 draws: true,
             }),
         }
     }
-}
-
-/// Which ensemble is sampled.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Ensemble {
-    /// Constant energy: velocity Verlet.
-    Nve,
-    /// Constant temperature: BAOAB Langevin dynamics.
-    Langevin {
-        /// Temperature kT (eV).
-        kt: f64,
-        /// Friction (inverse time).
-        friction: f64,
-        /// Seed of the noise.
-        seed: u32,
-    },
 }
 
 /// What is written, and where.

@@ -7,12 +7,13 @@ use std::time::Duration;
 use toml::{Spanned, Value};
 
 use super::plan::{
-    Action, Audit, CheckpointPlan, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, Ensemble,
-    MonitorPlan, OutputPlan, PotentialPlan, TrajectoryFormat, TrajectoryPlan,
+    Action, Audit, CheckpointPlan, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, MonitorPlan,
+    OutputPlan, PotentialPlan, TrajectoryFormat, TrajectoryPlan,
 };
 use super::raw;
 use super::section::{MOST_STEPS, Section, Sign};
 use crate::core::rng::NoiseMark;
+use crate::dynamics::{Bath, Dynamics, Langevin, Nve};
 use crate::input::path_of;
 use crate::models::ModelFile;
 use crate::paths::{absolute, join};
@@ -165,11 +166,11 @@ pub(super) fn dynamics(
 fn noise_start(
     section: &mut Section<'_>,
     raw: &raw::Dynamics,
-    ensemble: Ensemble,
+    ensemble: Dynamics,
     before: Option<NoiseMark>,
 ) -> Result<u64> {
     const KEY: &str = "noise_start";
-    let Ensemble::Langevin { seed, .. } = ensemble else {
+    let Some(Bath { seed, .. }) = ensemble.bath() else {
         let why = "is of a thermostat's noise; \"nve\" has none: remove it";
         section.refuse(KEY, &raw.noise_start, why)?;
         return Ok(0);
@@ -213,7 +214,7 @@ fn duration(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Re
     Ok(steps)
 }
 
-fn ensemble(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Ensemble> {
+fn ensemble(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Dynamics> {
     let words = [("nve", false), ("langevin", true)];
     let langevin = section.choice("ensemble", &raw.ensemble, &words, None)?;
     if !langevin {
@@ -226,14 +227,14 @@ fn ensemble(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Ensemble> 
         let why = "belongs to ensemble = \"langevin\", not to \"nve\"; remove it";
         section.refuse("friction", &raw.friction, why)?;
         section.refuse("seed", &raw.seed, why)?;
-        return Ok(Ensemble::Nve);
+        return Ok(Dynamics::Nve(Nve));
     }
     let temperature = (Dimension::Temperature, Sign::NotNegative);
     let kt = section.quantity("temperature", &raw.temperature, temperature, None)?;
     let rate = (Dimension::Rate, Sign::Positive);
     let friction = section.quantity("friction", &raw.friction, rate, None)?;
     let seed = section.seed("seed", &raw.seed)?;
-    Ok(Ensemble::Langevin { kt, friction, seed })
+    Ok(Dynamics::Langevin(Langevin { kt, friction, seed }))
 }
 
 /// `[output]`. `out` takes the place of the directory; `periodic` tells whether wrapping means

@@ -12,9 +12,11 @@ const MOST_LINES: usize = 600;
 const MOST_COLUMNS: usize = 130;
 
 /// Rooms that know nothing of files, formats or the run file.
-const INNER: [&str; 7] = [
+const INNER: [&str; 9] = [
     "src/core",
     "src/cuda",
+    "src/dynamics",
+    "src/forcefield",
     "src/integrate.rs",
     "src/engine",
     "src/potential",

@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use super::table::{Table, Verdict};
+use crate::Result;
 use crate::assemble::{self, Model};
 use crate::cli::words;
-use crate::config::plan::{Ensemble, Plan, VelocityPlan};
+use crate::config::plan::{Plan, VelocityPlan};
 use crate::core::{Fields, Snapshot};
 use crate::diagnose::trial::{self, Attempt, Trial};
 use crate::diagnose::vibration::shortest_period;
+use crate::dynamics::Bath;
 use crate::engine::{Engine, Flags};
 use crate::text::{duration, significant};
 use crate::units::{FEMTOSECOND, KELVIN, ns_per_day};
-use crate::{Result, integrate};
 
 /// Steps that the fastest vibration should have, and the fewest with which it can be integrated.
 const STEPS_A_PERIOD: f64 = 10.0;
@@ -62,7 +63,7 @@ pub(super) fn examine(table: &mut Table, plan: &Plan, model: &Model) -> Result<(
 /// its temperature, at which the run will be whatever it starts from.
 fn heated(plan: &Plan) -> Plan {
     let mut heated = plan.clone();
-    if let Ensemble::Langevin { kt, seed, .. } = plan.dynamics.ensemble
+    if let Some(Bath { kt, seed }) = plan.dynamics.ensemble.bath()
         && kt > 0.0
     {
         heated.start.velocities = VelocityPlan::Thermal { kt, seed };
@@ -170,10 +171,7 @@ fn speed(table: &mut Table, plan: &Plan, engine: &mut dyn Engine, state: &Snapsh
 /// The median time of a step (s) over blocks of them, all from the same state; `None` where a number ceases to be
 /// finite.
 fn seconds_a_step(plan: &Plan, engine: &mut dyn Engine, state: &Snapshot) -> Result<Option<f64>> {
-    let program = match plan.dynamics.ensemble {
-        Ensemble::Nve => integrate::nve(plan.dynamics.timestep),
-        Ensemble::Langevin { .. } => assemble::program(plan),
-    };
+    let program = assemble::program(plan);
     let deadline = Instant::now() + SPEED_TIME;
     let mut times: Vec<f64> = Vec::new();
     let mut steps = 1;

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::plan::{Ensemble, Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
+use crate::config::plan::{Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements};
+use crate::dynamics::{Parameter, Value};
 use crate::report::trajectory::extension;
 use crate::text::{hexadecimal, round};
 use crate::units::{FEMTOSECOND, KELVIN, PICOSECOND};
@@ -170,20 +171,18 @@ fn potential(plan: &PotentialPlan, model: Option<&str>, put: &mut impl FnMut(&st
 
 fn dynamics(plan: &Plan, put: &mut impl FnMut(&str, String)) {
     let dynamics = &plan.dynamics;
-    match dynamics.ensemble {
-        Ensemble::Nve => put("dynamics.ensemble", "nve".to_owned()),
-        Ensemble::Langevin { kt, friction, seed } => {
-            put("dynamics.ensemble", "langevin".to_owned());
-            let kelvin = round(kt / KELVIN);
-            put("dynamics.temperature", format!("{kelvin} K"));
-            let rate = round(friction * PICOSECOND);
-            put("dynamics.friction", format!("{rate} 1/ps"));
-            put("dynamics.seed", seed.to_string());
-            // Left out where it is 0: earlier versions knew no other.
-            if dynamics.noise_start > 0 {
-                put("dynamics.noise_start", dynamics.noise_start.to_string());
-            }
-        }
+    put("dynamics.ensemble", dynamics.ensemble.name().to_owned());
+    for Parameter { key, value } in dynamics.ensemble.parameters() {
+        let text = match value {
+            Value::Temperature(kt) => format!("{} K", round(kt / KELVIN)),
+            Value::Rate(rate) => format!("{} 1/ps", round(rate * PICOSECOND)),
+            Value::Seed(seed) => seed.to_string(),
+        };
+        put(&format!("dynamics.{key}"), text);
+    }
+    // Left out where it is 0: earlier versions knew no other.
+    if dynamics.noise_start > 0 {
+        put("dynamics.noise_start", dynamics.noise_start.to_string());
     }
     let timestep = round(dynamics.timestep / FEMTOSECOND);
     put("dynamics.timestep", format!("{timestep} fs"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mdrun::config::{self, plan::*};
 use mdrun::core::rng::{NoiseCourse, NoiseMark};
 use mdrun::core::{Mat3, Vec3};
+use mdrun::dynamics::{Dynamics, Langevin, Nve};
 use mdrun::models::{EMBEDDED, ModelFile};
 use mdrun::potential::Precision;
 use mdrun::units::*;
@@ -72,7 +73,7 @@ fn shipped_files_load_without_remarks() {
             plan.output.directory,
             root().join("trajectories").join(stem)
         );
-        let langevin = matches!(plan.dynamics.ensemble, Ensemble::Langevin { .. });
+        let langevin = matches!(plan.dynamics.ensemble, Dynamics::Langevin(_));
         assert_eq!(langevin, stem.ends_with("langevin"), "{stem}");
         assert!(plan.notes.is_empty(), "{stem}: {:?}", plan.notes);
         let periodic = stem.starts_with("water") || stem.starts_with("argon");
@@ -90,7 +91,7 @@ fn the_ethanol_run_is_the_one_promised() {
     };
     close(kt, 300.0 * 8.617_333_262_145_179e-5);
     assert_eq!(seed, 1);
-    assert_eq!(plan.dynamics.ensemble, Ensemble::Nve);
+    assert_eq!(plan.dynamics.ensemble, Dynamics::Nve(Nve));
     close(plan.dynamics.timestep, 0.5 * FEMTOSECOND);
     assert_eq!(plan.dynamics.steps, 20_000);
     let PotentialPlan::Painn { model, precision } = &plan.potential else {
@@ -124,7 +125,7 @@ fn every_key_means_what_it_says() {
     };
     close(kt, 350.0 * KELVIN);
     assert_eq!(seed, u32::MAX);
-    let Ensemble::Langevin { kt, friction, seed } = plan.dynamics.ensemble else {
+    let Dynamics::Langevin(Langevin { kt, friction, seed }) = plan.dynamics.ensemble else {
         panic!("Langevin");
     };
     close(kt, 320.0 * KELVIN);
