@@ -303,3 +303,20 @@ fn every_room_has_its_paragraph() {
         );
     }
 }
+
+/// The pages on adding something name files that are there.
+#[test]
+fn pages_on_adding_name_what_is_there() {
+    for entry in fs::read_dir(root().join("docs/adding")).unwrap() {
+        let path = entry.unwrap().path();
+        let page = fs::read_to_string(&path).unwrap();
+        let named = page.split('`').skip(1).step_by(2);
+        let files: Vec<&str> = named
+            .filter(|name| name.contains('/') && !name.contains("NAME"))
+            .collect();
+        assert!(files.len() > 3, "{}", path.display());
+        for name in files {
+            assert!(root().join(name).exists(), "{}: {name}", path.display());
+        }
+    }
+}
