@@ -6,12 +6,14 @@
 mod groups;
 
 use std::fs::{read_to_string, write};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use indicatif::HumanBytes;
 
 use crate::core::{Cell, Vec3};
 use crate::neighbors::{BYTES_PER_NEIGHBOR, expected_neighbors};
-use crate::{Error, Result};
+use crate::{Error, Result, input};
 
 /// Least memory (bytes) that an atom takes apart from its pairs and the potential's arrays: positions, velocities,
 /// forces and the cells they are sorted into, the engine's saved copy, the structure and a frame on its way to a file.
@@ -64,6 +66,30 @@ fn kibibytes(path: &str, label: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib.saturating_mul(1024))
+}
+
+/// Reads a plain file that fits into the memory that is left so many `times`, with what is made of it.
+///
+/// # Errors
+/// As for [`input::read`]; the file is larger than what is left has room for.
+pub fn read(path: &Path, times: u64) -> io::Result<Vec<u8>> {
+    read_within(path, times, available())
+}
+
+/// Does what [`read`] does, with so much memory (bytes) left.
+fn read_within(path: &Path, times: u64, left: Option<u64>) -> io::Result<Vec<u8>> {
+    let most = left.map_or(u64::MAX, |bytes| bytes / times.max(1));
+    input::read(path, most).map_err(|fault| match (fault.kind(), left) {
+        (ErrorKind::FileTooLarge, Some(left)) => io::Error::new(
+            ErrorKind::OutOfMemory,
+            format!(
+                "it takes more memory than the {} that are left: give the process more (`ulimit -v` and the job's \
+                 limit tell what it has)",
+                HumanBytes(left)
+            ),
+        ),
+        _ => fault,
+    })
 }
 
 /// What a potential keeps for each atom and each pair within its cutoff (bytes), at the least.
@@ -122,5 +148,36 @@ pub fn require(bytes: f64, what: impl FnOnce() -> String) -> Result<()> {
             HumanBytes(available)
         ))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of five bytes: an error speaks of the memory that is left, not of what the file is for.
+    #[test]
+    fn a_file_is_read_where_there_is_room_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write(&path, "12345").unwrap();
+        for (times, left, fits) in [
+            (1, Some(5), true),
+            (2, Some(10), true),
+            (2, Some(9), false),
+            (1, Some(4), false),
+            (2, None, true),
+        ] {
+            match read_within(&path, times, left) {
+                Ok(bytes) => assert!(fits && bytes == b"12345", "{times} {left:?}"),
+                Err(fault) => {
+                    assert!(!fits, "{fault}");
+                    assert_eq!(fault.kind(), ErrorKind::OutOfMemory);
+                    let fault = fault.to_string();
+                    assert!(fault.contains(" B that are left"), "{fault}");
+                    assert!(!fault.contains("such file"), "{fault}");
+                }
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::input::unreadable;
 use crate::paths::join;
-use crate::{Error, Result, input, memory};
+use crate::{Error, Result, memory};
 
 /// The ending of a model file.
 const ENDING: &str = "safetensors";
@@ -99,8 +99,7 @@ impl ModelFile {
             Self::Embedded(model) => Ok(Cow::Borrowed(model.bytes)),
             Self::Path(path) => {
                 // What does not fit into memory is no model for this machine.
-                let most = memory::available().unwrap_or(u64::MAX);
-                input::read(path, most).map(Cow::Owned).map_err(|e| {
+                memory::read(path, 1).map(Cow::Owned).map_err(|e| {
                     Error::input(format!("{}: the model cannot be read: {e}", path.display()))
                 })
             }

@@ -4,15 +4,14 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::input::unreadable;
-use crate::{Error, Result, input, memory};
+use crate::{Error, Result, memory};
 
 /// The text of a file that exists, is a plain file, is not empty, and is text.
 ///
 /// A byte order mark is skipped, and line ends of old Macs become those of today.
 pub(super) fn read(path: &Path) -> Result<String> {
     // There is the text, and what is read from it.
-    let most = memory::available().map_or(u64::MAX, |bytes| bytes / 2);
-    let bytes = input::read(path, most).map_err(|e| match e.kind() {
+    let bytes = memory::read(path, 2).map_err(|e| match e.kind() {
         ErrorKind::IsADirectory => Error::input("is a directory; name a structure file in it"),
         ErrorKind::InvalidInput => Error::input("is not a plain file"),
         _ => Error::input(unreadable(&e)),
