@@ -1,9 +1,11 @@
 //! One function that reads a structure from any supported file format, and answers bad files with errors.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::structure::{Structure, check};
 use super::{cif, cml, gro, mol2, pdb, sdf, text, xyz};
+use crate::input::unreadable;
 use crate::{Error, Result, shell};
 
 /// Reads the first frame of a structure file. That there are more is told in its notes.
@@ -37,7 +39,13 @@ pub fn read(path: &Path) -> Result<Structure> {
 pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
     let path = &last_state_of(path)?;
     let read = || {
-        let format = format_of(path)?;
+        let format = format_of(path).map_err(|fault| match path.metadata() {
+            // A name without an ending may be that of a run's directory.
+            Err(e) if path.extension().is_none() && e.kind() == ErrorKind::NotFound => {
+                Error::input(unreadable(&e))
+            }
+            _ => fault,
+        })?;
         let text = text::read(path)?;
         let mut structure = match format {
             Format::Xyz => xyz::read(&text, frame),
