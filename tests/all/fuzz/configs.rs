@@ -9,7 +9,7 @@ use mdrun::neighbors::expected_neighbors;
 use mdrun::{assemble, config};
 
 use super::slips::{forge, slip};
-use super::{survives, tries, watched};
+use super::{put, survives, tries, watched};
 use crate::support::root;
 
 const TRIES: u32 = 50;
@@ -35,7 +35,7 @@ fn subjects() -> Vec<PathBuf> {
 /// Whether it was accepted.
 pub fn accepted(text: &str, folder: &Path, what: &str) -> bool {
     let path = folder.join("run.toml");
-    fs::write(&path, text).unwrap();
+    put(&path, text.as_bytes());
     // The structure and the resolved file are read with it.
     let length = text.len() + (1 << 20);
     let Some(plan) = survives(what, length, || config::load(&path, &[], None)) else {

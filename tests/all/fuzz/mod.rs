@@ -11,6 +11,8 @@ mod models;
 mod slips;
 mod structures;
 
+use std::fs;
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -50,6 +52,14 @@ fn survives<T>(what: &str, length: usize, read: impl FnOnce() -> Result<T>) -> O
             None
         }
     }
+}
+
+/// Writes a file anew. One that is cut to nothing and written again is brought to the disk by some file systems
+/// (ext4) before the next step, which takes a hundred times as long.
+fn put(path: &Path, bytes: &[u8]) {
+    // The first time there is none.
+    let _ = fs::remove_file(path);
+    fs::write(path, bytes).unwrap();
 }
 
 /// Does `work`, or ends all tests, saying what hangs: no panic here would reach a thread that does.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mdrun::formats;
 
 use super::slips::{damage, forge, slip};
-use super::{survives, tries};
+use super::{put, survives, tries};
 use crate::support::root;
 
 /// Slips tried on each file.
@@ -59,7 +59,7 @@ fn slips_in_structures_are_errors_or_structures() {
                 ("forgery", forge(&text, seed).into_bytes()),
                 ("damage", damage(text.as_bytes(), seed)),
             ] {
-                fs::write(&path, bytes).unwrap();
+                put(&path, &bytes);
                 let what = format!("{}, {how} {seed}", path.display());
                 tried += 1;
                 refused += usize::from(!accepted(&path, &what));
