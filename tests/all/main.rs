@@ -4,6 +4,7 @@ mod bench;
 mod cif;
 mod cli;
 mod config;
+mod contract;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod formats;

@@ -11,5 +11,5 @@ mod own;
 mod reference;
 mod refusals;
 mod strict_models;
-mod subjects;
+pub mod subjects;
 mod symmetry;

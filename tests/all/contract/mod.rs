@@ -1,0 +1,266 @@
+//! What every force field must satisfy, whatever computes it: for a new one, a line in [`force_fields`].
+
+use mdrun::core::{Cell, Mat3, Vec3};
+use mdrun::diagnose::slope;
+use mdrun::forcefield::{ForceField, HostForceField};
+use mdrun::potential::lennard_jones::LennardJones;
+use mdrun::potential::painn::cpu::FusedPainn;
+use mdrun::potential::painn::reference::{self, Device};
+use mdrun::potential::{Potential, Precision};
+
+use crate::parity::subjects::{Atoms, Random, farthest, organic, shipped};
+use crate::physics::subjects::{CUTOFF, EPSILON, SIGMA};
+
+/// Makes a force field for atoms of some species.
+type Make = Box<dyn Fn(&[u8]) -> Box<dyn ForceField>>;
+
+/// A force field, and how well its numbers are known.
+struct Subject {
+    name: &'static str,
+    make: Make,
+    /// Largest change of an energy (eV) and of a force (eV / angstrom) where there is to be none.
+    same: [f64; 2],
+    /// Whether energies are smooth enough for their slopes to tell forces.
+    slopes: bool,
+}
+
+/// Rounding of single terms in f64; that of their sums is added where they are compared.
+const DOUBLE: [f64; 2] = [1e-10; 2];
+/// In f32 an atom's energy of some 0.1 eV in the network's numbers is rounded to 1e-8, for 200 atoms at random;
+/// forces are sums over pairs, good to the 2e-3 kcal/mol/A that parity allows.
+const SINGLE: [f64; 2] = [1e-4, 1e-4];
+/// Skin (angstrom): what is evaluated is near to what was, and far from it.
+const SKIN: f64 = 0.5;
+
+fn listed(potential: Box<dyn Potential>) -> Box<dyn ForceField> {
+    Box::new(HostForceField::new(potential, SKIN))
+}
+
+fn force_fields() -> Vec<Subject> {
+    let subject = |name, same, slopes, make: Make| Subject {
+        name,
+        make,
+        same,
+        slopes,
+    };
+    let fused = |species: &[u8], precision| -> Box<dyn Potential> {
+        let (spec, weights) = shipped();
+        Box::new(FusedPainn::new(&spec, &weights, species, precision, 2).unwrap())
+    };
+    vec![
+        subject(
+            "Lennard-Jones",
+            DOUBLE,
+            true,
+            Box::new(|_| listed(Box::new(LennardJones::new(EPSILON, SIGMA, CUTOFF).unwrap()))),
+        ),
+        subject(
+            "PaiNN, fused, f64",
+            DOUBLE,
+            true,
+            Box::new(move |species| listed(fused(species, Precision::F64))),
+        ),
+        subject(
+            "PaiNN, fused, f32",
+            SINGLE,
+            false,
+            Box::new(move |species| listed(fused(species, Precision::F32))),
+        ),
+        subject(
+            "second PaiNN, fused, f64, brute force",
+            DOUBLE,
+            true,
+            Box::new(|species| {
+                let (spec, weights) = organic();
+                let fused = FusedPainn::new(&spec, &weights, species, Precision::F64, 1).unwrap();
+                Box::new(HostForceField::exhaustive(Box::new(fused)))
+            }),
+        ),
+        subject(
+            "PaiNN, reference, f64",
+            DOUBLE,
+            true,
+            Box::new(|species| {
+                let (spec, weights) = shipped();
+                let (precision, device) = (Precision::F64, Device::Cpu);
+                listed(reference::potential(&spec, &weights, species, precision, device).unwrap())
+            }),
+        ),
+    ]
+}
+
+/// A molecule, and a small periodic box, shaken so that nothing vanishes by symmetry. Distances do for Lennard-Jones
+/// too: it is soft enough at 1 A for its energies to be numbers that can be compared.
+fn scenes(spread: f64) -> [Atoms; 2] {
+    let mut molecule = Atoms::shipped("ethanol.xyz").shaken(0.05, 1);
+    let mut periodic = Atoms::shipped("water64.xyz").shaken(0.02, 2);
+    for r in molecule.positions.iter_mut().chain(&mut periodic.positions) {
+        *r *= spread;
+    }
+    periodic.cell = Cell::new(periodic.cell.vectors() * spread, [true; 3]).unwrap();
+    [molecule, periodic]
+}
+
+#[test]
+fn every_force_field_keeps_the_contract() {
+    for subject in force_fields() {
+        // Argon's diameter is three times a bond's length.
+        let spread = if subject.name == "Lennard-Jones" {
+            3.0
+        } else {
+            1.0
+        };
+        for atoms in scenes(spread) {
+            println!("{}, {} atoms", subject.name, atoms.species.len());
+            repeats(&subject, &atoms);
+            follows_motions(&subject, &atoms);
+            knows_no_order(&subject, &atoms);
+            is_extensive(&subject, &atoms);
+            if subject.slopes {
+                has_forces_that_are_slopes(&subject, &atoms);
+            }
+        }
+        is_smooth_at_its_range(&subject);
+    }
+}
+
+/// The same arrangement gives the same bits, whatever was evaluated before, in another cell too.
+fn repeats(subject: &Subject, atoms: &Atoms) {
+    let mut field = (subject.make)(&atoms.species);
+    let first = field.at(&atoms.cell, &atoms.positions).unwrap();
+    let strained = atoms.strained(&(Mat3::identity() * 0.01));
+    let other = field.at(&strained.cell, &strained.positions).unwrap();
+    assert_ne!(first.energy, other.energy, "{}", subject.name);
+    let mut moved = atoms.positions.clone();
+    moved[0] += Vec3::new(0.1, 0.0, 0.0);
+    field.at(&atoms.cell, &moved).unwrap();
+    let again = field.at(&atoms.cell, &atoms.positions).unwrap();
+    assert_eq!(first, again, "{}", subject.name);
+    let mut anew = (subject.make)(&strained.species);
+    let alone = anew.at(&strained.cell, &strained.positions).unwrap();
+    assert_eq!(other, alone, "{}: another cell", subject.name);
+}
+
+/// Turned, mirrored and moved with all that is in it, a system has the same energy, and forces that go with it.
+fn follows_motions(subject: &Subject, atoms: &Atoms) {
+    let mut field = (subject.make)(&atoms.species);
+    let before = field.at(&atoms.cell, &atoms.positions).unwrap();
+    let mut random = Random::new(5);
+    for sign in [1.0_f64, -1.0] {
+        let turn: Mat3 = random.rotation() * sign;
+        let shift = 20.0 * random.vector();
+        let mut turned = atoms.strained(&(turn - Mat3::identity()));
+        turned.positions.iter_mut().for_each(|r| *r += shift);
+        let after = field.at(&turned.cell, &turned.positions).unwrap();
+        let forces: Vec<Vec3> = before.forces.iter().map(|f| turn * f).collect();
+        same(
+            subject,
+            "turned",
+            [before.energy, after.energy],
+            [&forces, &after.forces],
+        );
+    }
+}
+
+/// Atoms in another order, each in another image of itself, have the same energy and their own forces.
+fn knows_no_order(subject: &Subject, atoms: &Atoms) {
+    let count = atoms.species.len();
+    let order: Vec<usize> = (0..count).rev().collect();
+    let image = |k: usize| match atoms.cell.is_periodic() {
+        true => atoms.cell.shift([k as i32 % 3 - 1, 1, -(k as i32 % 2)]),
+        false => Vec3::zeros(),
+    };
+    let species: Vec<u8> = order.iter().map(|&k| atoms.species[k]).collect();
+    let positions: Vec<Vec3> = (order.iter())
+        .map(|&k| atoms.positions[k] + image(k))
+        .collect();
+    let mut field = (subject.make)(&atoms.species);
+    let before = field.at(&atoms.cell, &atoms.positions).unwrap();
+    let mut field = (subject.make)(&species);
+    let after = field.at(&atoms.cell, &positions).unwrap();
+    let forces: Vec<Vec3> = order.iter().map(|&k| before.forces[k]).collect();
+    same(
+        subject,
+        "reordered",
+        [before.energy, after.energy],
+        [&forces, &after.forces],
+    );
+}
+
+/// Twice of it has twice the energy: two molecules out of each other's reach, or two cells of a crystal.
+fn is_extensive(subject: &Subject, atoms: &Atoms) {
+    let mut field = (subject.make)(&atoms.species);
+    let one = field.at(&atoms.cell, &atoms.positions).unwrap();
+    let twice = [&atoms.species[..], &atoms.species].concat();
+    let mut rows = *atoms.cell.vectors();
+    let (away, cell) = match atoms.cell.is_periodic() {
+        true => {
+            let away = atoms.cell.vector(0);
+            rows.set_row(0, &(2.0 * away.transpose()));
+            (away, Cell::new(rows, [true; 3]).unwrap())
+        }
+        false => (Vec3::new(100.0, 0.0, 0.0), Cell::open()),
+    };
+    let second = atoms.positions.iter().map(|r| r + away);
+    let positions: Vec<Vec3> = atoms.positions.iter().copied().chain(second).collect();
+    let mut field = (subject.make)(&twice);
+    let two = field.at(&cell, &positions).unwrap();
+    let forces = [&one.forces[..], &one.forces].concat();
+    same(
+        subject,
+        "twice",
+        [2.0 * one.energy, two.energy],
+        [&forces, &two.forces],
+    );
+}
+
+fn has_forces_that_are_slopes(subject: &Subject, atoms: &Atoms) {
+    /// Atoms that are moved one by one, beside all at once.
+    const ALONE: usize = 3;
+    let mut field = (subject.make)(&atoms.species);
+    let found = slope::examine(field.as_mut(), &atoms.cell, &atoms.positions, ALONE).unwrap();
+    let worst = found.forces.certain();
+    assert!(worst <= slope::TOLERANCE, "{}: {found:?}", subject.name);
+    assert_eq!(found.strain.is_some(), atoms.cell.is_periodic());
+    if let Some(strain) = found.strain {
+        let worst = strain.certain();
+        assert!(
+            worst <= found.strain_tolerance,
+            "{}: {found:?}",
+            subject.name
+        );
+    }
+}
+
+/// A pair that comes into range changes the energy by as much as its distance, and no more; beyond it does nothing.
+fn is_smooth_at_its_range(subject: &Subject) {
+    /// Distance from the range (angstrom): an energy that begins with its square has changed by 1e-10 of an eV.
+    const EDGE: f64 = 1e-5;
+    const JUMP: f64 = 1e-6;
+    let mut field = (subject.make)(&[8, 8]);
+    let range = field.cutoff();
+    let mut at = |distance: f64| {
+        let positions = [Vec3::zeros(), Vec3::new(0.0, distance, 0.0)];
+        field.at(&Cell::open(), &positions).unwrap()
+    };
+    let (within, beyond, far) = (at(range - EDGE), at(range + EDGE), at(3.0 * range));
+    let jump = (within.energy - beyond.energy).abs();
+    assert!(jump < JUMP, "{}: {jump}", subject.name);
+    assert_eq!(beyond, far, "{}", subject.name);
+    assert_eq!(beyond.forces, vec![Vec3::zeros(); 2], "{}", subject.name);
+    assert_ne!(at(0.8 * range).energy, far.energy, "{}", subject.name);
+}
+
+/// Energies and forces that are to be the same.
+#[track_caller]
+fn same(subject: &Subject, what: &str, energies: [f64; 2], forces: [&[Vec3]; 2]) {
+    let energy = (energies[0] - energies[1]).abs();
+    let force = farthest(forces[0], forces[1]);
+    // A sum of n terms of one sign in another order is off by n roundings of itself at most.
+    let rounding = forces[0].len() as f64 * f64::EPSILON * energies[0].abs();
+    assert!(
+        energy <= subject.same[0] + rounding && force <= subject.same[1],
+        "{}, {what}: energies differ by {energy:e} eV, forces by {force:e} eV/A",
+        subject.name
+    );
+}
