@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result, sys};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream, result, sys};
 use cudarc::nvrtc;
 
+use super::fault::failed;
 use super::memory::{Memory, Pinned};
 use crate::{Error, Result};
 
@@ -13,11 +14,6 @@ use crate::{Error, Result};
 const OLDEST_DRIVER: i32 = 12_000;
 /// Programmatic launches inside captured graphs, from this driver interface on.
 const GRAPH_OVERLAP_DRIVER: i32 = 12_030;
-
-/// Turns a failure of the driver into an error that says what was tried.
-pub(crate) fn failed(what: &'static str) -> impl Fn(DriverError) -> Error {
-    move |error| Error::run(format!("CUDA: {what} failed: {error:?}"))
-}
 
 /// What was looked for where no GPU can be used.
 fn absent(reason: &str) -> Error {

@@ -8,7 +8,8 @@ use cudarc::driver::{CudaGraph, CudaStream, result, sys};
 
 use super::WARP;
 use super::compiler::{Part, compile};
-use super::device::{Device, failed};
+use super::device::Device;
+use super::fault::failed;
 use super::memory::write_at;
 use crate::{Error, Result};
 

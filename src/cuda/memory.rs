@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cudarc::driver::{CudaStream, result, sys};
 
-use super::device::failed;
+use super::fault::failed;
 use crate::Result;
 
 /// A piece of the card's memory.

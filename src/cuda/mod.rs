@@ -2,6 +2,7 @@
 
 pub mod compiler;
 pub mod device;
+pub(crate) mod fault;
 pub mod launch;
 pub mod layout;
 pub mod memory;

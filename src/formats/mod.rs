@@ -25,6 +25,6 @@ mod text;
 pub mod write;
 mod xyz;
 
-pub use read::{FINAL, TOPOLOGY, read, read_frame};
-pub use structure::Structure;
+pub use read::{read, read_frame};
+pub use structure::{FINAL, Structure, TOPOLOGY};
 pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

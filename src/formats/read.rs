@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::structure::{Structure, check};
+use super::structure::{FINAL, Structure, check};
 use super::{cif, cml, gro, mol2, pdb, sdf, text, xyz};
 use crate::input::unreadable;
 use crate::{Error, Result, shell};
@@ -63,10 +63,6 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
     read().map_err(|e: Error| e.within(path.display()))
 }
 
-/// The last state of a run, in its directory.
-pub const FINAL: &str = "final.xyz";
-/// What the atoms of a run are called, in its directory.
-pub const TOPOLOGY: &str = "topology.pdb";
 /// The record of a run, in its directory.
 const RECORD: &str = "run.json";
 

@@ -3,10 +3,14 @@
 
 use std::path::PathBuf;
 
-use super::read::FINAL;
 use crate::core::rng::NoiseMark;
 use crate::core::{AtomName, Cell, Fitted, Mat3, System, Vec3, elements};
 use crate::{Error, Result};
+
+/// The last state of a run, in its directory.
+pub const FINAL: &str = "final.xyz";
+/// What the atoms of a run are called, in its directory.
+pub const TOPOLOGY: &str = "topology.pdb";
 
 /// Farthest coordinate (angstrom) taken for one: a millimetre. Beyond it f64 no longer resolves the
 /// forces' differences, and the file is broken.

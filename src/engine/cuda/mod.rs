@@ -33,7 +33,7 @@ use super::{Engine, Limits, Outcome, Pending, Start, Statistics, restorable};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Snapshot, Vec3};
 use crate::cuda::Device;
-use crate::cuda::device::failed;
+use crate::cuda::fault::failed;
 use crate::cuda::memory::Pinned;
 use crate::integrate::Integrator;
 use crate::neighbors::Listed;

@@ -3,7 +3,8 @@
 
 use cudarc::driver::result;
 
-use crate::cuda::device::{Device, failed};
+use crate::cuda::device::Device;
+use crate::cuda::fault::failed;
 use crate::{Error, Result};
 
 /// Bytes in a GiB.

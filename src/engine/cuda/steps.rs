@@ -8,7 +8,7 @@ use super::CudaEngine;
 use super::block::{DeviceOp, MOST_OPS, State, halted, kind};
 use super::launch::Extras;
 use super::program::Plan;
-use crate::cuda::device::failed;
+use crate::cuda::fault::failed;
 use crate::engine::{Flags, Outcome};
 use crate::integrate::Integrator;
 use crate::{Error, Result};
