@@ -249,7 +249,7 @@ impl Simulation {
             return Err(Error::run(format!(
                 "step {}: the engine took no step and does not say why ({})",
                 self.step,
-                self.engine.describe()
+                self.engine.about()
             )));
         }
         self.step = reached;

@@ -151,7 +151,7 @@ fn begin_to_end(mut plan: Plan, manner: &Manner) -> Result<Ending> {
             Energies::new(checkpoint.energies.clone()),
         ),
     };
-    let identity = recorded::identity(&plan, sha256, opening.checkpoint()).on(&engine.describe());
+    let identity = recorded::identity(&plan, sha256, opening.checkpoint()).on(&engine.about());
     opening.compare(&identity, &console);
     if let Some(signal) = interrupt.signal() {
         let name = signal.name();
@@ -173,7 +173,7 @@ fn begin_to_end(mut plan: Plan, manner: &Manner) -> Result<Ending> {
         .as_ref()
         .and_then(|(_, earlier)| earlier.structure.clone());
     let structure = structure.map_or_else(|| Source::read(&plan.start.structure), Ok)?;
-    let description = describe(&plan, source, structure, engine.describe());
+    let description = describe(&plan, source, structure, engine.about().to_string());
     introduce(&console, &plan, &model, &description);
     let resumed = sitting.is_some();
     if let Some(warning) = words::repeated_noise(&plan).filter(|_| !resumed) {

@@ -45,6 +45,22 @@ impl Size {
     }
 }
 
+/// Recorded work of one stream, to be replayed.
+pub struct Graph(CudaGraph);
+
+// SAFETY: a graph is no thread's own; what the driver forbids is its use by two threads at once, and it is not `Sync`.
+unsafe impl Send for Graph {}
+
+impl Graph {
+    /// Starts the recorded work once more.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn replay(&self) -> Result<()> {
+        (self.0.launch()).map_err(failed("replaying a graph"))
+    }
+}
+
 /// Loaded kernels of one card.
 pub struct Program {
     stream: Arc<CudaStream>,
@@ -55,6 +71,10 @@ pub struct Program {
     /// The constants that the kernels have.
     constants: HashMap<&'static CStr, Vec<u8>>,
 }
+
+// SAFETY: functions and modules belong to the device's context, not to a thread: whoever calls makes the device its
+// thread's first, as the engine does at every call. They are not changed after loading but through `&mut`.
+unsafe impl Send for Program {}
 
 impl Program {
     /// Compiles and loads parts.
@@ -199,7 +219,7 @@ impl Program {
     ///
     /// # Errors
     /// The device failed.
-    pub fn record(&self, work: impl FnOnce() -> Result<()>) -> Result<CudaGraph> {
+    pub fn record(&self, work: impl FnOnce() -> Result<()>) -> Result<Graph> {
         use sys::CUgraphInstantiate_flags as G;
         use sys::CUstreamCaptureMode as M;
         self.stream
@@ -211,7 +231,8 @@ impl Program {
             .end_capture(G::CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY)
             .map_err(failed("recording a graph"));
         done?;
-        graph?.ok_or_else(|| Error::run("CUDA: recording a graph gave none"))
+        let graph = graph?.ok_or_else(|| Error::run("CUDA: recording a graph gave none"))?;
+        Ok(Graph(graph))
     }
 }
 
@@ -227,6 +248,7 @@ fn set_attribute(
 
 impl Drop for Program {
     fn drop(&mut self) {
+        let _ = self.stream.context().bind_to_thread();
         for &(module, _) in &self.modules {
             // SAFETY: loaded once, unloaded once. A failure is of no consequence: the context ends soon.
             let _ = unsafe { result::module::unload(module) };

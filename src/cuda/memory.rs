@@ -87,6 +87,11 @@ pub struct Pinned {
     stream: Arc<CudaStream>,
 }
 
+// SAFETY: the allocation is the process's, not a thread's, and only this one frees it.
+unsafe impl Send for Pinned {}
+// SAFETY: what is shared starts copies, which the driver orders, or reads, while no copy is under way as `values` asks for.
+unsafe impl Sync for Pinned {}
+
 impl Pinned {
     /// Owns an allocation of the driver's, which it frees.
     pub(super) fn new(start: *mut c_void, bytes: usize, stream: Arc<CudaStream>) -> Self {

@@ -1,8 +1,7 @@
 //! One replay: an engine that walks the window, its energies sampled at every femtosecond or so.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Build, Case, Question, Variant};
@@ -76,8 +75,8 @@ pub(super) struct Walk {
     pub course: Course,
     simulation: Option<Simulation>,
     energies: Energies,
-    clock: Rc<RefCell<Clock>>,
-    moments: Rc<RefCell<Vec<Snapshot>>>,
+    clock: Arc<Mutex<Clock>>,
+    moments: Arc<Mutex<Vec<Snapshot>>>,
     first: u64,
 }
 
@@ -120,12 +119,12 @@ impl Walk {
             },
             simulation: None,
             energies: Energies::new(EnergyRecord::new(1, 1)),
-            clock: Rc::new(RefCell::new(Clock {
+            clock: Arc::new(Mutex::new(Clock {
                 deadline: Instant::now(),
                 first: None,
                 change: 0.0,
             })),
-            moments: Rc::default(),
+            moments: Arc::default(),
             first: 0,
         }
     }
@@ -136,7 +135,7 @@ impl Walk {
         start.step *= variant.divisor;
         let (first, atoms) = (start.step, start.system.len());
         let built = build(start, variant)?;
-        let mut walk = Self::impossible(variant, &built.engine.describe());
+        let mut walk = Self::impossible(variant, &built.engine.about().to_string());
         walk.course.done = true;
         walk.first = first;
         walk.energies = Energies::new(EnergyRecord::measured_by(atoms, &case.thermometer));
@@ -144,7 +143,7 @@ impl Walk {
         let sampler = Sampler {
             every: ((SAMPLE_FS * FEMTOSECOND / step).round() as u64).max(1),
             energies: walk.energies.clone(),
-            clock: Rc::clone(&walk.clock),
+            clock: Arc::clone(&walk.clock),
             last: None,
         };
         let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(sampler)];
@@ -152,7 +151,7 @@ impl Walk {
             reporters.push(Box::new(Moments {
                 every: (super::first_window(case) / MOMENTS).max(1),
                 most: (MEMORY / (72 * atoms).max(1)).clamp(2, MOMENTS as usize),
-                kept: Rc::clone(&walk.moments),
+                kept: Arc::clone(&walk.moments),
             }));
         }
         let limits = match case.question {
@@ -189,7 +188,7 @@ impl Walk {
         interrupt: &AtomicBool,
     ) -> Result<()> {
         let began = Instant::now();
-        self.clock.borrow_mut().deadline = deadline;
+        locked(&self.clock).deadline = deadline;
         let goal = self.first + window * self.course.variant.divisor;
         let later = case
             .later
@@ -217,7 +216,7 @@ impl Walk {
                     ..
                 } => {
                     let broken = simulation.engine.snapshot(Fields::NONE)?;
-                    self.clock.borrow_mut().see(&broken.observables);
+                    locked(&self.clock).see(&broken.observables);
                     self.course.broke = Some(breach);
                 }
                 Finish::Fault {
@@ -263,7 +262,7 @@ impl Walk {
             )
         });
         course.drift = drift;
-        let clock = self.clock.borrow();
+        let clock = locked(&self.clock);
         // A start at rest has no kinetic energy to compare with.
         let kinetic = clock.first.map_or(0.0, |[_, kinetic]| kinetic);
         course.change = match kinetic.max(mean) {
@@ -280,8 +279,13 @@ impl Walk {
 
     /// Moments on the way: positions and velocities.
     pub fn frames(&self) -> Vec<Snapshot> {
-        self.moments.borrow().clone()
+        locked(&self.moments).clone()
     }
+}
+
+/// What a reporter and its walk share; neither leaves it half changed.
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Positions and velocities, bit for bit.
@@ -297,7 +301,7 @@ fn bits(state: &Snapshot) -> Vec<u64> {
 struct Sampler {
     every: u64,
     energies: Energies,
-    clock: Rc<RefCell<Clock>>,
+    clock: Arc<Mutex<Clock>>,
     /// The step last sampled: a walk that goes on looks at it twice.
     last: Option<u64>,
 }
@@ -315,9 +319,9 @@ impl Reporter for Sampler {
         if self.last.is_none_or(|last| last < snapshot.step) {
             self.last = Some(snapshot.step);
             self.energies.add(snapshot);
-            self.clock.borrow_mut().see(&snapshot.observables);
+            locked(&self.clock).see(&snapshot.observables);
         }
-        Ok(match Instant::now() < self.clock.borrow().deadline {
+        Ok(match Instant::now() < locked(&self.clock).deadline {
             true => Signal::Continue,
             false => Signal::Stop("time is up".to_owned()),
         })
@@ -328,7 +332,7 @@ impl Reporter for Sampler {
 struct Moments {
     every: u64,
     most: usize,
-    kept: Rc<RefCell<Vec<Snapshot>>>,
+    kept: Arc<Mutex<Vec<Snapshot>>>,
 }
 
 impl Reporter for Moments {
@@ -341,7 +345,7 @@ impl Reporter for Moments {
     }
 
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
-        let mut kept = self.kept.borrow_mut();
+        let mut kept = locked(&self.kept);
         if kept.last().is_none_or(|last| last.step < snapshot.step) {
             kept.push(snapshot.clone());
         }

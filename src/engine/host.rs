@@ -8,7 +8,7 @@ use crate::core::{Cell, Fields, Observables, Snapshot, System, Vec3, observe};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::integrate::{Integrator, Op};
 use crate::neighbors::{self, Listed, Neighbor};
-use crate::potential::{Evaluation, Potential};
+use crate::potential::{About, Evaluation, Potential};
 use crate::{Error, Result};
 
 /// Owns phase space in host memory, and asks a [`HostForceField`] for forces.
@@ -356,8 +356,8 @@ impl Engine for HostEngine {
         }
     }
 
-    fn describe(&self) -> String {
-        self.field.describe()
+    fn about(&self) -> About {
+        self.field.about()
     }
 }
 

@@ -9,6 +9,7 @@ use std::ops::{ControlFlow, Range};
 use crate::core::{Cell, Fields, Snapshot, System, Vec3};
 use crate::integrate::Integrator;
 use crate::neighbors::Listed;
+use crate::potential::About;
 use crate::{Error, Result};
 
 pub use host::HostEngine;
@@ -175,7 +176,7 @@ impl Outcome {
 }
 
 /// A snapshot on its way from the device. It borrows nothing of the engine, and outlives it.
-pub trait Pending {
+pub trait Pending: Send {
     /// Waits until it is there.
     ///
     /// # Errors
@@ -196,7 +197,7 @@ impl Pending for Ready {
 ///
 /// The state after a block depends on the state before and the steps alone, not on how steps are cut
 /// into blocks, nor on when pairs were rebuilt.
-pub trait Engine {
+pub trait Engine: Send {
     /// Takes the steps `steps` (step s leads from state s to state s + 1; s counts the noise too).
     /// An empty range takes none and checks the present state as after a step.
     ///
@@ -276,8 +277,8 @@ pub trait Engine {
     /// Counts of what was done so far.
     fn statistics(&self) -> Statistics;
 
-    /// What runs, on what, for people.
-    fn describe(&self) -> String;
+    /// What computes the forces, on what.
+    fn about(&self) -> About;
 }
 
 /// That a state has the arrays to restore a system of so many atoms from.

@@ -4,7 +4,7 @@ use super::ForceField;
 use crate::Result;
 use crate::core::{Cell, Vec3};
 use crate::neighbors::{Pairs, VerletList};
-use crate::potential::{Evaluation, Potential};
+use crate::potential::{About, Evaluation, Potential};
 
 /// A potential in host memory with the list that finds its pairs.
 ///
@@ -114,7 +114,7 @@ impl ForceField for HostForceField {
         self.pairs.len() as u64
     }
 
-    fn describe(&self) -> String {
-        self.potential.describe()
+    fn about(&self) -> About {
+        self.potential.about()
     }
 }

@@ -7,12 +7,12 @@ mod host;
 
 use crate::Result;
 use crate::core::{Cell, Vec3};
-use crate::potential::Evaluation;
+use crate::potential::{About, Evaluation};
 
 pub use host::HostForceField;
 
 /// Energy, forces and strain derivative as a function of cell and positions.
-pub trait ForceField {
+pub trait ForceField: Send {
     /// Range (angstrom): atoms farther apart do not interact directly.
     fn cutoff(&self) -> f64;
 
@@ -27,8 +27,8 @@ pub trait ForceField {
     /// Number of ordered pairs within the cutoff in the arrangement evaluated last.
     fn pairs(&self) -> u64;
 
-    /// What computes it, on what, for people.
-    fn describe(&self) -> String;
+    /// What computes it, on what.
+    fn about(&self) -> About;
 
     /// Evaluates an arrangement as [`ForceField::evaluate`] does, into memory of its own.
     ///

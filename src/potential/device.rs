@@ -8,14 +8,15 @@ use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::Program;
+use crate::potential::{About, Processor};
 
 /// A potential that can be evaluated on a card.
-pub trait DevicePotential {
+pub trait DevicePotential: Send {
     /// Range (angstrom): atoms farther apart do not interact directly.
     fn cutoff(&self) -> f64;
 
-    /// What computes it, for people, without the card: `"PaiNN, 3 layers of 128, f32, fused CUDA kernels"`.
-    fn describe(&self) -> String;
+    /// What computes it on this card.
+    fn about(&self, card: Processor) -> About;
 
     /// Forecasts what `atoms` atoms will take at least (bytes), without weights and pairs.
     fn demand(&self, atoms: usize) -> usize;
@@ -38,7 +39,7 @@ pub struct View<'a> {
 }
 
 /// A potential with its memory on a card.
-pub trait BoundPotential {
+pub trait BoundPotential: Send {
     /// Parts of its kernels.
     fn parts(&self) -> Vec<Part>;
 

@@ -1,5 +1,6 @@
 //! Potentials: energy, forces and strain derivative of a list of pairs.
 
+mod about;
 #[cfg(feature = "cuda")]
 pub mod device;
 pub mod lennard_jones;
@@ -8,6 +9,8 @@ pub mod painn;
 use crate::Result;
 use crate::core::{Mat3, Vec3};
 use crate::neighbors::Pairs;
+
+pub use about::{About, Processor};
 
 /// Numbers of a network; phase space is f64 always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,6 @@ pub trait Potential: Send {
     /// The device failed. Numbers that are not finite are not an error here: the engine flags them.
     fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()>;
 
-    /// What computes it, on what, for people: `"PaiNN, 3 layers of 128, f32, Burn (flex) on the CPU"`.
-    fn describe(&self) -> String;
+    /// What computes it, on what.
+    fn about(&self) -> About;
 }

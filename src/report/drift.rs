@@ -13,8 +13,7 @@
 //! averages out (Bilinskis and Mikelsons, Randomized Signal Processing, 1992). The steps depend on
 //! nothing but their numbers, so that an interrupted run samples the same ones.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -187,22 +186,27 @@ impl EnergyRecord {
 
 /// The record of a run, shared between the one who keeps it and those who show it.
 #[derive(Debug, Clone)]
-pub struct Energies(Rc<RefCell<EnergyRecord>>);
+pub struct Energies(Arc<Mutex<EnergyRecord>>);
 
 impl Energies {
     /// Shares a record: a fresh one, or one from a checkpoint.
     pub fn new(record: EnergyRecord) -> Self {
-        Self(Rc::new(RefCell::new(record)))
+        Self(Arc::new(Mutex::new(record)))
     }
 
     /// The record as it is now.
     pub fn read<T>(&self, look: impl FnOnce(&EnergyRecord) -> T) -> T {
-        look(&self.0.borrow())
+        look(&self.locked())
     }
 
     /// Takes in one moment.
     pub fn add(&self, snapshot: &Snapshot) {
-        self.0.borrow_mut().add(snapshot);
+        self.locked().add(snapshot);
+    }
+
+    /// The record, which no one leaves half changed.
+    fn locked(&self) -> MutexGuard<'_, EnergyRecord> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -22,7 +22,7 @@ pub enum Signal {
 }
 
 /// Something that looks at a run now and then.
-pub trait Reporter {
+pub trait Reporter: Send {
     /// The first step at or after `step` at which it wants to look; `u64::MAX` for never. It may be asked for a
     /// later step before it is shown the present one, and is shown none at which it no longer wants to look.
     fn next(&self, step: u64) -> u64;
@@ -71,7 +71,7 @@ pub struct FileMark {
 }
 
 /// Keeps checkpoints of a run: states to go on from.
-pub trait Checkpointing {
+pub trait Checkpointing: Send {
     /// The clock starts: from here on steps are taken.
     fn begin(&mut self);
 

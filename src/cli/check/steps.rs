@@ -40,7 +40,7 @@ const TOO_FAST: f64 = 20e-6;
 pub(super) fn examine(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
     let heated = heated(plan);
     let mut engine = assemble::engine_at(&heated, model, assemble::start(&heated))?;
-    table.info("device", engine.describe());
+    table.info("device", engine.about().to_string());
     let state = engine.snapshot(Fields::ALL)?;
     let period = shortest_period(engine.as_mut(), &plan.start.system, &state)?;
     tell_period(table, plan, period);

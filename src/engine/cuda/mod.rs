@@ -19,9 +19,8 @@ mod snapshot;
 mod steps;
 
 use std::ops::{ControlFlow, Range};
-use std::rc::Rc;
-
-use cudarc::driver::CudaGraph;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::block::{State, halted};
 use self::buffers::Buffers;
@@ -33,11 +32,12 @@ use super::{Engine, Limits, Outcome, Pending, Start, Statistics, restorable};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Snapshot, Vec3};
 use crate::cuda::Device;
-use crate::cuda::fault::failed;
+use crate::cuda::launch::Graph;
 use crate::cuda::memory::Pinned;
 use crate::integrate::Integrator;
 use crate::neighbors::Listed;
 use crate::potential::device::{DevicePotential, View};
+use crate::potential::{About, Processor};
 use crate::{Error, Result};
 
 pub use self::block::source;
@@ -55,7 +55,7 @@ const PHASE: Fields = Fields {
 pub struct CudaEngine {
     // Dropped in this order: what lives on the device before the device.
     graphs: Option<Graphs>,
-    evaluation: Option<CudaGraph>,
+    evaluation: Option<Graph>,
     kernels: Kernels,
     buffers: Buffers,
     saved: Saved,
@@ -64,7 +64,7 @@ pub struct CudaEngine {
     flags: Pinned,
     device: Device,
     cell: Cell,
-    about: String,
+    about: About,
     skin: f64,
     step: u64,
     heat: f64,
@@ -73,7 +73,7 @@ pub struct CudaEngine {
     extras: Extras,
     rebuilds: u64,
     /// As of the last snapshot taken.
-    pairs: Rc<std::cell::Cell<u64>>,
+    pairs: Arc<AtomicU64>,
     /// How far atoms had come from where the pairs were built when the flags were last read: as the kernels have it.
     reach: u32,
     /// Steps since the last rebuild, and how many the one before lasted.
@@ -144,12 +144,10 @@ impl CudaEngine {
             bytes: Self::foreseen_memory(atoms, potential),
         };
         demand.check(&device, 0)?;
-        let about = format!(
-            "{} on {} (device {})",
-            potential.describe(),
-            device.name,
-            device.index
-        );
+        let about = potential.about(Processor::Card {
+            name: device.name.clone(),
+            index: device.index,
+        });
         let source = block::source();
         let view = View {
             source: &source,
@@ -187,7 +185,7 @@ impl CudaEngine {
             limits: Limits::default(),
             extras: Extras::default(),
             rebuilds: 0,
-            pairs: Rc::default(),
+            pairs: Arc::default(),
             reach: 0,
             age: 0,
             lasted: 0,
@@ -224,7 +222,7 @@ impl CudaEngine {
             None => (self.kernels.program).record(|| self.kernels.evaluate())?,
         };
         for _ in 0..count {
-            graph.launch().map_err(failed("replaying a graph"))?;
+            graph.replay()?;
         }
         self.evaluation = Some(graph);
         self.device.wait()
@@ -402,11 +400,11 @@ impl Engine for CudaEngine {
     fn statistics(&self) -> Statistics {
         Statistics {
             rebuilds: self.rebuilds,
-            pairs: self.pairs.get(),
+            pairs: self.pairs.load(Ordering::Relaxed),
         }
     }
 
-    fn describe(&self) -> String {
+    fn about(&self) -> About {
         self.about.clone()
     }
 }

@@ -4,8 +4,8 @@
 //! What is gathered goes to memory of its own, which the steps that follow do not touch; a second stream waits until
 //! it is there and copies it to page-locked memory of the host. A snapshot that is taken waits for that copy alone.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudarc::driver::CudaEvent;
 
@@ -123,24 +123,26 @@ impl Drop for Room {
 
 /// Rooms for snapshots: one, and one more for each that is under way at the same time.
 pub(super) struct Rooms {
-    rooms: Vec<Rc<Room>>,
+    rooms: Vec<Arc<Room>>,
     atoms: usize,
 }
 
 impl Rooms {
     pub fn new(device: &Device, atoms: usize) -> Result<Self> {
-        let rooms = vec![Rc::new(Room::new(device, atoms)?)];
+        let rooms = vec![Arc::new(Room::new(device, atoms)?)];
         Ok(Self { rooms, atoms })
     }
 
     /// One that no snapshot lies in.
-    fn free(&mut self, device: &Device) -> Result<Rc<Room>> {
-        // A room is shared by clones that are made here, so one that has none gets none meanwhile.
-        if let Some(room) = self.rooms.iter().find(|r| Rc::strong_count(r) == 1) {
-            return Ok(Rc::clone(room));
+    fn free(&mut self, device: &Device) -> Result<Arc<Room>> {
+        // A room is shared by clones that are made here, so one that has none gets none meanwhile; `get_mut` sees all
+        // that another thread has read of it before.
+        let free = |room: &mut Arc<Room>| Arc::get_mut(room).is_some();
+        if let Some(place) = self.rooms.iter_mut().position(free) {
+            return Ok(Arc::clone(&self.rooms[place]));
         }
-        let room = Rc::new(Room::new(device, self.atoms)?);
-        self.rooms.push(Rc::clone(&room));
+        let room = Arc::new(Room::new(device, self.atoms)?);
+        self.rooms.push(Arc::clone(&room));
         Ok(room)
     }
 
@@ -152,7 +154,7 @@ impl Rooms {
 
 /// A snapshot on its way.
 struct Underway {
-    room: Rc<Room>,
+    room: Arc<Room>,
     /// What is known of it: no sums and no arrays.
     snapshot: Snapshot,
     want: Fields,
@@ -160,7 +162,7 @@ struct Underway {
     /// What the energies of atoms leave out (eV).
     offset: f64,
     /// Where the engine counts its pairs.
-    pairs: Rc<Cell<u64>>,
+    pairs: Arc<AtomicU64>,
 }
 
 impl Pending for Underway {
@@ -171,7 +173,7 @@ impl Pending for Underway {
         // SAFETY: the copy is done, and the room is not given to another snapshot while this one is here.
         let numbers = unsafe { self.room.host.values::<f64>(count) };
         let (o, arrays) = numbers.split_at(OBSERVED);
-        self.pairs.set(o[15] as u64);
+        self.pairs.store(o[15] as u64, Ordering::Relaxed);
         let mut snapshot = self.snapshot;
         let observables = &mut snapshot.observables;
         observables.potential = o[0] + self.offset;
@@ -220,7 +222,7 @@ impl CudaEngine {
             want,
             atoms: self.kernels.atoms,
             offset: self.kernels.potential.offset(),
-            pairs: Rc::clone(&self.pairs),
+            pairs: Arc::clone(&self.pairs),
         }))
     }
 

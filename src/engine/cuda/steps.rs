@@ -2,13 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use cudarc::driver::CudaGraph;
-
 use super::CudaEngine;
 use super::block::{DeviceOp, MOST_OPS, State, halted, kind};
 use super::launch::Extras;
 use super::program::Plan;
-use crate::cuda::fault::failed;
+use crate::cuda::launch::Graph;
 use crate::engine::{Flags, Outcome};
 use crate::integrate::Integrator;
 use crate::{Error, Result};
@@ -21,8 +19,8 @@ const MOST_STEPS: u64 = 256;
 
 /// Recorded steps.
 pub(super) struct Graphs {
-    one: CudaGraph,
-    many: CudaGraph,
+    one: Graph,
+    many: Graph,
 }
 
 impl CudaEngine {
@@ -89,7 +87,7 @@ impl CudaEngine {
                     .record(|| (0..GRAPH_STEPS).try_for_each(|_| kernels.step(extras)))?,
             },
         };
-        let replay = |graph: &CudaGraph| graph.launch().map_err(failed("replaying a graph"));
+        let replay = |graph: &Graph| graph.replay();
         for _ in 0..count / GRAPH_STEPS {
             replay(&graphs.many)?;
         }

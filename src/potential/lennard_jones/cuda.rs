@@ -10,6 +10,7 @@ use crate::cuda::launch::{Program, Size};
 use crate::cuda::layout::DeviceStruct;
 use crate::device_struct;
 use crate::potential::device::{BoundPotential, DevicePotential, View};
+use crate::potential::{About, Processor};
 
 /// The potential's block of constants.
 const PARAMETERS: &CStr = c"L";
@@ -31,11 +32,12 @@ impl DevicePotential for LennardJones {
         self.cutoff
     }
 
-    fn describe(&self) -> String {
-        format!(
-            "Lennard-Jones, epsilon {} eV, sigma {} A, cutoff {} A, f64 with pair gradients in f32",
-            self.epsilon, self.sigma, self.cutoff
-        )
+    fn about(&self, card: Processor) -> About {
+        About {
+            arithmetic: "f64 with pair gradients in f32".to_owned(),
+            place: card,
+            ..About::plain(self.words())
+        }
     }
 
     fn demand(&self, _atoms: usize) -> usize {

@@ -5,7 +5,7 @@ mod cuda;
 
 use rayon::prelude::*;
 
-use super::{Evaluation, Potential};
+use super::{About, Evaluation, Potential};
 use crate::core::{Mat3, Vec3};
 use crate::neighbors::Pairs;
 use crate::{Error, Result};
@@ -67,6 +67,14 @@ impl LennardJones {
             cutoff,
             shares: Vec::new(),
         })
+    }
+
+    /// The potential with its parameters, for people.
+    fn words(&self) -> String {
+        format!(
+            "Lennard-Jones, epsilon {} eV, sigma {} A, cutoff {} A",
+            self.epsilon, self.sigma, self.cutoff
+        )
     }
 
     /// Energy (eV) and slope du/dr (eV / angstrom) of two atoms at a distance (angstrom).
@@ -144,10 +152,7 @@ impl Potential for LennardJones {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        format!(
-            "Lennard-Jones, epsilon {} eV, sigma {} A, cutoff {} A, f64 on the CPU",
-            self.epsilon, self.sigma, self.cutoff
-        )
+    fn about(&self) -> About {
+        About::plain(self.words())
     }
 }

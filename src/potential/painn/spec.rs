@@ -101,6 +101,11 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The network and its size, for people.
+    pub(super) fn words(&self) -> String {
+        format!("PaiNN, {} layers of {}", self.layers, self.features)
+    }
+
     /// A model in eV and angstrom that adds nothing to the network's energy. Change a field after it:
     /// `Spec { mean_per_atom: -3.0, ..Spec::new(...) }`. `elements` are atomic numbers in any order.
     pub fn new(

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::config::plan::{Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements};
 use crate::dynamics::{Parameter, Value};
+use crate::potential::About;
 use crate::report::trajectory::extension;
 use crate::text::{hexadecimal, round};
 use crate::units::{FEMTOSECOND, KELVIN, PICOSECOND};
@@ -47,12 +48,12 @@ impl Identity {
         }
     }
 
-    /// The same, computed by an engine that describes itself so.
-    pub fn on(mut self, engine: &str) -> Self {
+    /// Adds what computes it.
+    pub fn on(mut self, engine: &About) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.platform = vec![
             ("mdrun".to_owned(), version),
-            ("engine".to_owned(), regardless(engine)),
+            ("engine".to_owned(), engine.rounding()),
         ];
         self
     }
@@ -95,18 +96,6 @@ fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<Str
         .filter(|(_, before, now)| before != now)
         .map(|(key, before, now)| format!("{key} was {before} and is {now} now"))
         .collect()
-}
-
-/// An engine's words for itself without what its bits do not depend on: how many threads, and the number
-/// of the device.
-fn regardless(engine: &str) -> String {
-    let words: Vec<&str> = engine.split_inclusive([',', ';', '(']).collect();
-    let threads = |word: &&str| !word.contains(" thread");
-    let text: String = words.into_iter().filter(threads).collect();
-    match text.split_once("(device ") {
-        Some((about, _)) => about.trim_end().to_owned(),
-        None => text,
-    }
 }
 
 fn system(plan: &Plan, put: &mut impl FnMut(&str, String)) {
@@ -212,23 +201,4 @@ fn short(bytes: &[u8]) -> String {
     let mut text = hexadecimal(&Sha256::digest(bytes));
     text.truncate(DIGITS);
     format!("SHA-256 {text}...")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::regardless;
-
-    #[test]
-    fn threads_and_the_number_of_the_device_do_not_count() {
-        let cpu = |n: &str| format!("PaiNN, f32, fused on the CPU (AVX-512, {n}; filters)");
-        assert_eq!(regardless(&cpu("1 thread")), regardless(&cpu("16 threads")));
-        assert_ne!(
-            regardless(&cpu("1 thread")),
-            regardless(&cpu("1 thread").replace("512", "2"))
-        );
-        assert_eq!(
-            regardless("kernels on NVIDIA H100 (device 3)"),
-            "kernels on NVIDIA H100"
-        );
-    }
 }

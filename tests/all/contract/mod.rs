@@ -1,5 +1,7 @@
 //! What every force field must satisfy, whatever computes it: for a new one, a line in [`force_fields`].
 
+mod threads;
+
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::diagnose::slope;
 use mdrun::forcefield::{ForceField, HostForceField};

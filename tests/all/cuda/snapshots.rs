@@ -166,7 +166,7 @@ fn a_block_broken_off_leaves_no_trace() {
 struct Waiting(CudaEngine);
 
 impl Engine for Waiting {
-    pass_on!(0: run save rollback rebuild restore listed watch snapshot statistics describe);
+    pass_on!(0: run save rollback rebuild restore listed watch snapshot statistics about);
 }
 
 fn simulation(engine: Box<dyn Engine>) -> Simulation {
@@ -196,7 +196,7 @@ fn table(engine: Box<dyn Engine>) -> (Vec<u8>, Vec<Vec<u64>>) {
     let finish = simulation.run(&AtomicBool::new(false), &mut |_| {});
     assert_eq!(finish.unwrap(), Finish::Complete);
     drop(simulation);
-    let seen = seen.borrow().snapshots.iter().map(bits).collect();
+    let seen = seen.lock().unwrap().snapshots.iter().map(bits).collect();
     (std::fs::read(path).unwrap(), seen)
 }
 
@@ -244,7 +244,7 @@ fn a_stop_leaves_the_state_of_its_step() {
         flight: None,
     };
     assert_eq!((finish, simulation.step), (stopped, 40));
-    assert_eq!(seen.borrow().snapshots.len(), 2);
+    assert_eq!(seen.lock().unwrap().snapshots.len(), 2);
     let mut engine = simulation.engine;
     assert_eq!(bits(&engine.snapshot(Fields::ALL).unwrap()), wanted[0]);
     engine.run(&program(), 40..70).unwrap();

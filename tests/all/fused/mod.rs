@@ -297,7 +297,7 @@ fn the_error_that_is_told_of_splines_is_under_what_was_asked_for() {
             let error = engine.spline_error();
             assert!(error.value <= bound && error.slope <= bound, "{error:?}");
             assert!(error.value > 0.0, "a spline cannot be exact");
-            let described = engine.describe();
+            let described = engine.about().to_string();
             let told = format!("{:.0e} of a filter", error.value);
             assert!(
                 described.contains(&told),

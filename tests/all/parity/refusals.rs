@@ -57,7 +57,8 @@ fn cuda_is_there_or_it_is_said_what_is_missing() {
     let (spec, weights) = random_model(8, 2, RadialBasis::gaussian(5, 3.0), 3.0, 31);
     let make = |precision, index| {
         let device = Device::Cuda(index);
-        reference::potential(&spec, &weights, &[1], precision, device).map(|p| p.describe())
+        reference::potential(&spec, &weights, &[1], precision, device)
+            .map(|p| p.about().to_string())
     };
     let refused = |made: Result<String, Error>| match made {
         Err(Error::Input(message)) => message,

@@ -1,10 +1,9 @@
 //! Reports that are made while the next block runs: on an engine that takes half of that block first, all is as on
 //! one that waits for them.
 
-use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
-use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use mdrun::core::Fields;
 use mdrun::engine::{Engine, Limits, Outcome};
@@ -46,7 +45,7 @@ fn left(mut simulation: Simulation, answer: fn(u64) -> Result<Signal>) -> Left {
     let after = record(&mut simulation, 3);
     let mut warnings = Vec::new();
     let ended = simulation.run(&NEVER, &mut |w| warnings.push(w));
-    let seen = [before, after].map(|s| s.borrow().snapshots.iter().map(bits).collect());
+    let seen = [before, after].map(|s| s.lock().unwrap().snapshots.iter().map(bits).collect());
     let state = simulation.engine.snapshot(Fields::ALL).unwrap();
     (
         ended.map_err(|e| e.to_string()),
@@ -75,7 +74,7 @@ fn argon_run() -> Simulation {
 fn reports_are_made_while_the_next_block_runs() {
     let mut simulation = simulation(argon_engine(), 20);
     let engine = Beside::new(argon_engine());
-    let log = Rc::clone(&engine.log);
+    let log = Arc::clone(&engine.log);
     simulation.engine = Box::new(engine);
     let (recorder, seen) = Recorder::new(10);
     simulation.reporters.push(Box::new(recorder));
@@ -83,7 +82,7 @@ fn reports_are_made_while_the_next_block_runs() {
     assert_eq!(finish, Finish::Complete);
     assert_eq!(steps(&seen), [0, 10, 20]);
     use Event::{Begun, Done, Requested, Taken};
-    let log = log.borrow();
+    let log = log.lock().unwrap();
     // The start and the end are waited for.
     assert_eq!(log[log.len() - 2..], [Requested(20), Taken(20)]);
     let first = log.iter().position(|e| *e == Requested(0)).unwrap();
@@ -207,16 +206,16 @@ fn signals_come_before_the_breach_of_the_block_after() {
 #[test]
 fn an_interrupt_ends_the_run_at_the_report_it_comes_with() {
     let ended = both(|| simulation(argon_engine(), 1_000_000_000)).map(|mut simulation| {
-        let interrupt = Rc::new(AtomicBool::new(false));
+        let interrupt = Arc::new(AtomicBool::new(false));
         let seen = record(&mut simulation, 10);
         simulation.reporters.push(Box::new(Interrupter {
             at: 30,
-            flag: Rc::clone(&interrupt),
+            flag: Arc::clone(&interrupt),
         }));
         let finish = simulation.run(&interrupt, &mut |_| {}).unwrap();
         assert_eq!((finish, simulation.step), (Finish::Interrupted, 30));
         assert_eq!(steps(&seen), [0, 10, 20, 30]);
-        assert_eq!(seen.borrow().finished, 1);
+        assert_eq!(seen.lock().unwrap().finished, 1);
         bits(&simulation.engine.snapshot(Fields::ALL).unwrap())
     });
     assert!(ended[0] == ended[1]);
@@ -241,18 +240,18 @@ fn audits_wait_for_reports() {
 fn a_failing_device_leaves_no_report_out() {
     let mut simulation = simulation(argon_engine(), 20);
     simulation.engine = Box::new(Dying(argon_engine()));
-    let seen: Rc<RefCell<Seen>> = record(&mut simulation, 5);
+    let seen: Arc<Mutex<Seen>> = record(&mut simulation, 5);
     let error = simulation.run(&NEVER, &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "the device is gone");
     assert_eq!((steps(&seen), simulation.step), (vec![0, 5, 10], 10));
-    assert_eq!(seen.borrow().finished, 1);
+    assert_eq!(seen.lock().unwrap().finished, 1);
 }
 
 /// Fails as soon as it is to go on from step 10.
 struct Dying(Box<dyn Engine>);
 
 impl Engine for Dying {
-    pass_on!(0: run save rollback rebuild restore listed watch snapshot request statistics describe);
+    pass_on!(0: run save rollback rebuild restore listed watch snapshot request statistics about);
 
     fn run_beside(
         &mut self,

@@ -1,15 +1,14 @@
 //! Potentials, an engine and a reporter made for tests.
 
-use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use crate::support::double::pass_on;
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
 use mdrun::engine::{Engine, Flags, Outcome, Pending};
 use mdrun::integrate::Integrator;
 use mdrun::neighbors::{Listed, Pairs};
-use mdrun::potential::{Evaluation, Potential};
+use mdrun::potential::{About, Evaluation, Potential};
 
 use mdrun::simulation::{Reporter, Signal, next_multiple};
 use mdrun::{Error, Result};
@@ -27,8 +26,8 @@ impl Potential for Free {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        "nothing".into()
+    fn about(&self) -> About {
+        About::plain("nothing")
     }
 }
 
@@ -53,8 +52,8 @@ impl Potential for Springs {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        "springs".into()
+    fn about(&self) -> About {
+        About::plain("springs")
     }
 }
 
@@ -84,8 +83,8 @@ impl Potential for Hole {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        "a hole".into()
+    fn about(&self) -> About {
+        About::plain("a hole")
     }
 }
 
@@ -103,7 +102,7 @@ pub enum Event {
 /// after. Once that work has broken a block off, it will only go back.
 pub struct Beside {
     pub inner: Box<dyn Engine>,
-    pub log: Rc<RefCell<Vec<Event>>>,
+    pub log: Arc<Mutex<Vec<Event>>>,
     lost: bool,
 }
 
@@ -111,35 +110,35 @@ impl Beside {
     pub fn new(inner: Box<dyn Engine>) -> Self {
         Self {
             inner,
-            log: Rc::default(),
+            log: Arc::default(),
             lost: false,
         }
     }
 
     fn note(&self, event: Event) {
-        self.log.borrow_mut().push(event);
+        self.log.lock().unwrap().push(event);
     }
 
     /// Nothing that was requested is still to be taken.
     fn settled(&self) -> bool {
-        let log = self.log.borrow();
+        let log = self.log.lock().unwrap();
         let count = |wanted: fn(&Event) -> bool| log.iter().filter(|e| wanted(e)).count();
         count(|e| matches!(e, Event::Requested(_))) == count(|e| matches!(e, Event::Taken(_)))
     }
 }
 
 /// A snapshot that says when it is taken.
-struct Logged(Snapshot, Rc<RefCell<Vec<Event>>>);
+struct Logged(Snapshot, Arc<Mutex<Vec<Event>>>);
 
 impl Pending for Logged {
     fn take(self: Box<Self>) -> Result<Snapshot> {
-        self.1.borrow_mut().push(Event::Taken(self.0.step));
+        self.1.lock().unwrap().push(Event::Taken(self.0.step));
         Ok(self.0)
     }
 }
 
 impl Engine for Beside {
-    pass_on!(inner: rebuild watch statistics describe);
+    pass_on!(inner: rebuild watch statistics about);
 
     fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
         assert!(!self.lost, "a block is taken from a state that is lost");
@@ -199,7 +198,7 @@ impl Engine for Beside {
     fn request(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
         let snapshot = self.snapshot(want)?;
         self.note(Event::Requested(snapshot.step));
-        Ok(Box::new(Logged(snapshot, Rc::clone(&self.log))))
+        Ok(Box::new(Logged(snapshot, Arc::clone(&self.log))))
     }
 }
 
@@ -216,18 +215,18 @@ pub struct Recorder {
     pub wants: Fields,
     /// What it answers at a step.
     pub answer: fn(u64) -> Result<Signal>,
-    pub seen: Rc<RefCell<Seen>>,
+    pub seen: Arc<Mutex<Seen>>,
 }
 
 impl Recorder {
     /// Looks at everything every so many steps.
-    pub fn new(every: u64) -> (Self, Rc<RefCell<Seen>>) {
-        let seen = Rc::new(RefCell::new(Seen::default()));
+    pub fn new(every: u64) -> (Self, Arc<Mutex<Seen>>) {
+        let seen = Arc::new(Mutex::new(Seen::default()));
         let recorder = Self {
             every,
             wants: Fields::ALL,
             answer: |_| Ok(Signal::Continue),
-            seen: Rc::clone(&seen),
+            seen: Arc::clone(&seen),
         };
         (recorder, seen)
     }
@@ -243,12 +242,12 @@ impl Reporter for Recorder {
     }
 
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
-        self.seen.borrow_mut().snapshots.push(snapshot.clone());
+        self.seen.lock().unwrap().snapshots.push(snapshot.clone());
         (self.answer)(snapshot.step)
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.seen.borrow_mut().finished += 1;
+        self.seen.lock().unwrap().finished += 1;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ mod noise;
 mod nve;
 mod pressure;
 mod reference_fluid;
-mod simulation;
+pub mod simulation;
 mod slopes;
 pub mod statistics;
 mod steps;

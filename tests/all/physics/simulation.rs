@@ -1,8 +1,7 @@
 //! The loop: blocks, reports and ends.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mdrun::Error;
 use mdrun::core::rng::Noise;
@@ -10,7 +9,7 @@ use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
 use mdrun::engine::{Breach, Engine, Flags, HostEngine, Limits, Start, Watched};
 use mdrun::integrate;
 use mdrun::neighbors::Listed;
-
+use mdrun::potential::About;
 use mdrun::simulation::{
     Cause, Finish, Flight, Guard, Reporter, Ring, Signal, Simulation, Warning,
 };
@@ -41,7 +40,7 @@ pub fn argon_engine() -> Box<dyn Engine> {
     subject.engine(subject.start(1))
 }
 
-pub fn record(simulation: &mut Simulation, every: u64) -> Rc<RefCell<Seen>> {
+pub fn record(simulation: &mut Simulation, every: u64) -> Arc<Mutex<Seen>> {
     let (recorder, seen) = Recorder::new(every);
     simulation.reporters.push(Box::new(recorder));
     seen
@@ -53,8 +52,13 @@ pub fn run(simulation: &mut Simulation) -> (Finish, Vec<Warning>) {
     (finish, warnings)
 }
 
-pub fn steps(seen: &RefCell<Seen>) -> Vec<u64> {
-    seen.borrow().snapshots.iter().map(|s| s.step).collect()
+pub fn steps(seen: &Mutex<Seen>) -> Vec<u64> {
+    seen.lock()
+        .unwrap()
+        .snapshots
+        .iter()
+        .map(|s| s.step)
+        .collect()
 }
 
 #[test]
@@ -72,7 +76,7 @@ fn every_step_due_is_reported_once_start_and_end_included() {
     assert_eq!(steps(&seen[2]), multiples(1));
     assert!(steps(&seen[3]).is_empty());
     assert_eq!(steps(&seen[4]), [0]);
-    assert!(seen.iter().all(|s| s.borrow().finished == 1));
+    assert!(seen.iter().all(|s| s.lock().unwrap().finished == 1));
 }
 
 #[test]
@@ -87,11 +91,11 @@ fn reporters_get_the_arrays_they_want() {
     let all = record(&mut simulation, 4);
     run(&mut simulation);
     let lengths = |s: &Snapshot| [s.positions.len(), s.velocities.len(), s.forces.len()];
-    let seen = seen.borrow();
+    let seen = seen.lock().unwrap();
     // Where someone else wants more, all get the union.
     let found: Vec<_> = seen.snapshots.iter().map(lengths).collect();
     assert_eq!(found, [[108; 3], [0, 108, 0], [108; 3]]);
-    assert_eq!(all.borrow().snapshots.len(), 2);
+    assert_eq!(all.lock().unwrap().snapshots.len(), 2);
 }
 
 /// Two free atoms, 10 A apart and closer by 0.1 A in each step, that meet a hole at step 70.
@@ -139,7 +143,7 @@ fn what_is_not_a_number_ends_the_run_with_the_last_good_state() {
         // What is not finite is not recorded: the last frame is the state before.
         let flight = flight.expect("step 69 is good");
         assert_eq!(bits(flight.frames.last().unwrap()), bits(&falling_at(69)));
-        let seen = seen.borrow();
+        let seen = seen.lock().unwrap();
         assert_eq!(seen.finished, 1);
         assert!(seen.snapshots.iter().all(|s| s.step < 70));
     }
@@ -154,10 +158,8 @@ fn a_start_that_is_not_a_number_has_no_good_state() {
         (breach.step, breach.what, flight),
         (0, Watched::Finite, None)
     );
-    assert_eq!(
-        (seen.borrow().snapshots.len(), seen.borrow().finished),
-        (0, 1)
-    );
+    let seen = seen.lock().unwrap();
+    assert_eq!((seen.snapshots.len(), seen.finished), (0, 1));
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn broken(finish: Finish) -> (Breach, Option<Box<Flight>>) {
 /// Raises the interrupt at a step.
 pub struct Interrupter {
     pub at: u64,
-    pub flag: Rc<AtomicBool>,
+    pub flag: Arc<AtomicBool>,
 }
 
 impl Reporter for Interrupter {
@@ -256,7 +258,7 @@ fn reporters_can_warn_stop_and_fail() {
         let seen = record(&mut simulation, 5);
         let mut warnings = Vec::new();
         let finish = simulation.run(&NEVER, &mut |w| warnings.push(w));
-        let seen = seen.borrow();
+        let seen = seen.lock().unwrap();
         assert_eq!(seen.finished, 1);
         (finish, warnings, seen.snapshots.len())
     };
@@ -353,7 +355,7 @@ impl Engine for Idle {
     fn statistics(&self) -> mdrun::engine::Statistics {
         mdrun::engine::Statistics::default()
     }
-    fn describe(&self) -> String {
-        "idle".into()
+    fn about(&self) -> About {
+        About::plain("idle")
     }
 }

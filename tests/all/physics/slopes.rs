@@ -6,7 +6,7 @@ use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::diagnose::slope::{self, Slopes, TOLERANCE, derivative};
 use mdrun::forcefield::HostForceField;
 use mdrun::neighbors::Pairs;
-use mdrun::potential::{Evaluation, Potential};
+use mdrun::potential::{About, Evaluation, Potential};
 
 use super::subjects::{argon, argon_potential, cluster};
 
@@ -53,8 +53,8 @@ impl Potential for Bent {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        "norms of vector features".into()
+    fn about(&self) -> About {
+        About::plain("norms of vector features")
     }
 }
 
@@ -77,8 +77,8 @@ impl Potential for Scaled {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        "scaled".into()
+    fn about(&self) -> About {
+        About::plain("scaled")
     }
 }
 

@@ -17,7 +17,7 @@ use crate::support::double::pass_on;
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Engine for Unlisted {
-    pass_on!(inner: run save rollback rebuild restore watch snapshot statistics describe);
+    pass_on!(inner: run save rollback rebuild restore watch snapshot statistics about);
 
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
         let state = self.inner.snapshot(Fields::ALL)?;

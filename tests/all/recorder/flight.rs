@@ -68,7 +68,7 @@ fn frames_are_the_very_steps_before_the_fault() {
     let (recorder, seen) = Recorder::new(1);
     watched.reporters.push(Box::new(recorder));
     watched.run(&NEVER, &mut |_| {}).unwrap();
-    let seen = seen.borrow();
+    let seen = seen.lock().unwrap();
     for frame in flight.frames.iter().chain([&flight.before]) {
         let same = |s: &Snapshot| match frame.forces.is_empty() {
             true => s.positions == frame.positions && s.velocities == frame.velocities,
@@ -149,7 +149,7 @@ fn the_files_lead_to_the_fault_again() {
     let (recorder, seen) = Recorder::new(1);
     again.reporters.push(Box::new(recorder));
     again.run(&NEVER, &mut |_| {}).unwrap();
-    let seen = seen.borrow();
+    let seen = seen.lock().unwrap();
 
     let text = std::fs::read_to_string(folder.path().join(names::FLIGHT)).unwrap();
     let lines: Vec<&str> = text.lines().collect();

@@ -6,7 +6,7 @@ use mdrun::core::{Cell, Mat3, System, Vec3};
 use mdrun::engine::{Engine, HostEngine, Start};
 use mdrun::forcefield::HostForceField;
 use mdrun::neighbors::{Pairs, VerletList};
-use mdrun::potential::{Evaluation, Potential};
+use mdrun::potential::{About, Evaluation, Potential};
 
 use crate::physics::subjects::{CUTOFF, EPSILON, SIGMA, Subject, argon_potential, face_centred};
 
@@ -60,8 +60,8 @@ impl Potential for Rounded {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        format!("{}, in fixed point", self.inner.describe())
+    fn about(&self) -> About {
+        About::plain("in fixed point")
     }
 }
 
@@ -119,8 +119,8 @@ impl Potential for Stale {
         self.inner.evaluate(&listed, out)
     }
 
-    fn describe(&self) -> String {
-        format!("{}, old pairs", self.inner.describe())
+    fn about(&self) -> About {
+        About::plain("old pairs")
     }
 }
 
@@ -147,8 +147,8 @@ impl Potential for Truncated {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        "Lennard-Jones, truncated".into()
+    fn about(&self) -> About {
+        About::plain("Lennard-Jones, truncated")
     }
 }
 
@@ -175,8 +175,8 @@ impl Potential for Swirling {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        format!("{}, swirling", self.inner.describe())
+    fn about(&self) -> About {
+        About::plain("swirling")
     }
 }
 

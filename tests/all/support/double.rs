@@ -57,9 +57,9 @@ macro_rules! pass_on {
             self.$field.statistics()
         }
     };
-    (@ $field:tt describe) => {
-        fn describe(&self) -> String {
-            self.$field.describe()
+    (@ $field:tt about) => {
+        fn about(&self) -> ::mdrun::potential::About {
+            self.$field.about()
         }
     };
 }

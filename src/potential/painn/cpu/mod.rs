@@ -42,7 +42,7 @@ mod workspace;
 
 use crate::neighbors::Pairs;
 use crate::potential::painn::{Spec, Weights};
-use crate::potential::{Evaluation, Potential, Precision};
+use crate::potential::{About, Evaluation, Potential, Precision, Processor};
 use crate::{Error, Result};
 
 pub use spline::{Filters, SplineError};
@@ -112,7 +112,7 @@ pub struct FusedPainn {
     offset: f64,
     energy_scale: f64,
     error: SplineError,
-    description: String,
+    about: About,
 }
 
 impl FusedPainn {
@@ -181,24 +181,26 @@ impl FusedPainn {
                 (runner, error, "f64")
             }
         };
-        let threads = threads.max(1);
-        let plural = if threads == 1 { "" } else { "s" };
-        let description = format!(
-            "PaiNN, {} layers of {}, {name}, fused on the CPU ({}, {threads} thread{plural}; filters as \
-             quintic splines, errors at most {:.0e} of a filter and {:.0e} of a slope)",
-            spec.layers,
-            spec.features,
-            isa.name(),
-            error.value,
-            error.slope
-        );
+        let about = About {
+            potential: spec.words(),
+            arithmetic: name.to_owned(),
+            implementation: "fused".to_owned(),
+            approximation: format!(
+                "filters as quintic splines, errors at most {:.0e} of a filter and {:.0e} of a slope",
+                error.value, error.slope
+            ),
+            place: Processor::Cpu {
+                instructions: Some(isa.name()),
+                threads: Some(threads.max(1)),
+            },
+        };
         Ok(Self {
             runner,
             cutoff: spec.cutoff,
             offset: spec.offset(species),
             energy_scale: spec.energy_scale,
             error,
-            description,
+            about,
         })
     }
 
@@ -228,8 +230,8 @@ impl Potential for FusedPainn {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        self.description.clone()
+    fn about(&self) -> About {
+        self.about.clone()
     }
 }
 

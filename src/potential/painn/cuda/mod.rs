@@ -17,6 +17,7 @@ use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{Program, Size};
 use crate::potential::device::{BoundPotential, DevicePotential, View};
+use crate::potential::{About, Processor};
 use crate::{Error, Result};
 
 pub use self::choice::{Choice, Division, Messages, Teams};
@@ -58,11 +59,14 @@ impl DevicePotential for CudaPainn<'_> {
         self.spec.cutoff
     }
 
-    fn describe(&self) -> String {
-        format!(
-            "PaiNN, {} layers of {}, f32, fused CUDA kernels",
-            self.spec.layers, self.spec.features
-        )
+    fn about(&self, card: Processor) -> About {
+        About {
+            potential: self.spec.words(),
+            arithmetic: "f32".to_owned(),
+            implementation: "fused CUDA kernels".to_owned(),
+            approximation: String::new(),
+            place: card,
+        }
     }
 
     fn demand(&self, atoms: usize) -> usize {

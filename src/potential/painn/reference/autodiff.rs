@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::core::Vec3;
 use crate::neighbors::Pairs;
-use crate::potential::{Evaluation, Potential};
+use crate::potential::{About, Evaluation, Potential};
 use crate::{Error, Result};
 
 use super::evaluate::{check, check_atoms, read};
@@ -124,10 +124,10 @@ impl Potential for ByAutodiff {
         Ok(())
     }
 
-    fn describe(&self) -> String {
-        format!(
-            "PaiNN, {} layers of {}, f64, Burn on the CPU, forces by automatic differentiation",
-            self.spec.layers, self.spec.features
-        )
+    fn about(&self) -> About {
+        About {
+            implementation: "Burn's automatic differentiation".to_owned(),
+            ..About::plain(self.spec.words())
+        }
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::core::Vec3;
 use crate::neighbors::Pairs;
-use crate::potential::{Evaluation, Potential, Precision};
+use crate::potential::{About, Evaluation, Potential, Precision, Processor};
 use crate::{Error, Result};
 
 use super::adjoint::PairGradient;
@@ -64,7 +64,7 @@ pub fn potential(
         weights,
         species,
     };
-    let cpu = "the CPU";
+    let cpu = Processor::HOST;
     match (device, precision) {
         (Device::Cpu, Precision::F32) => {
             let device = Default::default();
@@ -119,7 +119,7 @@ impl Subject<'_> {
         &self,
         device: &B::Device,
         tensor: usize,
-        place: &str,
+        place: Processor,
     ) -> Bound<B, E> {
         let slot = self.spec.features * size_of::<E>();
         let model = Painn::new(self.spec, self.weights, device, E::dtype()).no_grad();
@@ -131,7 +131,7 @@ impl Subject<'_> {
             atoms: self.species.len(),
             device: device.clone(),
             most_slots: tensor.div_ceil(slot),
-            place: place.to_owned(),
+            place,
             element: std::marker::PhantomData,
         }
     }
@@ -139,9 +139,10 @@ impl Subject<'_> {
     #[cfg(feature = "cuda")]
     fn bind_cuda(&self, index: usize) -> Result<Box<dyn Potential>> {
         use burn_cuda::{Cuda, CudaDevice};
-        let place = format!("CUDA device {index} ({})", cuda_device(index)?);
+        let name = cuda_device(index)?;
+        let place = Processor::Card { name, index };
         let device = CudaDevice::new(index);
-        let bind = || Ok(self.bind::<Cuda, f32>(&device, GPU_TENSOR, &place));
+        let bind = || Ok(self.bind::<Cuda, f32>(&device, GPU_TENSOR, place));
         Ok(Box::new(Guarded(super::cuda::guarded(bind)?)))
     }
 
@@ -167,8 +168,8 @@ impl<P: Potential> Potential for Guarded<P> {
         super::cuda::guarded(|| self.0.evaluate(pairs, out))
     }
 
-    fn describe(&self) -> String {
-        self.0.describe()
+    fn about(&self) -> About {
+        self.0.about()
     }
 }
 
@@ -181,7 +182,7 @@ struct Bound<B: Platform, E> {
     atoms: usize,
     device: B::Device,
     most_slots: usize,
-    place: String,
+    place: Processor,
     element: std::marker::PhantomData<E>,
 }
 
@@ -260,16 +261,19 @@ impl<B: Platform, E: Element> Potential for Bound<B, E> {
         self.compute(pairs, out)
     }
 
-    fn describe(&self) -> String {
+    fn about(&self) -> About {
         let numbers = if E::dtype() == DType::F64 {
             "f64"
         } else {
             "f32"
         };
-        format!(
-            "PaiNN, {} layers of {}, {numbers}, Burn on {}",
-            self.spec.layers, self.spec.features, self.place
-        )
+        About {
+            potential: self.spec.words(),
+            arithmetic: numbers.to_owned(),
+            implementation: "Burn".to_owned(),
+            approximation: String::new(),
+            place: self.place.clone(),
+        }
     }
 }
 
