@@ -157,22 +157,11 @@ impl Model {
         precision: Precision,
         device: &DevicePlan,
     ) -> Result<Box<dyn Potential>> {
-        match self {
-            Self::Painn {
-                file,
-                spec,
-                weights,
-                ..
-            } => {
-                spec.check_species(&system.species)
-                    .map_err(|e| e.within(file))?;
+        match self.fit(system)? {
+            Fitting::Painn(spec, weights) => {
                 bind_painn(spec, weights, &system.species, precision, device)
             }
-            &Self::LennardJones {
-                epsilon,
-                sigma,
-                cutoff,
-            } => Ok(Box::new(LennardJones::new(epsilon, sigma, cutoff)?)),
+            Fitting::LennardJones(potential) => Ok(Box::new(potential)),
         }
     }
 
@@ -182,6 +171,14 @@ impl Model {
     /// The model does not know an element of the system.
     #[cfg(feature = "cuda")]
     pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
+        Ok(match self.fit(system)? {
+            Fitting::Painn(spec, weights) => Box::new(CudaPainn::new(spec, weights)),
+            Fitting::LennardJones(potential) => Box::new(potential),
+        })
+    }
+
+    /// Checks that the model fits the elements of a system.
+    fn fit(&self, system: &System) -> Result<Fitting<'_>> {
         match self {
             Self::Painn {
                 file,
@@ -191,15 +188,21 @@ impl Model {
             } => {
                 spec.check_species(&system.species)
                     .map_err(|e| e.within(file))?;
-                Ok(Box::new(CudaPainn::new(spec, weights)))
+                Ok(Fitting::Painn(spec, weights))
             }
             &Self::LennardJones {
                 epsilon,
                 sigma,
                 cutoff,
-            } => Ok(Box::new(LennardJones::new(epsilon, sigma, cutoff)?)),
+            } => LennardJones::new(epsilon, sigma, cutoff).map(Fitting::LennardJones),
         }
     }
+}
+
+/// What fits the elements of a system.
+enum Fitting<'a> {
+    Painn(&'a Spec, &'a Weights),
+    LennardJones(LennardJones),
 }
 
 /// Where a network is evaluated.

@@ -18,9 +18,9 @@ use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::rng::Noise;
 use crate::engine::{Engine, HostEngine, Start};
+use crate::forcefield::{ForceField as _, HostForceField};
 use crate::memory;
 use crate::models::{self, ModelFile};
-use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Potential, Precision};
 use crate::terminal::{Terminal, shown};
 use crate::units::{FEMTOSECOND, ns_per_day};
@@ -168,31 +168,28 @@ impl HostWorkshop {
     }
 }
 
-struct HostPairs {
-    potential: Box<dyn Potential>,
-    pairs: Pairs,
+/// A force field that has found its pairs.
+struct Found {
+    field: HostForceField,
     out: Evaluation,
 }
 
-impl FixedPairs for HostPairs {
+impl FixedPairs for Found {
     fn call(&mut self) -> Result<()> {
-        self.potential.evaluate(&self.pairs, &mut self.out)
+        self.field.evaluate_found(&mut self.out)
     }
 
     fn pairs(&self) -> u64 {
-        self.pairs.len() as u64
+        self.field.pairs()
     }
 }
 
 impl Workshop for HostWorkshop {
     fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>> {
-        let potential = Self::potential(job)?;
-        let (cell, positions) = (&job.start.cell, &job.start.positions);
-        Ok(Box::new(HostPairs {
-            pairs: Pairs::within(cell, positions, potential.cutoff())?,
-            out: Evaluation::zeros(positions.len()),
-            potential,
-        }))
+        let mut field = HostForceField::new(Self::potential(job)?, job.skin);
+        field.find(&job.start.cell, &job.start.positions)?;
+        let out = Evaluation::zeros(job.start.positions.len());
+        Ok(Box::new(Found { field, out }))
     }
 
     fn engine(&self, job: &Job) -> Result<Box<dyn Engine>> {

@@ -2,10 +2,14 @@
 
 use super::super::{Spec, Weights};
 use super::packs::{self, cluster, largest};
-use super::shape::{STRIP, STRIP_NUMBERS};
 use super::streams;
 use super::tables::{self, SLICE, Splines};
 use crate::cuda::Card;
+
+/// Atoms of a strip, which is what tensor cores take at once.
+pub(super) const STRIP: usize = 16;
+/// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory.
+pub(super) const STRIP_NUMBERS: usize = 28;
 
 /// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
 const FEW_ATOMS: usize = 5000;

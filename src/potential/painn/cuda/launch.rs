@@ -2,10 +2,10 @@
 
 use std::ffi::CStr;
 
-use super::choice::{Division, Messages, Teams};
+use super::choice::{Division, Messages, STRIP, Teams};
 use super::packs::cluster;
 use super::shape::{
-    FUSED_THREADS, GEMM_THREADS, SPREAD_CHANNELS, STRIP, Shape, TILE_ATOMS, TILE_ATOMS_OF_VECTORS,
+    FUSED_THREADS, GEMM_THREADS, SPREAD_CHANNELS, Shape, TILE_ATOMS, TILE_ATOMS_OF_VECTORS,
     TILE_CHANNELS, WIDE_TILE_CHANNELS,
 };
 use crate::Result;

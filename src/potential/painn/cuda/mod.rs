@@ -1,5 +1,6 @@
 //! PaiNN on a card, in f32, with an analytic backward pass: from the pairs within the cutoff to their gradients.
 
+mod block;
 mod buffers;
 mod choice;
 mod launch;

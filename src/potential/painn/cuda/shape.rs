@@ -3,8 +3,8 @@
 use std::ffi::CStr;
 
 use super::super::{Spec, Weights};
-use super::buffers;
-use super::choice::{Choice, Division};
+use super::block;
+use super::choice::{Choice, Division, STRIP, STRIP_NUMBERS};
 use super::tables::{self, SLICE, Splines};
 use crate::cuda::WARP;
 use crate::cuda::compiler::Part;
@@ -23,10 +23,6 @@ pub(super) const GEMM_THREADS: u32 = 256;
 const FUSED_WARPS: u32 = 8;
 /// Threads of a block of a cluster.
 pub(super) const FUSED_THREADS: u32 = FUSED_WARPS * WARP;
-/// Atoms of a strip, which is what tensor cores take at once.
-pub(super) const STRIP: usize = 16;
-/// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory.
-pub(super) const STRIP_NUMBERS: usize = 28;
 /// Tiles of a product's results by `tiled`: channels, wide ones where there is one group of 64 or more, and atoms, of one
 /// component and of several.
 pub(super) const TILE_CHANNELS: usize = 32;
@@ -41,22 +37,8 @@ pub(super) const NETWORK: &CStr = c"N";
 /// The engine's.
 const ENGINE: &CStr = c"E";
 
-/// Products of the atom-wise layers; one by one.
+/// Products of the atom-wise layers one by one; the last are those of a readout with hidden layers.
 const PRODUCTS: &[&CStr] = &[
-    c"context1",
-    c"context2",
-    c"mix",
-    c"update1",
-    c"update2",
-    c"update2_back",
-    c"update1_back",
-    c"mix_back",
-    c"context2_back",
-    c"context1_back",
-    c"head_linear",
-];
-/// The same with those of a readout with hidden layers.
-const PRODUCTS_AND_HEADS: &[&CStr] = &[
     c"context1",
     c"context2",
     c"mix",
@@ -71,6 +53,8 @@ const PRODUCTS_AND_HEADS: &[&CStr] = &[
     c"head_forward",
     c"head_back",
 ];
+/// How many of them are of hidden layers.
+const PRODUCTS_OF_HEADS: usize = 2;
 /// All products between two messages at once.
 pub(super) const STAGE_KERNELS: [&[&CStr]; 3] =
     [&[c"atoms_forward"], &[c"atoms_turn"], &[c"atoms_backward"]];
@@ -157,7 +141,7 @@ impl Shape {
             ("TILE_ATOMS_OF_VECTORS", TILE_ATOMS_OF_VECTORS),
             ("SPREAD_CHANNELS", SPREAD_CHANNELS),
         ];
-        defines(all) + &defines(self.choice.division.defines()) + &buffers::source()
+        defines(all) + &defines(self.choice.division.defines()) + &block::source()
     }
 
     /// The parts that are compiled apart, at the same time; `engine` is the text that declares the engine's block.
@@ -180,8 +164,15 @@ impl Shape {
                     .map(|(k, names)| part(files, k, names, &[]))
                     .collect()
             }
-            _ if self.heads > 0 => vec![part(ATOMS, 0, PRODUCTS_AND_HEADS, &[])],
-            _ => vec![part(ATOMS, 0, PRODUCTS, &[])],
+            Division::Spread | Division::Tiles { .. } => {
+                let without = PRODUCTS.len() - PRODUCTS_OF_HEADS;
+                let count = if self.heads > 0 {
+                    PRODUCTS.len()
+                } else {
+                    without
+                };
+                vec![part(ATOMS, 0, &PRODUCTS[..count], &[])]
+            }
         };
         parts.push(part(&[MESSAGE, READOUT], 0, MESSAGES, ENERGIES));
         parts

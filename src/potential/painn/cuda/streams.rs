@@ -5,8 +5,8 @@ use half::f16;
 use super::super::Weights;
 use super::products::{Matrix, Product};
 
-/// Channels of a strip, and inputs of one product on tensor cores.
-const STRIP: usize = 16;
+/// Inputs and outputs of one product on tensor cores.
+const TILE: usize = 16;
 /// The largest weight is brought to between half of this and this.
 const LARGEST: i32 = 14;
 
@@ -48,9 +48,9 @@ pub(super) fn of_stage(features: usize, products: &[Product], unit: f32) -> Vec<
     let mut pack = Vec::new();
     for product in products {
         let matrix = &product.matrix;
-        for column in (0..matrix.inputs).step_by(STRIP) {
+        for column in (0..matrix.inputs).step_by(TILE) {
             for group in 0..product.groups {
-                for row in (0..features).step_by(STRIP) {
+                for row in (0..features).step_by(TILE) {
                     for tile in 0..2 {
                         let row = group * features + row + 2 * tile;
                         fill(matrix, row, column, unit, &mut pack);
