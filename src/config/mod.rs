@@ -6,6 +6,8 @@
 
 pub mod plan;
 
+mod keys;
+mod output;
 mod overlap;
 mod raw;
 mod resolve;
@@ -18,12 +20,13 @@ use std::path::Path;
 use toml::{Spanned, Table};
 
 use crate::Result;
+use output::OutputContext;
 use plan::{Places, Plan, StartPlan};
 use raw::Raw;
-use resolve::OutputContext;
 use section::Section;
 use source::Source;
 
+pub use keys::reference;
 pub use overlap::check_overlaps;
 
 /// Reads a run file, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
@@ -44,7 +47,7 @@ fn whole(source: &Source, out: Option<&Path>) -> Result<Plan> {
     let base = source.path.parent().unwrap_or(Path::new(""));
     let mut done = Done::default();
 
-    let (mut section, table) = required(source, "system", &raw.system)?;
+    let (mut section, table) = required(source, &keys::system::TABLE, &raw.system)?;
     let start = start::system(&mut section, table, base)?;
     done.take(section);
     rest(source, raw, start, done, out)
@@ -105,20 +108,20 @@ fn rest(
 ) -> Result<Plan> {
     let path = source.path.clone();
     let base = path.parent().unwrap_or(Path::new(""));
-    let (mut section, table) = required(source, "potential", &raw.potential)?;
+    let (mut section, table) = required(source, &keys::potential::TABLE, &raw.potential)?;
     let potential = resolve::potential(&mut section, table, base)?;
     done.take(section);
 
-    let (mut section, table) = required(source, "dynamics", &raw.dynamics)?;
+    let (mut section, table) = required(source, &keys::dynamics::TABLE, &raw.dynamics)?;
     let dynamics = resolve::dynamics(&mut section, table, start.noise)?;
     if start.system.len() == 1 && dynamics.remove_drift > 0 {
         let why =
             "takes away the only motion that one atom has: nothing is left to move; remove it";
-        return Err(section.fault("remove_drift", &table.remove_drift, why));
+        return Err(section.fault(&keys::dynamics::REMOVE_DRIFT, &table.remove_drift, why));
     }
     done.take(section);
 
-    let (mut section, table) = optional(source, "output", raw.output);
+    let (mut section, table) = optional(source, &keys::output::TABLE, raw.output);
     let context = OutputContext {
         source: &path,
         base,
@@ -127,14 +130,14 @@ fn rest(
         periodic: start.cell.is_periodic(),
         noise: start.noise,
     };
-    let output = resolve::output(&mut section, &table, &context)?;
+    let output = output::output(&mut section, &table, &context)?;
     done.take(section);
 
-    let (mut section, table) = optional(source, "monitor", raw.monitor);
+    let (mut section, table) = optional(source, &keys::monitor::TABLE, raw.monitor);
     let monitor = resolve::monitor(&mut section, &table, dynamics.timestep)?;
     done.take(section);
 
-    let (mut section, table) = optional(source, "device", raw.device);
+    let (mut section, table) = optional(source, &keys::device::TABLE, raw.device);
     let device = resolve::device(&mut section, &table, &potential)?;
     done.take(section);
 
@@ -169,21 +172,24 @@ impl Done {
 /// A table that has to be there.
 fn required<'s, 't, T>(
     source: &'s Source,
-    name: &str,
+    row: &keys::Table,
     table: &'t Option<Spanned<T>>,
 ) -> Result<(Section<'s>, &'t T)> {
     let Some(table) = table else {
-        return Err(source.fault(&(0..0), format!("the table [{name}] is missing")));
+        let why = format!("the table {} is missing", row.heading());
+        return Err(source.fault(&(0..0), why));
     };
-    Ok((Section::new(source, name, table.span()), table.get_ref()))
+    let section = Section::new(source, row.name, table.span());
+    Ok((section, table.get_ref()))
 }
 
 /// A table that need not be there; then all of it is at its defaults.
 fn optional<'s, T: Default>(
     source: &'s Source,
-    name: &str,
+    row: &keys::Table,
     table: Option<Spanned<T>>,
 ) -> (Section<'s>, T) {
     let table = table.unwrap_or_else(|| Spanned::new(0..0, T::default()));
-    (Section::new(source, name, table.span()), table.into_inner())
+    let section = Section::new(source, row.name, table.span());
+    (section, table.into_inner())
 }

@@ -1,5 +1,5 @@
-//! The run file as it is written: serde's mirror of the TOML. Unknown keys are refused here; what the
-//! values mean is found in [`super::resolve`], where errors can name key and place.
+//! The run file as it is written: serde's mirror of the TOML. Unknown keys are refused here. What the values mean is found
+//! in [`super::resolve`], by the rows of [`super::keys`], where errors can name key and place.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,64 +11,6 @@ use toml::{Spanned, Value};
 
 /// A key that may be there, and where.
 pub(super) type Leaf = Option<Spanned<Value>>;
-
-/// Keys of each table, for the hint that a key belongs into another one.
-pub(super) const SCHEMA: [(&str, &[&str]); 8] = [
-    (
-        "system",
-        &[
-            "structure",
-            "frame",
-            "cell",
-            "periodic",
-            "velocities",
-            "masses",
-        ],
-    ),
-    ("potential", &["model", "precision", "lennard_jones"]),
-    ("potential.lennard_jones", &["epsilon", "sigma", "cutoff"]),
-    (
-        "dynamics",
-        &[
-            "ensemble",
-            "temperature",
-            "friction",
-            "seed",
-            "timestep",
-            "steps",
-            "duration",
-            "remove_drift",
-            "skin",
-            "noise_start",
-        ],
-    ),
-    (
-        "output",
-        &[
-            "directory",
-            "thermo_every",
-            "checkpoint_every",
-            "trajectory",
-        ],
-    ),
-    (
-        "[output.trajectory]",
-        &["format", "every", "wrap", "fields"],
-    ),
-    (
-        "monitor",
-        &[
-            "drift",
-            "temperature",
-            "force",
-            "contact",
-            "action",
-            "audit",
-            "record",
-        ],
-    ),
-    ("device", &["kind", "threads", "engine"]),
-];
 
 /// The whole file.
 #[derive(Deserialize)]

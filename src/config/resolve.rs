@@ -1,38 +1,24 @@
-//! `[potential]`, `[dynamics]`, `[output]`, `[monitor]` and `[device]`: from what is written to what
-//! is meant.
+//! `[potential]`, `[dynamics]`, `[monitor]` and `[device]`: from what is written to what is meant.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use toml::{Spanned, Value};
+use toml::Spanned;
 
-use super::plan::{
-    Action, Audit, CheckpointPlan, DeviceKind, DevicePlan, DynamicsPlan, EngineChoice, MonitorPlan,
-    OutputPlan, PotentialPlan, TrajectoryFormat, TrajectoryPlan,
-};
+use super::keys::dynamics::Sampled;
+use super::keys::{self, Key};
+use super::plan::{Audit, DeviceKind, DevicePlan, DynamicsPlan, MonitorPlan, PotentialPlan};
 use super::raw;
-use super::section::{MOST_STEPS, Section, Sign};
+use super::section::Section;
+use crate::Result;
 use crate::core::rng::NoiseMark;
 use crate::dynamics::{Bath, Dynamics, Langevin, Nve};
 use crate::input::path_of;
 use crate::models::ModelFile;
-use crate::paths::{absolute, join};
-use crate::potential::Precision;
-use crate::units::{Dimension, FEMTOSECOND};
-use crate::{Error, Result};
+use crate::paths::absolute;
+use crate::units::FEMTOSECOND;
 
 /// A step longer than this (fs) is a slip more often than not: bonds to hydrogen vibrate within 10 fs.
 const LONG_STEP: f64 = 5.0;
-
-/// Steps between thermo lines at most, and lines a run has at least, where nothing is said.
-const THERMO_EVERY: u64 = 100;
-
-/// Time on the clock between checkpoints where nothing is said: what a crash may cost at most.
-const CHECKPOINT_EVERY: &str = "10 min";
-
-/// Shortest and longest time on the clock between checkpoints (s).
-const SHORTEST_CLOCK: f64 = 1e-3;
-const LONGEST_CLOCK: f64 = 3.6e7;
 
 /// `[potential]`.
 pub(super) fn potential(
@@ -42,17 +28,16 @@ pub(super) fn potential(
 ) -> Result<PotentialPlan> {
     let Some(lj) = &raw.lennard_jones else {
         let model = model(section, raw, base)?;
-        let words = [("f32", Precision::F32), ("f64", Precision::F64)];
-        let precision = section.choice("precision", &raw.precision, &words, Some("f32"))?;
+        let precision = section.choice(&keys::potential::PRECISION, &raw.precision)?;
         return Ok(PotentialPlan::Painn { model, precision });
     };
     section.refuse(
-        "model",
+        &keys::potential::MODEL,
         &raw.model,
         "a run has one potential; remove this, or [potential.lennard_jones]",
     )?;
     section.refuse(
-        "precision",
+        &keys::potential::PRECISION,
         &raw.precision,
         "is that of a network; Lennard-Jones is computed in f64: remove it",
     )?;
@@ -60,22 +45,23 @@ pub(super) fn potential(
 }
 
 fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result<ModelFile> {
+    let key = &keys::potential::MODEL;
     if raw.model.is_none() {
         return Err(section.fault(
-            "model",
+            key,
             &None,
             "is missing; give a trained PaiNN, such as model = \"painn_hcno_gfn2\" (inside this program) or \
              \"../models/painn.safetensors\", or a table [potential.lennard_jones]",
         ));
     }
-    let text = section.text("model", &raw.model, "\"painn_hcno_gfn2\"")?;
+    let text = section.text(key, &raw.model)?;
     let model = ModelFile::find(&path_of(text), section.base(&raw.model, base))
-        .map_err(|e| section.fault("model", &raw.model, e.to_string()))?;
+        .map_err(|e| section.fault(key, &raw.model, e.to_string()))?;
     let kept = match &model {
         ModelFile::Path(path) => absolute(path),
         ModelFile::Embedded(model) => model.name.to_owned(),
     };
-    section.keep("model", &raw.model, kept);
+    section.keep(key, &raw.model, kept);
     Ok(model)
 }
 
@@ -83,25 +69,19 @@ fn lennard_jones(
     section: &mut Section<'_>,
     raw: &Spanned<raw::LennardJones>,
 ) -> Result<PotentialPlan> {
-    let mut inner = section.inner("lennard_jones", raw.span());
+    let mut inner = section.inner(&keys::potential::LENNARD_JONES, raw.span());
     let raw = raw.get_ref();
-    let length = (Dimension::Length, Sign::Positive);
-    let epsilon = inner.quantity(
-        "epsilon",
-        &raw.epsilon,
-        (Dimension::Energy, Sign::Positive),
-        None,
-    )?;
-    let sigma = inner.quantity("sigma", &raw.sigma, length, None)?;
-    let cutoff = inner.quantity("cutoff", &raw.cutoff, length, None)?;
+    let epsilon = inner.quantity(&keys::potential::EPSILON, &raw.epsilon)?;
+    let sigma = inner.quantity(&keys::potential::SIGMA, &raw.sigma)?;
+    let cutoff = inner.quantity(&keys::potential::CUTOFF, &raw.cutoff)?;
     if cutoff <= sigma {
         return Err(inner.fault(
-            "cutoff",
+            &keys::potential::CUTOFF,
             &raw.cutoff,
             "is not beyond sigma, where the attraction begins; 2.5 sigma is usual",
         ));
     }
-    section.adopt("lennard_jones", inner);
+    section.adopt(&keys::potential::LENNARD_JONES, inner);
     Ok(PotentialPlan::LennardJones {
         epsilon,
         sigma,
@@ -118,36 +98,30 @@ pub(super) fn dynamics(
     before: Option<NoiseMark>,
 ) -> Result<DynamicsPlan> {
     let ensemble = ensemble(section, raw)?;
-    let time = (Dimension::Time, Sign::Positive);
-    let timestep = section.quantity("timestep", &raw.timestep, time, None)?;
+    let timestep = section.quantity(&keys::dynamics::TIMESTEP, &raw.timestep)?;
     if timestep > LONG_STEP * FEMTOSECOND {
         let fs = timestep / FEMTOSECOND;
-        section.note(
-            "timestep",
-            &format!("{fs} fs is long; 0.5 fs is usual with hydrogen"),
-        );
+        let note = format!("{fs} fs is long; 0.5 fs is usual with hydrogen");
+        section.note(&keys::dynamics::TIMESTEP, &note);
     }
     let steps = match (&raw.steps, &raw.duration) {
         (Some(_), Some(_)) => {
             let why = "a run has steps or a duration, not both; remove one";
-            return Err(section.fault("duration", &raw.duration, why));
+            return Err(section.fault(&keys::dynamics::DURATION, &raw.duration, why));
         }
         (None, None) => {
-            return Err(section.fault(
-                "steps",
-                &None,
-                "is missing; give steps = 20000, or a duration = \"10 ps\"",
-            ));
+            let why = "is missing; give steps = 20000, or a duration = \"10 ps\"";
+            return Err(section.fault(&keys::dynamics::STEPS, &None, why));
         }
-        (Some(_), None) => section.whole("steps", &raw.steps, 1, MOST_STEPS)?,
+        (Some(_), None) => section.whole(&keys::dynamics::STEPS, &raw.steps)?,
         (None, Some(_)) => duration(section, raw, timestep)?,
     };
-    let remove_drift = section.steps("remove_drift", &raw.remove_drift, timestep, 0)?;
+    let key = &keys::dynamics::REMOVE_DRIFT;
+    let remove_drift = section.steps(key, &raw.remove_drift, timestep)?;
     if remove_drift.is_none() {
-        section.keep("remove_drift", &None, 0);
+        section.keep(key, &None, 0);
     }
-    let skin = (Dimension::Length, Sign::Positive);
-    let skin = section.quantity("skin", &raw.skin, skin, Some("0.5 A"))?;
+    let skin = section.quantity(&keys::dynamics::SKIN, &raw.skin)?;
     let noise_start = noise_start(section, raw, ensemble, before)?;
     Ok(DynamicsPlan {
         ensemble,
@@ -169,13 +143,13 @@ fn noise_start(
     ensemble: Dynamics,
     before: Option<NoiseMark>,
 ) -> Result<u64> {
-    const KEY: &str = "noise_start";
+    let key = &keys::dynamics::NOISE_START;
     let Some(Bath { seed, .. }) = ensemble.bath() else {
         let why = "is of a thermostat's noise; \"nve\" has none: remove it";
-        section.refuse(KEY, &raw.noise_start, why)?;
+        section.refuse(key, &raw.noise_start, why)?;
         return Ok(0);
     };
-    if let Some(given) = section.whole(KEY, &raw.noise_start, 0, MOST_STEPS)? {
+    if let Some(given) = section.whole(key, &raw.noise_start)? {
         return Ok(given);
     }
     let step = match before {
@@ -183,276 +157,78 @@ fn noise_start(
         _ => 0,
     };
     if step > 0 {
-        section.keep(KEY, &None, i64::try_from(step).unwrap_or(i64::MAX));
+        section.keep(key, &None, i64::try_from(step).unwrap_or(i64::MAX));
         let note = format!(
             "the structure is of a run with this seed too, which drew {step} steps of its noise: this run goes on \
              from there (noise_start)"
         );
-        section.note("seed", &note);
+        section.note(&keys::dynamics::SEED, &note);
     }
     Ok(step)
 }
 
 /// The steps of a duration; what is kept is the number of steps.
 fn duration(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Result<Option<u64>> {
+    let key = &keys::dynamics::DURATION;
     if let Some(leaf) = &raw.duration
         && !leaf.get_ref().is_str()
     {
-        return Err(section.fault(
-            "duration",
-            &raw.duration,
-            format!(
-                "{} needs a unit, as text: \"10 ps\"; for a number of steps write steps = ...",
-                leaf.get_ref()
-            ),
-        ));
+        let why = format!(
+            "{} needs a unit, as text: \"10 ps\"; for a number of steps write steps = ...",
+            leaf.get_ref()
+        );
+        return Err(section.fault(key, &raw.duration, why));
     }
-    let steps = section.steps("duration", &raw.duration, timestep, 1)?;
-    if let Some(value) = section.resolved.remove("duration") {
-        section.resolved.insert("steps".to_owned(), value);
+    let steps = section.steps_from(key.name, &raw.duration, timestep, 1)?;
+    if let Some(value) = section.resolved.remove(key.name) {
+        let name = keys::dynamics::STEPS.name;
+        section.resolved.insert(name.to_owned(), value);
     }
     Ok(steps)
 }
 
+/// The ensemble, with what it needs; keys of other ensembles are refused.
 fn ensemble(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Dynamics> {
-    let words = [("nve", false), ("langevin", true)];
-    let langevin = section.choice("ensemble", &raw.ensemble, &words, None)?;
-    if !langevin {
-        section.refuse(
-            "temperature",
-            &raw.temperature,
-            "\"nve\" keeps the energy, not the temperature; remove it (the starting one is \
-             system.velocities), or use ensemble = \"langevin\"",
-        )?;
-        let why = "belongs to ensemble = \"langevin\", not to \"nve\"; remove it";
-        section.refuse("friction", &raw.friction, why)?;
-        section.refuse("seed", &raw.seed, why)?;
-        return Ok(Dynamics::Nve(Nve));
+    use keys::dynamics::{ENSEMBLE, FRICTION, SEED, TEMPERATURE};
+    let sampled = section.choice(&ENSEMBLE, &raw.ensemble)?;
+    if sampled == Sampled::Nve {
+        let why = "\"nve\" keeps the energy, not the temperature; remove it (the starting one is system.velocities), \
+                   or use ensemble = \"langevin\"";
+        section.refuse(&TEMPERATURE, &raw.temperature, why)?;
     }
-    let temperature = (Dimension::Temperature, Sign::NotNegative);
-    let kt = section.quantity("temperature", &raw.temperature, temperature, None)?;
-    let rate = (Dimension::Rate, Sign::Positive);
-    let friction = section.quantity("friction", &raw.friction, rate, None)?;
-    let seed = section.seed("seed", &raw.seed)?;
-    Ok(Dynamics::Langevin(Langevin { kt, friction, seed }))
+    belongs(section, &FRICTION, &raw.friction, sampled)?;
+    belongs(section, &SEED, &raw.seed, sampled)?;
+    match sampled {
+        Sampled::Nve => Ok(Dynamics::Nve(Nve)),
+        Sampled::Langevin => Ok(Dynamics::Langevin(Langevin {
+            kt: section.quantity(&TEMPERATURE, &raw.temperature)?,
+            friction: section.quantity(&FRICTION, &raw.friction)?,
+            seed: section.seed(&SEED, &raw.seed)?,
+        })),
+    }
 }
 
-/// `[output]`. `out` takes the place of the directory; `periodic` tells whether wrapping means
-/// anything.
-pub(super) fn output(
-    section: &mut Section<'_>,
-    raw: &raw::Output,
-    context: &OutputContext<'_>,
-) -> Result<OutputPlan> {
-    let dynamics = context.dynamics;
-    let directory = directory(section, raw, context)?;
-    let usual = (dynamics.steps / THERMO_EVERY).clamp(1, THERMO_EVERY);
-    let thermo_every = section.steps("thermo_every", &raw.thermo_every, dynamics.timestep, 1)?;
-    if thermo_every.is_none() {
-        section.keep("thermo_every", &None, i64::try_from(usual).unwrap_or(1));
-    }
-    let checkpoint = checkpoint_every(section, &raw.checkpoint_every, dynamics.timestep)?;
-    let mut trajectories: Vec<TrajectoryPlan> = Vec::new();
-    let mut tables = Vec::new();
-    for (k, one) in raw.trajectory.iter().enumerate() {
-        let mut inner = section.inner(&format!("trajectory.{k}"), one.span());
-        let plan = trajectory(&mut inner, one.get_ref(), context)?;
-        if let Some(first) = trajectories.iter().position(|t| t.format == plan.format) {
-            let first = format!("output.trajectory.{first}.format");
-            let place = section.places.get(&first).map_or("", String::as_str);
-            let why = format!(
-                "is that of {first} ({place}) already; a run writes at most one trajectory of each format: \
-                 choose another format, or remove one of the two"
-            );
-            return Err(inner.fault("format", &one.get_ref().format, why));
-        }
-        trajectories.push(plan);
-        tables.push(Value::Table(section.absorb(inner)));
-    }
-    section.keep("trajectory", &None, tables);
-    if trajectories.is_empty() {
-        section.note(
-            "trajectory",
-            "none is written; the last state will be in final.xyz",
-        );
-    }
-    Ok(OutputPlan {
-        directory,
-        trajectories,
-        thermo_every: thermo_every.unwrap_or(usual),
-        checkpoint,
-    })
-}
-
-/// `checkpoint_every`: steps, a simulated time, or a time on the clock.
-fn checkpoint_every(
-    section: &mut Section<'_>,
+/// Refuses a key that belongs to other ensembles.
+fn belongs<V>(
+    section: &Section<'_>,
+    key: &Key<V>,
     leaf: &raw::Leaf,
-    timestep: f64,
-) -> Result<CheckpointPlan> {
-    const KEY: &str = "checkpoint_every";
-    let text = match leaf.as_ref().map(|l| l.get_ref()) {
-        None => CHECKPOINT_EVERY,
-        Some(Value::String(text)) => text.trim(),
-        Some(_) => {
-            let steps = section.steps(KEY, leaf, timestep, 1)?;
-            return Ok(steps.map_or(CheckpointPlan::Off, CheckpointPlan::Steps));
-        }
-    };
-    let number = |unit: &str| text.strip_suffix(unit)?.trim_end().parse::<f64>().ok();
-    let clock = [("min", 60.0), ("h", 3600.0), ("s", 1.0)]
+    sampled: Sampled,
+) -> Result<()> {
+    if key.of.is_empty() || key.of.contains(&sampled) {
+        return Ok(());
+    }
+    let owners: Vec<String> = key
+        .of
         .iter()
-        .find_map(|(unit, seconds)| Some(number(unit)? * seconds));
-    let plan = if text == "off" {
-        CheckpointPlan::Off
-    } else if let Some(seconds) = clock {
-        let time = Some(seconds).filter(|s| (SHORTEST_CLOCK..=LONGEST_CLOCK).contains(s));
-        let time = time.and_then(|s| Duration::try_from_secs_f64(s).ok());
-        CheckpointPlan::Clock(time.ok_or_else(|| {
-            section.fault(
-                KEY,
-                leaf,
-                format!("{text:?} is not from 0.001 s to 10000 h"),
-            )
-        })?)
-    } else if let Some(steps) = text.strip_suffix("steps").or(text.strip_suffix("step")) {
-        let steps = steps.trim_end().parse().ok();
-        let steps = steps.filter(|n| (1..=MOST_STEPS).contains(n));
-        CheckpointPlan::Steps(steps.ok_or_else(|| {
-            section.fault(
-                KEY,
-                leaf,
-                format!("{text:?} is not a whole number of steps from 1"),
-            )
-        })?)
-    } else {
-        let steps = section.steps(KEY, leaf, timestep, 1).map_err(|e| {
-            Error::input(format!(
-                "{e}; a number of steps (\"5000 steps\"), a simulated time (\"10 ps\"), a time on the \
-                 clock (\"30 s\", \"10 min\", \"1 h\"), or \"off\" is wanted"
-            ))
-        })?;
-        return Ok(steps.map_or(CheckpointPlan::Off, CheckpointPlan::Steps));
-    };
-    section.keep(KEY, leaf, text);
-    Ok(plan)
-}
-
-/// What the output depends on.
-pub(super) struct OutputContext<'p> {
-    /// The run file.
-    pub source: &'p Path,
-    /// Its directory.
-    pub base: &'p Path,
-    /// What `--out` says.
-    pub out: Option<&'p Path>,
-    /// How long the run is.
-    pub dynamics: &'p DynamicsPlan,
-    /// Whether any direction is periodic.
-    pub periodic: bool,
-    /// How far the run that wrote the structure had come in its thermostat's noise.
-    pub noise: Option<NoiseMark>,
-}
-
-fn directory(
-    section: &mut Section<'_>,
-    raw: &raw::Output,
-    context: &OutputContext<'_>,
-) -> Result<PathBuf> {
-    let path = match (context.out, &raw.directory) {
-        (Some(out), _) => {
-            section.place_at("directory", format!("--out {}", out.display()));
-            section.keep("directory", &None, absolute(out));
-            return Ok(out.to_path_buf());
-        }
-        (None, Some(_)) => {
-            let text = section.text("directory", &raw.directory, "\"trajectories/my_run\"")?;
-            let base = section.base(&raw.directory, context.base);
-            join(base, &path_of(text))
-        }
-        (None, None) => {
-            let stem = context.source.file_stem().unwrap_or_default();
-            join(context.base, &Path::new("trajectories").join(stem))
-        }
-    };
-    section.keep("directory", &raw.directory, absolute(&path));
-    Ok(path)
-}
-
-fn trajectory(
-    section: &mut Section<'_>,
-    raw: &raw::Trajectory,
-    context: &OutputContext<'_>,
-) -> Result<TrajectoryPlan> {
-    let words = [
-        ("xyz", TrajectoryFormat::Xyz),
-        ("dcd", TrajectoryFormat::Dcd),
-        ("xtc", TrajectoryFormat::Xtc),
-    ];
-    let format = section.choice("format", &raw.format, &words, None)?;
-    let Some(every) = section.steps("every", &raw.every, context.dynamics.timestep, 1)? else {
-        return Err(section.missing("every", "100 (steps), or \"10 fs\""));
-    };
-    if every > context.dynamics.steps {
-        section.note(
-            "every",
-            "is more than the run's steps: only the first frame is written",
-        );
-    }
-    let wrap = section.flag("wrap", &raw.wrap, false)?;
-    if wrap && !context.periodic {
-        return Err(section.fault(
-            "wrap",
-            &raw.wrap,
-            "there is no periodic direction along which to wrap; remove it",
-        ));
-    }
-    let [velocities, forces] = fields(section, &raw.fields)?;
-    if (velocities || forces) && format != TrajectoryFormat::Xyz {
-        return Err(section.fault(
-            "fields",
-            &raw.fields,
-            "only format = \"xyz\" holds velocities and forces; remove it, or write xyz",
-        ));
-    }
-    Ok(TrajectoryPlan {
-        format,
-        every,
-        wrap,
-        velocities,
-        forces,
-        noise: (context.dynamics.noise(context.noise)).filter(|_| format == TrajectoryFormat::Xyz),
-    })
-}
-
-/// Whether velocities and forces are asked for.
-fn fields(section: &mut Section<'_>, leaf: &raw::Leaf) -> Result<[bool; 2]> {
-    const NAMES: [&str; 2] = ["velocities", "forces"];
-    let mut wanted = [false; 2];
-    let example = "a list is wanted, such as fields = [\"velocities\", \"forces\"]";
-    let list = match leaf.as_ref().map(Spanned::get_ref) {
-        None => &Vec::new(),
-        Some(Value::Array(list)) => list,
-        Some(other) => return Err(section.fault("fields", leaf, format!("{other}: {example}"))),
-    };
-    for item in list {
-        let place = item
-            .as_str()
-            .and_then(|w| NAMES.iter().position(|n| *n == w));
-        let Some(place) = place else {
-            let why = format!(
-                "{item} is not a field; known are \"velocities\" and \"forces\" (positions are always written)"
-            );
-            return Err(section.fault("fields", leaf, why));
-        };
-        wanted[place] = true;
-    }
-    let kept: Vec<Value> = (NAMES.iter().zip(wanted))
-        .filter(|(_, w)| *w)
-        .map(|(n, _)| Value::from(*n))
+        .map(|one| format!("{:?}", one.word()))
         .collect();
-    section.keep("fields", leaf, kept);
-    Ok(wanted)
+    let why = format!(
+        "belongs to ensemble = {}, not to {:?}; remove it",
+        owners.join(" or "),
+        sampled.word()
+    );
+    section.refuse(key, leaf, &why)
 }
 
 /// `[monitor]`. Left out, it stops runs that have blown up: a force of 200 eV/A, 10000 K or a contact
@@ -462,36 +238,35 @@ pub(super) fn monitor(
     raw: &raw::Monitor,
     timestep: f64,
 ) -> Result<MonitorPlan> {
-    let words = [("warn", Action::Warn), ("stop", Action::Stop)];
+    use keys::monitor::{ACTION, CONTACT, DRIFT, FORCE, RECORD, TEMPERATURE};
     Ok(MonitorPlan {
-        drift: section.limit("drift", &raw.drift, Dimension::DriftPerAtom, "off")?,
-        temperature: section.limit(
-            "temperature",
-            &raw.temperature,
-            Dimension::Temperature,
-            "10000 K",
-        )?,
-        force: section.limit("force", &raw.force, Dimension::Force, "200 eV/A")?,
-        contact: section.limit("contact", &raw.contact, Dimension::Length, "0.4 A")?,
-        action: section.choice("action", &raw.action, &words, Some("stop"))?,
+        drift: section.limit(&DRIFT, &raw.drift)?,
+        temperature: section.limit(&TEMPERATURE, &raw.temperature)?,
+        force: section.limit(&FORCE, &raw.force)?,
+        contact: section.limit(&CONTACT, &raw.contact)?,
+        action: section.choice(&ACTION, &raw.action)?,
         audit: audit(section, &raw.audit, timestep)?,
-        record: section.flag("record", &raw.record, true)?,
+        record: section.flag(&RECORD, &raw.record)?,
     })
 }
 
 /// `monitor.audit`: a word, or a number of steps or a time.
 fn audit(section: &mut Section<'_>, leaf: &raw::Leaf, timestep: f64) -> Result<Audit> {
-    let word = leaf.as_ref().map_or(Some("auto"), |l| l.get_ref().as_str());
+    let key = &keys::monitor::AUDIT;
+    let word = match leaf {
+        None => key.absent.value(),
+        Some(leaf) => leaf.get_ref().as_str(),
+    };
     let known = match word {
         Some(word @ "auto") => Some((word, Audit::Auto)),
         Some(word @ "off") => Some((word, Audit::Off)),
         _ => None,
     };
     if let Some((word, audit)) = known {
-        section.keep("audit", leaf, word);
+        section.keep(key, leaf, word);
         return Ok(audit);
     }
-    let steps = section.steps("audit", leaf, timestep, 1)?;
+    let steps = section.steps(key, leaf, timestep)?;
     Ok(steps.map_or(Audit::Auto, Audit::Every))
 }
 
@@ -502,15 +277,11 @@ pub(super) fn device(
     potential: &PotentialPlan,
 ) -> Result<DevicePlan> {
     let kind = kind(section, &raw.kind)?;
-    let threads = section.whole("threads", &raw.threads, 1, MOST_THREADS)?;
+    let threads = section.whole(&keys::device::THREADS, &raw.threads)?;
     if let (Some(_), DeviceKind::Cuda(_)) = (threads, kind) {
-        section.note("threads", "has little to do on a GPU");
+        section.note(&keys::device::THREADS, "has little to do on a GPU");
     }
-    let words = [
-        ("auto", EngineChoice::Auto),
-        ("burn", EngineChoice::Burn),
-        ("fused", EngineChoice::Fused),
-    ];
+    let key = &keys::device::ENGINE;
     if let PotentialPlan::LennardJones { .. } = potential {
         let why = "chooses how a network is evaluated; Lennard-Jones has none: remove it";
         if raw
@@ -518,10 +289,10 @@ pub(super) fn device(
             .as_ref()
             .is_some_and(|l| l.get_ref().as_str() != Some("auto"))
         {
-            return Err(section.fault("engine", &raw.engine, why));
+            return Err(section.fault(key, &raw.engine, why));
         }
     }
-    let engine = section.choice("engine", &raw.engine, &words, Some("auto"))?;
+    let engine = section.choice(key, &raw.engine)?;
     Ok(DevicePlan {
         kind,
         threads: threads.and_then(|n| usize::try_from(n).ok()),
@@ -529,25 +300,17 @@ pub(super) fn device(
     })
 }
 
-/// More threads than any machine has.
-const MOST_THREADS: u64 = 4096;
-
 fn kind(section: &mut Section<'_>, leaf: &raw::Leaf) -> Result<DeviceKind> {
+    let key = &keys::device::KIND;
     let word = leaf.as_ref().and_then(|l| l.get_ref().as_str());
     if let Some(index) = word.and_then(|w| w.strip_prefix("cuda:")) {
         let Ok(index) = index.parse() else {
             let why =
                 format!("{index:?} is not the number of a GPU; write \"cuda:0\" for the first");
-            return Err(section.fault("kind", leaf, why));
+            return Err(section.fault(key, leaf, why));
         };
-        section.keep("kind", leaf, word.unwrap_or_default());
+        section.keep(key, leaf, word.unwrap_or_default());
         return Ok(DeviceKind::Cuda(index));
     }
-    let words = [
-        ("auto", DeviceKind::Auto),
-        ("cpu", DeviceKind::Cpu),
-        ("cuda:0", DeviceKind::Cuda(0)),
-        ("cuda", DeviceKind::Cuda(0)),
-    ];
-    section.choice("kind", leaf, &words, Some("auto"))
+    section.choice(key, leaf)
 }

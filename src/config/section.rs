@@ -6,6 +6,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::keys::{Absent, Choice, Flag, Key, Limit, Quantity, Steps, Text, Whole};
 use super::plan::Places;
 use super::raw::Leaf;
 use super::source::Source;
@@ -50,12 +51,12 @@ impl<'s> Section<'s> {
     }
 
     /// The dotted name of a key.
-    fn path(&self, key: &str) -> String {
-        format!("{}.{key}", self.name)
+    fn path(&self, key: impl AsRef<str>) -> String {
+        format!("{}.{}", self.name, key.as_ref())
     }
 
     /// An error about a key, at its place or that of the table.
-    pub fn fault(&self, key: &str, leaf: &Leaf, message: impl Into<String>) -> Error {
+    pub fn fault(&self, key: impl AsRef<str>, leaf: &Leaf, message: impl Into<String>) -> Error {
         let span = leaf
             .as_ref()
             .map_or_else(|| self.span.clone(), |l| l.span());
@@ -63,28 +64,32 @@ impl<'s> Section<'s> {
     }
 
     /// An error about a key at a place of its own.
-    pub fn fault_at(&self, key: &str, span: &Range<usize>, message: impl Into<String>) -> Error {
+    pub fn fault_at(
+        &self,
+        key: impl AsRef<str>,
+        span: &Range<usize>,
+        message: impl Into<String>,
+    ) -> Error {
         let message = format!("{}: {}", self.path(key), message.into());
         self.source.fault(span, message)
     }
 
     /// That a key has to be there.
-    pub fn missing(&self, key: &str, example: &str) -> Error {
-        self.fault(
-            key,
-            &None,
-            format!("is missing; give it, such as {key} = {example}"),
-        )
+    pub fn missing(&self, key: impl AsRef<str>, example: &str) -> Error {
+        let key = key.as_ref();
+        let why = format!("is missing; give it, such as {key} = {example}");
+        self.fault(key, &None, why)
     }
 
     /// A remark about a key.
-    pub fn note(&mut self, key: &str, message: &str) {
+    pub fn note(&mut self, key: impl AsRef<str>, message: &str) {
         let note = format!("{}: {message}", self.path(key));
         self.notes.push(note);
     }
 
     /// Keeps what a key resolves to, and where it is.
-    pub fn keep(&mut self, key: &str, leaf: &Leaf, value: impl Into<Value>) {
+    pub fn keep(&mut self, key: impl AsRef<str>, leaf: &Leaf, value: impl Into<Value>) {
+        let key = key.as_ref();
         self.resolved.insert(key.to_owned(), value.into());
         if let Some(leaf) = leaf {
             self.place(key, &leaf.span());
@@ -98,66 +103,82 @@ impl<'s> Section<'s> {
     }
 
     /// Keeps where a key is.
-    pub fn place(&mut self, key: &str, span: &Range<usize>) {
+    pub fn place(&mut self, key: impl AsRef<str>, span: &Range<usize>) {
         let place = self.source.place(span);
         self.places.insert(self.path(key), place);
     }
 
     /// Keeps that a key was given in another way than in the document.
-    pub fn place_at(&mut self, key: &str, place: String) {
+    pub fn place_at(&mut self, key: impl AsRef<str>, place: String) {
         self.places.insert(self.path(key), place);
     }
 
     /// Refuses a key that means nothing here, and says why.
-    pub fn refuse(&self, key: &str, leaf: &Leaf, why: &str) -> Result<()> {
+    pub fn refuse(&self, key: impl AsRef<str>, leaf: &Leaf, why: &str) -> Result<()> {
         match leaf {
             Some(_) => Err(self.fault(key, leaf, why)),
             None => Ok(()),
         }
     }
 
-    /// A quantity in internal units; the default is text of the same form.
-    pub fn quantity(
-        &mut self,
-        key: &str,
-        leaf: &Leaf,
-        (dimension, sign): (Dimension, Sign),
-        default: Option<&str>,
-    ) -> Result<f64> {
-        let Some(spanned) = leaf else {
-            let Some(default) = default else {
-                return Err(self.missing(key, &format!("{:?}", example(dimension))));
-            };
-            self.keep(key, leaf, default);
-            return units::parse(default, dimension);
+    /// A quantity in internal units.
+    pub fn quantity(&mut self, key: &Key<Quantity>, leaf: &Leaf) -> Result<f64> {
+        match (leaf, key.absent.value()) {
+            (None, Some(default)) => {
+                self.keep(key, leaf, default);
+                units::parse(default, key.value.dimension)
+            }
+            _ => self.given(key.name, leaf, &key.value),
+        }
+    }
+
+    /// A limit: a positive quantity, or `"off"`.
+    pub fn limit(&mut self, key: &Key<Limit>, leaf: &Leaf) -> Result<Option<f64>> {
+        let dimension = key.value.dimension;
+        let word = match leaf {
+            None => key.absent.value(),
+            Some(leaf) => leaf.get_ref().as_str(),
         };
-        let value = quantity(spanned.get_ref(), dimension, sign)
+        match (leaf, word) {
+            (_, Some("off")) | (None, None) => {
+                self.keep(key, leaf, "off");
+                Ok(None)
+            }
+            (None, Some(default)) => {
+                self.keep(key, leaf, default);
+                units::parse(default, dimension).map(Some)
+            }
+            (Some(_), _) => {
+                let sign = Sign::Positive;
+                let value = self.given(key.name, leaf, &Quantity { dimension, sign })?;
+                Ok(Some(value))
+            }
+        }
+    }
+
+    /// A quantity that has to be there.
+    fn given(&mut self, key: &str, leaf: &Leaf, wanted: &Quantity) -> Result<f64> {
+        let Some(spanned) = leaf else {
+            return Err(self.missing(key, &format!("{:?}", example(wanted.dimension))));
+        };
+        let value = quantity(spanned.get_ref(), wanted.dimension, wanted.sign)
             .map_err(|e| self.fault(key, leaf, e.to_string()))?;
         self.keep(key, leaf, spanned.get_ref().clone());
         Ok(value)
     }
 
-    /// A limit: a positive quantity, or `"off"`.
-    pub fn limit(
+    /// A whole number.
+    pub fn whole(&mut self, key: &Key<Whole>, leaf: &Leaf) -> Result<Option<u64>> {
+        self.whole_within(key.name, leaf, key.value.least, key.value.most)
+    }
+
+    fn whole_within(
         &mut self,
         key: &str,
         leaf: &Leaf,
-        dimension: Dimension,
-        default: &str,
-    ) -> Result<Option<f64>> {
-        let word = leaf
-            .as_ref()
-            .map_or(Some(default), |l| l.get_ref().as_str());
-        if word == Some("off") {
-            self.keep(key, leaf, "off");
-            return Ok(None);
-        }
-        self.quantity(key, leaf, (dimension, Sign::Positive), Some(default))
-            .map(Some)
-    }
-
-    /// A whole number of at least `least` and at most `most`.
-    pub fn whole(&mut self, key: &str, leaf: &Leaf, least: u64, most: u64) -> Result<Option<u64>> {
+        least: u64,
+        most: u64,
+    ) -> Result<Option<u64>> {
         let Some(spanned) = leaf else {
             return Ok(None);
         };
@@ -183,8 +204,13 @@ impl<'s> Section<'s> {
         Ok(Some(number))
     }
 
-    /// A number of steps, given as such or as a duration, which is rounded up to whole steps.
-    pub fn steps(
+    /// A number of steps, given as such or as a time, which is rounded up to whole steps.
+    pub fn steps(&mut self, key: &Key<Steps>, leaf: &Leaf, timestep: f64) -> Result<Option<u64>> {
+        self.steps_from(key.name, leaf, timestep, key.value.least)
+    }
+
+    /// A number of steps of at least `least`.
+    pub fn steps_from(
         &mut self,
         key: &str,
         leaf: &Leaf,
@@ -192,7 +218,7 @@ impl<'s> Section<'s> {
         least: u64,
     ) -> Result<Option<u64>> {
         let Some(Value::String(text)) = leaf.as_ref().map(|l| l.get_ref()) else {
-            return self.whole(key, leaf, least, MOST_STEPS).map_err(|e| match leaf.as_ref().map(|l| l.get_ref()) {
+            return self.whole_within(key, leaf, least, MOST_STEPS).map_err(|e| match leaf.as_ref().map(|l| l.get_ref()) {
                 Some(Value::Float(_)) => self.fault(
                     key,
                     leaf,
@@ -237,13 +263,8 @@ impl<'s> Section<'s> {
     }
 
     /// One of some words.
-    pub fn choice<T: Copy>(
-        &mut self,
-        key: &str,
-        leaf: &Leaf,
-        words: &[(&str, T)],
-        default: Option<&str>,
-    ) -> Result<T> {
+    pub fn choice<T: Copy>(&mut self, key: &Key<Choice<T>>, leaf: &Leaf) -> Result<T> {
+        let words = key.value.words;
         let all = || {
             words
                 .iter()
@@ -251,7 +272,7 @@ impl<'s> Section<'s> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let word = match (leaf.as_ref().map(|l| l.get_ref()), default) {
+        let word = match (leaf.as_ref().map(|l| l.get_ref()), key.absent.value()) {
             (Some(Value::String(word)), _) => word.as_str(),
             (None, Some(word)) => word,
             (Some(other), _) => {
@@ -260,7 +281,7 @@ impl<'s> Section<'s> {
             (None, None) => return Err(self.missing(key, &format!("{:?}", words[0].0))),
         };
         let Some((_, meaning)) = words.iter().find(|w| w.0 == word) else {
-            let instead = synonym(key, word).or_else(|| {
+            let instead = synonym(key.name, word).or_else(|| {
                 let near = nearest(word, words.iter().map(|w| w.0))?;
                 Some(format!("did you mean {near:?}?"))
             });
@@ -273,9 +294,9 @@ impl<'s> Section<'s> {
     }
 
     /// `true` or `false`.
-    pub fn flag(&mut self, key: &str, leaf: &Leaf, default: bool) -> Result<bool> {
+    pub fn flag(&mut self, key: &Key<Flag>, leaf: &Leaf) -> Result<bool> {
         let flag = match leaf.as_ref().map(|l| l.get_ref()) {
-            None => default,
+            None => key.absent == Absent::Is("true"),
             Some(Value::Boolean(flag)) => *flag,
             Some(other) => {
                 return Err(self.fault(key, leaf, format!("{other} is neither true nor false")));
@@ -286,21 +307,25 @@ impl<'s> Section<'s> {
     }
 
     /// Text that is not empty.
-    pub fn text<'l>(&self, key: &str, leaf: &'l Leaf, example: &str) -> Result<&'l str> {
+    pub fn text<'l>(&self, key: &Key<Text>, leaf: &'l Leaf) -> Result<&'l str> {
+        let example = key.value.example;
         match leaf.as_ref().map(|l| l.get_ref()) {
             None => Err(self.missing(key, example)),
             Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
             Some(other) => Err(self.fault(
                 key,
                 leaf,
-                format!("{other} is not text; give it, such as {key} = {example}"),
+                format!(
+                    "{other} is not text; give it, such as {} = {example}",
+                    key.name
+                ),
             )),
         }
     }
 
     /// A seed, which has to be there.
-    pub fn seed(&mut self, key: &str, leaf: &Leaf) -> Result<u32> {
-        let seed = self.whole(key, leaf, 0, u64::from(u32::MAX))?;
+    pub fn seed(&mut self, key: &Key<Whole>, leaf: &Leaf) -> Result<u32> {
+        let seed = self.whole(key, leaf)?;
         let seed = seed.and_then(|s| u32::try_from(s).ok());
         seed.ok_or_else(|| self.missing(key, "1 (equal seeds give equal runs)"))
     }
@@ -311,7 +336,7 @@ impl<'s> Section<'s> {
     }
 
     /// A table within this one.
-    pub fn inner(&self, key: &str, span: Range<usize>) -> Section<'s> {
+    pub fn inner(&self, key: impl AsRef<str>, span: Range<usize>) -> Section<'s> {
         Section::new(self.source, &self.path(key), span)
     }
 
@@ -323,7 +348,7 @@ impl<'s> Section<'s> {
     }
 
     /// Keeps a table within this one.
-    pub fn adopt(&mut self, key: &str, inner: Section<'s>) {
+    pub fn adopt(&mut self, key: impl AsRef<str>, inner: Section<'s>) {
         let table = self.absorb(inner);
         self.keep(key, &None, table);
     }

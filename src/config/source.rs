@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::raw::SCHEMA;
+use super::keys;
 use crate::error::nearest;
 use crate::input::unreadable;
 use crate::{Error, Result, input};
@@ -277,8 +277,8 @@ pub(super) fn unknown_key(wrong: &str, right: &[String]) -> String {
     if let Some(near) = near {
         return format!("unknown key; did you mean {near:?}? (keys here: {keys})");
     }
-    let elsewhere = (SCHEMA.iter()).find(|(_, keys)| keys.contains(&wrong));
-    let elsewhere = elsewhere.map_or_else(String::new, |(t, _)| format!("; it belongs in [{t}]"));
+    let elsewhere = keys::home(wrong).map(|table| format!("; it belongs in {}", table.heading()));
+    let elsewhere = elsewhere.unwrap_or_default();
     format!("unknown key{elsewhere} (keys here: {keys})")
 }
 

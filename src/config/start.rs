@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml::{Spanned, Table, Value};
 
+use super::keys::system as keys;
 use super::overlap::check_overlaps;
 use super::plan::{StartPlan, VelocityPlan};
 use super::raw::{self, Leaf};
@@ -17,9 +18,7 @@ use crate::neighbors::Molecules;
 use crate::paths::{absolute, join};
 use crate::units::Dimension;
 use crate::{Error, Result};
-
-/// What a value says that is taken from the structure file.
-const FROM_FILE: &str = "from the file";
+use keys::FROM_FILE;
 
 /// `[system]`; reads the structure.
 pub(super) fn system(
@@ -50,7 +49,7 @@ pub(super) fn system(
 }
 
 fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Result<Structure> {
-    let text = section.text("structure", &raw.structure, "\"structures/ethanol.xyz\"")?;
+    let text = section.text(&keys::STRUCTURE, &raw.structure)?;
     let path = join(section.base(&raw.structure, base), &path_of(text));
     let frame = match raw.frame.as_ref().map(Spanned::get_ref) {
         None => 0,
@@ -58,18 +57,18 @@ fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Resul
         Some(other) => {
             let why =
                 format!("{other} is not the number of a frame; the first is 0, the last is -1");
-            return Err(section.fault("frame", &raw.frame, why));
+            return Err(section.fault(&keys::FRAME, &raw.frame, why));
         }
     };
     let structure = match &raw.frame {
         None => read(&path),
         Some(_) => read_frame(&path, frame),
     }
-    .map_err(|e| section.fault("structure", &raw.structure, e.to_string()))?;
-    section.keep("structure", &raw.structure, absolute(&structure.path));
-    section.keep("frame", &raw.frame, frame);
+    .map_err(|e| section.fault(&keys::STRUCTURE, &raw.structure, e.to_string()))?;
+    section.keep(&keys::STRUCTURE, &raw.structure, absolute(&structure.path));
+    section.keep(&keys::FRAME, &raw.frame, frame);
     for note in &structure.notes {
-        section.note("structure", note);
+        section.note(&keys::STRUCTURE, note);
     }
     Ok(structure)
 }
@@ -98,7 +97,7 @@ fn whole(section: &mut Section<'_>, structure: &Structure, cell: &Cell) -> Vec<V
                 "molecules that"
             };
             let note = format!("has {cut} {them} the cell's faces cut; made whole");
-            section.note("structure", &note);
+            section.note(&keys::STRUCTURE, &note);
         }
     }
     positions
@@ -112,7 +111,7 @@ fn in_structure(
     e: &Error,
 ) -> Error {
     let message = format!("{}: {e}", structure.path.display());
-    section.fault("structure", &raw.structure, message)
+    section.fault(&keys::STRUCTURE, &raw.structure, message)
 }
 
 /// Masses (u) by symbol: of elements, or of D and T.
@@ -138,7 +137,7 @@ fn masses(section: &mut Section<'_>, raw: &raw::System) -> Result<BTreeMap<Strin
         kept.insert(symbol.get_ref().clone(), value.get_ref().clone());
     }
     if !kept.is_empty() {
-        section.keep("masses", &None, kept);
+        section.keep(&keys::MASSES, &None, kept);
     }
     Ok(masses)
 }
@@ -173,35 +172,26 @@ fn cell(section: &mut Section<'_>, raw: &raw::System, structure: &Structure) -> 
     let (vectors, usual) = match raw.cell.as_ref().map(Spanned::get_ref) {
         Some(Value::Array(rows)) => {
             let vectors =
-                vectors(rows).map_err(|e| section.fault("cell", &raw.cell, e.to_string()))?;
-            section.keep("cell", &raw.cell, rows.clone());
+                vectors(rows).map_err(|e| section.fault(&keys::CELL, &raw.cell, e.to_string()))?;
+            section.keep(&keys::CELL, &raw.cell, rows.clone());
             (vectors, [true; 3])
         }
-        None | Some(Value::String(_)) => {
-            let words = [(FROM_FILE, true), ("none", false)];
-            match section.choice("cell", &raw.cell, &words, Some(FROM_FILE))? {
-                true => (
-                    structure.vectors.unwrap_or_else(Mat3::zeros),
-                    structure.periodic,
-                ),
-                false => (Mat3::zeros(), [false; 3]),
-            }
-        }
+        None | Some(Value::String(_)) => match section.choice(&keys::CELL, &raw.cell)? {
+            true => (
+                structure.vectors.unwrap_or_else(Mat3::zeros),
+                structure.periodic,
+            ),
+            false => (Mat3::zeros(), [false; 3]),
+        },
         Some(other) => {
             let why = format!("{other}: {CELL_FORMS}");
-            return Err(section.fault("cell", &raw.cell, why));
+            return Err(section.fault(&keys::CELL, &raw.cell, why));
         }
     };
     let periodic = periodic(section, &raw.periodic, usual)?;
-    let key = if raw.cell.is_none() && raw.periodic.is_some() {
-        "periodic"
-    } else {
-        "cell"
-    };
-    let leaf = if key == "periodic" {
-        &raw.periodic
-    } else {
-        &raw.cell
+    let (key, leaf) = match raw.cell.is_none() && raw.periodic.is_some() {
+        true => (keys::PERIODIC.name, &raw.periodic),
+        false => (keys::CELL.name, &raw.cell),
     };
     let none = vectors == Mat3::zeros();
     if none && periodic != [false; 3] {
@@ -217,11 +207,11 @@ fn cell(section: &mut Section<'_>, raw: &raw::System, structure: &Structure) -> 
         false => Cell::fitting(vectors, periodic, &structure.positions),
     };
     let Fitted { cell, notes } = fitted.map_err(|e| match &raw.cell {
-        Some(_) => section.fault("cell", &raw.cell, e.to_string()),
+        Some(_) => section.fault(&keys::CELL, &raw.cell, e.to_string()),
         None => in_structure(section, raw, structure, &e),
     })?;
     for note in notes {
-        section.note("cell", &note);
+        section.note(&keys::CELL, &note);
     }
     Ok(cell)
 }
@@ -266,13 +256,13 @@ fn periodic(section: &mut Section<'_>, leaf: &Leaf, usual: [bool; 3]) -> Result<
         Some(Value::Array(list)) => {
             let flags: Option<Vec<bool>> = list.iter().map(Value::as_bool).collect();
             let Some(Ok(flags)) = flags.map(<[bool; 3]>::try_from) else {
-                return Err(section.fault("periodic", leaf, PERIODIC_FORMS));
+                return Err(section.fault(&keys::PERIODIC, leaf, PERIODIC_FORMS));
             };
             flags
         }
-        Some(_) => return Err(section.fault("periodic", leaf, PERIODIC_FORMS)),
+        Some(_) => return Err(section.fault(&keys::PERIODIC, leaf, PERIODIC_FORMS)),
     };
-    section.keep("periodic", leaf, flags.map(Value::from).to_vec());
+    section.keep(&keys::PERIODIC, leaf, flags.map(Value::from).to_vec());
     Ok(flags)
 }
 
@@ -290,29 +280,28 @@ fn velocities(
         return from_file(section, structure, &section.here());
     };
     let span = spanned.span();
-    section.place("velocities", &span);
+    section.place(&keys::VELOCITIES, &span);
     let thermal = match spanned.get_ref() {
         raw::Velocities::Word(word) if word == FROM_FILE => {
             return from_file(section, structure, &span);
         }
         raw::Velocities::Word(word) if word == "zero" => {
-            section.keep("velocities", &None, "zero");
+            section.keep(&keys::VELOCITIES, &None, "zero");
             return Ok(zeros());
         }
         raw::Velocities::Word(word) => {
             return Err(section.fault_at(
-                "velocities",
+                &keys::VELOCITIES,
                 &span,
                 format!("{word:?}: {VELOCITY_FORMS}"),
             ));
         }
         raw::Velocities::Thermal(thermal) => thermal,
     };
-    let mut inner = section.inner("velocities", span);
-    let temperature = (Dimension::Temperature, Sign::NotNegative);
-    let kt = inner.quantity("temperature", &thermal.temperature, temperature, None)?;
-    let seed = inner.seed("seed", &thermal.seed)?;
-    section.adopt("velocities", inner);
+    let mut inner = section.inner(&keys::VELOCITIES, span);
+    let kt = inner.quantity(&keys::TEMPERATURE, &thermal.temperature)?;
+    let seed = inner.seed(&keys::SEED, &thermal.seed)?;
+    section.adopt(&keys::VELOCITIES, inner);
     // At 0 K there is no distribution to scale.
     if kt == 0.0 {
         return Ok(zeros());
@@ -334,8 +323,8 @@ fn from_file(
             "{} has no velocities; {VELOCITY_FORMS}",
             structure.path.display()
         );
-        return Err(section.fault_at("velocities", span, why));
+        return Err(section.fault_at(&keys::VELOCITIES, span, why));
     };
-    section.keep("velocities", &None, FROM_FILE);
+    section.keep(&keys::VELOCITIES, &None, FROM_FILE);
     Ok(VelocityPlan::Given(velocities.clone()))
 }

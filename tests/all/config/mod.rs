@@ -2,5 +2,6 @@
 
 mod bad;
 mod good;
+mod keys;
 mod models;
 mod structures;

@@ -1,0 +1,345 @@
+//! The table of the run file's keys: what each is called, what it may be, what it is where it is left out, and what it is for.
+//!
+//! A key is read by its row. The hint where a misplaced key belongs and the reference in docs/guide.md are made from the
+//! rows as well. Each table of the run file has a file here.
+
+pub mod device;
+pub mod dynamics;
+pub mod monitor;
+pub mod output;
+pub mod potential;
+pub mod system;
+
+use super::section::Sign;
+use crate::units::Dimension;
+use dynamics::Sampled;
+
+/// All tables, in the order of the reference.
+pub static TABLES: [&Table; 9] = [
+    &system::TABLE,
+    &system::VELOCITIES_TABLE,
+    &potential::TABLE,
+    &potential::LENNARD_JONES_TABLE,
+    &dynamics::TABLE,
+    &output::TABLE,
+    &output::TRAJECTORY_TABLE,
+    &monitor::TABLE,
+    &device::TABLE,
+];
+
+/// A table of the run file.
+pub struct Table {
+    /// Its dotted name.
+    pub name: &'static str,
+    /// How it is written.
+    pub form: Form,
+    /// What it is for, in a sentence.
+    pub doc: &'static str,
+    /// Its keys, in the order of the reference.
+    pub rows: &'static [&'static dyn Row],
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `[name]`
+    Once,
+    /// `[[name]]`, as often as is wanted.
+    Many,
+    /// `name = { ... }`
+    Inline,
+}
+
+impl Table {
+    /// Its first line in a run file.
+    pub fn heading(&self) -> String {
+        match self.form {
+            Form::Once => format!("[{}]", self.name),
+            Form::Many => format!("[[{}]]", self.name),
+            Form::Inline => format!("{} = {{ ... }}", self.name),
+        }
+    }
+
+    /// Whether it has a key of this name.
+    fn has(&self, key: &str) -> bool {
+        self.rows.iter().any(|row| row.name() == key)
+    }
+}
+
+/// The table with a heading of its own that a key belongs in.
+pub fn home(key: &str) -> Option<&'static Table> {
+    (TABLES.iter().copied()).find(|table| table.form != Form::Inline && table.has(key))
+}
+
+/// A key, read as `V` says.
+pub struct Key<V: 'static> {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may be.
+    pub value: V,
+    /// What it is where it is left out.
+    pub absent: Absent,
+    /// The ensembles that it belongs to; none: all of them.
+    pub of: &'static [Sampled],
+    /// What it is for, in sentences for users, as Markdown.
+    pub doc: &'static str,
+}
+
+impl<V> AsRef<str> for Key<V> {
+    fn as_ref(&self) -> &str {
+        self.name
+    }
+}
+
+/// What a key is where it is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// The run file is refused.
+    Required,
+    /// This value; text without its quotes.
+    Is(&'static str),
+    /// What a sentence says, as Markdown.
+    Told(&'static str),
+}
+
+impl Absent {
+    /// The value, where there is one.
+    pub fn value(self) -> Option<&'static str> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Required | Self::Told(_) => None,
+        }
+    }
+
+    /// What it is, as Markdown: a value as it would be written.
+    fn shown(self) -> String {
+        match self {
+            Self::Required => "required".to_owned(),
+            Self::Told(sentence) => sentence.to_owned(),
+            Self::Is(value) => {
+                let plain = value.parse::<i64>().is_ok()
+                    || value.parse::<bool>().is_ok()
+                    || value.starts_with('[');
+                if plain {
+                    format!("`{value}`")
+                } else {
+                    format!("`{value:?}`")
+                }
+            }
+        }
+    }
+}
+
+/// A key whatever it is read as.
+pub trait Row: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// What it may be, as Markdown.
+    fn values(&self) -> String;
+    /// What it is where it is left out, as Markdown.
+    fn absent(&self) -> String;
+    /// The ensembles that it belongs to; none: all of them.
+    fn of(&self) -> &'static [Sampled];
+    /// What it is for.
+    fn doc(&self) -> &'static str;
+}
+
+impl<V: Values> Row for Key<V> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn values(&self) -> String {
+        self.value.shown()
+    }
+
+    fn absent(&self) -> String {
+        self.absent.shown()
+    }
+
+    fn of(&self) -> &'static [Sampled] {
+        self.of
+    }
+
+    fn doc(&self) -> &'static str {
+        self.doc
+    }
+}
+
+/// What a key may be.
+pub trait Values: Sync {
+    /// What it may be, as Markdown.
+    fn shown(&self) -> String;
+}
+
+/// A number with its unit.
+pub struct Quantity {
+    /// What it measures.
+    pub dimension: Dimension,
+    /// Which numbers it may be.
+    pub sign: Sign,
+}
+
+impl Values for Quantity {
+    fn shown(&self) -> String {
+        let (name, units) = (self.dimension.name(), self.dimension.units());
+        let bound = match self.sign {
+            Sign::Positive => " above 0",
+            Sign::NotNegative => ", 0 or more",
+            Sign::Any => "",
+        };
+        format!("{name}{bound} ({units})")
+    }
+}
+
+/// A quantity above 0, or `"off"`.
+pub struct Limit {
+    /// What it measures.
+    pub dimension: Dimension,
+}
+
+impl Values for Limit {
+    fn shown(&self) -> String {
+        let (name, units) = (self.dimension.name(), self.dimension.units());
+        format!("{name} above 0 ({units}), or `\"off\"`")
+    }
+}
+
+/// A number of steps, given as such or as a time.
+pub struct Steps {
+    /// Smallest number.
+    pub least: u64,
+    /// What else it may be, as Markdown.
+    pub or: &'static str,
+}
+
+impl Values for Steps {
+    fn shown(&self) -> String {
+        let units = Dimension::Time.units();
+        let or = if self.or.is_empty() { "" } else { ", or " };
+        format!(
+            "steps from {}, or a time ({units}){or}{}",
+            self.least, self.or
+        )
+    }
+}
+
+/// A time that is rounded up to whole steps.
+pub struct Duration;
+
+impl Values for Duration {
+    fn shown(&self) -> String {
+        format!("a time ({})", Dimension::Time.units())
+    }
+}
+
+/// A whole number.
+pub struct Whole {
+    /// Smallest.
+    pub least: u64,
+    /// Largest.
+    pub most: u64,
+}
+
+/// What a seed of random numbers may be.
+pub const SEEDS: Whole = Whole {
+    least: 0,
+    most: u32::MAX as u64,
+};
+
+impl Values for Whole {
+    fn shown(&self) -> String {
+        format!("a whole number from {}", self.least)
+    }
+}
+
+/// One of some words.
+pub struct Choice<T: 'static> {
+    /// The words, and what they mean.
+    pub words: &'static [(&'static str, T)],
+    /// What else it may be, as Markdown.
+    pub or: &'static str,
+}
+
+impl<T: Sync> Values for Choice<T> {
+    fn shown(&self) -> String {
+        let words = self.words.iter().map(|(word, _)| format!("`{word:?}`"));
+        let or = Some(self.or.to_owned()).filter(|or| !or.is_empty());
+        words.chain(or).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `true` or `false`.
+pub struct Flag;
+
+impl Values for Flag {
+    fn shown(&self) -> String {
+        "`true`, `false`".to_owned()
+    }
+}
+
+/// Text.
+pub struct Text {
+    /// What it is, as Markdown.
+    pub what: &'static str,
+    /// One that may be meant, as it is written.
+    pub example: &'static str,
+}
+
+impl Values for Text {
+    fn shown(&self) -> String {
+        self.what.to_owned()
+    }
+}
+
+/// What is none of the others, as Markdown.
+pub struct Forms(pub &'static str);
+
+impl Values for Forms {
+    fn shown(&self) -> String {
+        self.0.to_owned()
+    }
+}
+
+/// The reference of all keys, as Markdown: what docs/guide.md has between its marks.
+pub fn reference() -> String {
+    let tables: Vec<String> = TABLES.iter().map(|table| section(table)).collect();
+    tables.join("\n")
+}
+
+/// The reference of a table.
+fn section(table: &Table) -> String {
+    let sorted = table.rows.iter().any(|row| !row.of().is_empty());
+    let (column, rule) = if sorted {
+        (" ensemble |", "---|")
+    } else {
+        ("", "")
+    };
+    let mut text = format!(
+        "#### `{}`\n\n{}\n\n| key | value | default |{column} |\n|---|---|---|{rule}---|\n",
+        table.heading(),
+        table.doc
+    );
+    for row in table.rows {
+        let (name, values, absent) = (row.name(), row.values(), row.absent());
+        let column = if sorted {
+            format!(" {} |", ensembles(row.of()))
+        } else {
+            String::new()
+        };
+        text += &format!(
+            "| `{name}` | {values} | {absent} |{column} {} |\n",
+            row.doc()
+        );
+    }
+    text
+}
+
+/// The ensembles that a key belongs to.
+fn ensembles(of: &[Sampled]) -> String {
+    if of.is_empty() {
+        return "all".to_owned();
+    }
+    let words = of.iter().map(|sampled| format!("`{:?}`", sampled.word()));
+    words.collect::<Vec<_>>().join(", ")
+}

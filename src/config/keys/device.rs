@@ -1,0 +1,61 @@
+//! Keys of `[device]`.
+
+use super::{Absent, Choice, Form, Key, Table, Whole};
+use crate::config::plan::{DeviceKind, EngineChoice};
+
+/// More threads than any machine has.
+const MOST_THREADS: u64 = 4096;
+
+/// `[device]`
+pub static TABLE: Table = Table {
+    name: "device",
+    form: Form::Once,
+    doc: "What the run is computed on.",
+    rows: &[&KIND, &THREADS, &ENGINE],
+};
+
+/// `kind`
+pub static KIND: Key<Choice<DeviceKind>> = Key {
+    name: "kind",
+    value: Choice {
+        words: &[
+            ("auto", DeviceKind::Auto),
+            ("cpu", DeviceKind::Cpu),
+            ("cuda:0", DeviceKind::Cuda(0)),
+            ("cuda", DeviceKind::Cuda(0)),
+        ],
+        or: "`\"cuda:1\"`, ...",
+    },
+    absent: Absent::Is("auto"),
+    of: &[],
+    doc: "`\"auto\"` takes a GPU for a network where there is one, and the CPU for Lennard-Jones.",
+};
+
+/// `threads`
+pub static THREADS: Key<Whole> = Key {
+    name: "threads",
+    value: Whole {
+        least: 1,
+        most: MOST_THREADS,
+    },
+    absent: Absent::Told("one for each core"),
+    of: &[],
+    doc: "Threads on the CPU; their number changes no bit of the result.",
+};
+
+/// `engine`
+pub static ENGINE: Key<Choice<EngineChoice>> = Key {
+    name: "engine",
+    value: Choice {
+        words: &[
+            ("auto", EngineChoice::Auto),
+            ("burn", EngineChoice::Burn),
+            ("fused", EngineChoice::Fused),
+        ],
+        or: "",
+    },
+    absent: Absent::Is("auto"),
+    of: &[],
+    doc: "How a network is evaluated: by fused kernels, or by Burn's tensors (the reference); `\"auto\"` takes the fused \
+          ones where there are any.",
+};

@@ -1,0 +1,98 @@
+//! Keys of `[monitor]`.
+
+use super::{Absent, Choice, Flag, Form, Key, Limit, Steps, Table};
+use crate::config::plan::Action;
+use crate::units::Dimension;
+
+/// `[monitor]`
+pub static TABLE: Table = Table {
+    name: "monitor",
+    form: Form::Once,
+    doc: "Limits that a run is watched by. A number that is not finite always ends it.",
+    rows: &[
+        &DRIFT,
+        &TEMPERATURE,
+        &FORCE,
+        &CONTACT,
+        &ACTION,
+        &AUDIT,
+        &RECORD,
+    ],
+};
+
+/// `drift`
+pub static DRIFT: Key<Limit> = Key {
+    name: "drift",
+    value: Limit {
+        dimension: Dimension::DriftPerAtom,
+    },
+    absent: Absent::Is("off"),
+    of: &[],
+    doc: "Largest slope, up or down, of what should be conserved.",
+};
+
+/// `temperature`
+pub static TEMPERATURE: Key<Limit> = Key {
+    name: "temperature",
+    value: Limit {
+        dimension: Dimension::Temperature,
+    },
+    absent: Absent::Is("10000 K"),
+    of: &[],
+    doc: "Largest temperature of a moment.",
+};
+
+/// `force`
+pub static FORCE: Key<Limit> = Key {
+    name: "force",
+    value: Limit {
+        dimension: Dimension::Force,
+    },
+    absent: Absent::Is("200 eV/A"),
+    of: &[],
+    doc: "Largest force on an atom.",
+};
+
+/// `contact`
+pub static CONTACT: Key<Limit> = Key {
+    name: "contact",
+    value: Limit {
+        dimension: Dimension::Length,
+    },
+    absent: Absent::Is("0.4 A"),
+    of: &[],
+    doc: "Smallest distance of two atoms.",
+};
+
+/// `action`
+pub static ACTION: Key<Choice<Action>> = Key {
+    name: "action",
+    value: Choice {
+        words: &[("warn", Action::Warn), ("stop", Action::Stop)],
+        or: "",
+    },
+    absent: Absent::Is("stop"),
+    of: &[],
+    doc: "What happens where a limit breaks: a warning, or the end of the run as failed.",
+};
+
+/// `audit`
+pub static AUDIT: Key<Steps> = Key {
+    name: "audit",
+    value: Steps {
+        least: 1,
+        or: "`\"auto\"` (costs less than a hundredth of the run), or `\"off\"`",
+    },
+    absent: Absent::Is("auto"),
+    of: &[],
+    doc: "How often the pairs of four atoms are compared with brute force.",
+};
+
+/// `record`
+pub static RECORD: Key<Flag> = Key {
+    name: "record",
+    value: Flag,
+    absent: Absent::Is("true"),
+    of: &[],
+    doc: "Whether the steps before a fault are written, as `flight.xyz` and `flight.ckpt`.",
+};

@@ -1,0 +1,105 @@
+//! Keys of `[output]`.
+
+use super::{Absent, Choice, Flag, Form, Forms, Key, Steps, Table, Text};
+use crate::config::plan::TrajectoryFormat;
+
+/// `[output]`
+pub static TABLE: Table = Table {
+    name: "output",
+    form: Form::Once,
+    doc: "What is written, where and how often.",
+    rows: &[&DIRECTORY, &THERMO_EVERY, &CHECKPOINT_EVERY, &TRAJECTORY],
+};
+
+/// `directory`
+pub static DIRECTORY: Key<Text> = Key {
+    name: "directory",
+    value: Text {
+        what: "a path",
+        example: "\"trajectories/my_run\"",
+    },
+    absent: Absent::Told("`trajectories/NAME` beside the run file `NAME.toml`"),
+    of: &[],
+    doc: "The run's own directory.",
+};
+
+/// `thermo_every`
+pub static THERMO_EVERY: Key<Steps> = Key {
+    name: "thermo_every",
+    value: Steps { least: 1, or: "" },
+    absent: Absent::Told("a hundredth of the run, at most 100 steps"),
+    of: &[],
+    doc: "How often `thermo.csv` gets a line.",
+};
+
+/// `checkpoint_every`
+pub static CHECKPOINT_EVERY: Key<Steps> = Key {
+    name: "checkpoint_every",
+    value: Steps {
+        least: 1,
+        or: "`\"5000 steps\"`, or a time on the clock (s, min, h), or `\"off\"`",
+    },
+    absent: Absent::Is("10 min"),
+    of: &[],
+    doc: "How often a checkpoint is written: what a crash may cost at most.",
+};
+
+/// `trajectory`
+pub static TRAJECTORY: Key<Forms> = Key {
+    name: "trajectory",
+    value: Forms("tables (below)"),
+    absent: Absent::Told("none"),
+    of: &[],
+    doc: "The trajectories.",
+};
+
+/// `[[output.trajectory]]`
+pub static TRAJECTORY_TABLE: Table = Table {
+    name: "output.trajectory",
+    form: Form::Many,
+    doc: "A trajectory; at most one of each format.",
+    rows: &[&FORMAT, &EVERY, &WRAP, &FIELDS],
+};
+
+/// `format`
+pub static FORMAT: Key<Choice<TrajectoryFormat>> = Key {
+    name: "format",
+    value: Choice {
+        words: &[
+            ("xyz", TrajectoryFormat::Xyz),
+            ("dcd", TrajectoryFormat::Dcd),
+            ("xtc", TrajectoryFormat::Xtc),
+        ],
+        or: "",
+    },
+    absent: Absent::Required,
+    of: &[],
+    doc: "Extended XYZ, text and exact; or DCD (32 bits a number) and XTC (0.01 A), for VMD and others.",
+};
+
+/// `every`
+pub static EVERY: Key<Steps> = Key {
+    name: "every",
+    value: Steps { least: 1, or: "" },
+    absent: Absent::Required,
+    of: &[],
+    doc: "How often a frame is written.",
+};
+
+/// `wrap`
+pub static WRAP: Key<Flag> = Key {
+    name: "wrap",
+    value: Flag,
+    absent: Absent::Is("false"),
+    of: &[],
+    doc: "Whether molecules are moved, whole, into the cell.",
+};
+
+/// `fields`
+pub static FIELDS: Key<Forms> = Key {
+    name: "fields",
+    value: Forms("a list of `\"velocities\"`, `\"forces\"`"),
+    absent: Absent::Is("[]"),
+    of: &[],
+    doc: "What is written besides positions; extended XYZ only.",
+};

@@ -1,0 +1,90 @@
+//! Keys of `[potential]`.
+
+use super::{Absent, Choice, Form, Forms, Key, Quantity, Table, Text};
+use crate::config::section::Sign;
+use crate::potential::Precision;
+use crate::units::Dimension;
+
+/// `[potential]`
+pub static TABLE: Table = Table {
+    name: "potential",
+    form: Form::Once,
+    doc: "What acts between the atoms: a trained network, or Lennard-Jones.",
+    rows: &[&MODEL, &PRECISION, &LENNARD_JONES],
+};
+
+/// `model`
+pub static MODEL: Key<Text> = Key {
+    name: "model",
+    value: Text {
+        what: "a name or a path",
+        example: "\"painn_hcno_gfn2\"",
+    },
+    absent: Absent::Told("required, but for Lennard-Jones"),
+    of: &[],
+    doc: "A trained PaiNN: the name of one ([below](#models-by-name)), or its file, such as `\"net.safetensors\"`.",
+};
+
+/// `precision`
+pub static PRECISION: Key<Choice<Precision>> = Key {
+    name: "precision",
+    value: Choice {
+        words: &[("f32", Precision::F32), ("f64", Precision::F64)],
+        or: "",
+    },
+    absent: Absent::Is("f32"),
+    of: &[],
+    doc: "Numbers of the network. Positions, velocities and sums of energies are f64 always, and all of Lennard-Jones is.",
+};
+
+/// `lennard_jones`
+pub static LENNARD_JONES: Key<Forms> = Key {
+    name: "lennard_jones",
+    value: Forms("a table (below)"),
+    absent: Absent::Told("none"),
+    of: &[],
+    doc: "Lennard-Jones instead of a network, the same for all atoms.",
+};
+
+/// `[potential.lennard_jones]`
+pub static LENNARD_JONES_TABLE: Table = Table {
+    name: "potential.lennard_jones",
+    form: Form::Once,
+    doc: "Lennard-Jones, instead of `model`; it goes smoothly to zero at the cutoff.",
+    rows: &[&EPSILON, &SIGMA, &CUTOFF],
+};
+
+const LENGTH: Quantity = Quantity {
+    dimension: Dimension::Length,
+    sign: Sign::Positive,
+};
+
+/// `epsilon`
+pub static EPSILON: Key<Quantity> = Key {
+    name: "epsilon",
+    value: Quantity {
+        dimension: Dimension::Energy,
+        sign: Sign::Positive,
+    },
+    absent: Absent::Required,
+    of: &[],
+    doc: "Depth of the well.",
+};
+
+/// `sigma`
+pub static SIGMA: Key<Quantity> = Key {
+    name: "sigma",
+    value: LENGTH,
+    absent: Absent::Required,
+    of: &[],
+    doc: "Distance at which the energy is zero.",
+};
+
+/// `cutoff`
+pub static CUTOFF: Key<Quantity> = Key {
+    name: "cutoff",
+    value: LENGTH,
+    absent: Absent::Required,
+    of: &[],
+    doc: "Distance from which on there is no interaction; more than `sigma`, 2.5 `sigma` is usual.",
+};

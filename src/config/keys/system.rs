@@ -1,0 +1,108 @@
+//! Keys of `[system]`.
+
+use super::{Absent, Choice, Form, Forms, Key, Quantity, SEEDS, Table, Text, Whole};
+use crate::config::section::Sign;
+use crate::units::Dimension;
+
+/// What a value says that is taken from the structure file.
+pub const FROM_FILE: &str = "from the file";
+
+/// `[system]`
+pub static TABLE: Table = Table {
+    name: "system",
+    form: Form::Once,
+    doc: "The atoms, their cell, and how they start.",
+    rows: &[&STRUCTURE, &FRAME, &CELL, &PERIODIC, &VELOCITIES, &MASSES],
+};
+
+/// `structure`
+pub static STRUCTURE: Key<Text> = Key {
+    name: "structure",
+    value: Text {
+        what: "a path",
+        example: "\"structures/ethanol.xyz\"",
+    },
+    absent: Absent::Required,
+    of: &[],
+    doc: "Structure file: `.xyz` (plain or extended), `.pdb`, `.gro`, `.cif`, `.mmcif`, `.mol2`, `.sdf` or `.cml`; or a \
+          run's directory, to begin from its last state.",
+};
+
+/// `frame`
+pub static FRAME: Key<Forms> = Key {
+    name: "frame",
+    value: Forms("a whole number"),
+    absent: Absent::Is("0"),
+    of: &[],
+    doc: "Frame of the structure file: 0 is the first, -1 the last.",
+};
+
+/// `cell`
+pub static CELL: Key<Choice<bool>> = Key {
+    name: "cell",
+    value: Choice {
+        words: &[(FROM_FILE, true), ("none", false)],
+        or: "three edges such as `[\"12.4 A\", \"12.4 A\", \"12.4 A\"]`, three vectors such as \
+             `[[\"12 A\", \"0 A\", \"0 A\"], ...]`",
+    },
+    absent: Absent::Is(FROM_FILE),
+    of: &[],
+    doc: "Vectors of the cell.",
+};
+
+/// `periodic`
+pub static PERIODIC: Key<Forms> = Key {
+    name: "periodic",
+    value: Forms("`true`, `false`, or one of these per direction: `[true, true, false]`"),
+    absent: Absent::Told("as the file says; `true` with a `cell` given here"),
+    of: &[],
+    doc: "Along which vectors of the cell the system is repeated.",
+};
+
+/// `velocities`
+pub static VELOCITIES: Key<Forms> = Key {
+    name: "velocities",
+    value: Forms("`\"from the file\"`, `\"zero\"`, or a table (below)"),
+    absent: Absent::Is(FROM_FILE),
+    of: &[],
+    doc: "Starting velocities. A file without any needs one of the other two.",
+};
+
+/// `masses`
+pub static MASSES: Key<Forms> = Key {
+    name: "masses",
+    value: Forms("a table of masses (u) by symbol, such as `{ H = \"2.014 u\" }`"),
+    absent: Absent::Told("those of the file, else of the elements"),
+    of: &[],
+    doc: "Masses of elements, or of the isotopes `D` and `T`.",
+};
+
+/// `system.velocities = { ... }`
+pub static VELOCITIES_TABLE: Table = Table {
+    name: "system.velocities",
+    form: Form::Inline,
+    doc: "Starting velocities of a temperature, from the Maxwell-Boltzmann distribution; the system as a whole does not \
+          move.",
+    rows: &[&TEMPERATURE, &SEED],
+};
+
+/// `velocities.temperature`
+pub static TEMPERATURE: Key<Quantity> = Key {
+    name: "temperature",
+    value: Quantity {
+        dimension: Dimension::Temperature,
+        sign: Sign::NotNegative,
+    },
+    absent: Absent::Required,
+    of: &[],
+    doc: "Temperature of the start, which is met to the last digit.",
+};
+
+/// `velocities.seed`
+pub static SEED: Key<Whole> = Key {
+    name: "seed",
+    value: SEEDS,
+    absent: Absent::Required,
+    of: &[],
+    doc: "Seed of the velocities: equal seeds give equal runs.",
+};

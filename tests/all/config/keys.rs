@@ -1,0 +1,143 @@
+//! The table of keys is what the run file takes, and what the guide tells.
+
+use std::fs;
+
+use mdrun::config::{self, plan::Plan};
+
+use crate::support::root;
+
+/// What stands before and after the reference in the guide.
+const MARKS: [&str; 2] = ["<!-- keys -->\n", "<!-- end of keys -->\n"];
+
+/// The guide's reference of keys is that of the table. `MDRUN_BLESS=1` writes it.
+#[test]
+fn the_guide_has_the_table_of_keys() {
+    let path = root().join("docs/guide.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(MARKS[0]).unwrap();
+    let (told, after) = rest.split_once(MARKS[1]).unwrap();
+    let table = format!("\n{}\n", config::reference());
+    if std::env::var_os("MDRUN_BLESS").is_some() {
+        let [open, close] = MARKS;
+        fs::write(&path, format!("{before}{open}{table}{close}{after}")).unwrap();
+        return;
+    }
+    assert!(
+        told == table,
+        "docs/guide.md has another reference of keys than src/config/keys; to rewrite it, type\n\
+         MDRUN_BLESS=1 cargo test --release --locked the_guide_has_the_table_of_keys"
+    );
+}
+
+/// A table of the reference.
+struct Told {
+    /// `[dynamics]`
+    heading: String,
+    keys: Vec<ToldKey>,
+}
+
+struct ToldKey {
+    name: String,
+    /// What it is where it is left out, in TOML; `None` where that depends on the run.
+    default: Option<String>,
+}
+
+impl Told {
+    /// Every table of the reference.
+    fn all() -> Vec<Self> {
+        let mut tables: Vec<Self> = Vec::new();
+        for line in config::reference().lines() {
+            if let Some(heading) = line.strip_prefix("#### `") {
+                let heading = heading.trim_end_matches('`').to_owned();
+                let keys = Vec::new();
+                tables.push(Self { heading, keys });
+            } else if let Some(row) = line.strip_prefix("| `") {
+                let cells: Vec<&str> = row.split(" | ").collect();
+                let code = cells[2].strip_prefix('`').and_then(|c| c.strip_suffix('`'));
+                let key = ToldKey {
+                    name: cells[0].trim_end_matches('`').to_owned(),
+                    default: code.filter(|c| !c.contains('`')).map(str::to_owned),
+                };
+                tables.last_mut().unwrap().keys.push(key);
+            }
+        }
+        assert!(tables.len() >= 9 && tables.iter().all(|t| !t.keys.is_empty()));
+        tables
+    }
+
+    /// Its path in an override.
+    fn path(&self) -> String {
+        let name = self.heading.split(" = ").next().unwrap();
+        let name = name.trim_matches(['[', ']']);
+        match self.heading.starts_with("[[") {
+            true => format!("{name}.0"),
+            false => name.to_owned(),
+        }
+    }
+}
+
+/// A run file in which every table is there, as `system` and `potential` make it.
+fn run_file(folder: &std::path::Path, system: &str, potential: &str) -> std::path::PathBuf {
+    let structure = root().join("tests/all/config/good/files/two_frames.xyz");
+    let text = format!(
+        "[system]\nstructure = {structure:?}\n{system}\n[potential]\n{potential}\n\
+         [dynamics]\nensemble = \"nve\"\ntimestep = \"0.5 fs\"\nsteps = 10\n\
+         [output]\n[[output.trajectory]]\nformat = \"xyz\"\nevery = 1\n[monitor]\n[device]\n"
+    );
+    let path = folder.join("run.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// What reads the run file takes the keys of the table, and no others.
+#[test]
+fn the_run_file_takes_the_keys_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = run_file(
+        folder.path(),
+        "velocities = { temperature = \"300 K\", seed = 1 }",
+        "lennard_jones = { epsilon = \"1 meV\", sigma = \"1 A\", cutoff = \"2.5 A\" }",
+    );
+    config::load(&file, &[], None).unwrap();
+    for table in Told::all() {
+        let setting = format!("{}.zzz=1", table.path());
+        let error = config::load(&file, &[setting], None)
+            .unwrap_err()
+            .to_string();
+        let (_, taken) = error.split_once("(keys here: ").unwrap();
+        let taken: Vec<&str> = taken.trim_end_matches(')').split(", ").collect();
+        let told: Vec<&str> = table.keys.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(taken, told, "{}", table.heading);
+    }
+}
+
+/// A default that is written out means what leaving it out means.
+#[test]
+fn defaults_are_what_the_table_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = run_file(folder.path(), "", "model = \"painn_hcno_gfn2\"");
+    let usual = config::load(&file, &[], None).unwrap();
+    let mut seen = 0;
+    for table in Told::all() {
+        for key in &table.keys {
+            let Some(default) = &key.default else {
+                continue;
+            };
+            let setting = format!("{}.{}={default}", table.path(), key.name);
+            let written = config::load(&file, std::slice::from_ref(&setting), None);
+            let written = written.unwrap_or_else(|e| panic!("{setting}: {e}"));
+            let same = Plan {
+                places: usual.places.clone(),
+                notes: usual.notes.clone(),
+                ..written
+            };
+            assert!(
+                usual == same,
+                "{setting} is another run: {:?}",
+                same.resolved
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}
