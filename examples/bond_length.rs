@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use mdrun::core::{Fields, Snapshot};
-
-use mdrun::simulation::{Guard, Reporter, Signal, Simulation, next_multiple};
-use mdrun::{Result, assemble, config};
+use mdrun::report::{Console, Verbosity};
+use mdrun::run::{Entry, Run};
+use mdrun::simulation::{Reporter, Signal, next_multiple};
+use mdrun::{Result, config};
 
 /// Mean and standard deviation of the distance between two atoms.
 struct BondLength {
@@ -48,25 +49,16 @@ impl Reporter for BondLength {
 
 fn main() -> Result<()> {
     let run_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/ethanol_langevin.toml");
-    let plan = config::load(&run_file, &["dynamics.duration=\"2 ps\"".to_owned()], None)?;
-    let model = assemble::load(&plan)?;
+    let directory = std::env::temp_dir().join("bond_length");
+    let changes = ["dynamics.duration=\"2 ps\"".to_owned()];
+    let plan = config::load(&run_file, &changes, Some(&directory))?;
+    let console = Console::new(Verbosity::default(), plan.dynamics.steps);
     let bond = BondLength {
         atoms: [1, 2],
         samples: Vec::new(),
     };
-    let mut simulation = Simulation {
-        engine: assemble::engine(&plan, &model)?,
-        program: assemble::program(&plan),
-        limits: assemble::limits(&plan),
-        reporters: vec![Box::new(bond)],
-        guard: Guard::default(),
-        keeper: None,
-        step: 0,
-        end: plan.dynamics.steps,
-    };
-    let finish = simulation.run(&AtomicBool::new(false), &mut |warning| {
-        eprintln!("{warning:?}")
-    })?;
-    println!("{finish:?} after {} steps", simulation.step);
+    let run = Run::open(plan, Entry::Replace, &console)?.watched_by(Box::new(bond));
+    let ending = run.to_the_end(&AtomicBool::new(false))?;
+    println!("{:?} after {} steps", ending.status, ending.steps);
     Ok(())
 }

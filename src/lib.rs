@@ -37,6 +37,7 @@ pub mod memory;
 pub mod shell;
 
 pub mod assemble;
+pub mod run;
 
 pub mod bench;
 pub mod cli;

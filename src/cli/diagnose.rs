@@ -1,39 +1,31 @@
-//! `mdrun diagnose RUN_DIR`, and the same at the end of a run that a drift has stopped.
+//! `mdrun diagnose RUN_DIR`.
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::DiagnoseArgs;
 use super::interrupt::Interrupt;
-use super::recorded::rename_model;
-use crate::assemble::{self, Model};
+use crate::assemble;
 use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
 use crate::core::Snapshot;
 use crate::core::observe::Thermometer;
-use crate::diagnose::{Case, Question, Report, Suspect, diagnose, window};
-use crate::engine::Start;
+use crate::diagnose::{Case, Question, Report, Suspect};
 use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::report::checkpoint::{self, Checkpoint};
 use crate::report::names;
 use crate::report::recorder::Kind;
-use crate::report::series::Estimate;
-use crate::report::{EnergyRecord, Recorded, Source, record};
-use crate::simulation::Flight;
+use crate::report::{Recorded, Source, record};
+use crate::run::Interruption as _;
+use crate::run::drift::{question, replay};
+use crate::run::recorded::rename_model;
 use crate::terminal::{Mood, Terminal};
-use crate::units::MEV_PER_PS;
 use crate::{Error, Result, input, streams};
 
-/// Time that the end of a run may take to look for the cause of a drift.
-const AUTOMATIC: Duration = Duration::from_secs(120);
-/// A drift (meV/atom/ps) under this is nothing to explain where the run has no limit: it warms a solid by
-/// 0.2 K in a picosecond.
-const TOLERABLE: f64 = 0.05;
 /// Steps replayed at first where no drift was seen.
 const USUAL_WINDOW: u64 = 2000;
 
@@ -89,72 +81,6 @@ fn show(report: &Report) -> Result<()> {
     };
     let text = Terminal::out().verdict(&report.to_text(), "verdict:", mood);
     streams::print(&format!("{text}\n"))
-}
-
-/// Diagnoses a run that has just been stopped by its drift.
-///
-/// # Errors
-/// A replay failed.
-pub fn alarm(
-    plan: &Plan,
-    model: &Model,
-    flight: &Flight,
-    energies: &EnergyRecord,
-    interrupt: &AtomicBool,
-) -> Result<Report> {
-    let state = replay_from(flight, energies, plan.dynamics.timestep);
-    let start = Start {
-        system: plan.start.system.clone(),
-        cell: plan.start.cell.clone(),
-        positions: state.positions.clone(),
-        velocities: state.velocities.clone(),
-        step: state.step,
-        heat: state.observables.heat,
-    };
-    let last = flight.frames.last();
-    let case = Case {
-        start,
-        timestep: plan.dynamics.timestep,
-        thermometer: energies.thermometer(),
-        question: drift(
-            plan,
-            energies.drift(),
-            flight.cause.step().saturating_sub(state.step),
-        ),
-        later: last.filter(|l| l.step > state.step).cloned(),
-        double: assemble::precision(&plan.potential) == Precision::F32,
-        budget: AUTOMATIC,
-    };
-    replay(plan, model, &case, interrupt)
-}
-
-/// The state to replay a drift from: the newest that leaves a window long enough to see it again.
-pub fn replay_from<'f>(flight: &'f Flight, energies: &EnergyRecord, timestep: f64) -> &'f Snapshot {
-    let steps = (energies.conserved.span() / timestep) as u64;
-    let wanted = energies.drift().map_or(steps, |seen| window(&seen, steps));
-    let from = flight.cause.step().saturating_sub(wanted);
-    let early = flight.kept.iter().rev().find(|s| s.step <= from);
-    early.or(flight.kept.first()).unwrap_or(&flight.before)
-}
-
-/// The question of a drift that was seen, or that may be there.
-fn drift(plan: &Plan, seen: Option<Estimate>, window: u64) -> Question {
-    let limit = plan.monitor.drift.unwrap_or(TOLERABLE * MEV_PER_PS);
-    let tolerable = match seen {
-        Some(seen) if seen.value.abs() > limit => 0.5 * seen.value.abs(),
-        _ => limit,
-    };
-    Question::Drift {
-        seen,
-        window,
-        tolerable,
-    }
-}
-
-fn replay(plan: &Plan, model: &Model, case: &Case, interrupt: &AtomicBool) -> Result<Report> {
-    let build = |start, variant| assemble::variant(plan, model, start, variant);
-    let judge = || assemble::judge(plan, model);
-    diagnose(case, (&build, &judge), interrupt)
 }
 
 /// A run that is over, as its directory has it.
@@ -239,14 +165,14 @@ impl Past {
             },
             Some(flight) => {
                 let window = flight.step.saturating_sub(self.state.step);
-                drift(plan, flight.drift(), window)
+                question(plan, flight.drift(), window)
             }
             None => {
                 let window = self.later.as_ref().map_or(0, |l| l.step - self.state.step);
                 let seen = (self.later.as_ref().unwrap_or(&self.state))
                     .energies
                     .drift();
-                drift(plan, seen, window.clamp(USUAL_WINDOW, 10 * USUAL_WINDOW))
+                question(plan, seen, window.clamp(USUAL_WINDOW, 10 * USUAL_WINDOW))
             }
         };
         Case {
@@ -297,7 +223,7 @@ fn moment(checkpoint: &Checkpoint) -> Snapshot {
     }
 }
 
-/// That the model is the one that the run had.
+/// Checks that the model is the one that the run had.
 fn check_model(record: &Value, plan: &Plan) -> Result<()> {
     let crate::config::plan::PotentialPlan::Painn { model, .. } = &plan.potential else {
         return Ok(());

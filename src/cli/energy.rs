@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{EnergyArgs, words};
+use super::EnergyArgs;
 use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Cell, Fitted, Mat3, Vec3, elements};
@@ -13,6 +13,7 @@ use crate::forcefield::{ForceField as _, HostForceField};
 use crate::formats::{self, Structure};
 use crate::models::ModelFile;
 use crate::potential::Evaluation;
+use crate::run::words;
 use crate::terminal::Terminal;
 use crate::text::counted;
 use crate::{Error, Result, assemble, memory, streams};

@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SI
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
+use crate::run::Interruption;
 use crate::{Error, Result};
 
 /// Signals that ask for an end, by name.
@@ -94,11 +95,6 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Becomes true at the first signal.
-    pub fn flag(&self) -> &AtomicBool {
-        &self.asked
-    }
-
     /// The first signal, once it has come.
     pub fn signal(&self) -> Option<Signal> {
         match self.first.load(Ordering::Acquire) {
@@ -117,11 +113,27 @@ impl Interrupt {
     }
 }
 
+impl Interruption for Interrupt {
+    /// Becomes true at the first signal.
+    fn flag(&self) -> &AtomicBool {
+        &self.asked
+    }
+
+    fn name(&self) -> &str {
+        self.signal().map_or("a signal", Signal::name)
+    }
+
+    fn obstacle(&self) -> Option<&str> {
+        is_file_limit_reached()
+            .then_some("the limit on the size of files is reached: `ulimit -f` tells it")
+    }
+}
+
 /// Becomes true once a file would have grown beyond the limit on the size of files.
 static FILE_LIMIT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// Whether a file would have grown beyond the limit on the size of files.
-pub fn is_file_limit_reached() -> bool {
+fn is_file_limit_reached() -> bool {
     FILE_LIMIT
         .get()
         .is_some_and(|reached| reached.load(Ordering::Relaxed))

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::summary::Summary;
-use crate::streams;
 use crate::terminal::{Mood, Terminal, shown};
+use crate::{Result, streams};
 
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,8 @@ pub struct Console {
     bar: ProgressBar,
     table: bool,
     notes: bool,
+    /// Whether stdout is for a machine.
+    json: bool,
     /// Whether it was said that standard output is lost.
     lost: Arc<AtomicBool>,
 }
@@ -46,6 +48,7 @@ impl Console {
             bar,
             table: !verbosity.quiet && !verbosity.json,
             notes: !verbosity.quiet,
+            json: verbosity.json,
             lost: Arc::default(),
         }
     }
@@ -56,6 +59,7 @@ impl Console {
             bar: ProgressBar::hidden(),
             table: false,
             notes: false,
+            json: false,
             lost: Arc::default(),
         }
     }
@@ -68,6 +72,11 @@ impl Console {
     /// Whether lines for people are shown.
     pub fn is_table(&self) -> bool {
         self.table
+    }
+
+    /// Whether stdout is for a machine.
+    pub fn is_json(&self) -> bool {
+        self.json
     }
 
     /// Prints text for people on stdout, long lines broken where it is a terminal; nothing where stdout is for a machine
@@ -91,8 +100,15 @@ impl Console {
         }
     }
 
-    /// Prints the closing summary on stdout, its verdict in colour; nothing where stdout is for a machine or to be quiet.
-    pub fn summary(&self, summary: &Summary) {
+    /// Prints the closing summary on stdout: as JSON where that is for a machine, else for people, its verdict in colour;
+    /// nothing where it is to be quiet.
+    ///
+    /// # Errors
+    /// A machine would miss some of it. People find it in the run's directory too.
+    pub fn summary(&self, summary: &Summary) -> Result<()> {
+        if self.json {
+            return streams::print_json(&summary.to_json());
+        }
         let mood = match summary.energy_conserved {
             Some(true) => Mood::Good,
             Some(false) => Mood::Bad,
@@ -100,6 +116,7 @@ impl Console {
         };
         let out = Terminal::out();
         self.row(&out.verdict(&summary.to_text(), "verdict", mood));
+        Ok(())
     }
 
     /// Prints a remark on stderr, always.

@@ -328,7 +328,7 @@ fn create_new(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It cannot be opened, or the disk failed.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     match File::open(path)?.sync_all() {
         // Some file systems have no such thing for directories.
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),

@@ -1,23 +1,18 @@
 //! Reporters: what watches a run and writes it down. The loop in [`crate::simulation`] shows them its states.
 //!
-//! A run makes a [`RunDirectory`], an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
+//! A run has an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
 //! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it,
 //! a [`Trajectory`] each writes frames. [`topology`](crate::formats::write::topology) stands beside the trajectories,
 //! [`RunRecord`] (`run.json`) around all of it, and [`Summary`] closes. [`recorder`] writes the steps before a fault.
 
-mod aside;
 pub mod checkpoint;
 pub mod console;
 mod course;
-pub mod directory;
 pub mod drift;
-mod file;
+pub(crate) mod file;
 pub mod history;
-pub mod keeper;
-pub mod last;
-pub mod lock;
 pub mod names;
-mod own;
+pub(crate) mod own;
 pub mod progress;
 pub mod record;
 pub mod recorder;
@@ -26,16 +21,13 @@ pub mod summary;
 mod table;
 pub mod thermo;
 pub mod trajectory;
-mod unbegun;
 mod verdict;
 
 pub use checkpoint::{Checkpoint, Identity};
 pub use console::{Console, Verbosity};
 pub use course::{Course, Status};
-pub use directory::{HeldDirectory, RunDirectory};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
 pub use file::{Verified, look_at, replace};
-pub use keeper::Keeper;
 pub use progress::Progress;
 pub use record::{Description, Earlier, RunRecord, Source};
 pub use recorder::Recorded;

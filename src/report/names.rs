@@ -16,10 +16,10 @@ pub const FLIGHT: &str = "flight.xyz";
 pub const FLIGHT_STATE: &str = "flight.ckpt";
 
 /// Where the files of a run that is replaced are gathered, and put back from.
-pub(super) const GATHERED: &str = ".replacing";
+pub(crate) const GATHERED: &str = ".replacing";
 /// Where they are, all of them, until the new run has begun.
-pub(super) const WHOLE: &str = ".replaced";
+pub(crate) const WHOLE: &str = ".replaced";
 /// Where they are once it has: what is in it goes.
-pub(super) const REMOVED: &str = ".removed";
+pub(crate) const REMOVED: &str = ".removed";
 /// All of these folders.
-pub(super) const FOLDERS: [&str; 3] = [GATHERED, WHOLE, REMOVED];
+pub(crate) const FOLDERS: [&str; 3] = [GATHERED, WHOLE, REMOVED];

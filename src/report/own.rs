@@ -33,13 +33,13 @@ const LAST_GOOD: &str = "last_good.xyz";
 const UNFINISHED: &str = ".part";
 
 /// Whether a file of this name is one that runs write.
-pub(super) fn is_own(name: &str) -> bool {
+pub(crate) fn is_own(name: &str) -> bool {
     let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
     OWN.contains(&name) || is_trajectory(name)
 }
 
 /// Whether a file of this name is a trajectory of a run; earlier versions numbered further ones of a format.
-pub(super) fn is_trajectory(name: &str) -> bool {
+pub(crate) fn is_trajectory(name: &str) -> bool {
     let known = || {
         let (stem, extension) = name.split_once('.')?;
         let number = stem.strip_prefix("traj")?;
@@ -51,7 +51,7 @@ pub(super) fn is_trajectory(name: &str) -> bool {
 }
 
 /// The path at which a file is written until it is complete.
-pub(super) fn unfinished(path: &Path) -> PathBuf {
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(UNFINISHED);
     path.with_file_name(name)
@@ -61,7 +61,7 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// It cannot be listed, or something that is no plain file has the name of one.
-pub(super) fn files(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<String>> {
     let fault = |e| Error::input(format!("cannot list {}: {e}", folder.display()));
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(fault)? {
@@ -85,7 +85,7 @@ pub(super) fn files(folder: &Path) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// Something else has one of these names, or the directory cannot be listed.
-pub(super) fn check(directory: &Path) -> Result<()> {
+pub(crate) fn check(directory: &Path) -> Result<()> {
     files(directory)?;
     for name in FOLDERS {
         check_folder(&directory.join(name))?;
@@ -117,7 +117,7 @@ fn check_folder(folder: &Path) -> Result<()> {
 }
 
 /// What stands at a path; links are not followed.
-pub(super) fn kind(path: &Path) -> io::Result<Option<fs::FileType>> {
+pub(crate) fn kind(path: &Path) -> io::Result<Option<fs::FileType>> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found.file_type())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -126,7 +126,7 @@ pub(super) fn kind(path: &Path) -> io::Result<Option<fs::FileType>> {
 }
 
 /// The error of something that is not what a run would have put there.
-pub(super) fn foreign(path: &Path, kind: fs::FileType, wanted: &str) -> Error {
+pub(crate) fn foreign(path: &Path, kind: fs::FileType, wanted: &str) -> Error {
     let is = if kind.is_symlink() {
         "a symbolic link"
     } else if kind.is_dir() {
@@ -149,7 +149,7 @@ pub(super) fn foreign(path: &Path, kind: fs::FileType, wanted: &str) -> Error {
 ///
 /// # Errors
 /// It cannot be opened so; a link is one of the reasons.
-pub(super) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits();
     let flags = i32::try_from(flags).map_err(io::Error::other)?;
     match options.custom_flags(flags).open(path) {
@@ -164,7 +164,7 @@ pub(super) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It is a link or a device, has another name as well (a hard link), or cannot be opened.
-pub(super) fn open_alone(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+pub(crate) fn open_alone(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = open(options, path)?;
     let found = file.metadata()?;
     if !found.is_file() {

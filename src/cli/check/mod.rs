@@ -6,12 +6,13 @@ mod table;
 
 use std::process::ExitCode;
 
-use super::{CheckArgs, hints, words};
+use super::{CheckArgs, hints};
 use crate::assemble::{self, Model};
 use crate::config;
 use crate::config::plan::Plan;
 use crate::core::{elements, observe};
 use crate::potential::Precision;
+use crate::run::{least_bytes, words};
 use crate::text::significant;
 use crate::units::KELVIN;
 use crate::{Result, memory, streams};
@@ -36,7 +37,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
             .info("memory", indicatif::HumanBytes(bytes).to_string())
             .value(bytes as f64, "B");
     }
-    let bytes = super::opening::least_bytes(&plan);
+    let bytes = least_bytes(&plan);
     let found = format!("at least {}", indicatif::HumanBytes(bytes));
     table.info("output", found).value(bytes as f64, "B");
     match args.json {

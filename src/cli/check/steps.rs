@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::table::{Table, Verdict};
 use crate::Result;
 use crate::assemble::{self, Model};
-use crate::cli::words;
 use crate::config::plan::{Plan, VelocityPlan};
 use crate::core::{Fields, Snapshot};
 use crate::diagnose::trial::{self, Attempt, Trial};
 use crate::diagnose::vibration::shortest_period;
 use crate::dynamics::Bath;
 use crate::engine::{Engine, Flags};
+use crate::run::words;
 use crate::text::{duration, significant};
 use crate::units::{FEMTOSECOND, KELVIN, ns_per_day};
 

@@ -7,6 +7,7 @@ use mdrun::engine::{Engine, HostEngine, Pending};
 use mdrun::forcefield::{ForceField, HostForceField};
 use mdrun::potential::Potential;
 use mdrun::report::{Console, Energies, RunRecord};
+use mdrun::run::Run;
 use mdrun::simulation::{Checkpointing, Finish, Reporter, Simulation};
 
 use crate::physics::doubles::bits;
@@ -29,6 +30,7 @@ fn everything_of_a_run_can_go_to_another_thread() {
     is_send::<Energies>();
     is_send::<Console>();
     is_send::<RunRecord>();
+    is_send::<Run>();
     #[cfg(feature = "cuda")]
     {
         is_send::<mdrun::engine::cuda::CudaEngine>();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use mdrun::Error;
-use mdrun::report::RunDirectory;
+use mdrun::run::RunDirectory;
 
 fn names(folder: &Path) -> BTreeSet<String> {
     (fs::read_dir(folder).unwrap())

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use mdrun::engine::Engine;
-use mdrun::report::{Console, Identity, Keeper, RunDirectory};
+use mdrun::report::{Console, Identity};
+use mdrun::run::{Keeper, RunDirectory};
 use mdrun::simulation::{Finish, Simulation};
 use mdrun::{assemble, config};
 

@@ -6,6 +6,7 @@ mod format;
 mod fuzz;
 mod kill;
 mod last;
+mod library;
 mod moved;
 mod resume;
 pub mod runs;

@@ -1,42 +1,51 @@
-//! `--resume`: which checkpoint a run goes on from, and whether it is one of this run.
+//! Which checkpoint a run goes on from, and whether it is one of this run.
 
-use super::recorded;
+use super::directory::RunDirectory;
 use crate::assemble;
 use crate::config::plan::Plan;
 use crate::report::checkpoint::{Checkpoint, Identity, store};
 use crate::report::look_at;
 use crate::report::names::{FINAL, NEWEST, PREVIOUS};
-use crate::report::{Earlier, RunDirectory, Status};
+use crate::report::{Earlier, Status};
 use crate::{Error, Result};
 
-/// What there is to go on from.
-pub enum Way {
+/// What a directory holds of a run that is to go on.
+pub(super) enum Standing {
     /// Nothing: the run begins, in place of one that had hardly begun if there is one.
-    Begin {
+    Nothing {
         /// Its directory, taken for it.
         directory: RunDirectory,
         /// Why, for the user.
         remark: String,
     },
-    /// A checkpoint.
-    GoOn(Box<Sitting>),
+    /// A run that has stopped before its end.
+    Stopped(Box<Stopped>),
     /// A run that has taken all its steps.
-    Complete {
-        /// Its record.
-        earlier: Earlier,
-        /// That it is, for the user.
-        remark: String,
-    },
+    Complete(Complete),
+}
+
+/// A run that has taken all its steps.
+pub(super) struct Complete {
+    /// Its record.
+    pub earlier: Earlier,
+    /// That it is complete, for the user.
+    pub remark: String,
 }
 
 /// What a run goes on from.
-pub struct Sitting {
-    /// Its directory, locked.
-    pub directory: RunDirectory,
+pub(super) struct Before {
     /// The state.
     pub checkpoint: Checkpoint,
     /// What the record of the run says so far.
     pub earlier: Earlier,
+}
+
+/// A run that has stopped before its end.
+pub(super) struct Stopped {
+    /// Its directory, locked.
+    pub directory: RunDirectory,
+    /// What it goes on from.
+    pub before: Before,
     /// What is wrong with the newest checkpoint, where this is the one before it.
     pub unsound: Option<String>,
 }
@@ -46,14 +55,14 @@ pub struct Sitting {
 ///
 /// # Errors
 /// What is there is another run, has no sound checkpoint, or another process is at work in it.
-pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
+pub(super) fn look(plan: &mut Plan, model: Option<&str>) -> Result<Standing> {
     let path = plan.output.directory.clone();
     let place = path.display();
     let directory = RunDirectory::open(&path)?;
     let begin = |directory: RunDirectory, why: &str| {
         let remark = format!("{place} {why}: the run starts from the beginning");
         let directory = directory.begin(true)?;
-        Ok(Way::Begin { directory, remark })
+        Ok(Standing::Nothing { directory, remark })
     };
     if directory.is_free()? {
         return begin(directory, "holds no run to resume");
@@ -87,17 +96,19 @@ pub fn look(plan: &mut Plan, model: Option<&str>) -> Result<Way> {
             "the run in {place} is complete: all {end} steps are taken; it goes on with a longer [dynamics] \
              duration"
         );
-        return Ok(Way::Complete { earlier, remark });
+        return Ok(Standing::Complete(Complete { earlier, remark }));
     }
     let marks = assemble::marks(plan, &checkpoint)?;
     for mark in marks {
         look_at(mark, &path)?;
     }
     store::promote(&path, &found.path)?;
-    Ok(Way::GoOn(Box::new(Sitting {
+    Ok(Standing::Stopped(Box::new(Stopped {
         directory,
-        checkpoint,
-        earlier,
+        before: Before {
+            checkpoint,
+            earlier,
+        },
         unsound: found.remark,
     })))
 }
@@ -160,9 +171,9 @@ fn keep_defaults(plan: &mut Plan, before: &Identity) {
     }
 }
 
-/// That a checkpoint is one of this run.
+/// Checks that a checkpoint is one of this run.
 fn same_run(plan: &Plan, model: Option<&str>, checkpoint: &Checkpoint) -> Result<()> {
-    let now = recorded::identity(plan, model, Some(checkpoint));
+    let now = identity(plan, model, Some(checkpoint));
     let differences = checkpoint.identity.run_differences(&now);
     if differences.is_empty() {
         return Ok(());
@@ -174,4 +185,13 @@ fn same_run(plan: &Plan, model: Option<&str>, checkpoint: &Checkpoint) -> Result
         plan.output.directory.display(),
         differences.join("; ")
     )))
+}
+
+/// Whose run a plan is that goes on from a checkpoint, or begins. What a start has that is none is the checkpoint's.
+pub(super) fn identity(plan: &Plan, model: Option<&str>, from: Option<&Checkpoint>) -> Identity {
+    let now = Identity::of(plan, model);
+    match from.filter(|_| plan.start.degrees_of_freedom.is_some()) {
+        Some(checkpoint) => now.with_system_of(&checkpoint.identity),
+        None => now,
+    }
 }

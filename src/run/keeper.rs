@@ -7,11 +7,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::checkpoint::{self, Checkpoint};
-use super::drift::Energies;
 use crate::Result;
 use crate::config::plan::CheckpointPlan;
 use crate::core::{Fields, Snapshot};
+use crate::report::Energies;
+use crate::report::checkpoint::{self, Checkpoint};
 use crate::simulation::{Checkpointing, FileMark, PHASE, next_multiple};
 
 /// Writes checkpoints of one run.

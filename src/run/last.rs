@@ -8,11 +8,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::file;
-use super::names::FINAL;
 use crate::core::rng::NoiseCourse;
 use crate::core::{Fields, Snapshot, System};
 use crate::formats::write::xyz::{Content, Xyz};
+use crate::report::file;
+use crate::report::names::FINAL;
 use crate::{Error, Result};
 
 /// The arrays that a last state is made of.

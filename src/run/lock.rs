@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::own;
+use crate::report::own;
 use crate::{Error, Result};
 
 /// The name of the lock's file.

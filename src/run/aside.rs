@@ -9,11 +9,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::course::Status;
-use super::file::sync_directory;
-use super::names::{GATHERED, RECORD, REMOVED, WHOLE};
-use super::own;
-use super::record::Earlier;
+use crate::report::file::sync_directory;
+use crate::report::names::{GATHERED, RECORD, REMOVED, WHOLE};
+use crate::report::{Earlier, Status, own};
 use crate::{Error, Result};
 
 /// Sets the files of a run in `directory` aside, all of them or none.

@@ -5,10 +5,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::sync_directory;
 use super::lock::Lock;
-use super::{aside, own, unbegun};
-use crate::report::names;
+use super::{aside, unbegun};
+use crate::report::file::sync_directory;
+use crate::report::{names, own};
 use crate::text::bytes;
 use crate::{Error, Result};
 

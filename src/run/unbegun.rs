@@ -4,11 +4,8 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 
-use super::course::Status;
-use super::names::THERMO;
-use super::own;
-use super::record::Earlier;
-use crate::report::names;
+use crate::report::names::{self, THERMO};
+use crate::report::{Earlier, Status, own};
 use crate::{Error, Result};
 
 /// Lines of the thermo table after the first state: its header, and one line.

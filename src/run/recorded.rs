@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use super::ResumeArgs;
 use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
 use crate::models::ModelFile;
 use crate::paths::absolute;
-use crate::report::checkpoint::{Checkpoint, Identity, store};
+use crate::report::checkpoint::{Checkpoint, store};
 use crate::report::names;
 use crate::report::{Earlier, Source};
 use crate::units::{self, Dimension};
@@ -18,22 +17,21 @@ use crate::{Error, Result, input, shell};
 /// Key of the overrides that a run without its structure cannot take.
 const SYSTEM: &str = "system";
 
-/// The plan of a run that goes on in `args.directory`, as its record resolved it, with the overrides.
+/// The plan of a run that goes on in `directory`, as its record resolved it, with overrides (`dynamics.duration="1 ns"`) and
+/// with another place of its model if one is given.
 ///
 /// The run starts from its structure where that is what it was. Without it, the checkpoint tells all that matters.
 ///
 /// # Errors
 /// The directory holds no run, its model is not there, or an override is wrong.
-pub fn plan(args: &ResumeArgs) -> Result<Plan> {
-    let directory = &args.directory;
+pub fn plan(directory: &Path, model: Option<&Path>, overrides: &[String]) -> Result<Plan> {
     let path = directory.join(names::RECORD);
     let (earlier, mut config) = read(directory)?;
-    name_model(&mut config, &path, args.model.as_deref())?;
-    let overrides = args.settings();
+    name_model(&mut config, &path, model)?;
     let recorded = RecordedConfig {
         config: &config,
         path: &path,
-        overrides: &overrides,
+        overrides,
         directory: Some(directory),
     };
     let structure = earlier.structure.as_ref();
@@ -41,7 +39,7 @@ pub fn plan(args: &ResumeArgs) -> Result<Plan> {
         .is_some_and(|had| Source::read(&had.path).is_ok_and(|has| has.sha256 == had.sha256));
     let mut plan = match there {
         true => recorded.from_structure()?,
-        false => recorded.from_state(state(&earlier, &config, args, &overrides)?)?,
+        false => recorded.from_state(state(&earlier, &config, directory, overrides)?)?,
     };
     plan.source = earlier.config_file.unwrap_or(path);
     Ok(plan)
@@ -73,7 +71,7 @@ fn read(directory: &Path) -> Result<(Earlier, Table)> {
     })
 }
 
-/// Puts a model in the place of a run's, and sees that it is there.
+/// Puts a model in the place of a run's, and checks that it is there.
 fn name_model(config: &mut Table, record: &Path, model: Option<&Path>) -> Result<()> {
     if let Some(model) = model {
         rename_model(config, &ModelFile::find(model, Path::new(""))?);
@@ -93,7 +91,7 @@ fn name_model(config: &mut Table, record: &Path, model: Option<&Path>) -> Result
 }
 
 /// Puts a model in the place of the one that a resolved run file names.
-pub fn rename_model(config: &mut Table, model: &ModelFile) {
+pub(crate) fn rename_model(config: &mut Table, model: &ModelFile) {
     let place = match model {
         ModelFile::Path(path) => absolute(path),
         ModelFile::Embedded(model) => model.name.to_owned(),
@@ -108,7 +106,7 @@ pub fn rename_model(config: &mut Table, model: &ModelFile) {
 fn state(
     earlier: &Earlier,
     config: &Table,
-    args: &ResumeArgs,
+    directory: &Path,
     overrides: &[String],
 ) -> Result<StartPlan> {
     let structure = earlier.structure.as_ref().map(|had| had.path.clone());
@@ -124,11 +122,11 @@ fn state(
              checkpoint alone: no key of [system] can be set"
         )));
     }
-    let found = store::newest(&args.directory)?.ok_or_else(|| {
+    let found = store::newest(directory)?.ok_or_else(|| {
         Error::input(format!(
             "{} holds no checkpoint to go on from, and {gone} is not the structure of this run any more: put it \
              back, then type the same again",
-            args.directory.display()
+            directory.display()
         ))
     })?;
     let Checkpoint {
@@ -161,13 +159,4 @@ fn drawn(config: &Table) -> Option<VelocityPlan> {
     .ok()?;
     let seed = u32::try_from(velocities.get("seed")?.as_integer()?).ok()?;
     Some(VelocityPlan::Thermal { kt, seed })
-}
-
-/// Whose run a plan is that goes on from a checkpoint, or begins. What a start has that is none is the checkpoint's.
-pub fn identity(plan: &Plan, model: Option<&str>, from: Option<&Checkpoint>) -> Identity {
-    let now = Identity::of(plan, model);
-    match from.filter(|_| plan.start.degrees_of_freedom.is_some()) {
-        Some(checkpoint) => now.with_system_of(&checkpoint.identity),
-        None => now,
-    }
 }

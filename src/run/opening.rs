@@ -3,18 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::resume::Sitting;
+use super::directory::RunDirectory;
+use super::resume::{Before, Stopped};
 use crate::Result;
 use crate::config::plan::Plan;
-use crate::report::{
-    Checkpoint, Console, Description, Earlier, Identity, RunDirectory, RunRecord, trajectory,
-};
+use crate::report::{Checkpoint, Console, Description, Identity, RunRecord, trajectory};
 
 /// Where a run begins: by default in a directory that is still to be made.
 #[derive(Default)]
-pub struct Opening {
+pub(super) struct Opening {
     directory: Option<RunDirectory>,
-    sitting: Past,
+    before: Option<Before>,
 }
 
 impl Opening {
@@ -23,40 +22,39 @@ impl Opening {
         console.note(remark);
         Self {
             directory: Some(directory),
-            sitting: None,
+            before: None,
         }
     }
 
     /// Goes on from a checkpoint, with a run to step `end`.
-    pub fn from(sitting: Sitting, end: u64, console: &Console) -> Self {
-        let Sitting {
+    pub fn from(stopped: Stopped, end: u64, console: &Console) -> Self {
+        let Stopped {
             directory,
-            checkpoint,
-            earlier,
+            before,
             unsound,
-        } = sitting;
+        } = stopped;
         if let Some(why) = unsound {
             let instead = "the checkpoint before it is used";
             console.remark(&format!("warning: {why}; {instead}"));
         }
-        let step = checkpoint.step;
+        let step = before.checkpoint.step;
         console.note(&format!("resumed from step {step} of {end}"));
         Self {
             directory: Some(directory),
-            sitting: Some((checkpoint, earlier)),
+            before: Some(before),
         }
     }
 
     /// What the run goes on from.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
-        self.sitting.as_ref().map(|(checkpoint, _)| checkpoint)
+        self.before.as_ref().map(|before| &before.checkpoint)
     }
 
     /// The directory, made if it is still to be, once there is room in it for what the run will write.
     ///
     /// # Errors
     /// It holds a run and `force` is not given, cannot be made, or has too little room.
-    pub fn place(self, plan: &Plan, force: bool) -> Result<(RunDirectory, Past)> {
+    pub fn place(self, plan: &Plan, force: bool) -> Result<(RunDirectory, Option<Before>)> {
         let files = self.checkpoint().map_or(&[][..], |c| &c.files);
         let there: u64 = files.iter().map(|file| file.length).sum();
         let directory = match self.directory {
@@ -64,7 +62,7 @@ impl Opening {
             None => RunDirectory::create(&plan.output.directory, force)?,
         };
         directory.check_room(least_bytes(plan).saturating_sub(there))?;
-        Ok((directory, self.sitting))
+        Ok((directory, self.before))
     }
 
     /// Says what will make the run go on with other bits than it would have had.
@@ -80,24 +78,25 @@ impl Opening {
     }
 }
 
-/// What a run goes on from: the state, and what its record says so far.
-pub type Past = Option<(Checkpoint, Earlier)>;
-
 /// Begins the record of a run, or goes on with it; the state is the checkpoint's, or else what `anew` makes.
 ///
 /// # Errors
 /// The record cannot be written.
-pub fn begin(
-    sitting: Past,
+pub(super) fn begin(
+    before: Option<Before>,
     anew: impl FnOnce() -> Checkpoint,
     directory: &Path,
     description: Description,
 ) -> Result<(Checkpoint, RunRecord)> {
-    let Some((checkpoint, earlier)) = sitting else {
+    let Some(Before {
+        checkpoint,
+        earlier,
+    }) = before
+    else {
         return Ok((anew(), RunRecord::begin(directory, description)?));
     };
-    let before = Duration::try_from_secs_f64(checkpoint.elapsed).unwrap_or_default();
-    let at = (checkpoint.step, before);
+    let elapsed = Duration::try_from_secs_f64(checkpoint.elapsed).unwrap_or_default();
+    let at = (checkpoint.step, elapsed);
     let record = RunRecord::resume(directory, description, at, earlier)?;
     Ok((checkpoint, record))
 }

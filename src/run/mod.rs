@@ -1,0 +1,301 @@
+//! A run's life: it is opened, begins or goes on, and ends, in a directory of its own.
+//!
+//! [`Run::open`] reads the model, looks into the directory where the run is to go on, and makes the engine: nothing is written
+//! yet. [`Run::to_the_end`] writes: the directory ([`RunDirectory`]) stays locked while the run is under way, and is as it
+//! was before if no first step is taken. Checkpoints ([`Keeper`]), the last state ([`last`]) and the record close it.
+//!
+//! A library's user writes `Run::open(plan, Entry::Begin, &console)?.to_the_end(&interrupt)?`: see `examples/bond_length.rs`.
+
+mod aside;
+mod description;
+mod directory;
+pub(crate) mod drift;
+mod keeper;
+pub mod last;
+mod lock;
+mod opening;
+pub mod recorded;
+mod resume;
+mod unbegun;
+mod underway;
+pub mod words;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::assemble::{self, Model};
+use crate::config::plan::Plan;
+use crate::engine::Engine;
+use crate::report::{Console, Energies, Identity, Source, Status, Summary};
+use crate::simulation::{Reporter, Simulation};
+use crate::{Error, Result, streams};
+
+pub use directory::{HeldDirectory, RunDirectory};
+pub use keeper::Keeper;
+pub use opening::least_bytes;
+
+use opening::{Opening, begin};
+use resume::{Complete, Standing};
+use underway::{Place, Underway};
+
+/// How a run is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// It begins, where no other one is.
+    Begin,
+    /// It begins, in place of another one if there is one.
+    Replace,
+    /// It goes on, or begins if there is none.
+    Resume,
+}
+
+/// What may end a run from outside. A flag alone will do.
+pub trait Interruption {
+    /// Becomes true when the run is to end: it then takes the steps that are under way and completes its files.
+    fn flag(&self) -> &AtomicBool;
+
+    /// Names what asked for it, for people.
+    fn name(&self) -> &str {
+        "a signal"
+    }
+
+    /// Tells what the process knows of why files cannot be written, if it does.
+    fn obstacle(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Interruption for AtomicBool {
+    fn flag(&self) -> &AtomicBool {
+        self
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Whether it is complete, was interrupted, or failed by a fault.
+    pub status: Status,
+    /// Steps taken since it began.
+    pub steps: u64,
+    /// Its closing summary; `None` where no step was taken: it was interrupted before, or was complete already.
+    pub summary: Option<Summary>,
+}
+
+/// A run that has been opened.
+pub struct Run {
+    console: Console,
+    began: Instant,
+    reporters: Vec<Box<dyn Reporter>>,
+    stage: Stage,
+}
+
+/// What there is to do.
+enum Stage {
+    /// Nothing: all steps are taken.
+    Complete { record: Box<Complete>, steps: u64 },
+    /// Steps.
+    Ready(Box<Ready>),
+}
+
+/// A run whose first step is to come.
+struct Ready {
+    plan: Plan,
+    model: Model,
+    engine: Box<dyn Engine>,
+    energies: Energies,
+    identity: Identity,
+    opening: Opening,
+    /// Whether it takes the place of another one.
+    replaces: bool,
+}
+
+impl Run {
+    /// Opens a run: reads its model, looks at what it is to go on from, and makes its engine, with as many threads as the plan
+    /// says. `console` hears of it.
+    ///
+    /// # Errors
+    /// The input is wrong: the model, the device, or what is in the directory of a run that is to go on.
+    pub fn open(plan: Plan, entry: Entry, console: &Console) -> Result<Self> {
+        assemble::threads(&plan.device)?;
+        let model = assemble::load(&plan)?;
+        Self::with_model(plan, model, entry, console)
+    }
+
+    /// Opens a run whose model has been read already; threads are those that there are.
+    ///
+    /// # Errors
+    /// As for [`Run::open`].
+    pub fn with_model(
+        mut plan: Plan,
+        model: Model,
+        entry: Entry,
+        console: &Console,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        let run = |stage| Self {
+            console: console.clone(),
+            began,
+            reporters: Vec::new(),
+            stage,
+        };
+        let sha256 = model.source().map(|source| source.sha256.clone());
+        let standing = match entry {
+            Entry::Begin | Entry::Replace => None,
+            Entry::Resume => Some(resume::look(&mut plan, sha256.as_deref())?),
+        };
+        let steps = plan.dynamics.steps;
+        let opening = match standing {
+            None => Opening::default(),
+            Some(Standing::Complete(record)) => {
+                let record = Box::new(record);
+                return Ok(run(Stage::Complete { record, steps }));
+            }
+            Some(Standing::Nothing { directory, remark }) => {
+                Opening::anew(directory, &remark, console)
+            }
+            Some(Standing::Stopped(stopped)) => Opening::from(*stopped, steps, console),
+        };
+        let (engine, energies) = match opening.checkpoint() {
+            None => (assemble::engine(&plan, &model)?, assemble::energies(&plan)),
+            Some(checkpoint) => (
+                assemble::engine_at(&plan, &model, checkpoint.start())?,
+                Energies::new(checkpoint.energies.clone()),
+            ),
+        };
+        let identity = resume::identity(&plan, sha256.as_deref(), opening.checkpoint());
+        let identity = identity.on(&engine.about());
+        opening.compare(&identity, console);
+        Ok(run(Stage::Ready(Box::new(Ready {
+            plan,
+            model,
+            engine,
+            energies,
+            identity,
+            opening,
+            replaces: entry == Entry::Replace,
+        }))))
+    }
+
+    /// Counts all time since `began` as that of setting up.
+    pub fn counted_from(self, began: Instant) -> Self {
+        Self { began, ..self }
+    }
+
+    /// Adds a reporter, which looks after those of the plan. It sees nothing of a run that is complete already.
+    pub fn watched_by(mut self, reporter: Box<dyn Reporter>) -> Self {
+        self.reporters.push(reporter);
+        self
+    }
+
+    /// Takes all steps that are left, until an interruption or a fault ends the run before.
+    ///
+    /// # Errors
+    /// The input is wrong as far as the directory goes (nothing is left behind then); or the device failed, or an output could
+    /// not be written.
+    pub fn to_the_end(self, interruption: &dyn Interruption) -> Result<Ending> {
+        let ready = match self.stage {
+            Stage::Ready(ready) => ready,
+            Stage::Complete { record, steps } => {
+                show_complete(&self.console, &record)?;
+                return Ok(Ending {
+                    status: Status::Complete,
+                    steps,
+                    summary: None,
+                });
+            }
+        };
+        if interruption.flag().load(Ordering::Acquire) {
+            let name = interruption.name();
+            self.console.remark(&format!(
+                "{name} came before the first step: nothing was written"
+            ));
+            return Ok(Ending {
+                status: Status::Interrupted,
+                steps: ready.opening.checkpoint().map_or(0, |from| from.step),
+                summary: None,
+            });
+        }
+        let (underway, place, mut simulation) = ready.begin(self.console, self.began)?;
+        simulation.reporters.extend(self.reporters);
+        underway.to_the_end(place, &mut simulation, interruption)
+    }
+}
+
+/// Says that there is nothing left to do.
+fn show_complete(console: &Console, record: &Complete) -> Result<()> {
+    match &record.earlier.summary {
+        Some(summary) if console.is_json() => streams::print_json(summary),
+        None if console.is_json() => Err(Error::run(
+            "there is no summary in the run's record (run.json) to print",
+        )),
+        _ => {
+            console.line(&record.remark);
+            Ok(())
+        }
+    }
+}
+
+impl Ready {
+    /// Takes the directory, and writes what a run writes before its first step.
+    fn begin(self, console: Console, began: Instant) -> Result<(Underway, Place, Simulation)> {
+        let Self {
+            plan,
+            model,
+            engine,
+            energies,
+            identity,
+            opening,
+            replaces,
+        } = self;
+        // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
+        let at_output =
+            |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
+        let (directory, before) = opening.place(&plan, replaces).map_err(at_output)?;
+        let from = before.as_ref().map(|before| &before.checkpoint);
+        let reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
+            .map_err(at_output)?;
+        let structure = before.as_ref().and_then(|b| b.earlier.structure.clone());
+        let structure = structure.map_or_else(|| Source::read(&plan.start.structure), Ok)?;
+        let about = engine.about().to_string();
+        let description = description::of(&plan, model.source().cloned(), structure, about);
+        description::introduce(&console, &plan, &model, &description);
+        let resumed = before.is_some();
+        if let Some(warning) = words::repeated_noise(&plan).filter(|_| !resumed) {
+            console.remark(&format!("warning: {warning}"));
+        }
+        let state = || assemble::state(&plan, &energies, identity.clone());
+        let (mut state, record) =
+            begin(before, state, directory.path(), description).map_err(at_output)?;
+        state.identity = identity.clone();
+        let (step, stretch) = (state.step, state.stretch);
+        let keeper = Keeper::new(
+            directory.path().to_owned(),
+            plan.output.checkpoint,
+            (state, resumed),
+            &energies,
+        );
+        let simulation = Simulation {
+            engine,
+            program: assemble::program(&plan),
+            limits: assemble::limits(&plan),
+            reporters,
+            guard: assemble::guard(&plan),
+            step,
+            end: plan.dynamics.steps,
+            keeper: Some(Box::new(keeper)),
+        };
+        let underway = Underway {
+            plan,
+            model,
+            identity,
+            stretch,
+            console,
+            energies,
+            record,
+            resumed,
+            setup: began.elapsed(),
+        };
+        Ok((underway, Place::Opened(directory), simulation))
+    }
+}
