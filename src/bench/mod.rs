@@ -169,12 +169,12 @@ impl HostWorkshop {
 }
 
 /// A force field that has found its pairs.
-struct Found {
+struct HostPairs {
     field: HostForceField,
     out: Evaluation,
 }
 
-impl FixedPairs for Found {
+impl FixedPairs for HostPairs {
     fn call(&mut self) -> Result<()> {
         self.field.evaluate_found(&mut self.out)
     }
@@ -189,7 +189,7 @@ impl Workshop for HostWorkshop {
         let mut field = HostForceField::new(Self::potential(job)?, job.skin);
         field.find(&job.start.cell, &job.start.positions)?;
         let out = Evaluation::zeros(job.start.positions.len());
-        Ok(Box::new(Found { field, out }))
+        Ok(Box::new(HostPairs { field, out }))
     }
 
     fn engine(&self, job: &Job) -> Result<Box<dyn Engine>> {
@@ -372,12 +372,13 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
         assemble::thread_count(&args.device()),
         rate.steps,
     );
-    let table = match is_narrow() {
-        true => format!(
+    let table = if is_narrow() {
+        format!(
             "{:>7} {:>9} {:>10} {:>10} {:>5} {:>5} {:>9} {:>8}\n{:>27} {:>10}",
             "atoms", "pairs", "E, F", "NVE step", "over", "every", "ns/day", "MiB", "ms", "ms"
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "{:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}",
             "atoms",
             "pairs",
@@ -387,7 +388,7 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
             "every",
             "ns/day",
             "peak MiB"
-        ),
+        )
     };
     format!("{}\n{table}\n", Terminal::out().fit(&about))
 }

@@ -55,9 +55,10 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
         streams::tell(&Terminal::err().message(&said));
     }
     let report = replay(&past.plan, &model, &case, interrupt.flag())?;
-    match args.json {
-        true => streams::print_json(&report.to_json())?,
-        false => show(&report)?,
+    if args.json {
+        streams::print_json(&report.to_json())?
+    } else {
+        show(&report)?
     }
     if let Some(signal) = interrupt.signal() {
         return Ok(signal.exit_code());

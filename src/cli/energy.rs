@@ -60,7 +60,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     let stress = cell
         .volume()
         .map(|volume| evaluation.strain_derivative / volume);
-    let found = Found {
+    let found = SinglePoint {
         cell: &cell,
         structure: &structure,
         notes,
@@ -91,7 +91,7 @@ fn notes(args: &EnergyArgs, structure: &Structure, fitted: Option<&Fitted>) -> V
 }
 
 /// What is printed.
-struct Found<'a> {
+struct SinglePoint<'a> {
     cell: &'a Cell,
     structure: &'a Structure,
     notes: Vec<String>,
@@ -101,7 +101,7 @@ struct Found<'a> {
     stress: Option<Mat3>,
 }
 
-impl Found<'_> {
+impl SinglePoint<'_> {
     fn json(&self) -> String {
         let arrays =
             |vectors: &[Vec3]| -> Vec<[f64; 3]> { vectors.iter().map(|&v| v.into()).collect() };

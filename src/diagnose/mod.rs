@@ -34,7 +34,7 @@ use crate::integrate::Integrator;
 use crate::report::series::Estimate;
 
 pub use potential::Findings;
-pub use replay::{Course, Effect};
+pub use replay::{Effect, Replay};
 pub use report::Report;
 pub use verdict::{Suspect, Verdict};
 
@@ -102,7 +102,7 @@ pub struct Built {
 pub type Build<'b> = dyn Fn(Start, Variant) -> Result<Built> + 'b;
 
 /// Makes what the potential itself is looked at with: in f64, its pairs beyond doubt.
-pub type Judge<'j> = dyn Fn() -> Result<Box<dyn ForceField>> + 'j;
+pub type BuildJudge<'j> = dyn Fn() -> Result<Box<dyn ForceField>> + 'j;
 
 /// What is to be explained.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,7 +150,7 @@ pub struct Case {
 /// The replay as it was cannot be made, or a device failed.
 pub fn diagnose(
     case: &Case,
-    (build, judge): (&Build<'_>, &Judge<'_>),
+    (build, judge): (&Build<'_>, &BuildJudge<'_>),
     interrupt: &AtomicBool,
 ) -> Result<Report> {
     let began = Instant::now();
@@ -161,9 +161,10 @@ pub fn diagnose(
         Question::Breach { .. } => smaller_steps(case, build, deadline, interrupt),
     };
     walks.push(half.unwrap_or_else(|e| Walk::impossible(Variant::HALF_STEP, &e.to_string())));
-    let double = match case.double {
-        true => Walk::begin(case, build, Variant::DOUBLE),
-        false => Err(crate::Error::run("the run is in f64 already")),
+    let double = if case.double {
+        Walk::begin(case, build, Variant::DOUBLE)
+    } else {
+        Err(crate::Error::run("the run is in f64 already"))
     };
     walks.push(double.unwrap_or_else(|e| Walk::impossible(Variant::DOUBLE, &e.to_string())));
     let exhaustive = Walk::begin(case, build, Variant::EXHAUSTIVE);
@@ -179,8 +180,8 @@ pub fn diagnose(
             let share = left.div_f64((walks.len() - k) as f64);
             walks[k].advance(case, window, Instant::now() + share, interrupt)?;
         }
-        let courses: Vec<&Course> = walks.iter().map(|w| &w.course).collect();
-        verdict = Verdict::of(case, &courses);
+        let replays: Vec<&Replay> = walks.iter().map(|w| &w.replay).collect();
+        verdict = Verdict::of(case, &replays);
         let spent = began
             .elapsed()
             .div_f64(2.0_f64.powi(round as i32 + 1) - 1.0);
@@ -196,12 +197,12 @@ pub fn diagnose(
     let findings = judge().and_then(|mut field| {
         potential::examine(case, field.as_mut(), frames, began + case.budget)
     });
-    let courses: Vec<Course> = walks.into_iter().map(|w| w.course).collect();
+    let replays: Vec<Replay> = walks.into_iter().map(|w| w.replay).collect();
     let findings = findings.unwrap_or_default();
-    verdict.conclude(case, &courses, &findings);
+    verdict.conclude(case, &replays, &findings);
     Ok(Report::new(
         case,
-        courses,
+        replays,
         findings,
         verdict,
         began.elapsed(),
@@ -234,7 +235,7 @@ fn smaller_steps(
         let left = deadline.saturating_duration_since(Instant::now());
         let until = Instant::now() + left.div_f64(4.0);
         walk.advance(case, first_window(case), until, interrupt)?;
-        if walk.course.broke.is_none() || divisor >= MOST_DIVISOR {
+        if walk.replay.broke.is_none() || divisor >= MOST_DIVISOR {
             return Ok(walk);
         }
         divisor *= 2;
@@ -246,8 +247,9 @@ fn smaller_steps(
 pub fn window(seen: &Estimate, steps: u64) -> u64 {
     let clear = (2.0 * SEEN * seen.error / seen.value.abs()).powf(2.0 / 3.0);
     let wanted = steps as f64 * clear;
-    match wanted.is_finite() {
-        true => (wanted.ceil() as u64).clamp(FEWEST_STEPS, steps.max(FEWEST_STEPS)),
-        false => steps.max(FEWEST_STEPS),
+    if wanted.is_finite() {
+        (wanted.ceil() as u64).clamp(FEWEST_STEPS, steps.max(FEWEST_STEPS))
+    } else {
+        steps.max(FEWEST_STEPS)
     }
 }

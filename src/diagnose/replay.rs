@@ -42,7 +42,7 @@ pub enum Effect {
 
 /// How a replay went.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Course {
+pub struct Replay {
     /// What was changed.
     pub variant: Variant,
     /// What computed it; or why nothing did.
@@ -72,7 +72,7 @@ pub struct Course {
 
 /// A replay under way.
 pub(super) struct Walk {
-    pub course: Course,
+    pub replay: Replay,
     simulation: Option<Simulation>,
     energies: Energies,
     clock: Arc<Mutex<Clock>>,
@@ -103,7 +103,7 @@ impl Walk {
     /// A replay that cannot be made, and why.
     pub fn impossible(variant: Variant, why: &str) -> Self {
         Self {
-            course: Course {
+            replay: Replay {
                 variant,
                 about: why.to_owned(),
                 done: false,
@@ -136,7 +136,7 @@ impl Walk {
         let (first, atoms) = (start.step, start.system.len());
         let built = build(start, variant)?;
         let mut walk = Self::impossible(variant, &built.engine.about().to_string());
-        walk.course.done = true;
+        walk.replay.done = true;
         walk.first = first;
         walk.energies = Energies::new(EnergyRecord::measured_by(atoms, &case.thermometer));
         let step = case.timestep / variant.divisor as f64;
@@ -161,10 +161,7 @@ impl Walk {
                 ..limits
             },
         };
-        let audit = match variant == Variant::AS_RUN {
-            true => AUDIT,
-            false => 0,
-        };
+        let audit = if variant == Variant::AS_RUN { AUDIT } else { 0 };
         walk.simulation = Some(Simulation {
             engine: built.engine,
             program: built.program,
@@ -189,18 +186,18 @@ impl Walk {
     ) -> Result<()> {
         let began = Instant::now();
         locked(&self.clock).deadline = deadline;
-        let goal = self.first + window * self.course.variant.divisor;
+        let goal = self.first + window * self.replay.variant.divisor;
         let later = case
             .later
             .as_ref()
-            .filter(|_| self.course.variant == Variant::AS_RUN);
-        if let Some(later) = later.filter(|l| self.course.reproduced.is_none() && l.step <= goal) {
+            .filter(|_| self.replay.variant == Variant::AS_RUN);
+        if let Some(later) = later.filter(|l| self.replay.reproduced.is_none() && l.step <= goal) {
             self.go(later.step, interrupt)?;
             self.compare(later)?;
         }
         self.go(goal, interrupt)?;
         self.take_stock(case)?;
-        self.course.elapsed += began.elapsed();
+        self.replay.elapsed += began.elapsed();
         Ok(())
     }
 
@@ -209,7 +206,7 @@ impl Walk {
             return Ok(());
         };
         simulation.end = goal;
-        while self.course.broke.is_none() && simulation.step < goal {
+        while self.replay.broke.is_none() && simulation.step < goal {
             match simulation.run(interrupt, &mut |_| {})? {
                 Finish::Fault {
                     cause: Cause::Breach(breach),
@@ -217,13 +214,13 @@ impl Walk {
                 } => {
                     let broken = simulation.engine.snapshot(Fields::NONE)?;
                     locked(&self.clock).see(&broken.observables);
-                    self.course.broke = Some(breach);
+                    self.replay.broke = Some(breach);
                 }
                 Finish::Fault {
                     cause: Cause::Pairs { step, mismatch },
                     ..
                 } => {
-                    self.course.mismatch = Some((step, mismatch));
+                    self.replay.mismatch = Some((step, mismatch));
                     simulation.guard.audit = 0;
                 }
                 // Time is up, or all steps are taken.
@@ -241,9 +238,9 @@ impl Walk {
         let Some(simulation) = &mut self.simulation else {
             return Ok(());
         };
-        if simulation.step == later.step && self.course.broke.is_none() {
+        if simulation.step == later.step && self.replay.broke.is_none() {
             let present = simulation.engine.snapshot(Fields::ALL)?;
-            self.course.reproduced = Some(bits(&present) == bits(later));
+            self.replay.reproduced = Some(bits(&present) == bits(later));
         }
         Ok(())
     }
@@ -252,27 +249,27 @@ impl Walk {
         let Some(simulation) = &mut self.simulation else {
             return Ok(());
         };
-        let course = &mut self.course;
-        course.steps = simulation.step.saturating_sub(self.first);
-        course.span = course.steps as f64 * case.timestep / course.variant.divisor as f64;
+        let replay = &mut self.replay;
+        replay.steps = simulation.step.saturating_sub(self.first);
+        replay.span = replay.steps as f64 * case.timestep / replay.variant.divisor as f64;
         let (drift, mean) = (self.energies).read(|record| {
             (
                 record.drift(),
                 record.kinetic.mean().map_or(0.0, |k| k.value),
             )
         });
-        course.drift = drift;
+        replay.drift = drift;
         let clock = locked(&self.clock);
         // A start at rest has no kinetic energy to compare with.
         let kinetic = clock.first.map_or(0.0, |[_, kinetic]| kinetic);
-        course.change = match kinetic.max(mean) {
+        replay.change = match kinetic.max(mean) {
             none if none <= 0.0 => 0.0,
             _ if kinetic > 0.0 => clock.change / kinetic,
             mean => clock.change / mean,
         };
         drop(clock);
-        if course.broke.is_none() {
-            course.end = bits(&simulation.engine.snapshot(Fields::ALL)?);
+        if replay.broke.is_none() {
+            replay.end = bits(&simulation.engine.snapshot(Fields::ALL)?);
         }
         Ok(())
     }
@@ -321,9 +318,10 @@ impl Reporter for Sampler {
             self.energies.add(snapshot);
             locked(&self.clock).see(&snapshot.observables);
         }
-        Ok(match Instant::now() < locked(&self.clock).deadline {
-            true => Signal::Continue,
-            false => Signal::Stop("time is up".to_owned()),
+        Ok(if Instant::now() < locked(&self.clock).deadline {
+            Signal::Continue
+        } else {
+            Signal::Stop("time is up".to_owned())
         })
     }
 }

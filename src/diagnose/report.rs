@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Case, Course, Effect, Findings, Question, Suspect, Verdict};
+use super::{Case, Effect, Findings, Question, Replay, Suspect, Verdict};
 use crate::report::series::Estimate;
 use crate::units::{FEMTOSECOND, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND};
 
@@ -18,7 +18,7 @@ pub struct Report {
     /// What was to be explained.
     pub question: Question,
     /// The replays; the first is the run as it was.
-    pub courses: Vec<Course>,
+    pub replays: Vec<Replay>,
     /// What the potential itself has shown.
     pub findings: Findings,
     /// The conclusion.
@@ -30,7 +30,7 @@ pub struct Report {
 impl Report {
     pub(super) fn new(
         case: &Case,
-        courses: Vec<Course>,
+        replays: Vec<Replay>,
         findings: Findings,
         verdict: Verdict,
         elapsed: Duration,
@@ -39,7 +39,7 @@ impl Report {
             start: case.start.step,
             timestep: case.timestep,
             question: case.question.clone(),
-            courses,
+            replays,
             findings,
             verdict,
             elapsed,
@@ -47,8 +47,8 @@ impl Report {
     }
 
     /// What a replay changes, in words.
-    fn name(&self, course: &Course) -> String {
-        let v = course.variant;
+    fn name(&self, replay: &Replay) -> String {
+        let v = replay.variant;
         match (v.divisor, v.double, v.exhaustive) {
             (1, false, false) => "as it was".to_owned(),
             (1, true, _) => "in f64".to_owned(),
@@ -60,32 +60,32 @@ impl Report {
         }
     }
 
-    fn same_end(&self, course: &Course) -> bool {
-        let reference = &self.courses[0];
-        course.variant != reference.variant
-            && !course.end.is_empty()
-            && course.end == reference.end
-            && course.steps == reference.steps
+    fn same_end(&self, replay: &Replay) -> bool {
+        let reference = &self.replays[0];
+        replay.variant != reference.variant
+            && !replay.end.is_empty()
+            && replay.end == reference.end
+            && replay.steps == reference.steps
     }
 
     /// The diagnosis as one JSON object; energies per atom and time in meV/atom/ps.
     pub fn to_json(&self) -> Value {
-        let replays: Vec<Value> = (self.courses.iter().zip(&self.verdict.effects))
-            .map(|(course, effect)| {
+        let replays: Vec<Value> = (self.replays.iter().zip(&self.verdict.effects))
+            .map(|(replay, effect)| {
                 json!({
-                    "what": self.name(course),
-                    "engine": course.about,
+                    "what": self.name(replay),
+                    "engine": replay.about,
                     "effect": effect,
-                    "drift_mev_per_atom_ps": course.drift.map(|d| d.value / MEV_PER_PS),
-                    "drift_stderr": course.drift.map(|d| d.error / MEV_PER_PS),
-                    "drift_converged": course.drift.map(|d| d.converged),
-                    "steps": course.steps,
-                    "replayed_ps": course.span / PICOSECOND,
-                    "energy_change_over_kinetic": course.change,
-                    "broke_at_step": course.broke.as_ref().map(|b| b.step),
-                    "pairs_wrong_at_step": course.mismatch.map(|(step, _)| step),
-                    "same_states_as_the_run": self.same_end(course),
-                    "elapsed_s": course.elapsed.as_secs_f64(),
+                    "drift_mev_per_atom_ps": replay.drift.map(|d| d.value / MEV_PER_PS),
+                    "drift_stderr": replay.drift.map(|d| d.error / MEV_PER_PS),
+                    "drift_converged": replay.drift.map(|d| d.converged),
+                    "steps": replay.steps,
+                    "replayed_ps": replay.span / PICOSECOND,
+                    "energy_change_over_kinetic": replay.change,
+                    "broke_at_step": replay.broke.as_ref().map(|b| b.step),
+                    "pairs_wrong_at_step": replay.mismatch.map(|(step, _)| step),
+                    "same_states_as_the_run": self.same_end(replay),
+                    "elapsed_s": replay.elapsed.as_secs_f64(),
                 })
             })
             .collect();
@@ -106,7 +106,7 @@ impl Report {
             "start_step": self.start,
             "suspect": self.verdict.suspect,
             "verdict": self.sentence(),
-            "reproduced": self.courses[0].reproduced,
+            "reproduced": self.replays[0].reproduced,
             "replays": replays,
             "potential": {
                 "moments": f.moments,
@@ -125,19 +125,20 @@ impl Report {
     pub fn to_text(&self) -> String {
         let mut lines = vec![format!(
             "Replayed {} ps from step {} on, one thing changed at a time:",
-            rounded(self.courses[0].span / PICOSECOND),
+            rounded(self.replays[0].span / PICOSECOND),
             self.start
         )];
-        for (course, effect) in self.courses.iter().zip(&self.verdict.effects) {
-            let (name, outcome) = (self.name(course), self.outcome(course));
-            let line = format!("  {name:26} {outcome:38} {}", self.remark(course, *effect));
+        for (replay, effect) in self.replays.iter().zip(&self.verdict.effects) {
+            let (name, outcome) = (self.name(replay), self.outcome(replay));
+            let line = format!("  {name:26} {outcome:38} {}", self.remark(replay, *effect));
             lines.push(line.trim_end().to_owned());
         }
         let f = &self.findings;
         if let Some(drift) = f.force_drift {
-            let made = match f.force_error > super::potential::FORCE {
-                true => estimate(&drift),
-                false => "none".to_owned(),
+            let made = if f.force_error > super::potential::FORCE {
+                estimate(&drift)
+            } else {
+                "none".to_owned()
             };
             let differ = match f.force_error {
                 0.0 => "differ by no more than their rounding".to_owned(),
@@ -164,7 +165,7 @@ impl Report {
                 f.crossings
             ));
         }
-        if let Some(same) = self.courses[0].reproduced {
+        if let Some(same) = self.replays[0].reproduced {
             lines.push(format!(
                 "  the replay {} the run's own later state bit for bit",
                 if same { "reaches" } else { "does not reach" }
@@ -175,23 +176,23 @@ impl Report {
     }
 
     /// Drift, or the step where the limit broke.
-    fn outcome(&self, course: &Course) -> String {
-        if !course.done {
+    fn outcome(&self, replay: &Replay) -> String {
+        if !replay.done {
             return "not done".to_owned();
         }
-        if let Some(broke) = &course.broke {
+        if let Some(broke) = &replay.broke {
             return format!("breaks at step {}", broke.step);
         }
-        match (&self.question, &course.drift) {
+        match (&self.question, &replay.drift) {
             (Question::Breach { .. }, _) => {
-                format!("holds for {} ps", rounded(course.span / PICOSECOND))
+                format!("holds for {} ps", rounded(replay.span / PICOSECOND))
             }
             (_, Some(drift)) => estimate(drift),
             (_, None) => "too short to tell".to_owned(),
         }
     }
 
-    fn remark(&self, course: &Course, effect: Effect) -> String {
+    fn remark(&self, replay: &Replay, effect: Effect) -> String {
         let fault = match self.question {
             Question::Drift { .. } => "the drift",
             Question::Breach { .. } => "the fault",
@@ -205,7 +206,7 @@ impl Report {
                 Question::Drift { .. } => String::new(),
             },
             Effect::Removed => format!("removes {fault}"),
-            Effect::Stays if self.same_end(course) => {
+            Effect::Stays if self.same_end(replay) => {
                 "changes nothing: the same states, bit for bit".to_owned()
             }
             Effect::Stays => format!("{fault} stays"),
@@ -213,15 +214,15 @@ impl Report {
                 Suspect::Nothing | Suspect::Passed => String::new(),
                 _ => "undecided".to_owned(),
             },
-            Effect::NotDone => course.about.clone(),
+            Effect::NotDone => replay.about.clone(),
         }
     }
 
     /// The verdict in a sentence or two.
     pub fn sentence(&self) -> String {
-        let drift = self.courses[0].drift;
+        let drift = self.replays[0].drift;
         let known = drift.as_ref().map_or_else(String::new, estimate);
-        let parts = self.courses.iter().map(|c| c.variant.divisor).max();
+        let parts = self.replays.iter().map(|c| c.variant.divisor).max();
         let parts = parts.unwrap_or(2).max(2);
         let breach = matches!(self.question, Question::Breach { .. });
         let what = if breach { "fault" } else { "drift" };
@@ -241,7 +242,7 @@ impl Report {
             Suspect::Precision => format!(
                 "the precision: the network in f64 removes the {what}; set [potential] precision = \"f64\""
             ),
-            Suspect::PairList => match self.courses[0].mismatch {
+            Suspect::PairList => match self.replays[0].mismatch {
                 Some((step, m)) => format!(
                     "the pair list: at step {step} the pair of atoms {} and {} at {:.4} A is {}; this is a \
                      fault of the program: please report it, with the run's directory",
@@ -275,22 +276,23 @@ impl Report {
                 "the potential: neither a smaller step nor f64 nor brute-force pairs remove the {what}, and \
                  its forces are the slopes of an energy without a jump at the cutoff as far as was looked; \
                  `mdrun check` looks further{}",
-                match self.courses.iter().any(|c| !c.done && c.variant.double) {
-                    true => " (f64 could not be tried)",
-                    false => "",
+                if self.replays.iter().any(|c| !c.done && c.variant.double) {
+                    " (f64 could not be tried)"
+                } else {
+                    ""
                 }
             ),
             Suspect::Motion => format!(
                 "the motion itself: until the limit broke the energy was conserved within {:.2} % of the \
                  kinetic energy, so the steps are sound; look at the frames recorded: a start that is too \
                  hot or strained, a structure outside of what the model knows, or too tight a limit",
-                100.0 * self.courses[0].change
+                100.0 * self.replays[0].change
             ),
             Suspect::Passed => format!(
                 "the window replayed does not drift ({known}): what made the drift came before it and has \
                  passed, or was chance"
             ),
-            Suspect::Undecided if breach => match self.courses[0].broke {
+            Suspect::Undecided if breach => match self.replays[0].broke {
                 None => "it cannot be decided: the replay does not break the limit".to_owned(),
                 Some(_) => "it cannot be decided in the time given (--minutes)".to_owned(),
             },
@@ -309,9 +311,10 @@ impl Report {
 fn estimate(drift: &Estimate) -> String {
     let [value, error] = [drift.value, drift.error].map(|x| x / MEV_PER_PS);
     // As many digits as the error has two of.
-    let digits = match error > 0.0 && error.is_finite() {
-        true => (1.0 - error.log10().floor()).clamp(1.0, 7.0) as usize,
-        false => 4,
+    let digits = if error > 0.0 && error.is_finite() {
+        (1.0 - error.log10().floor()).clamp(1.0, 7.0) as usize
+    } else {
+        4
     };
     format!("{value:+.digits$} +- {error:.digits$} meV/atom/ps")
 }

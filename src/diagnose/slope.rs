@@ -130,9 +130,10 @@ fn best_of(row: &[f64], before: &[f64], rounding: f64) -> Option<Derivative> {
 /// The better known of two; where they contradict each other, that of the shorter step, `found`.
 fn narrower(best: Derivative, found: Derivative) -> Derivative {
     let contradict = (best.value - found.value).abs() > 2.0 * (best.error + found.error);
-    match contradict || found.error < best.error {
-        true => found,
-        false => best,
+    if contradict || found.error < best.error {
+        found
+    } else {
+        best
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Case, Course, Effect, Findings, Question, SEEN, SURE, Variant};
+use super::{Case, Effect, Findings, Question, Replay, SEEN, SURE, Variant};
 use crate::report::series::Estimate;
 
 /// Largest change of the conserved energy, as a part of the kinetic energy, of a sound integration: one that
@@ -52,30 +52,30 @@ impl Verdict {
     }
 
     /// What replays say so far.
-    pub(super) fn of(case: &Case, courses: &[&Course]) -> Self {
-        let effects: Vec<Effect> = (courses.iter().enumerate())
-            .map(|(k, course)| match (k, course.done) {
+    pub(super) fn of(case: &Case, replays: &[&Replay]) -> Self {
+        let effects: Vec<Effect> = (replays.iter().enumerate())
+            .map(|(k, replay)| match (k, replay.done) {
                 (0, _) => Effect::Reference,
                 (_, false) => Effect::NotDone,
                 _ => match case.question {
-                    Question::Drift { .. } => on_drift(courses[0], course),
-                    Question::Breach { .. } => on_breach(courses[0], course),
+                    Question::Drift { .. } => on_drift(replays[0], replay),
+                    Question::Breach { .. } => on_breach(replays[0], replay),
                 },
             })
             .collect();
         let suspect = match &case.question {
-            _ if courses[0].mismatch.is_some() => Suspect::PairList,
+            _ if replays[0].mismatch.is_some() => Suspect::PairList,
             Question::Drift {
                 seen, tolerable, ..
-            } => drift(courses[0], *seen, *tolerable, courses, &effects),
-            Question::Breach { .. } => breach(courses[0], courses, &effects),
+            } => drift(replays[0], *seen, *tolerable, replays, &effects),
+            Question::Breach { .. } => breach(replays[0], replays, &effects),
         };
         Self { suspect, effects }
     }
 
     /// Takes in what the potential itself has shown.
-    pub(super) fn conclude(&mut self, case: &Case, courses: &[Course], findings: &Findings) {
-        let Some(drift) = courses.first().and_then(|c| c.drift) else {
+    pub(super) fn conclude(&mut self, case: &Case, replays: &[Replay], findings: &Findings) {
+        let Some(drift) = replays.first().and_then(|c| c.drift) else {
             return;
         };
         let broken = matches!(case.question, Question::Breach { .. });
@@ -90,15 +90,15 @@ impl Verdict {
 }
 
 /// Whether a drift is certainly less than half of another, or certainly more.
-fn on_drift(reference: &Course, course: &Course) -> Effect {
-    if course.broke.is_some() && reference.broke.is_none() {
+fn on_drift(reference: &Replay, replay: &Replay) -> Effect {
+    if replay.broke.is_some() && reference.broke.is_none() {
         return Effect::Stays;
     }
-    if course.end == reference.end && !course.end.is_empty() && same_step(course, reference) {
+    if replay.end == reference.end && !replay.end.is_empty() && same_step(replay, reference) {
         // The same states throughout, hence the same drift, whatever its error.
         return Effect::Stays;
     }
-    let (Some(from), Some(to)) = (reference.drift, course.drift) else {
+    let (Some(from), Some(to)) = (reference.drift, replay.drift) else {
         return Effect::Undecided;
     };
     let half = 0.5 * from.value.abs();
@@ -110,28 +110,28 @@ fn on_drift(reference: &Course, course: &Course) -> Effect {
     }
 }
 
-fn same_step(a: &Course, b: &Course) -> bool {
+fn same_step(a: &Replay, b: &Replay) -> bool {
     a.variant.divisor == b.variant.divisor && a.steps == b.steps
 }
 
 /// Whether the limit holds all through the window.
-fn on_breach(reference: &Course, course: &Course) -> Effect {
+fn on_breach(reference: &Replay, replay: &Replay) -> Effect {
     if reference.broke.is_none() {
         return Effect::Undecided;
     }
-    match &course.broke {
+    match &replay.broke {
         Some(_) => Effect::Stays,
         // Not as far as the other came: time was up.
-        None if course.span < reference.span => Effect::Undecided,
+        None if replay.span < reference.span => Effect::Undecided,
         None => Effect::Removed,
     }
 }
 
 /// The first of the causes that removes the fault, most special first: a shorter step lets fewer pairs be
 /// missed, too, and nothing but exact pairs can find pairs that are missing.
-fn remover(courses: &[&Course], effects: &[Effect]) -> Option<Suspect> {
+fn remover(replays: &[&Replay], effects: &[Effect]) -> Option<Suspect> {
     let removed = |wanted: fn(&Variant) -> bool| {
-        (courses.iter().zip(effects))
+        (replays.iter().zip(effects))
             .any(|(c, e)| wanted(&c.variant) && matches!(e, Effect::Removed))
     };
     if removed(|v| v.exhaustive) {
@@ -152,14 +152,14 @@ fn all_stay(effects: &[Effect]) -> bool {
 }
 
 fn drift(
-    reference: &Course,
+    reference: &Replay,
     seen: Option<Estimate>,
     tolerable: f64,
-    courses: &[&Course],
+    replays: &[&Replay],
     effects: &[Effect],
 ) -> Suspect {
     if reference.broke.is_some() {
-        return remover(courses, effects).unwrap_or(Suspect::Undecided);
+        return remover(replays, effects).unwrap_or(Suspect::Undecided);
     }
     let Some(drift) = reference.drift else {
         return Suspect::Undecided;
@@ -178,9 +178,9 @@ fn drift(
         return Suspect::Undecided;
     }
     // All that might remove it must have been decided, unless a more special cause has been found.
-    let found = remover(courses, effects);
+    let found = remover(replays, effects);
     let open = |wanted: fn(&Variant) -> bool| {
-        (courses.iter().zip(effects)).any(|(c, e)| wanted(&c.variant) && *e == Effect::Undecided)
+        (replays.iter().zip(effects)).any(|(c, e)| wanted(&c.variant) && *e == Effect::Undecided)
     };
     match found {
         Some(Suspect::PairList) => Suspect::PairList,
@@ -193,16 +193,16 @@ fn drift(
     }
 }
 
-fn breach(reference: &Course, courses: &[&Course], effects: &[Effect]) -> Suspect {
+fn breach(reference: &Replay, replays: &[&Replay], effects: &[Effect]) -> Suspect {
     if reference.broke.is_none() {
         return Suspect::Undecided;
     }
     if reference.change < SOUND {
         // A missing pair need not show in the energy that the same pairs make.
-        let pairs = remover(courses, effects).filter(|s| *s == Suspect::PairList);
+        let pairs = remover(replays, effects).filter(|s| *s == Suspect::PairList);
         return pairs.unwrap_or(Suspect::Motion);
     }
-    match remover(courses, effects) {
+    match remover(replays, effects) {
         Some(suspect) => suspect,
         None if all_stay(effects) => Suspect::Potential,
         None => Suspect::Undecided,

@@ -115,9 +115,10 @@ fn largest_of(diagonal: &[f64], beside: &[f64]) -> f64 {
         matrix[(k, k + 1)] = *value;
         matrix[(k + 1, k)] = *value;
     }
-    match matrix.iter().all(|x| x.is_finite()) {
-        true => matrix.symmetric_eigenvalues().max(),
-        false => f64::NAN,
+    if matrix.iter().all(|x| x.is_finite()) {
+        matrix.symmetric_eigenvalues().max()
+    } else {
+        f64::NAN
     }
 }
 

@@ -34,9 +34,10 @@ pub struct Console {
 impl Console {
     /// A terminal for a run to step `end`. The bar is there only where stderr is a terminal.
     pub fn new(verbosity: Verbosity, end: u64) -> Self {
-        let target = match verbosity.quiet {
-            true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr_with_hz(5),
+        let target = if verbosity.quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(5)
         };
         let bar = ProgressBar::with_draw_target(Some(end), target);
         if let Ok(style) = ProgressStyle::with_template(

@@ -267,9 +267,10 @@ impl Reporter for DriftMonitor {
     fn next(&self, step: u64) -> u64 {
         let number = step / self.stretch;
         let here = self.sample(number);
-        match here >= step {
-            true => here,
-            false => self.sample(number.saturating_add(1)),
+        if here >= step {
+            here
+        } else {
+            self.sample(number.saturating_add(1))
         }
     }
 

@@ -23,7 +23,7 @@ const FRAMES_IN_FLIGHT: usize = 2;
     clippy::large_enum_variant,
     reason = "nearly all are frames, whose memory is used again"
 )]
-enum Parcel {
+enum Order {
     /// A frame to write.
     Frame(Snapshot),
     /// A request to flush the file and to tell how far it has come.
@@ -35,7 +35,7 @@ pub struct Trajectory {
     path: PathBuf,
     every: u64,
     wants: Fields,
-    frames: Option<SyncSender<Parcel>>,
+    frames: Option<SyncSender<Order>>,
     used: Receiver<Snapshot>,
     writer: Option<JoinHandle<Result<()>>>,
 }
@@ -101,8 +101,8 @@ impl Trajectory {
     }
 
     /// Hands something to the thread. Where that ended early, it has an error to tell.
-    fn send(&mut self, parcel: Parcel) -> Result<()> {
-        let accepted = (self.frames.as_ref()).is_some_and(|frames| frames.send(parcel).is_ok());
+    fn send(&mut self, order: Order) -> Result<()> {
+        let accepted = (self.frames.as_ref()).is_some_and(|frames| frames.send(order).is_ok());
         if accepted { Ok(()) } else { self.close() }
     }
 
@@ -153,13 +153,13 @@ impl Reporter for Trajectory {
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
         let mut frame = self.used.try_recv().unwrap_or_else(|_| blank());
         copy(snapshot, self.wants, &mut frame);
-        self.send(Parcel::Frame(frame))?;
+        self.send(Order::Frame(frame))?;
         Ok(Signal::Continue)
     }
 
     fn mark(&mut self) -> Result<Option<FileMark>> {
         let (answer, asked) = sync_channel(1);
-        self.send(Parcel::Mark(answer))?;
+        self.send(Order::Mark(answer))?;
         match asked.recv() {
             Ok(mark) => Ok(Some(mark)),
             Err(_) => {
@@ -185,14 +185,14 @@ impl Drop for Trajectory {
 fn write_all(
     mut file: OutputFile,
     mut encoder: Box<dyn Encoder>,
-    inbox: &Receiver<Parcel>,
+    inbox: &Receiver<Order>,
     recycle: &SyncSender<Snapshot>,
 ) -> Result<()> {
     let mut bytes = Vec::new();
-    for parcel in inbox {
-        let frame = match parcel {
-            Parcel::Frame(frame) => frame,
-            Parcel::Mark(answer) => {
+    for order in inbox {
+        let frame = match order {
+            Order::Frame(frame) => frame,
+            Order::Mark(answer) => {
                 // Nobody waits for it where the run is over.
                 let _ = answer.send(file.mark()?);
                 continue;

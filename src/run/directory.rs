@@ -130,9 +130,10 @@ impl RunDirectory {
     /// # Errors
     /// It has less.
     pub fn check_room(&self, least: u64) -> Result<()> {
-        let freed = match self.replaces {
-            true => aside::size(&self.path),
-            false => 0,
+        let freed = if self.replaces {
+            aside::size(&self.path)
+        } else {
+            0
         };
         match free_space(&self.path).map(|free| free.saturating_add(freed)) {
             Some(free) if free < least => Err(Error::input(format!(

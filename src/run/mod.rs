@@ -36,7 +36,7 @@ pub use opening::least_bytes;
 
 use opening::{Opening, begin};
 use resume::{Complete, Standing};
-use underway::{Place, Underway};
+use underway::{Begun, Tenure};
 
 /// How a run is entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,19 +87,19 @@ pub struct Run {
     console: Console,
     began: Instant,
     reporters: Vec<Box<dyn Reporter>>,
-    stage: Stage,
+    ahead: Ahead,
 }
 
 /// What there is to do.
-enum Stage {
+enum Ahead {
     /// Nothing: all steps are taken.
     Complete { record: Box<Complete>, steps: u64 },
     /// Steps.
-    Ready(Box<Ready>),
+    Opened(Box<Opened>),
 }
 
 /// A run whose first step is to come.
-struct Ready {
+struct Opened {
     plan: Plan,
     model: Model,
     engine: Box<dyn Engine>,
@@ -133,11 +133,11 @@ impl Run {
         console: &Console,
     ) -> Result<Self> {
         let began = Instant::now();
-        let run = |stage| Self {
+        let run = |ahead| Self {
             console: console.clone(),
             began,
             reporters: Vec::new(),
-            stage,
+            ahead,
         };
         let sha256 = model.source().map(|source| source.sha256.clone());
         let standing = match entry {
@@ -149,7 +149,7 @@ impl Run {
             None => Opening::default(),
             Some(Standing::Complete(record)) => {
                 let record = Box::new(record);
-                return Ok(run(Stage::Complete { record, steps }));
+                return Ok(run(Ahead::Complete { record, steps }));
             }
             Some(Standing::Nothing { directory, remark }) => {
                 Opening::anew(directory, &remark, console)
@@ -166,7 +166,7 @@ impl Run {
         let identity = resume::identity(&plan, sha256.as_deref(), opening.checkpoint());
         let identity = identity.on(&engine.about());
         opening.compare(&identity, console);
-        Ok(run(Stage::Ready(Box::new(Ready {
+        Ok(run(Ahead::Opened(Box::new(Opened {
             plan,
             model,
             engine,
@@ -194,9 +194,9 @@ impl Run {
     /// The input is wrong as far as the directory goes (nothing is left behind then); or the device failed, or an output could
     /// not be written.
     pub fn to_the_end(self, interruption: &dyn Interruption) -> Result<Ending> {
-        let ready = match self.stage {
-            Stage::Ready(ready) => ready,
-            Stage::Complete { record, steps } => {
+        let ready = match self.ahead {
+            Ahead::Opened(ready) => ready,
+            Ahead::Complete { record, steps } => {
                 show_complete(&self.console, &record)?;
                 return Ok(Ending {
                     status: Status::Complete,
@@ -216,9 +216,9 @@ impl Run {
                 summary: None,
             });
         }
-        let (underway, place, mut simulation) = ready.begin(self.console, self.began)?;
+        let (begun, tenure, mut simulation) = ready.begin(self.console, self.began)?;
         simulation.reporters.extend(self.reporters);
-        underway.to_the_end(place, &mut simulation, interruption)
+        begun.to_the_end(tenure, &mut simulation, interruption)
     }
 }
 
@@ -236,9 +236,9 @@ fn show_complete(console: &Console, record: &Complete) -> Result<()> {
     }
 }
 
-impl Ready {
+impl Opened {
     /// Takes the directory, and writes what a run writes before its first step.
-    fn begin(self, console: Console, began: Instant) -> Result<(Underway, Place, Simulation)> {
+    fn begin(self, console: Console, began: Instant) -> Result<(Begun, Tenure, Simulation)> {
         let Self {
             plan,
             model,
@@ -285,7 +285,7 @@ impl Ready {
             end: plan.dynamics.steps,
             keeper: Some(Box::new(keeper)),
         };
-        let underway = Underway {
+        let begun = Begun {
             plan,
             model,
             identity,
@@ -296,6 +296,6 @@ impl Ready {
             resumed,
             setup: began.elapsed(),
         };
-        Ok((underway, Place::Opened(directory), simulation))
+        Ok((begun, Tenure::Opened(directory), simulation))
     }
 }

@@ -37,9 +37,10 @@ pub fn plan(directory: &Path, model: Option<&Path>, overrides: &[String]) -> Res
     let structure = earlier.structure.as_ref();
     let there = structure
         .is_some_and(|had| Source::read(&had.path).is_ok_and(|has| has.sha256 == had.sha256));
-    let mut plan = match there {
-        true => recorded.from_structure()?,
-        false => recorded.from_state(state(&earlier, &config, directory, overrides)?)?,
+    let mut plan = if there {
+        recorded.from_structure()?
+    } else {
+        recorded.from_state(state(&earlier, &config, directory, overrides)?)?
     };
     plan.source = earlier.config_file.unwrap_or(path);
     Ok(plan)

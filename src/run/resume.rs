@@ -79,9 +79,10 @@ pub(super) fn look(plan: &mut Plan, model: Option<&str>) -> Result<Standing> {
     same_run(plan, model, &checkpoint)?;
     let (step, end) = (checkpoint.step, plan.dynamics.steps);
     if step > end {
-        let given = match plan.places.0.contains_key("dynamics.steps") {
-            true => "dynamics.steps",
-            false => "dynamics.duration",
+        let given = if plan.places.0.contains_key("dynamics.steps") {
+            "dynamics.steps"
+        } else {
+            "dynamics.duration"
         };
         return Err(Error::input(format!(
             "{}: the run has gone past the steps asked for: {place} has come to step {step} already, and {end} are \

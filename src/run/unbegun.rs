@@ -47,12 +47,13 @@ fn look(directory: &Path) -> io::Result<bool> {
     if !claimed && !recorded {
         return Ok(false);
     }
-    let (lines, longest) = match claimed {
-        true => (LINES - 1, 0),
-        false => (
+    let (lines, longest) = if claimed {
+        (LINES - 1, 0)
+    } else {
+        (
             LINES,
             earlier.atoms.unwrap_or(0).saturating_mul(FRAME.0) + FRAME.1,
-        ),
+        )
     };
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

@@ -13,7 +13,7 @@ use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
 use crate::{Error, Result, shell};
 
 /// A run that has begun: what its end needs.
-pub(super) struct Underway {
+pub(super) struct Begun {
     pub plan: Plan,
     pub model: Model,
     /// Whose run it is, and the steps between samples of its drift: what a flight record keeps of it.
@@ -28,27 +28,27 @@ pub(super) struct Underway {
 }
 
 /// The directory of a run.
-pub(super) enum Place {
+pub(super) enum Tenure {
     /// Until the first step: dropped, it takes what the run has written with it.
     Opened(RunDirectory),
     /// From then on, locked until the run has ended.
     Held { _directory: HeldDirectory },
 }
 
-impl Place {
+impl Tenure {
     fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. })
     }
 }
 
-impl Underway {
+impl Begun {
     /// Takes the steps and completes the files.
     ///
     /// # Errors
     /// The device failed, or an output could not be written.
     pub fn to_the_end(
         &self,
-        mut place: Place,
+        mut tenure: Tenure,
         simulation: &mut Simulation,
         interruption: &dyn Interruption,
     ) -> Result<Ending> {
@@ -56,16 +56,16 @@ impl Underway {
         let ended = simulation.run_from(
             interruption.flag(),
             &mut |warning| self.warn(&warning),
-            &mut || self.begin(&mut place),
+            &mut || self.begin(&mut tenure),
         );
         let ended = ended.and_then(|finish| {
-            self.write_last(simulation, &finish, &place)?;
+            self.write_last(simulation, &finish, &tenure)?;
             Ok(finish)
         });
         let keeper = simulation.keeper.as_ref();
         let elapsed = keeper.map_or_else(|| began.elapsed(), |keeper| keeper.elapsed());
         self.console.clear();
-        let kept = (keeper.and_then(|keeper| keeper.kept())).filter(|_| place.is_held());
+        let kept = (keeper.and_then(|keeper| keeper.kept())).filter(|_| tenure.is_held());
         let ended = ended.map_err(|error| self.advise(&error, kept, interruption));
 
         let (status, stopped_by) = match &ended {
@@ -111,8 +111,8 @@ impl Underway {
     }
 
     /// The run has come to its first step: what it writes stays, and the run before it goes.
-    fn begin(&self, place: &mut Place) -> Result<()> {
-        let Place::Opened(directory) = place else {
+    fn begin(&self, tenure: &mut Tenure) -> Result<()> {
+        let Tenure::Opened(directory) = tenure else {
             return Ok(());
         };
         self.record.begun()?;
@@ -123,7 +123,7 @@ impl Underway {
         if let Some(remark) = &held.remark {
             self.console.remark(&format!("warning: {remark}"));
         }
-        *place = Place::Held { _directory: held };
+        *tenure = Tenure::Held { _directory: held };
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl Underway {
         &self,
         simulation: &mut Simulation,
         finish: &Finish,
-        place: &Place,
+        tenure: &Tenure,
     ) -> Result<()> {
         let write = |simulation: &mut Simulation| {
             let state = simulation.engine.snapshot(last::WANTS)?;
@@ -161,7 +161,7 @@ impl Underway {
             Finish::Fault {
                 cause: Cause::Alarm { .. },
                 ..
-            } if place.is_held() => {
+            } if tenure.is_held() => {
                 // The fault is what there is to tell of.
                 if let Err(error) = write(simulation) {
                     self.console.remark(&format!("warning: {error}"));

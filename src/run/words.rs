@@ -121,9 +121,10 @@ pub fn cause(cause: &Cause, plan: &Plan) -> String {
                 let symbol = elements::symbol(plan.start.system.species[i]);
                 format!("{i} ({symbol})")
             };
-            let (is, so) = match m.missing {
-                true => ("is missing from", "its forces are left out"),
-                false => ("should not be in", "its forces are too much"),
+            let (is, so) = if m.missing {
+                ("is missing from", "its forces are left out")
+            } else {
+                ("should not be in", "its forces are too much")
             };
             format!(
                 "step {step}: the pair of atoms {} and {}, {:.6} A apart, {is} the list of pairs within the cutoff of {} A: \

@@ -16,7 +16,7 @@ use crate::run::{least_bytes, words};
 use crate::text::significant;
 use crate::units::KELVIN;
 use crate::{Result, memory, streams};
-use table::{Table, Verdict};
+use table::{Grade, Table};
 
 /// Runs the command; exit code 2 where a test came out bad.
 ///
@@ -40,9 +40,10 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     let bytes = least_bytes(&plan);
     let found = format!("at least {}", indicatif::HumanBytes(bytes));
     table.info("output", found).value(bytes as f64, "B");
-    match args.json {
-        true => streams::print_json(&table.json())?,
-        false => table.print()?,
+    if args.json {
+        streams::print_json(&table.json())?
+    } else {
+        table.print()?
     }
     Ok(ExitCode::from(if table.is_bad() { 2 } else { 0 }))
 }
@@ -68,7 +69,7 @@ fn describe(table: &mut Table, plan: &Plan, model: &Model) {
     width(table, plan, model.cutoff());
     temperature(table, plan);
     if let Some(note) = words::whole_motion(plan) {
-        table.add("whole motion", note, Verdict::Look);
+        table.add("whole motion", note, Grade::Look);
     }
 }
 
@@ -82,22 +83,22 @@ fn width(table: &mut Table, plan: &Plan, cutoff: f64) {
     if !narrow.is_finite() {
         return;
     }
-    let (note, verdict) = if narrow >= 2.0 * cutoff {
-        ("each pair has one image in range", Verdict::Ok)
+    let (note, grade) = if narrow >= 2.0 * cutoff {
+        ("each pair has one image in range", Grade::Ok)
     } else if narrow >= cutoff {
         (
             "under twice the cutoff: some pairs count with several images; exact",
-            Verdict::Ok,
+            Grade::Ok,
         )
     } else {
         (
             "narrower than the cutoff: atoms meet their own images; exact, but a larger cell is better physics",
-            Verdict::Look,
+            Grade::Look,
         )
     };
     let found = format!("{narrow:.3} A, cutoff {cutoff} A: {note}");
     table
-        .add("narrowest width", found, verdict)
+        .add("narrowest width", found, grade)
         .value(narrow, "A");
 }
 
@@ -112,10 +113,10 @@ fn temperature(table: &mut Table, plan: &Plan) {
             .map_or(0.0, |mass| 0.5 * momentum.norm_squared() / mass);
     let kelvin = observe::kt(kinetic, thermometer.degrees_of_freedom) / KELVIN;
     let limit = plan.monitor.temperature.map(|kt| kt / KELVIN);
-    let (verdict, beyond) = match limit.filter(|limit| kelvin > *limit) {
-        None => (Verdict::Info, String::new()),
+    let (grade, beyond) = match limit.filter(|limit| kelvin > *limit) {
+        None => (Grade::Info, String::new()),
         Some(limit) => (
-            Verdict::Bad,
+            Grade::Bad,
             format!(
                 ", over the limit of {} K ([monitor] temperature)",
                 significant(limit, 6)
@@ -123,7 +124,7 @@ fn temperature(table: &mut Table, plan: &Plan) {
         ),
     };
     let found = format!("{} K{beyond}", significant(kelvin, 4));
-    let finding = table.add("starting temperature", found, verdict);
+    let finding = table.add("starting temperature", found, grade);
     finding.value(kelvin, "K");
     if let Some(limit) = limit {
         finding.limit(limit);

@@ -1,7 +1,7 @@
 //! Whether the model is a potential: forces are slopes, space has no preferred direction or origin, and nothing jumps
 //! at the cutoff.
 
-use super::table::{Table, Verdict};
+use super::table::{Grade, Table};
 use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, MonitorPlan, Plan};
 use crate::core::rng::{Noise, Stream};
@@ -93,7 +93,7 @@ fn contact(table: &mut Table, plan: &Plan, pairs: &Pairs) {
     let nearest = pairs.distances.iter().copied().enumerate();
     let Some((pair, distance)) = nearest.min_by(|a, b| a.1.total_cmp(&b.1)) else {
         let found = "no two atoms are within the cutoff";
-        table.add("closest contact", found, Verdict::Look);
+        table.add("closest contact", found, Grade::Look);
         return;
     };
     let MonitorPlan { contact, .. } = plan.monitor;
@@ -107,12 +107,12 @@ fn contact(table: &mut Table, plan: &Plan, pairs: &Pairs) {
     if let Some(limit) = broken {
         found += &format!(", under the limit of {limit} A ([monitor] contact)");
     }
-    let verdict = match broken {
-        Some(_) => Verdict::Bad,
-        None if distance < SHORTEST_BOND => Verdict::Look,
-        None => Verdict::Ok,
+    let grade = match broken {
+        Some(_) => Grade::Bad,
+        None if distance < SHORTEST_BOND => Grade::Look,
+        None => Grade::Ok,
     };
-    let finding = table.add("closest contact", found, verdict);
+    let finding = table.add("closest contact", found, grade);
     finding.value(distance, "A");
     if let Some(limit) = contact {
         finding.limit(limit);
@@ -132,11 +132,11 @@ fn largest_force(table: &mut Table, plan: &Plan, reference: &Evaluation) {
         return;
     };
     let limit = plan.monitor.force;
-    let (verdict, beyond) = match limit.filter(|limit| force > *limit) {
-        None if limit.is_some() => (Verdict::Ok, String::new()),
-        None => (Verdict::Info, String::new()),
+    let (grade, beyond) = match limit.filter(|limit| force > *limit) {
+        None if limit.is_some() => (Grade::Ok, String::new()),
+        None => (Grade::Info, String::new()),
         Some(limit) => (
-            Verdict::Bad,
+            Grade::Bad,
             format!(
                 ", over the limit of {limit} eV/A ([monitor] force): relax the structure first"
             ),
@@ -147,7 +147,7 @@ fn largest_force(table: &mut Table, plan: &Plan, reference: &Evaluation) {
         significant(force, 4),
         name(plan, atom)
     );
-    let finding = table.add("largest force", found, verdict);
+    let finding = table.add("largest force", found, grade);
     finding.value(force, "eV/A");
     if let Some(limit) = limit {
         finding.limit(limit);
@@ -167,9 +167,10 @@ fn slopes(exact: &mut dyn ForceField, plan: &Plan, pairs: usize) -> Result<Slope
     }
     let shaken = shaken(positions);
     let there = slope::examine(exact, cell, &shaken, atoms)?;
-    Ok(match there.forces.difference.is_finite() {
-        true => here.worse(&there),
-        false => here,
+    Ok(if there.forces.difference.is_finite() {
+        here.worse(&there)
+    } else {
+        here
     })
 }
 
@@ -211,22 +212,22 @@ fn agreement(
     along: &str,
 ) {
     let difference = found.difference.abs();
-    let verdict = if found.certain() > limit || !difference.is_finite() {
-        Verdict::Bad
+    let grade = if found.certain() > limit || !difference.is_finite() {
+        Grade::Bad
     } else if found.possible() <= ROUGH * limit {
-        Verdict::Ok
+        Grade::Ok
     } else {
-        Verdict::Look
+        Grade::Look
     };
-    let note = match verdict {
-        Verdict::Look => "; the energy is too rough for its slopes to tell more",
+    let note = match grade {
+        Grade::Look => "; the energy is too rough for its slopes to tell more",
         _ => "",
     };
     let text = format!(
         "differ by {difference:.1e} +- {:.1e} {unit} {along} (at most {limit:.0e}){note}",
         found.uncertainty
     );
-    let finding = table.add(what, text, verdict);
+    let finding = table.add(what, text, grade);
     finding.value(difference, unit).limit(limit);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::table::{Table, Verdict};
+use super::table::{Grade, Table};
 use crate::Result;
 use crate::assemble::{self, Model};
 use crate::config::plan::{Plan, VelocityPlan};
@@ -80,13 +80,13 @@ fn tell_period(table: &mut Table, plan: &Plan, period: Option<f64>) {
         return;
     };
     let steps = period / timestep;
-    let verdict = match steps {
-        steps if steps >= STEPS_A_PERIOD => Verdict::Ok,
-        steps if steps >= FEWEST_STEPS_A_PERIOD => Verdict::Look,
-        _ => Verdict::Bad,
+    let grade = match steps {
+        steps if steps >= STEPS_A_PERIOD => Grade::Ok,
+        steps if steps >= FEWEST_STEPS_A_PERIOD => Grade::Look,
+        _ => Grade::Bad,
     };
-    let advice = match verdict {
-        Verdict::Ok => String::new(),
+    let advice = match grade {
+        Grade::Ok => String::new(),
         _ => format!(
             "; use at most {} fs",
             significant(period / STEPS_A_PERIOD / FEMTOSECOND, 2)
@@ -99,7 +99,7 @@ fn tell_period(table: &mut Table, plan: &Plan, period: Option<f64>) {
         significant(period / FEMTOSECOND, 3),
     );
     table
-        .add(WHAT, found, verdict)
+        .add(WHAT, found, grade)
         .value(steps, "")
         .limit(STEPS_A_PERIOD);
 }
@@ -112,7 +112,7 @@ fn tell_trial(table: &mut Table, plan: &Plan, trial: &Trial) {
             "the trial at constant energy breaks off at {}",
             words::breach(breach, plan)
         );
-        table.add(WHAT, found, Verdict::Bad).limit(FLUCTUATION);
+        table.add(WHAT, found, Grade::Bad).limit(FLUCTUATION);
         return;
     }
     let Some(ratio) = trial.fluctuation else {
@@ -124,20 +124,20 @@ fn tell_trial(table: &mut Table, plan: &Plan, trial: &Trial) {
         table.info(WHAT, found).limit(FLUCTUATION);
         return;
     };
-    let verdict = Verdict::of(ratio, FLUCTUATION, MOST_FLUCTUATION);
+    let grade = Grade::of(ratio, FLUCTUATION, MOST_FLUCTUATION);
     let found = format!(
         "{} % of the kinetic energy's in {} steps at {} K (at most {:.0} %){}",
         significant(100.0 * ratio, 2),
         trial.steps,
         significant(trial.kt / KELVIN, 3),
         100.0 * FLUCTUATION,
-        match verdict {
-            Verdict::Ok => "",
+        match grade {
+            Grade::Ok => "",
             _ => "; use a smaller timestep",
         }
     );
     table
-        .add(WHAT, found, verdict)
+        .add(WHAT, found, grade)
         .value(ratio, "")
         .limit(FLUCTUATION);
 }
@@ -184,9 +184,10 @@ fn seconds_a_step(plan: &Plan, engine: &mut dyn Engine, state: &Snapshot) -> Res
             return Ok(None);
         }
         // Blocks grow until their time can be told; the short ones were for warming up.
-        match elapsed < BLOCK_TIME && steps < MOST_STEPS {
-            true => steps *= 2,
-            false => times.push(elapsed.as_secs_f64() / steps as f64),
+        if elapsed < BLOCK_TIME && steps < MOST_STEPS {
+            steps *= 2
+        } else {
+            times.push(elapsed.as_secs_f64() / steps as f64)
         }
     }
     times.sort_by(f64::total_cmp);

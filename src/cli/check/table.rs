@@ -11,7 +11,7 @@ use crate::text::significant;
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum Grade {
     /// It is only told.
     Info,
     /// It is as it should be.
@@ -22,7 +22,7 @@ pub enum Verdict {
     Bad,
 }
 
-impl Verdict {
+impl Grade {
     /// Ok up to `fine`, to be looked at up to `most`, bad beyond, and where it is not a number.
     pub fn of(value: f64, fine: f64, most: f64) -> Self {
         match value {
@@ -56,7 +56,7 @@ impl Verdict {
 pub struct Finding {
     what: &'static str,
     found: String,
-    verdict: Verdict,
+    grade: Grade,
     /// The number that was found; null for what is no number.
     value: Option<f64>,
     /// Its unit; null for a pure number.
@@ -91,7 +91,7 @@ impl Finding {
             "value": self.value,
             "unit": self.unit,
             "limit": self.limit,
-            "verdict": self.verdict.word().to_lowercase(),
+            "verdict": self.grade.word().to_lowercase(),
             "found": self.found,
         })
     }
@@ -107,12 +107,12 @@ impl Table {
         &mut self,
         what: &'static str,
         found: impl Into<String>,
-        verdict: Verdict,
+        grade: Grade,
     ) -> &mut Finding {
         self.0.push(Finding {
             what,
             found: found.into(),
-            verdict,
+            grade,
             value: None,
             unit: None,
             limit: None,
@@ -123,25 +123,23 @@ impl Table {
 
     /// Adds what is only told.
     pub fn info(&mut self, what: &'static str, found: impl Into<String>) -> &mut Finding {
-        self.add(what, found, Verdict::Info)
+        self.add(what, found, Grade::Info)
     }
 
     /// Adds a number that is good if it does not exceed its limit.
     pub fn judge(&mut self, what: &'static str, value: f64, limit: f64, unit: &'static str) {
-        let verdict = Verdict::of(value, limit, limit);
+        let grade = Grade::of(value, limit, limit);
         let found = format!(
             "{} {unit} (at most {})",
             scientific(value),
             scientific(limit)
         );
-        self.add(what, found, verdict)
-            .value(value, unit)
-            .limit(limit);
+        self.add(what, found, grade).value(value, unit).limit(limit);
     }
 
     /// Whether something is bad.
     pub fn is_bad(&self) -> bool {
-        self.0.iter().any(|f| f.verdict == Verdict::Bad)
+        self.0.iter().any(|f| f.grade == Grade::Bad)
     }
 
     /// All of it for scripts.
@@ -157,8 +155,8 @@ impl Table {
     pub fn print(&self) -> Result<()> {
         let terminal = Terminal::out();
         for f in &self.0 {
-            let word = format!("{:4}", f.verdict.word());
-            let word = (f.verdict.mood()).map_or(word.clone(), |mood| terminal.paint(mood, &word));
+            let word = format!("{:4}", f.grade.word());
+            let word = (f.grade.mood()).map_or(word.clone(), |mood| terminal.paint(mood, &word));
             words::show(&format!("{word} {:22} {}\n", f.what, shown(&f.found)))?;
         }
         Ok(())

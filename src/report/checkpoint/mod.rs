@@ -42,7 +42,7 @@ use crate::simulation::FileMark;
 use crate::{Error, Result};
 
 pub use identity::Identity;
-pub use store::{Found, newest, read, save, write};
+pub use store::{Newest, newest, read, save, write};
 
 const MAGIC: [u8; 8] = *b"mdrunCKP";
 /// Version of the format.

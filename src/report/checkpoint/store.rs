@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 /// A checkpoint that was looked for and found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct Newest {
     /// The checkpoint.
     pub checkpoint: Checkpoint,
     /// Its file.
@@ -53,11 +53,11 @@ pub fn save(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
 ///
 /// # Errors
 /// There are checkpoints, and none of them is sound.
-pub fn newest(directory: &Path) -> Result<Option<Found>> {
+pub fn newest(directory: &Path) -> Result<Option<Newest>> {
     let [newest, previous] = [NEWEST, PREVIOUS].map(|name| directory.join(name));
     let first = match present(&newest) {
         Ok(Some(checkpoint)) => {
-            return Ok(Some(Found {
+            return Ok(Some(Newest {
                 checkpoint,
                 path: newest,
                 remark: None,
@@ -68,7 +68,7 @@ pub fn newest(directory: &Path) -> Result<Option<Found>> {
         Err(e) => Some(e.to_string()),
     };
     match (present(&previous), first) {
-        (Ok(Some(checkpoint)), remark) => Ok(Some(Found {
+        (Ok(Some(checkpoint)), remark) => Ok(Some(Newest {
             checkpoint,
             path: previous,
             remark,

@@ -81,7 +81,7 @@ fn a_sound_run_has_nothing_wrong() {
         report.to_text()
     );
     // Pairs by brute force are the very same pairs.
-    assert_eq!(report.courses[3].end, report.courses[0].end);
+    assert_eq!(report.replays[3].end, report.replays[0].end);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn an_audit_of_the_replay_is_proof() {
     };
     let report = diagnose(&case, (&build, &judge), &NEVER).unwrap();
     assert_eq!(report.verdict.suspect, Suspect::PairList);
-    let (step, mismatch) = report.courses[0].mismatch.expect("found");
+    let (step, mismatch) = report.replays[0].mismatch.expect("found");
     let said = report.sentence();
     assert!(
         said.contains(&format!("at step {step}")) && mismatch.missing,
