@@ -278,6 +278,24 @@ fn lines_are_not_too_wide() {
     );
 }
 
+/// Kernels are as wide as `.clang-format` says, at most: no formatter watches over them in every build.
+#[test]
+fn kernels_are_as_wide_as_their_formatter_says() {
+    let style = fs::read_to_string(root().join(".clang-format")).unwrap();
+    let limit = (style.lines()).find_map(|line| line.strip_prefix("ColumnLimit: "));
+    let limit: usize = limit.unwrap().trim().parse().unwrap();
+    let mut kernels = lines("src");
+    kernels.retain(|(file, ..)| file.ends_with(".cu"));
+    assert!(kernels.len() > 1000, "only {} lines", kernels.len());
+    let wrong: Vec<String> = kernels
+        .into_iter()
+        .map(|(file, n, line)| (file, n, line.chars().count()))
+        .filter(|(_, _, columns)| *columns > limit)
+        .map(|(file, n, columns)| format!("{file}:{n}: {columns} columns"))
+        .collect();
+    assert!(wrong.is_empty(), "over {limit}:\n{}", wrong.join("\n"));
+}
+
 /// The page on the architecture has a paragraph for every room, and for nothing else.
 #[test]
 fn every_room_has_its_paragraph() {

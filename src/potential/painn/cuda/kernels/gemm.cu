@@ -67,7 +67,8 @@ __device__ __forceinline__ float total(const float (&acc)[SETS][MT][NT][4], int 
 
 // Tile shapes.
 template <class Op> struct Tile {
-    static constexpr int CHANNELS = Op::NG == 1 && Op::WIDE && F % WIDE_TILE_CHANNELS == 0 ? WIDE_TILE_CHANNELS : TILE_CHANNELS;
+    static constexpr int CHANNELS =
+        Op::NG == 1 && Op::WIDE && F % WIDE_TILE_CHANNELS == 0 ? WIDE_TILE_CHANNELS : TILE_CHANNELS;
     static constexpr int ATOMS = (Op::NC == 1 ? TILE_ATOMS : TILE_ATOMS_OF_VECTORS) / TILE_SHRINK;
 };
 

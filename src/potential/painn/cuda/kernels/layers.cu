@@ -102,7 +102,8 @@ struct Update2 : Shape<1, 3, F, F> {
     __device__ float4 load(int atom, int, int k) const { return silu(ld4(layer().k + cell_of(atom, F) + k)); }
     __device__ void store(int atom, int ch, float2 (&out)[1][3]) const {
         const size_t at = cell_of(atom, F) + ch;
-        const float2 a = out[0][0] + fixed2(layer().update2_bias + ch), b = out[0][1] + fixed2(layer().update2_bias + F + ch);
+        const float2 a = out[0][0] + fixed2(layer().update2_bias + ch),
+                     b = out[0][1] + fixed2(layer().update2_bias + F + ch);
         const float2 c = out[0][2] + fixed2(layer().update2_bias + 2 * F + ch);
         st2(N.q + at, fixed2(N.q1 + at) + a + c * fixed2(layer().dot + at));
         st2(layer().c + at, c);
@@ -126,7 +127,8 @@ struct Update2Back : Shape<1, 1, 3 * F, F> {
         float4 sum = make_float4(0, 0, 0, 0);
         if (last()) return sum;
         for (int i = 0; i < 3; ++i) {
-            sum = sum + ld4(grad_mu() + cell_of(atom * 3 + i, F) + k - F) * ld4(layer().vw + cell_of(atom * 3 + i, 2 * F) + k);
+            sum =
+                sum + ld4(grad_mu() + cell_of(atom * 3 + i, F) + k - F) * ld4(layer().vw + cell_of(atom * 3 + i, 2 * F) + k);
         }
         return sum;
     }

@@ -34,7 +34,8 @@ __device__ __forceinline__ void half_slopes(float u, float v, float scale, float
 #else
     const float v2 = v * v, u2 = u * u;
     d[first] = scale * (v2 * v2 * (-1.0f / 24.0f));
-    d[first + step] = scale * fmaf(u, fmaf(u, fmaf(u, fmaf(u, 5.0f / 24.0f, -2.0f / 3.0f), 0.5f), 1.0f / 3.0f), -5.0f / 12.0f);
+    d[first + step] =
+        scale * fmaf(u, fmaf(u, fmaf(u, fmaf(u, 5.0f / 24.0f, -2.0f / 3.0f), 0.5f), 1.0f / 3.0f), -5.0f / 12.0f);
     d[first + 2 * step] = scale * (u * fmaf(u2, fmaf(u, -5.0f / 12.0f, 1.0f), -1.0f));
 #endif
 }
@@ -108,7 +109,9 @@ __device__ __forceinline__ float4 fma4(float4 a, float4 b, float4 c) {
 __device__ __forceinline__ float4 fma4(float a, float4 b, float4 c) {
     return make_float4(fmaf(a, b.x, c.x), fmaf(a, b.y, c.y), fmaf(a, b.z, c.z), fmaf(a, b.w, c.w));
 }
-__device__ __forceinline__ float dot4(float4 a, float4 b) { return fmaf(a.x, b.x, fmaf(a.y, b.y, fmaf(a.z, b.z, a.w * b.w))); }
+__device__ __forceinline__ float dot4(float4 a, float4 b) {
+    return fmaf(a.x, b.x, fmaf(a.y, b.y, fmaf(a.z, b.z, a.w * b.w)));
+}
 
 template <int TEAM> __device__ __forceinline__ void team_barrier() {
     asm volatile("bar.sync %0, %1;" ::"r"(1 + int(threadIdx.x) / WARP / TEAM), "n"(TEAM * WARP) : "memory");
@@ -151,7 +154,8 @@ template <int TEAM> __device__ __forceinline__ float4 over_groups(const float4 (
     over_warps<TEAM>(all);
     return make_float4(all[0], all[1], all[2], all[3]);
 }
-// Of six vectors the first two groups get the first three, the others the last three: each the lower or the upper two channels.
+// Of six vectors the first two groups get the first three, the others the last three: each the lower or the
+// upper two channels.
 template <int TEAM> __device__ __forceinline__ void over_groups(const float4 (&v)[6], float2 (&out)[3]) {
     const bool high = lane_id() & 16, late = lane_id() & 8;
     float all[6];

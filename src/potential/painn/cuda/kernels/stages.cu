@@ -3,8 +3,8 @@
 // FUSED: a cluster of blocks works on a strip of 16 atoms, each block on its share of the channels. A product is made in
 // one of two ways. `Gathered`: each block has all of the input and makes its own channels of the output; before, blocks
 // write their channels of the input into each other's shared memory. `Scattered`: each block has its own channels of
-// the input and makes their part of all the output; after, the parts of a block's own channels come to it from all blocks. So
-// what travels is the narrower side of each product.
+// the input and makes their part of all the output; after, the parts of a block's own channels come to it from all blocks.
+// So what travels is the narrower side of each product.
 //
 // A block's share of all of a stage's weights lies in one piece (`Pack`), in the order in which tensor cores take it: for 16
 // inputs and 8 outputs 32 lanes' float4. With few strips (SHARED_WEIGHTS) it is copied to shared memory while the kernel
@@ -19,10 +19,10 @@ constexpr int K_PARTS = FUSED_WARPS / STRIPS;         // warps that share a stri
 constexpr int FUSED_THREADS = FUSED_WARPS * WARP;
 constexpr int ROWS = STRIP;
 
-// Shared memory (floats): two boards of gathered inputs, used in turn; the block's own inputs of a scattered product; the parts
-// of a gathered product; what a scattered product brings. Some places serve twice: the last product of a stage finds its
-// inputs where a board was, and the first one's parts lie where the last one's results will come. `choice.rs` asks
-// for as much.
+// Shared memory (floats): two boards of gathered inputs, used in turn; the block's own inputs of a scattered product; the
+// parts of a gathered product; what a scattered product brings. Some places serve twice: the last product of a stage finds
+// its inputs where a board was, and the first one's parts lie where the last one's results will come. `choice.rs` asks for
+// as much.
 constexpr int UNIT = ROWS * SHARE, BOARD_SIZE = ROWS * F, TILE_PARTS = FUSED_WARPS * ROWS * 8;
 constexpr int BOARD_0 = 0, OWN = BOARD_SIZE;
 constexpr int BOARD_1 = OWN + (CLUSTER < 3 ? 6 - CLUSTER : 3) * UNIT;
@@ -55,7 +55,8 @@ struct Pack {
     // First in a stage: barriers exist in all blocks of the cluster before anything is sent.
     __device__ Pack(const float *packs, int first, int all) {
         if (threadIdx.x < 6) {
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(barriers() + threadIdx.x)) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(barriers() + threadIdx.x))
+                         : "memory");
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         }
         __syncthreads();
@@ -149,7 +150,8 @@ __device__ __forceinline__ float2 silu(float2 v) { return make_float2(silu(v.x),
 
 // A product of 16 rows (of NC components each) with NG groups of N columns, of which the block makes its own.
 template <int NC, int NG, int K, int N> struct Gathered {
-    static constexpr int SIZE = NG * SHARE * K, BLOCKS = (K / 16 + K_PARTS - 1) / K_PARTS, AHEAD = SHARED_WEIGHTS ? 1 : BLOCKS;
+    static constexpr int SIZE = NG * SHARE * K, BLOCKS = (K / 16 + K_PARTS - 1) / K_PARTS,
+                         AHEAD = SHARED_WEIGHTS ? 1 : BLOCKS;
     const float *weights;
     float4 ahead[AHEAD][NG];
 
@@ -169,8 +171,8 @@ template <int NC, int NG, int K, int N> struct Gathered {
         }
     }
 
-    // The sums of an owner's row and channels; `load(c, row, k)` gives four numbers of a row, `reach(i)` comes before the warp's
-    // stretch i of 16 inputs.
+    // The sums of an owner's row and channels; `load(c, row, k)` gives four numbers of a row, `reach(i)` comes before the
+    // warp's stretch i of 16 inputs.
     template <class Load, class Reach>
     __device__ void operator()(const Owner &me, float2 (&out)[NC][NG], Load load, Reach reach) const {
         if (N < F && blockIdx.x * SHARE >= N) return; // none of the columns are this block's
@@ -286,7 +288,8 @@ template <int NC, int NG> struct Scattered {
             }
 #pragma unroll
             for (int c = 0; c < NC; ++c) {
-                const float *to = board(which) + (((blockIdx.x * NC + c) * STRIPS + strip_of(n) % STRIPS) * ROWS + g) * 8 + 2 * t;
+                const float *to =
+                    board(which) + (((blockIdx.x * NC + c) * STRIPS + strip_of(n) % STRIPS) * ROWS + g) * 8 + 2 * t;
                 const int rank = strip_of(n) / STRIPS;
                 send_to(rank, barrier, shared_address(to), make_float2(total(acc, c, 0, 0), total(acc, c, 0, 1)));
                 send_to(rank, barrier, shared_address(to + 8 * 8), make_float2(total(acc, c, 0, 2), total(acc, c, 0, 3)));
@@ -426,7 +429,8 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const fl
     for (int c = 0; c < 3; ++c) me.write(grad_mu, me.at(c, F), g[c] + gmu[c]);
 }
 
-#define STAGE(name) extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(FUSED_THREADS, FUSED_BLOCKS) name
+#define STAGE(name) \
+    extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(FUSED_THREADS, FUSED_BLOCKS) name
 
 #if PART == 0
 // From the messages of layer l to the contexts of the next.

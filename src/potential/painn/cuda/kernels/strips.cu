@@ -1,5 +1,5 @@
-// The atom-wise layers as kernels for many atoms: all products between two messages, by blocks that have a strip of 16 atoms to
-// themselves.
+// The atom-wise layers as kernels for many atoms: all products between two messages, by blocks that have a strip of 16 atoms
+// to themselves.
 //
 // The atoms' inputs of a product are in shared memory (the board); all weights of the stage stream past them, through a ring
 // of slots that a warp of its own fills as far ahead as it has room. What is needed again later waits in shared memory as
@@ -22,8 +22,8 @@ constexpr int ROWS = STRIP;
 constexpr bool LAST = PART == 1;               // whether it is the stage behind the last layer's messages
 
 // Shared memory, in units of 16 bytes: the board, [input / 16][hi, lo][lane]; the locker; biases; the ring. There is room
-// for STRIP_NUMBERS times F numbers of each atom. The upper half of the board serves as a part of the locker, where only the last
-// product needs it.
+// for STRIP_NUMBERS times F numbers of each atom. The upper half of the board serves as a part of the locker, where only the
+// last product needs it.
 constexpr int FIELD = 2 * WORKING;             // F numbers of each atom
 constexpr int BOARD = (PART == 0 ? 3 : 6) * FIELD, LOCKER = (PART == 1 ? 3 : 6) * FIELD;
 constexpr int BIASES = BOARD + LOCKER, RING = BIASES + (PART == 2 ? 0 : WORKING);
@@ -56,7 +56,8 @@ struct Stream {
     __device__ Stream() : slot(0), round(0) {
         if (threadIdx.x < SLOTS) {
             asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(full(threadIdx.x)) : "memory");
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)), "n"(WATCHED ? WORKING : WORKERS)
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)),
+                         "n"(WATCHED ? WORKING : WORKERS)
                          : "memory");
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         }
@@ -81,13 +82,15 @@ struct Stream {
     // What this thread needs of the next chunk; the first of a slot waits for it, the second gives it back.
     __device__ void take(bool second, uint4 (&b)[2]) {
         if (!second) await(full(slot), round & 1);
-        const uint4 *from = strip_memory + RING + slot * SLOT + (second ? CHUNK : 0) + threadIdx.x / WARP * 2 * WARP + lane_id();
+        const uint4 *from =
+            strip_memory + RING + slot * SLOT + (second ? CHUNK : 0) + threadIdx.x / WARP * 2 * WARP + lane_id();
         b[0] = from[0];
         b[1] = from[WARP];
         if (!second) return;
         // The other lanes have read as well by then; racecheck follows those alone that arrive.
         __syncwarp();
-        if (WATCHED || lane_id() == 0) asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(empty(slot)) : "memory");
+        if (WATCHED || lane_id() == 0)
+            asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(empty(slot)) : "memory");
         if (++slot == SLOTS) {
             slot = 0;
             ++round;
@@ -276,7 +279,8 @@ __device__ __forceinline__ void product(Stream &stream, const Back &back, Field 
 #pragma unroll
                     for (int n = 0; n < 2; ++n) {
                         const uint4 &w = b[s][r][n];
-                        mma(acc[SETS == 1 ? 0 : term][c][r][n], a[s][c][term == 0], term == 1 ? w.z : w.x, term == 1 ? w.w : w.y);
+                        mma(acc[SETS == 1 ? 0 : term][c][r][n], a[s][c][term == 0], term == 1 ? w.z : w.x,
+                            term == 1 ? w.w : w.y);
                     }
                 }
             }
@@ -369,7 +373,8 @@ __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &
     return fma(kept.c, kept.dot, q1 + abc[0][0] + me.bias(ABC_BIAS));
 }
 
-// From the gradients of the scalars and the vectors (none behind the last layer) that leave layer l to those of its messages.
+// From the gradients of the scalars and the vectors (none behind the last layer) that leave layer l to those of its
+// messages.
 __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &stream, const Kept &kept, const Field &gq) {
     float *grad_mu = N.grad_mu[(LAYERS - 1 - l) & 1];
     Field along = all_of(0.0f);
