@@ -67,7 +67,7 @@ install-files:
 	install -m 644 configs/*.toml $(SHARE)/mdrun/configs
 	install -m 644 configs/structures/* $(SHARE)/mdrun/configs/structures
 	install -m 644 README.md LICENSE-* $(SHARE)/doc/mdrun
-	install -m 644 docs/*.md $(SHARE)/doc/mdrun/docs
+	install -m 644 docs/*.md docs/run.svg $(SHARE)/doc/mdrun/docs
 	$(MDRUN) man --into $(SHARE)/man/man1
 	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	$(MDRUN) completions bash > $(SHARE)/bash-completion/completions/mdrun

@@ -5,6 +5,7 @@ mod diagnose;
 mod energy;
 mod hints;
 mod interrupt;
+mod keys;
 mod manual;
 mod run;
 mod version;
@@ -38,7 +39,7 @@ Examples:
   mdrun run.toml --set dynamics.duration=1ps --out try
   mdrun energy --model painn_hcno_gfn2 --structure molecule.xyz
 
-docs/guide.md has every key of the run file, configs/ has commented ones."
+`mdrun keys` prints every key of the run file, configs/ has commented ones, docs/guide.md the rest."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -59,6 +60,8 @@ enum Command {
     Energy(EnergyArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
     Bench(bench::Args),
+    /// Print every key of the run file: what it may be, its default, and what it is for
+    Keys(KeysArgs),
     /// Print completions of the command line for a shell
     Completions(manual::CompletionsArgs),
     /// Print the manual page, or that of a command
@@ -207,6 +210,13 @@ fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
     }
 }
 
+/// `mdrun keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// Print those of one table alone, as in: mdrun keys dynamics
+    pub table: Option<String>,
+}
+
 /// Runs the command that the process was started with, and returns its exit code: 0 done, 1 a run
 /// that a broken limit ended.
 ///
@@ -234,6 +244,7 @@ pub fn run() -> Result<ExitCode> {
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
+        (Some(Command::Keys(args)), _) => keys::run(&args),
         (Some(Command::Completions(args)), _) => manual::completions(&args),
         (Some(Command::Man(args)), _) => manual::man(&args),
         (None, Some(args)) => run::run(&args),

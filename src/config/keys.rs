@@ -8,6 +8,7 @@ pub mod dynamics;
 pub mod monitor;
 pub mod output;
 pub mod potential;
+pub mod reference;
 pub mod system;
 
 use super::section::Sign;
@@ -299,47 +300,4 @@ impl Values for Forms {
     fn shown(&self) -> String {
         self.0.to_owned()
     }
-}
-
-/// The reference of all keys, as Markdown: what docs/guide.md has between its marks.
-pub fn reference() -> String {
-    let tables: Vec<String> = TABLES.iter().map(|table| section(table)).collect();
-    tables.join("\n")
-}
-
-/// The reference of a table.
-fn section(table: &Table) -> String {
-    let sorted = table.rows.iter().any(|row| !row.of().is_empty());
-    let (column, rule) = if sorted {
-        (" ensemble |", "---|")
-    } else {
-        ("", "")
-    };
-    let mut text = format!(
-        "#### `{}`\n\n{}\n\n| key | value | default |{column} |\n|---|---|---|{rule}---|\n",
-        table.heading(),
-        table.doc
-    );
-    for row in table.rows {
-        let (name, values, absent) = (row.name(), row.values(), row.absent());
-        let column = if sorted {
-            format!(" {} |", ensembles(row.of()))
-        } else {
-            String::new()
-        };
-        text += &format!(
-            "| `{name}` | {values} | {absent} |{column} {} |\n",
-            row.doc()
-        );
-    }
-    text
-}
-
-/// The ensembles that a key belongs to.
-fn ensembles(of: &[Sampled]) -> String {
-    if of.is_empty() {
-        return "all".to_owned();
-    }
-    let words = of.iter().map(|sampled| format!("`{:?}`", sampled.word()));
-    words.collect::<Vec<_>>().join(", ")
 }

@@ -26,7 +26,7 @@ use raw::Raw;
 use section::Section;
 use source::Source;
 
-pub use keys::reference;
+pub use keys::reference::{listing, reference};
 pub use overlap::check_overlaps;
 
 /// Reads a run file, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays

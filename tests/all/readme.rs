@@ -229,6 +229,42 @@ fn options_of_the_documentation_exist() {
     assert!(seen > 3, "{seen}");
 }
 
+/// The picture in README is of a run as it is now: every label that one prints is in it, in order.
+#[test]
+fn the_picture_has_the_lines_of_a_run() {
+    /// README is no longer than this.
+    const MOST_LINES: usize = 150;
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= MOST_LINES);
+    assert!(readme.contains("(docs/run.svg)"));
+    let picture = fs::read_to_string(root().join("docs/run.svg")).unwrap();
+    let picture = picture.replace('\u{a0}', " ");
+    let folder = TempDir::new().unwrap();
+    let output = mdrun(&[
+        "configs/ethanol_nve.toml",
+        "--set",
+        "dynamics.steps=400",
+        "--set",
+        "device.kind=cpu",
+        "--out",
+        folder.path().join("run").to_str().unwrap(),
+    ]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let labels: Vec<&str> = (text.lines())
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.trim_start().split("  ").next())
+        .filter(|label| label.starts_with(|c: char| c.is_alphabetic()) && label.len() < 20)
+        .collect();
+    assert!(labels.len() > 10, "{labels:?} of {text}");
+    let mut rest = picture.as_str();
+    for label in labels {
+        let (_, after) = rest.split_once(&format!(">{label}  ")).unwrap_or_else(|| {
+            panic!("docs/run.svg has no {label:?} there; CONTRIBUTING.md says how it is made")
+        });
+        rest = after;
+    }
+}
+
 /// Names of variables in a text: `MDRUN_` and what follows in capitals.
 fn variables(text: &str) -> BTreeSet<String> {
     let part = |c: char| c.is_ascii_uppercase() || c == '_';

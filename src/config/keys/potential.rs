@@ -22,7 +22,7 @@ pub static MODEL: Key<Text> = Key {
     },
     absent: Absent::Told("required, but for Lennard-Jones"),
     of: &[],
-    doc: "A trained PaiNN: the name of one ([below](#models-by-name)), or its file, such as `\"net.safetensors\"`.",
+    doc: "A trained PaiNN: by its [name](#models-by-name), or its file, such as `\"net.safetensors\"`.",
 };
 
 /// `precision`

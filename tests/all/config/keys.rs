@@ -4,7 +4,7 @@ use std::fs;
 
 use mdrun::config::{self, plan::Plan};
 
-use crate::support::root;
+use crate::support::{mdrun, root};
 
 /// What stands before and after the reference in the guide.
 const MARKS: [&str; 2] = ["<!-- keys -->\n", "<!-- end of keys -->\n"];
@@ -140,4 +140,30 @@ fn defaults_are_what_the_table_says() {
         }
     }
     assert!(seen > 15, "{seen}");
+}
+
+/// `mdrun keys` prints the keys of the table, those of one table alone where it is named, and no marks of Markdown.
+#[test]
+fn keys_are_printed() {
+    let all = mdrun(&["keys"]);
+    let all = std::str::from_utf8(&all.stdout).unwrap();
+    let some = mdrun(&["keys", "[potential]"]);
+    let some = std::str::from_utf8(&some.stdout).unwrap();
+    for table in Told::all() {
+        for text in [all, some] {
+            let here = text == all || table.heading.contains("potential");
+            assert_eq!(text.contains(&format!("{}  ", table.heading)), here);
+        }
+        for key in &table.keys {
+            assert!(all.contains(&format!("\n  {} ", key.name)), "{}", key.name);
+        }
+    }
+    assert!(all.ends_with(".\n"), "{all}");
+    for marks in ["`", "]("] {
+        assert!(!all.contains(marks), "{all}");
+    }
+    let wrong = mdrun(&["keys", "dynamic"]);
+    let error = std::str::from_utf8(&wrong.stderr).unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(error.contains("did you mean \"dynamics\"?"), "{error}");
 }
