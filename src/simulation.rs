@@ -25,7 +25,7 @@ pub use flight::{Cause, Flight, Guard, PHASE, Ring};
 use judge::Judge;
 pub use observer::{Checkpointing, FileMark, Reporter, Signal, next_multiple};
 use pace::Pace;
-use parcel::{Parcel, Said};
+use parcel::{Answers, Parcel};
 
 /// Atoms whose pairs are compared with brute force in one audit.
 const AUDITED: usize = 4;
@@ -278,16 +278,18 @@ impl Simulation {
         mut parcel: Option<Parcel>,
         outside: &mut Outside,
     ) -> OrStop<Outcome> {
-        let mut said = Ok(Said::default());
+        let mut answers = Ok(Answers::default());
         let mut on = true;
         let mut show = || {
             if let Some(parcel) = parcel.take() {
-                said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), outside.warn);
-                on = said.as_ref().is_ok_and(Said::nothing) && !outside.is_interrupted();
+                answers =
+                    parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), outside.warn);
+                on = answers.as_ref().is_ok_and(Answers::nothing) && !outside.is_interrupted();
             }
-            match on {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+            if on {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
             }
         };
         self.engine.save()?;
@@ -300,10 +302,11 @@ impl Simulation {
             _ => {}
         }
         self.engine.rollback()?;
-        self.answer(said?, outside)?;
-        match outside.is_interrupted() {
-            true => Err(Stop::Finish(Finish::Interrupted)),
-            false => Ok(self.block(until)?),
+        self.answer(answers?, outside)?;
+        if outside.is_interrupted() {
+            Err(Stop::Finish(Finish::Interrupted))
+        } else {
+            Ok(self.block(until)?)
         }
     }
 
@@ -364,17 +367,18 @@ impl Simulation {
         let Some(parcel) = parcel else {
             return Ok(());
         };
-        let said = parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), outside.warn)?;
-        self.answer(said, outside)
+        let answers =
+            parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), outside.warn)?;
+        self.answer(answers, outside)
     }
 
-    /// Acts on what was said of the present state.
-    fn answer(&mut self, said: Said, outside: &mut Outside) -> OrStop<()> {
+    /// Acts on what reporters make of the present state.
+    fn answer(&mut self, answers: Answers, outside: &mut Outside) -> OrStop<()> {
         let step = self.step;
-        if let Some(reason) = said.alarm {
+        if let Some(reason) = answers.alarm {
             self.warn_of(Cause::Alarm { step, reason }, outside)?;
         }
-        match said.stop {
+        match answers.stop {
             Some(reason) => Err(self.fault(Cause::Alarm { step, reason }, outside)?),
             None => Ok(()),
         }
@@ -389,16 +393,17 @@ impl Simulation {
                 self.step = good;
                 flight
             }
-            _ => self.aside(&cause, outside.interrupt)?,
+            _ => self.flight_and_back(&cause, outside.interrupt)?,
         };
         Ok(Stop::Finish(Finish::Fault { cause, flight }))
     }
 
     /// Tells of a fault that does not end the run, with the steps before it if it is the first.
     fn warn_of(&mut self, cause: Cause, outside: &mut Outside) -> Result<()> {
-        let flight = match std::mem::replace(&mut self.guard.recorded, true) {
-            true => None,
-            false => self.aside(&cause, outside.interrupt)?,
+        let flight = if std::mem::replace(&mut self.guard.recorded, true) {
+            None
+        } else {
+            self.flight_and_back(&cause, outside.interrupt)?
         };
         (outside.warn)(Warning::Fault { cause, flight });
         Ok(())

@@ -106,9 +106,10 @@ impl Ring {
 
     /// The first step at or after `step` whose state is kept.
     pub fn next(&self, step: u64) -> u64 {
-        match self.states.is_empty() {
-            true => step,
-            false => next_multiple(step, self.every),
+        if self.states.is_empty() {
+            step
+        } else {
+            next_multiple(step, self.every)
         }
     }
 
@@ -119,9 +120,10 @@ impl Ring {
 
     /// Takes in the state of a step, which has positions and velocities.
     pub fn push(&mut self, state: &Snapshot) {
-        let mut room = match self.states.len() < self.most {
-            true => None,
-            false => Some(self.states.remove(self.thinnest(state.step))),
+        let mut room = if self.states.len() < self.most {
+            None
+        } else {
+            Some(self.states.remove(self.thinnest(state.step)))
         };
         let kept = match &mut room {
             Some(old) => {

@@ -18,17 +18,17 @@ pub(super) struct Parcel {
     pub kept: bool,
 }
 
-/// What reporters have said to a state, remarks apart.
+/// What reporters make of a state, remarks apart.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct Answers {
     /// The first alarm.
     pub alarm: Option<String>,
     /// The first reason to stop.
     pub stop: Option<String>,
 }
 
-impl Said {
-    /// Whether the run goes on as if nothing had been said.
+impl Answers {
+    /// Whether the run goes on as if there were none.
     pub fn nothing(&self) -> bool {
         self.alarm.is_none() && self.stop.is_none()
     }
@@ -41,13 +41,13 @@ impl Parcel {
         reporters: &mut [Box<dyn Reporter>],
         ring: Option<&mut Ring>,
         warn: &mut dyn FnMut(Warning),
-    ) -> Result<Said> {
+    ) -> Result<Answers> {
         let mut snapshot = self.pending.take()?;
         if let Some(ring) = ring.filter(|_| self.kept) {
             ring.push(&snapshot);
         }
         strip(&mut snapshot, self.wants);
-        let mut said = Said::default();
+        let mut answers = Answers::default();
         for (place, reporter) in reporters.iter_mut().enumerate() {
             if !self.readers.contains(&place) {
                 continue;
@@ -55,11 +55,11 @@ impl Parcel {
             match reporter.report(&snapshot)? {
                 Signal::Continue => {}
                 Signal::Warn(remark) => warn(Warning::Remark(remark)),
-                Signal::Alarm(reason) => said.alarm = said.alarm.or(Some(reason)),
-                Signal::Stop(reason) => said.stop = said.stop.or(Some(reason)),
+                Signal::Alarm(reason) => answers.alarm = answers.alarm.or(Some(reason)),
+                Signal::Stop(reason) => answers.stop = answers.stop.or(Some(reason)),
             }
         }
-        Ok(said)
+        Ok(answers)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine::{Flags, Limits};
 
 impl Simulation {
     /// The steps before a fault; the engine is where it was afterwards.
-    pub(super) fn aside(
+    pub(super) fn flight_and_back(
         &mut self,
         cause: &Cause,
         interrupt: &AtomicBool,

@@ -67,7 +67,7 @@ impl Weights {
     /// Random weights like [`Weights::random`], of a readout with the given hidden widths.
     pub fn random_with_readout(spec: &Spec, hidden: &[usize], seed: u32) -> Self {
         let f = spec.features;
-        let mut source = Source { seed, tensor: 0 };
+        let mut source = Draws { seed, tensor: 0 };
         let rows = spec.elements.iter().max().map_or(1, |&z| z as usize + 1);
         let embedding = source.uniform(rows * f, 3f64.sqrt());
         let layers = (0..spec.layers)
@@ -155,12 +155,12 @@ impl Weights {
 }
 
 /// Random tensors, one after another.
-struct Source {
+struct Draws {
     seed: u32,
     tensor: u32,
 }
 
-impl Source {
+impl Draws {
     /// Largest bias.
     const BIAS: f64 = 0.3;
 

@@ -50,7 +50,7 @@ pub use spline::{Filters, SplineError};
 use lane::Wide;
 use network::Network;
 use pool::Pool;
-use stages::Kernels;
+use stages::LaneKernels;
 use workspace::Workspace;
 
 /// Largest error of the filters' splines, as part of the largest filter (or slope): at f32's rounding.
@@ -241,13 +241,13 @@ trait Runner: Send {
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
 }
 
-struct Bound<V: Kernels> {
+struct Bound<V: LaneKernels> {
     network: Network<V::T>,
     workspace: Workspace<V::T>,
     pool: Pool,
 }
 
-fn bind<V: Kernels>(
+fn bind<V: LaneKernels>(
     spec: &Spec,
     weights: &Weights,
     species: &[u8],
@@ -274,7 +274,7 @@ fn bind<V: Kernels>(
     Ok((Box::new(runner), error))
 }
 
-impl<V: Kernels> Runner for Bound<V> {
+impl<V: LaneKernels> Runner for Bound<V> {
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64> {
         let atoms = self.workspace.atoms();
         let threads = self.pool.threads().min(atoms / ATOMS_PER_THREAD).max(1);

@@ -129,7 +129,7 @@ impl Stage {
 
 /// One task of a stage, on a thread.
 #[inline(always)]
-unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize, thread: usize) {
+unsafe fn task<V: LaneKernels>(view: &View<V::T>, stage: Stage, task: usize, thread: usize) {
     let blocks = view.atom_blocks;
     // Whole chains: a thread has one block at a time.
     let chained = || Block {
@@ -172,7 +172,12 @@ unsafe fn task<V: Kernels>(view: &View<V::T>, stage: Stage, task: usize, thread:
 
 /// Takes a block through stages, all slices of one before the next.
 #[inline(always)]
-unsafe fn chain<V: Kernels>(view: &View<V::T>, stages: &[AtomStage], layer: usize, block: &Block) {
+unsafe fn chain<V: LaneKernels>(
+    view: &View<V::T>,
+    stages: &[AtomStage],
+    layer: usize,
+    block: &Block,
+) {
     for stage in stages {
         for slice in 0..view.network.slices {
             unsafe { V::atoms(view, *stage, layer, block.clone(), slice) };
@@ -182,7 +187,7 @@ unsafe fn chain<V: Kernels>(view: &View<V::T>, stages: &[AtomStage], layer: usiz
 
 /// One slice of one block of an atom-wise stage.
 #[inline(always)]
-unsafe fn atoms<V: Kernels>(
+unsafe fn atoms<V: LaneKernels>(
     view: &View<V::T>,
     stage: AtomStage,
     layer: usize,
@@ -219,7 +224,7 @@ unsafe fn atoms<V: Kernels>(
 /// The processor has the lane's feature, the view's arrays live and have the sizes that [`View`]
 /// says, and no two tasks that write the same place run at once, which stages see to.
 #[allow(clippy::missing_safety_doc, reason = "said above")]
-pub(super) trait Kernels: Products {
+pub(super) trait LaneKernels: Products {
     unsafe fn atoms(
         view: &View<Self::T>,
         stage: AtomStage,
@@ -232,7 +237,7 @@ pub(super) trait Kernels: Products {
 
 macro_rules! kernels {
     ($lane:ty $(, $feature:literal)?) => {
-        impl Kernels for $lane {
+        impl LaneKernels for $lane {
             $(#[target_feature(enable = $feature)])?
             unsafe fn atoms(view: &View<Self::T>, stage: AtomStage, layer: usize, block: Block, slice: usize) {
                 unsafe { atoms::<Self>(view, stage, layer, block, slice) }

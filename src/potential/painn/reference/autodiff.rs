@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use super::evaluate::{check, check_atoms, read};
 use super::layout::{self, Slots};
 use super::model::{Painn, Rows};
-use super::passes::{Forward, Start};
+use super::passes::{FirstState, Forward};
 use crate::potential::painn::{RadialBasis, Spec, Weights};
 
 /// The same model in f64 on the CPU with forces by automatic differentiation: slow, and no use but to
@@ -25,7 +25,7 @@ pub fn by_autodiff(spec: &Spec, weights: &Weights, species: &[u8]) -> Result<Box
     let device = Default::default();
     let model = Painn::<Autodiff<Flex>>::new(spec, weights, &device, DType::F64).no_grad();
     Ok(Box::new(ByAutodiff {
-        start: Start::new(&model, species),
+        start: FirstState::new(&model, species),
         model,
         spec: spec.clone(),
         offset: spec.offset(species),
@@ -36,7 +36,7 @@ pub fn by_autodiff(spec: &Spec, weights: &Weights, species: &[u8]) -> Result<Box
 /// A model bound to atoms.
 struct ByAutodiff {
     model: Painn<Autodiff<Flex>>,
-    start: Start<Autodiff<Flex>>,
+    start: FirstState<Autodiff<Flex>>,
     spec: Spec,
     offset: f64,
     atoms: usize,

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 use super::adjoint::PairGradient;
 use super::layout::{self, Numbers, Slots};
 use super::model::{Matrix, Painn, Platform, Rows};
-use super::passes::{Forward, Start};
+use super::passes::{FirstState, Forward};
 use crate::potential::painn::{Spec, Weights};
 
 /// Size of a tensor of one number per slot and feature on the CPU (bytes): a handful fit into a core's
@@ -124,7 +124,7 @@ impl Subject<'_> {
         let slot = self.spec.features * size_of::<E>();
         let model = Painn::new(self.spec, self.weights, device, E::dtype()).no_grad();
         Bound {
-            start: Start::new(&model, self.species),
+            start: FirstState::new(&model, self.species),
             model,
             spec: self.spec.clone(),
             offset: self.spec.offset(self.species),
@@ -176,7 +176,7 @@ impl<P: Potential> Potential for Guarded<P> {
 /// A model bound to atoms on one backend, in numbers of type E.
 struct Bound<B: Platform, E> {
     model: Painn<B>,
-    start: Start<B>,
+    start: FirstState<B>,
     spec: Spec,
     offset: f64,
     atoms: usize,

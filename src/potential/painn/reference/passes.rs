@@ -8,14 +8,14 @@ use super::adjoint::{Around, PairGradient, join_directions};
 use super::model::{Matrix, Mixed, Painn, Platform, Rows, Silu, Triple};
 
 /// What depends on the species alone: the state of all atoms before the first interaction.
-pub struct Start<B: Backend> {
+pub struct FirstState<B: Backend> {
     /// q, \[N\]\[F\].
     q: Matrix<B>,
     /// x of the first interaction.
     x: Triple<B>,
 }
 
-impl<B: Platform> Start<B> {
+impl<B: Platform> FirstState<B> {
     /// Of atoms of these atomic numbers.
     pub fn new(model: &Painn<B>, species: &[u8]) -> Self {
         let q = model.embed(species);
@@ -67,7 +67,7 @@ fn each<B: Platform, T: Sync, R: Send>(all: &[T], work: impl Fn(usize, &T) -> R 
 
 impl<'a, B: Platform> Forward<'a, B> {
     /// Runs all interactions.
-    pub fn new(model: &'a Painn<B>, start: &Start<B>, rows: &'a [Rows<B>]) -> Self {
+    pub fn new(model: &'a Painn<B>, start: &FirstState<B>, rows: &'a [Rows<B>]) -> Self {
         let mut q: Vec<Matrix<B>> = rows.iter().map(|r| r.own(&start.q)).collect();
         let mut layer = Passed {
             x: start.x.clone(),
