@@ -25,6 +25,7 @@ pub struct Console {
     bar: ProgressBar,
     table: bool,
     notes: bool,
+    remarks: bool,
     /// Whether stdout is for a machine.
     json: bool,
     /// Whether it was said that standard output is lost.
@@ -49,6 +50,7 @@ impl Console {
             bar,
             table: !verbosity.quiet && !verbosity.json,
             notes: !verbosity.quiet,
+            remarks: true,
             json: verbosity.json,
             lost: Arc::default(),
         }
@@ -60,6 +62,7 @@ impl Console {
             bar: ProgressBar::hidden(),
             table: false,
             notes: false,
+            remarks: false,
             json: false,
             lost: Arc::default(),
         }
@@ -120,8 +123,11 @@ impl Console {
         Ok(())
     }
 
-    /// Prints a remark on stderr, always.
+    /// Prints a remark on stderr, quiet or not; a silent terminal has none.
     pub fn remark(&self, text: &str) {
+        if !self.remarks {
+            return;
+        }
         let text = Terminal::err().message(text);
         self.bar.suspend(|| streams::tell(&text));
     }
