@@ -16,11 +16,11 @@ import termios
 import time
 from fcntl import ioctl
 
-COLUMNS, ROWS = 80, 36
-# Size of a character, and room around the text (pixels).
-WIDTH, HEIGHT, MARGIN = 8.4, 18, 16
+COLUMNS, ROWS = 80, 28
+# Size of a character, room around the text, and the bar above it (pixels).
+WIDTH, HEIGHT, MARGIN, BAR = 8.4, 18, 16, 30
 COLOURS = {"31": "#ff7b72", "32": "#7ee787", "33": "#e3b341", "36": "#79c0ff"}
-BACKGROUND, FOREGROUND, EDGE = "#0d1117", "#d6dde5", "#484f58"
+BACKGROUND, FOREGROUND, EDGE, FAINT = "#0d1117", "#d6dde5", "#484f58", "#9198a1"
 
 
 def record(command):
@@ -83,36 +83,39 @@ def spans(line):
     return out, columns
 
 
-def draw(found):
-    """The picture of lines with their times."""
+def draw(title, found):
+    """The picture of lines with their times, under a bar with a title."""
     width = COLUMNS * WIDTH + 2 * MARGIN
-    height = ROWS * HEIGHT + 2 * MARGIN
+    top = BAR + MARGIN / 2
+    height = top + ROWS * HEIGHT + MARGIN
     end = max(moment for moment, _ in found) + 0.5
     gone = max(0, len(found) - ROWS)
     # How far the text has moved up by a part of the time (%); of lines that come at once, the last counts.
     up = {f"{100 * moment / end:.1f}": HEIGHT * (k + 1 - ROWS) for k, (moment, _) in enumerate(found) if k >= ROWS}
     frames = [f"{part}%{{transform:translateY({-rise}px)}}" for part, rise in up.items()]
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" width="{width:g}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
         f"font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"14\">"
     )
     yield "<style>"
     yield f"#all{{transform:translateY({-HEIGHT * gone}px)}}"
     yield "@media (prefers-reduced-motion: no-preference){"
-    yield f"#all{{animation:scroll {end:.2f}s step-end both}}text{{animation:come 1ms step-end both}}"
+    yield f"#all{{animation:scroll {end:.2f}s step-end both}}#all text{{animation:come 1ms step-end both}}"
     yield "@keyframes come{0%{visibility:hidden}100%{visibility:visible}}"
     yield "@keyframes scroll{0%{transform:none}" + "".join(frames) + "}"
     yield "}</style>"
     yield (
-        f'<rect x="0.5" y="0.5" width="{width - 1:g}" height="{height - 1}" rx="8" fill="{BACKGROUND}" stroke="{EDGE}"/>'
+        f'<rect x="0.5" y="0.5" width="{width - 1:g}" height="{height - 1:g}" rx="8" fill="{BACKGROUND}" stroke="{EDGE}"/>'
     )
-    yield f'<clipPath id="screen"><rect x="0" y="{MARGIN}" width="{width:g}" height="{ROWS * HEIGHT}"/></clipPath>'
+    yield f'<path d="M0.5 {BAR}.5H{width - 0.5:g}" stroke="{EDGE}"/>'
+    yield f'<text x="{width / 2:g}" y="{0.66 * BAR:g}" text-anchor="middle" fill="{FAINT}">{html.escape(title)}</text>'
+    yield f'<clipPath id="screen"><rect x="0" y="{top:g}" width="{width:g}" height="{ROWS * HEIGHT}"/></clipPath>'
     yield f'<g clip-path="url(#screen)"><g id="all" fill="{FOREGROUND}">'
     for k, (moment, line) in enumerate(found):
         text, columns = spans(line.strip())
         if columns:
             x = MARGIN + WIDTH * (len(line) - len(line.lstrip()))
-            y = MARGIN + HEIGHT * (k + 0.75)
+            y = top + HEIGHT * (k + 0.75)
             yield (
                 f'<text x="{x:g}" y="{y:g}" textLength="{columns * WIDTH:g}" lengthAdjust="spacingAndGlyphs" '
                 f'style="animation-delay:{moment:.2f}s">{text}</text>'
@@ -126,7 +129,7 @@ def main():
         sys.exit(__doc__)
     shown = [os.path.basename(command[0])] + [word for word in command[1:] if word != "--force"]
     found = [(0.0, "$ " + " ".join(shown))] + lines(record(command))
-    print("\n".join(draw(found)))
+    print("\n".join(draw(" ".join(shown), found)))
 
 
 if __name__ == "__main__":
