@@ -69,7 +69,7 @@ def spans(line):
         code = re.fullmatch(r"\x1b\[([0-9;]*)m", part)
         if code is None:
             columns += len(part)
-            # Blanks that no reader of SVG takes for one.
+            # Several blanks are drawn as one in SVG; blanks at which no line breaks are not.
             text = html.escape(part, quote=False).replace(" ", "\u00a0")
             out += f"<tspan{style}>{text}</tspan>" if style and text else text
             continue

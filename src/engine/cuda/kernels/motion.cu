@@ -275,8 +275,8 @@ extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
     if (!(k[0] - whole <= E.kinetic_limit)) E.state->pending |= FLAG_KINETIC;
 }
 
-// OBSERVED numbers: potential, kinetic, nothing, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the atoms of a
-// block, OBSERVE_GROUPS the threads that share the blocks' sums.
+// OBSERVED numbers: potential, kinetic, nothing, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the atoms of
+// a block, OBSERVE_GROUPS the threads that share the blocks' sums.
 
 // What an atom adds, by a warp: its lanes share the row, in an order that depends on it alone.
 __device__ __forceinline__ void observe_atom(u32 i, double (&v)[OBSERVED]) {

@@ -156,7 +156,8 @@ extern "C" __global__ void fill_cells() {
     E.cell_atoms[E.cell_start[cell] + atomicAdd(E.cell_fill + cell, 1u)] = i;
 }
 
-// Moves every atom to its place, by cell, then by id: RECORD numbers, which are position, velocity, force, mass, species and id.
+// Moves every atom to its place, by cell, then by id: RECORD numbers, which are position, velocity, force, mass,
+// species and id.
 extern "C" __global__ void sort_out() {
     const int at = blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= E.atoms) return;
