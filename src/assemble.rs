@@ -13,17 +13,17 @@ use crate::core::observe::{self, Thermometer, WholeBody, WholeMotion};
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::diagnose::{Built, Variant};
+use crate::dynamics::Program;
 #[cfg(feature = "cuda")]
 use crate::engine::cuda::CudaEngine;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::{ForceField, HostForceField};
 use crate::formats::FINAL;
 use crate::formats::write::topology;
-use crate::integrate::Integrator;
 use crate::potential::Precision;
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, Thermo,
-    Trajectory, Verified, drift, replace, trajectory,
+    Trajectory, Verified, drift, replace, thermo, trajectory,
 };
 use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
@@ -38,6 +38,8 @@ const TOPOLOGY: &str = "topology.pdb";
 /// costs as much as several steps of a small molecule.
 const AUDIT_HOST: u64 = 200;
 const AUDIT_GPU: u64 = 4000;
+/// A cell that a barostat has made so many times as large or small as it was at the start of the run has exploded or collapsed.
+const MOST_CHANGE: f64 = 10.0;
 /// A run is alone: the first and only member of its batch.
 const REPLICA: u32 = 0;
 
@@ -68,9 +70,10 @@ pub fn cuda_skin(skin: f64, atoms: usize) -> f64 {
 }
 
 /// The operators of one step.
-pub fn program(plan: &Plan) -> Integrator {
+pub fn program(plan: &Plan) -> Program {
     let dynamics = &plan.dynamics;
-    let program = dynamics.ensemble.program(dynamics.timestep);
+    let thermometer = thermometer(plan);
+    let program = (dynamics.ensemble).program(dynamics.timestep, &thermometer);
     match dynamics.remove_drift {
         0 => program,
         every => program.remove_drift(every),
@@ -100,11 +103,19 @@ pub fn degrees_of_freedom(plan: &Plan) -> usize {
         (true, VelocityPlan::Thermal { .. }) => WholeMotion::Conserved,
         (false, _) => WholeMotion::Thermal,
     };
-    let whole = match (whole, plan.dynamics.remove_drift) {
-        (WholeMotion::Thermal, 1..) => WholeMotion::Held,
+    let whole = match whole {
+        WholeMotion::Thermal if flight_is_left_out(plan) => WholeMotion::Held,
         _ => whole,
     };
     observe::degrees_of_freedom(system, cell, positions, whole)
+}
+
+/// Whether the flight of the centre of mass has no part in the temperature: where it is taken out, or lasts beside a
+/// thermostat.
+fn flight_is_left_out(plan: &Plan) -> bool {
+    let ensemble = &plan.dynamics.ensemble;
+    let apart = ensemble.conserves_momentum() && ensemble.bath().is_some();
+    apart || plan.dynamics.remove_drift > 0
 }
 
 /// What a plan's temperature is told by. What `remove_drift` takes out does not count.
@@ -115,7 +126,7 @@ pub fn thermometer(plan: &Plan) -> Thermometer {
 /// The thermometer of a plan whose degrees of freedom are known.
 pub fn thermometer_of(plan: &Plan, degrees_of_freedom: usize) -> Thermometer {
     let mass = plan.start.system.total_mass();
-    let held = plan.dynamics.remove_drift > 0;
+    let held = flight_is_left_out(plan);
     let flying = held || plan.dynamics.ensemble.conserves_momentum();
     Thermometer {
         degrees_of_freedom,
@@ -127,6 +138,17 @@ pub fn thermometer_of(plan: &Plan, degrees_of_freedom: usize) -> Thermometer {
 /// Temperature kT (eV) of a plan's thermostat.
 pub fn bath(plan: &Plan) -> Option<f64> {
     plan.dynamics.ensemble.bath().map(|bath| bath.kt)
+}
+
+/// Pressure (eV / cubic angstrom) of a plan's barostat.
+pub fn press(plan: &Plan) -> Option<f64> {
+    let barostat = plan.dynamics.ensemble.barostat();
+    barostat.map(|barostat| barostat.pressure)
+}
+
+/// Volume (cubic angstrom) of the cell that a run began with, where it is periodic in all directions.
+pub fn first_volume(plan: &Plan) -> Option<f64> {
+    plan.start.volume.or_else(|| plan.start.cell.volume())
 }
 
 /// Motion of the whole that a plan's start has, if its velocities are given.
@@ -285,6 +307,10 @@ pub fn limits_of(plan: &Plan, thermometer: &Thermometer) -> Limits {
         contact: monitor.contact,
         kinetic: monitor.temperature.map(|kt| 0.5 * kt * freedom),
         held_mass: thermometer.held_mass,
+        volume: plan.dynamics.ensemble.barostat().and_then(|_| {
+            let volume = first_volume(plan)?;
+            Some([volume / MOST_CHANGE, volume * MOST_CHANGE])
+        }),
         stop: monitor.action == Action::Stop,
     }
 }
@@ -360,8 +386,9 @@ fn thermostat_noise(plan: &Plan) -> Noise {
 
 /// The record of energies that drift, thermo table and summary share.
 pub fn energies(plan: &Plan) -> Energies {
-    let atoms = plan.start.system.len();
-    Energies::new(EnergyRecord::measured_by(atoms, &thermometer(plan)))
+    let system = &plan.start.system;
+    let record = EnergyRecord::measured_by(system.len(), &thermometer(plan));
+    Energies::new(record.of_mass(system.total_mass()))
 }
 
 /// Names of the files that a run writes into its directory, beside its record.
@@ -392,6 +419,7 @@ pub fn state(plan: &Plan, energies: &Energies, identity: Identity) -> Checkpoint
     Checkpoint {
         step: 0,
         heat: 0.0,
+        work: 0.0,
         system: plan.start.system.clone(),
         cell: plan.start.cell.clone(),
         positions: Vec::new(),
@@ -438,11 +466,16 @@ pub fn reporters(
         };
         replace(&topology, topology::pdb(&scene)?.as_bytes())?;
     }
-    let (path, every) = (directory.join(THERMO), plan.output.thermo_every);
-    let every = (every, dynamics.steps);
+    let path = directory.join(THERMO);
+    let scope = thermo::Scope {
+        cell: &start.cell,
+        pressed: dynamics.ensemble.barostat().is_some(),
+        every: plan.output.thermo_every,
+        end: dynamics.steps,
+    };
     let thermo = match files.next() {
-        None => Thermo::create(&path, every, &start.cell, energies, console)?,
-        Some(file) => Thermo::resume(file, every, &start.cell, energies, console)?,
+        None => Thermo::create(&path, &scope, energies, console)?,
+        Some(file) => Thermo::resume(file, &scope, energies, console)?,
     };
     let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(DriftMonitor::new(energies.clone(), stretch, &plan.monitor)),

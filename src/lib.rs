@@ -13,7 +13,6 @@ pub mod units;
 
 pub mod core;
 pub mod dynamics;
-pub mod integrate;
 
 #[cfg(feature = "cuda")]
 pub mod cuda;

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::core::Fields;
+use crate::dynamics::Program;
 use crate::engine::{Engine, Limits, Outcome};
-use crate::integrate::Integrator;
 use crate::neighbors::audit;
 use crate::{Error, Result};
 
@@ -35,7 +35,7 @@ pub struct Simulation {
     /// The engine, its state after `step` steps.
     pub engine: Box<dyn Engine>,
     /// One step.
-    pub program: Integrator,
+    pub program: Program,
     /// What is checked after every step.
     pub limits: Limits,
     /// What watches.

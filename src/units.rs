@@ -53,6 +53,8 @@ pub const ANGSTROM_PER_PS: f64 = 1.0 / PICOSECOND;
 pub const GIGAPASCAL: f64 = 1e9 * 1e-30 / ELEMENTARY_CHARGE;
 /// Bar (eV / angstrom^3).
 pub const BAR: f64 = 1e-4 * GIGAPASCAL;
+/// Gram per cubic centimetre (u / angstrom^3): 1 / 1.66054.
+pub const GRAM_PER_CM3: f64 = 1e-3 * 1e-24 / ATOMIC_MASS;
 /// Millielectronvolt per picosecond (eV / internal time), the unit of a drift per atom.
 pub const MEV_PER_PS: f64 = MILLIELECTRONVOLT / PICOSECOND;
 
@@ -86,10 +88,12 @@ pub enum Dimension {
     Velocity,
     /// A pressure or stress.
     Pressure,
+    /// An inverse pressure.
+    Compressibility,
 }
 
 impl Dimension {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Time,
         Self::Length,
         Self::Mass,
@@ -100,6 +104,7 @@ impl Dimension {
         Self::DriftPerAtom,
         Self::Velocity,
         Self::Pressure,
+        Self::Compressibility,
     ];
 
     fn powers(self) -> Powers {
@@ -114,6 +119,7 @@ impl Dimension {
             Self::DriftPerAtom => [1, 2, -3, 0, -1],
             Self::Velocity => [0, 1, -1, 0, 0],
             Self::Pressure => [1, -1, -2, 0, 0],
+            Self::Compressibility => [-1, 1, 2, 0, 0],
         }
     }
 
@@ -130,6 +136,7 @@ impl Dimension {
             Self::DriftPerAtom => "an energy per atom and time",
             Self::Velocity => "a velocity",
             Self::Pressure => "a pressure",
+            Self::Compressibility => "an inverse pressure",
         }
     }
 
@@ -146,6 +153,7 @@ impl Dimension {
             Self::DriftPerAtom => "meV/atom/ps",
             Self::Velocity => "A/fs, A/ps",
             Self::Pressure => "GPa, bar",
+            Self::Compressibility => "1/bar, 1/GPa",
         }
     }
 }

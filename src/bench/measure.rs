@@ -4,12 +4,16 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::core::System;
+use crate::core::observe::Thermometer;
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
+use crate::dynamics::{
+    self, Barostat, Coupling, Csvr, Dynamics, Langevin, Npt, Nve, Program, Thermostat,
+};
 use crate::engine::{Engine, Flags, HostEngine, Start};
-use crate::integrate;
 use crate::potential::Potential;
-use crate::units::{FEMTOSECOND, KELVIN};
+use crate::units::{BAR, FEMTOSECOND, KELVIN, PICOSECOND};
 use crate::{Error, Result};
 
 /// Step of the measured dynamics: so short that the box stays where the peer's is.
@@ -85,16 +89,82 @@ pub fn time(
     Times::of(samples).ok_or_else(|| Error::run("nothing was measured"))
 }
 
-/// Times NVE steps of an engine, with the pairs built anew every `rebuild_every` steps.
+/// Ensembles whose steps are timed, as `--ensemble` calls them.
+pub const ENSEMBLES: [&str; 4] = ["nve", "langevin", "csvr", "npt"];
+
+/// Steps between two strains of the cell in a run that does not say.
+const BAROSTAT_EVERY: u64 = 10;
+
+/// Steps from one build of the pairs to the next as they are timed: whole cycles of a barostat, so that it has its share.
+pub fn whole_cycles(rebuild_every: u64) -> u64 {
+    rebuild_every.next_multiple_of(BAROSTAT_EVERY)
+}
+
+/// One step of an ensemble of water at 300 K, with the times that are usual for it.
+pub fn program(ensemble: &str, system: &System) -> Program {
+    let (kt, seed) = (300.0 * KELVIN, 1);
+    let relaxation = 0.1 * PICOSECOND;
+    let friction = 1.0 / PICOSECOND;
+    let dynamics = match ensemble {
+        "langevin" => Dynamics::Langevin(Langevin { kt, friction, seed }),
+        "csvr" => Dynamics::Csvr(Csvr {
+            kt,
+            relaxation,
+            seed,
+        }),
+        "npt" => Dynamics::Npt(Npt {
+            kt,
+            seed,
+            thermostat: Thermostat::Csvr { relaxation },
+            barostat: Barostat {
+                pressure: BAR,
+                relaxation: PICOSECOND,
+                compressibility: 4.5e-5 / BAR,
+                every: BAROSTAT_EVERY,
+                coupling: Coupling::Isotropic,
+            },
+        }),
+        _ => Dynamics::Nve(Nve),
+    };
+    let mass = Some(system.total_mass());
+    let thermometer = Thermometer {
+        degrees_of_freedom: (3 * system.len()).saturating_sub(3),
+        held_mass: mass,
+        flying_mass: mass,
+    };
+    dynamics.program(MEASURED_STEP, &thermometer)
+}
+
+/// Gives a box the velocities of 300 K, so that a thermostat has something to do.
+pub fn warm(start: &mut Start) {
+    let temperature = Temperature {
+        kt: 300.0 * KELVIN,
+        degrees_of_freedom: (3 * start.system.len()).saturating_sub(3),
+    };
+    let noise = Noise::new(1, 0);
+    start.velocities = velocities::thermal(
+        &start.system,
+        &start.cell,
+        &start.positions,
+        temperature,
+        noise,
+    );
+}
+
+/// Times steps of an engine, with the pairs built anew every `rebuild_every` steps.
 ///
 /// # Errors
 /// The engine failed, or its numbers are not finite.
-pub fn time_steps(engine: &mut dyn Engine, iterations: usize, rebuild_every: u64) -> Result<Times> {
-    let program = integrate::nve(MEASURED_STEP);
+pub fn time_steps(
+    engine: &mut dyn Engine,
+    program: &Program,
+    iterations: usize,
+    rebuild_every: u64,
+) -> Result<Times> {
     let mut step = 0;
     time(iterations, rebuild_every as usize, || {
         engine.rebuild()?;
-        let outcome = engine.run(&program, step..step + rebuild_every)?;
+        let outcome = engine.run(program, step..step + rebuild_every)?;
         if outcome.flags != Flags::OK {
             return Err(Error::run(format!(
                 "step {}: the dynamics of the box failed ({:?})",
@@ -132,18 +202,8 @@ pub fn rebuild_rate(
     const HOTTEST: f64 = 600.0 * KELVIN;
     let kt = 300.0 * KELVIN;
     let degrees_of_freedom = 3 * start.system.len() - 3;
-    let temperature = Temperature {
-        kt,
-        degrees_of_freedom,
-    };
+    warm(&mut start);
     let noise = Noise::new(1, 0);
-    start.velocities = velocities::thermal(
-        &start.system,
-        &start.cell,
-        &start.positions,
-        temperature,
-        noise,
-    );
     // Hydrogen at its root mean square speed along one direction, all the way to half the skin.
     let speed = (kt
         / start
@@ -160,13 +220,13 @@ pub fn rebuild_rate(
     let mut engine = HostEngine::new(start, noise, skin, potential)?;
     // A short step first: the box starts with molecules too close to each other.
     for (steps, step) in [(100, 0.1 * USUAL_STEP), (THERMALISE, USUAL_STEP)] {
-        let program = integrate::langevin(step, kt, FRICTION / FEMTOSECOND);
+        let program = dynamics::baoab(step, kt, FRICTION / FEMTOSECOND);
         if engine.run(&program, 0..steps)?.flags != Flags::OK {
             return Ok(estimate);
         }
     }
     let before = engine.statistics().rebuilds;
-    let outcome = engine.run(&integrate::nve(USUAL_STEP), 0..WATCH)?;
+    let outcome = engine.run(&Program::velocity_verlet(USUAL_STEP), 0..WATCH)?;
     let kinetic = engine
         .snapshot(crate::core::Fields::NONE)?
         .observables

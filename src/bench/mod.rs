@@ -47,6 +47,9 @@ pub struct Args {
     /// Numbers of the network
     #[arg(long, default_value = "f32", value_parser = ["f32", "f64"])]
     pub precision: String,
+    /// Ensembles whose steps are timed; npt is for periodic boxes
+    #[arg(long, value_delimiter = ',', value_parser = measure::ENSEMBLES, default_value = "nve")]
+    pub ensemble: Vec<String>,
     /// Where to compute: cpu, or cuda:0 and so on
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     pub device: DeviceKind,
@@ -103,6 +106,7 @@ impl Args {
 }
 
 /// What an engine is made of.
+#[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// The model.
     pub model: &'a Model,
@@ -216,7 +220,9 @@ pub struct Row {
     pub threads: usize,
     /// Energy and forces of fixed pairs.
     pub energy_forces_ms: Times,
-    /// A whole NVE step.
+    /// What is sampled.
+    pub ensemble: String,
+    /// A whole step.
     pub step_ms: Times,
     /// Largest resident memory while this row was measured, where the system tells.
     pub peak_memory_mib: Option<f64>,
@@ -250,6 +256,7 @@ pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
     assemble::threads(&args.device())?;
     for &size in &args.sizes {
         check_room(args, &model, size)?;
+        check_cell(args, size)?;
     }
     let mut rates = Rates {
         args,
@@ -261,9 +268,8 @@ pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
     streams::print(&shown(&heading(args, rate)))?;
     for &size in &args.sizes {
         let rate = rates.of(workshop.skin(SKIN, size as usize))?;
-        let row = measure_size(args, workshop, &model, rate, size as usize)?;
-        streams::print(&line(&row))?;
-        rows.push(row);
+        let measured = measure_size(args, workshop, &model, rate, size as usize)?;
+        rows.extend(measured);
     }
     if let Some(path) = &args.json {
         write(path, &rows)?;
@@ -316,13 +322,27 @@ fn check_room(args: &Args, model: &Model, size: u32) -> Result<()> {
     memory::require(bytes, || format!("--sizes {size}: so many atoms"))
 }
 
+/// Checks that a box is one that the ensembles can be of.
+fn check_cell(args: &Args, size: u32) -> Result<()> {
+    let pressed = args.ensemble.iter().any(|name| name == "npt");
+    if pressed && (size as usize) < water::PERIODIC_FROM {
+        return Err(Error::input(format!(
+            "--ensemble npt: the {size} atoms of --sizes are a cluster in the open, and pressure is for periodic boxes, of \
+             {} atoms or more",
+            water::PERIODIC_FROM
+        )));
+    }
+    Ok(())
+}
+
+/// Measures a box, and prints a line for each ensemble as it is there.
 fn measure_size(
     args: &Args,
     workshop: &dyn Workshop,
     model: &Model,
     rate: RebuildRate,
     size: usize,
-) -> Result<Row> {
+) -> Result<Vec<Row>> {
     let start = water::start(size)?;
     let job = Job {
         model,
@@ -338,23 +358,43 @@ fn measure_size(
         let times = measure::time(iterations, fixed.in_a_row(), || fixed.call())?;
         (fixed.pairs(), fixed.memory(), times)
     };
-    let mut engine = workshop.engine(&job)?;
-    let step_ms = measure::time_steps(engine.as_mut(), iterations, rate.steps)?;
-    Ok(Row {
-        atoms: start.system.len(),
-        pairs,
-        device: args.device_name(),
-        engine: args.engine.clone(),
-        precision: args.precision.clone(),
-        threads: assemble::thread_count(&job.device),
-        energy_forces_ms,
-        step_ms,
-        peak_memory_mib: memory
-            .or_else(memory::peak)
-            .map(|bytes| bytes as f64 / 1048576.0),
-        rebuild_every: rate.steps,
-        ns_per_day: ns_per_day(1e3 / step_ms.median, measure::USUAL_STEP_FS * FEMTOSECOND),
-    })
+    let apart = args.ensemble != ["nve"];
+    let rebuild_every = match apart {
+        true => measure::whole_cycles(rate.steps),
+        false => rate.steps,
+    };
+    let mut moving = start.clone();
+    if apart {
+        measure::warm(&mut moving);
+    }
+    let mut rows = Vec::new();
+    for ensemble in &args.ensemble {
+        let mut engine = workshop.engine(&Job {
+            start: &moving,
+            ..job
+        })?;
+        let program = measure::program(ensemble, &start.system);
+        let step_ms = measure::time_steps(engine.as_mut(), &program, iterations, rebuild_every)?;
+        let row = Row {
+            atoms: start.system.len(),
+            pairs,
+            device: args.device_name(),
+            engine: args.engine.clone(),
+            precision: args.precision.clone(),
+            threads: assemble::thread_count(&args.device()),
+            energy_forces_ms,
+            ensemble: ensemble.clone(),
+            step_ms,
+            peak_memory_mib: memory
+                .or_else(memory::peak)
+                .map(|bytes| bytes as f64 / 1048576.0),
+            rebuild_every,
+            ns_per_day: ns_per_day(1e3 / step_ms.median, measure::USUAL_STEP_FS * FEMTOSECOND),
+        };
+        streams::print(&line(&row))?;
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 fn heading(args: &Args, rate: RebuildRate) -> String {
@@ -374,16 +414,17 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
     );
     let table = if is_narrow() {
         format!(
-            "{:>7} {:>9} {:>10} {:>10} {:>5} {:>5} {:>9} {:>8}\n{:>27} {:>10}",
-            "atoms", "pairs", "E, F", "NVE step", "over", "every", "ns/day", "MiB", "ms", "ms"
+            "{:>7} {:>9} {:>9} {:>9} {:>9} {:>5} {:>5} {:>9} {:>8}\n{:>27} {:>19}",
+            "atoms", "pairs", "E, F", "", "step", "over", "every", "ns/day", "MiB", "ms", "ms"
         )
     } else {
         format!(
-            "{:>7} {:>9}  {:>28}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}",
+            "{:>7} {:>9}  {:>28}  {:>8}  {:>28}  {:>5}  {:>5}  {:>9}  {:>9}",
             "atoms",
             "pairs",
             "energy and forces (ms)",
-            "NVE step (ms)",
+            "",
+            "step (ms)",
             "over",
             "every",
             "ns/day",
@@ -396,7 +437,7 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
 /// Whether the terminal is too narrow for the fastest and the slowest of the times beside their medians.
 fn is_narrow() -> bool {
     /// Columns of the whole table.
-    const WHOLE: usize = 114;
+    const WHOLE: usize = 124;
     Terminal::out().width.is_some_and(|width| width < WHOLE)
 }
 
@@ -407,10 +448,11 @@ fn line(row: &Row) -> String {
         .map_or_else(|| "?".into(), |m| format!("{m:.0}"));
     if is_narrow() {
         return format!(
-            "{:>7} {:>9} {:>10.3} {:>10.3} {over:>+4.0}% {:>5} {:>9.3} {memory:>8}\n",
+            "{:>7} {:>9} {:>9.3} {:>9} {:>9.3} {over:>+4.0}% {:>5} {:>9.3} {memory:>8}\n",
             row.atoms,
             row.pairs,
             row.energy_forces_ms.median,
+            row.ensemble,
             row.step_ms.median,
             row.rebuild_every,
             row.ns_per_day,
@@ -418,10 +460,11 @@ fn line(row: &Row) -> String {
     }
     let times = |t: &Times| format!("{:.3} [{:.3}, {:.3}]", t.median, t.min, t.max);
     format!(
-        "{:>7} {:>9}  {:>28}  {:>28}  {over:>+4.0}%  {:>5}  {:>9.3}  {memory:>9}\n",
+        "{:>7} {:>9}  {:>28}  {:>8}  {:>28}  {over:>+4.0}%  {:>5}  {:>9.3}  {memory:>9}\n",
         row.atoms,
         row.pairs,
         times(&row.energy_forces_ms),
+        row.ensemble,
         times(&row.step_ms),
         row.rebuild_every,
         row.ns_per_day,

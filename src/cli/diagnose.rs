@@ -136,6 +136,7 @@ impl Past {
             velocities: VelocityPlan::Given(state.velocities.clone()),
             noise: None,
             degrees_of_freedom: None,
+            volume: None,
         };
         let recorded = RecordedConfig {
             config: &config,
@@ -215,6 +216,7 @@ fn moment(checkpoint: &Checkpoint) -> Snapshot {
             potential: 0.0,
             kinetic: 0.0,
             heat: checkpoint.heat,
+            work: checkpoint.work,
             momentum: Default::default(),
             strain_derivative: Default::default(),
         },

@@ -6,6 +6,7 @@
 
 pub mod plan;
 
+mod ensemble;
 mod keys;
 mod output;
 mod overlap;
@@ -113,7 +114,7 @@ fn rest(
     done.take(section);
 
     let (mut section, table) = required(source, &keys::dynamics::TABLE, &raw.dynamics)?;
-    let dynamics = resolve::dynamics(&mut section, table, start.noise)?;
+    let dynamics = resolve::dynamics(&mut section, table, &start)?;
     if start.system.len() == 1 && dynamics.remove_drift > 0 {
         let why =
             "takes away the only motion that one atom has: nothing is left to move; remove it";

@@ -81,6 +81,8 @@ pub struct StartPlan {
     pub noise: Option<NoiseMark>,
     /// Degrees of freedom, where all of this is a state in the middle of a run; at a start they follow from it.
     pub degrees_of_freedom: Option<usize>,
+    /// Volume (cubic angstrom) at the start of the run, likewise.
+    pub volume: Option<f64>,
 }
 
 /// Where the starting velocities come from.

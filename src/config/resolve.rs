@@ -4,14 +4,16 @@ use std::path::Path;
 
 use toml::Spanned;
 
-use super::keys::dynamics::Sampled;
-use super::keys::{self, Key};
-use super::plan::{Audit, DeviceKind, DevicePlan, DynamicsPlan, MonitorPlan, PotentialPlan};
+use super::ensemble;
+use super::keys;
+use super::plan::{
+    Audit, DeviceKind, DevicePlan, DynamicsPlan, MonitorPlan, PotentialPlan, StartPlan,
+};
 use super::raw;
 use super::section::Section;
 use crate::Result;
 use crate::core::rng::NoiseMark;
-use crate::dynamics::{Bath, Dynamics, Langevin, Nve};
+use crate::dynamics::{Bath, Dynamics};
 use crate::input::path_of;
 use crate::models::ModelFile;
 use crate::paths::absolute;
@@ -89,16 +91,15 @@ fn lennard_jones(
     })
 }
 
-/// `[dynamics]`.
-///
-/// `before` is how far the run that wrote the structure had come in its thermostat's noise.
+/// `[dynamics]` of a run from this start.
 pub(super) fn dynamics(
     section: &mut Section<'_>,
     raw: &raw::Dynamics,
-    before: Option<NoiseMark>,
+    start: &StartPlan,
 ) -> Result<DynamicsPlan> {
-    let ensemble = ensemble(section, raw)?;
     let timestep = section.quantity(&keys::dynamics::TIMESTEP, &raw.timestep)?;
+    let ensemble = ensemble::resolve(section, raw, timestep)?;
+    ensemble::check(section, raw, (ensemble, timestep), start)?;
     if timestep > LONG_STEP * FEMTOSECOND {
         let fs = timestep / FEMTOSECOND;
         let note = format!("{fs} fs is long; 0.5 fs is usual with hydrogen");
@@ -122,7 +123,7 @@ pub(super) fn dynamics(
         section.keep(key, &None, 0);
     }
     let skin = section.quantity(&keys::dynamics::SKIN, &raw.skin)?;
-    let noise_start = noise_start(section, raw, ensemble, before)?;
+    let noise_start = noise_start(section, raw, ensemble, start.noise)?;
     Ok(DynamicsPlan {
         ensemble,
         timestep,
@@ -185,50 +186,6 @@ fn duration(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Re
         section.resolved.insert(name.to_owned(), value);
     }
     Ok(steps)
-}
-
-/// The ensemble, with what it needs; keys of other ensembles are refused.
-fn ensemble(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Dynamics> {
-    use keys::dynamics::{ENSEMBLE, FRICTION, SEED, TEMPERATURE};
-    let sampled = section.choice(&ENSEMBLE, &raw.ensemble)?;
-    if sampled == Sampled::Nve {
-        let why = "\"nve\" keeps the energy, not the temperature; remove it (the starting one is system.velocities), \
-                   or use ensemble = \"langevin\"";
-        section.refuse(&TEMPERATURE, &raw.temperature, why)?;
-    }
-    belongs(section, &FRICTION, &raw.friction, sampled)?;
-    belongs(section, &SEED, &raw.seed, sampled)?;
-    match sampled {
-        Sampled::Nve => Ok(Dynamics::Nve(Nve)),
-        Sampled::Langevin => Ok(Dynamics::Langevin(Langevin {
-            kt: section.quantity(&TEMPERATURE, &raw.temperature)?,
-            friction: section.quantity(&FRICTION, &raw.friction)?,
-            seed: section.seed(&SEED, &raw.seed)?,
-        })),
-    }
-}
-
-/// Refuses a key that belongs to other ensembles.
-fn belongs<V>(
-    section: &Section<'_>,
-    key: &Key<V>,
-    leaf: &raw::Leaf,
-    sampled: Sampled,
-) -> Result<()> {
-    if key.of.is_empty() || key.of.contains(&sampled) {
-        return Ok(());
-    }
-    let owners: Vec<String> = key
-        .of
-        .iter()
-        .map(|one| format!("{:?}", one.word()))
-        .collect();
-    let why = format!(
-        "belongs to ensemble = {}, not to {:?}; remove it",
-        owners.join(" or "),
-        sampled.word()
-    );
-    section.refuse(key, leaf, &why)
 }
 
 /// `[monitor]`. Left out, it stops runs that have blown up: a force of 200 eV/A, 10000 K or a contact

@@ -159,7 +159,12 @@ impl<'s> Section<'s> {
     /// A quantity that has to be there.
     fn given(&mut self, key: &str, leaf: &Leaf, wanted: &Quantity) -> Result<f64> {
         let Some(spanned) = leaf else {
-            return Err(self.missing(key, &format!("{:?}", example(wanted.dimension))));
+            let usual = match key {
+                "relaxation" => "0.1 ps",
+                "barostat_relaxation" => "1 ps",
+                _ => example(wanted.dimension),
+            };
+            return Err(self.missing(key, &format!("{usual:?}")));
         };
         let value = quantity(spanned.get_ref(), wanted.dimension, wanted.sign)
             .map_err(|e| self.fault(key, leaf, e.to_string()))?;
@@ -370,7 +375,7 @@ fn synonym(key: &str, word: &str) -> Option<String> {
 }
 
 /// Keys, what other programs write there (lower case, without dashes and blanks), and what it is here.
-const SYNONYMS: [(&[&str], &[&str], &str); 10] = [
+const SYNONYMS: [(&[&str], &[&str], &str); 11] = [
     (
         &["ensemble"],
         &[
@@ -379,10 +384,6 @@ const SYNONYMS: [(&[&str], &[&str], &str); 10] = [
             "thermostat",
             "nosehoover",
             "nose",
-            "berendsen",
-            "csvr",
-            "bussi",
-            "vrescale",
             "andersen",
             "baoab",
             "brownian",
@@ -393,17 +394,14 @@ const SYNONYMS: [(&[&str], &[&str], &str); 10] = [
         "constant temperature is \"langevin\" here, with temperature = \"300 K\", friction = \"1 1/ps\" and seed = 1",
     ),
     (
+        &["ensemble", "thermostat"],
+        &["bussi", "vrescale", "berendsen", "rescale", "svr"],
+        "velocity rescaling is \"csvr\" here, with temperature = \"300 K\", relaxation = \"0.1 ps\" and seed = 1",
+    ),
+    (
         &["ensemble"],
-        &[
-            "npt",
-            "nph",
-            "npe",
-            "isobaric",
-            "isothermalisobaric",
-            "barostat",
-        ],
-        "there is no constant pressure here: the cell is fixed; \"langevin\" holds the temperature, and thermo.csv has the \
-         pressure",
+        &["nph", "npe", "isobaric", "isothermalisobaric", "barostat"],
+        "constant pressure is \"npt\" here, with a thermostat",
     ),
     (
         &["ensemble"],
@@ -496,6 +494,7 @@ fn example(dimension: Dimension) -> &'static str {
         Dimension::DriftPerAtom => "1 meV/atom/ps",
         Dimension::Velocity => "0.01 A/fs",
         Dimension::Pressure => "1 bar",
+        Dimension::Compressibility => "4.5e-5 1/bar",
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn system(
         velocities,
         noise: structure.noise,
         degrees_of_freedom: None,
+        volume: None,
     })
 }
 

@@ -244,6 +244,20 @@ impl Cell {
         self.cartesian(&Vec3::from(image.map(f64::from)))
     }
 
+    /// The cell whose lattice vectors, and all in it, are strained: r becomes `strain` r.
+    ///
+    /// # Errors
+    /// As [`Cell::new`].
+    pub fn strained(&self, strain: &Mat3) -> Result<Self> {
+        Self::new(self.vectors * strain.transpose(), self.periodic)
+    }
+
+    /// The strain that leads from this cell to another one: the matrix S for which each lattice vector there is S times the
+    /// one here.
+    pub fn strain_to(&self, other: &Self) -> Mat3 {
+        (self.inverse * other.vectors).transpose()
+    }
+
     /// The position (angstrom) moved into the cell along its periodic directions.
     pub fn wrap(&self, position: &Vec3) -> Vec3 {
         self.wrap_along(position, self.periodic)

@@ -12,6 +12,20 @@ pub fn kinetic_energy(system: &System, velocities: &[Vec3]) -> f64 {
     0.5 * twice
 }
 
+/// Twice the kinetic energy tensor, the sum of m v v (eV), of velocities (angstrom / time) counted from `flight`.
+pub fn kinetic_about<'v>(
+    system: &System,
+    velocities: impl Iterator<Item = &'v Vec3>,
+    flight: &Vec3,
+) -> Mat3 {
+    (system.masses.iter().zip(velocities))
+        .map(|(m, v)| {
+            let v = v - flight;
+            *m * (v * v.transpose())
+        })
+        .sum()
+}
+
 /// Total momentum (u angstrom / time).
 pub fn momentum(system: &System, velocities: &[Vec3]) -> Vec3 {
     (system.masses.iter().zip(velocities))

@@ -38,8 +38,11 @@ pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 pub enum Stream {
     /// Initial velocities.
     Velocities = 0,
-    /// The Ornstein-Uhlenbeck step of Langevin dynamics.
+    /// What a thermostat draws: of an atom the Ornstein-Uhlenbeck step of Langevin dynamics, of the whole system the factor of
+    /// its velocities.
     Thermostat = 1,
+    /// What a barostat draws.
+    Barostat = 2,
 }
 
 /// The source of a run's noise.
@@ -89,14 +92,53 @@ impl Noise {
 
     /// Three independent standard normal numbers for one atom at one step (Box and Muller 1958).
     pub fn normal3(&self, step: u64, atom: u32, stream: Stream) -> Vec3 {
-        let at = step.wrapping_add(self.start);
-        let bits = philox(
-            [at as u32, (at >> 32) as u32, atom, stream as u32],
-            self.key,
-        );
+        let bits = self.block(step, atom, stream);
         let [a, b] = box_muller(bits[0], bits[1]);
         let [c, _] = box_muller(bits[2], bits[3]);
         Vec3::new(a, b, c)
+    }
+
+    /// A standard normal number R, and the sum S of the squares of `degrees_of_freedom` - 1 more (at least 1 degree), for the
+    /// system as a whole at one step.
+    ///
+    /// S is twice a gamma number of half as large a shape, by the method of Marsaglia and Tsang (ACM Trans. Math. Softw. 26,
+    /// 363 (2000)), whose attempt number k takes block k; of an odd number of squares the first is drawn by itself, so that no
+    /// shape is below 1.
+    pub fn chi(&self, step: u64, degrees_of_freedom: usize) -> (f64, f64) {
+        let first = self.block(step, 0, Stream::Thermostat);
+        let [r, one] = box_muller(first[0], first[1]);
+        let squares = degrees_of_freedom - 1;
+        let odd = if squares % 2 == 1 { one * one } else { 0.0 };
+        if squares < 2 {
+            return (r, odd);
+        }
+        let d = (squares / 2) as f64 - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        let attempt = |k: u32| {
+            let bits = self.block(step, k, Stream::Thermostat);
+            let [x, _] = box_muller(bits[0], bits[1]);
+            let v = (1.0 + c * x).powi(3);
+            let inside = v > 0.0 && centred(bits[2]).ln() < 0.5 * x * x + d - d * v + d * v.ln();
+            inside.then_some(d * v)
+        };
+        // An attempt fails in less than 5 of 100 cases.
+        let gamma = (1..=MOST_ATTEMPTS).find_map(attempt).unwrap_or(d);
+        (r, odd + 2.0 * gamma)
+    }
+
+    /// Six independent standard normal numbers for the cell at one step.
+    pub fn cell(&self, step: u64) -> [f64; 6] {
+        let [p, q] = [0, 1].map(|k| self.block(step, k, Stream::Barostat));
+        let pairs = [[p[0], p[1]], [p[2], p[3]], [q[0], q[1]]].map(|[u, v]| box_muller(u, v));
+        let [[a, b], [c, d], [e, f]] = pairs;
+        [a, b, c, d, e, f]
+    }
+
+    /// The bits of one atom, or of block number `index` of the whole system, at one step.
+    fn block(&self, step: u64, index: u32, stream: Stream) -> [u32; 4] {
+        let at = step.wrapping_add(self.start);
+        let counter = [at as u32, (at >> 32) as u32, index, stream as u32];
+        philox(counter, self.key)
     }
 }
 
@@ -164,11 +206,18 @@ impl TryRng for Words {
     }
 }
 
+/// Most attempts at a gamma number: one that needs as many never comes.
+pub(crate) const MOST_ATTEMPTS: u32 = 64;
+
+/// A number between 0 and 1 from a word, in the middle of its bin: never zero, so that its logarithm is finite.
+fn centred(word: u32) -> f64 {
+    const SCALE: f64 = 1.0 / 4_294_967_296.0;
+    (f64::from(word) + 0.5) * SCALE
+}
+
 /// Two standard normal numbers from two words.
 fn box_muller(u: u32, v: u32) -> [f64; 2] {
-    const SCALE: f64 = 1.0 / 4_294_967_296.0;
-    // Centred in their bins: never zero, so that the logarithm is finite.
-    let radius = (-2.0 * ((f64::from(u) + 0.5) * SCALE).ln()).sqrt();
-    let (sin, cos) = (std::f64::consts::TAU * (f64::from(v) + 0.5) * SCALE).sin_cos();
+    let radius = (-2.0 * centred(u).ln()).sqrt();
+    let (sin, cos) = (std::f64::consts::TAU * centred(v)).sin_cos();
     [radius * cos, radius * sin]
 }

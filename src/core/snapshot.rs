@@ -46,6 +46,8 @@ pub struct Observables {
     pub kinetic: f64,
     /// Energy that thermostat and drift removal have put into the system since step 0 (eV).
     pub heat: f64,
+    /// Work that a barostat's strains of the cell have done on the system since step 0 (eV).
+    pub work: f64,
     /// Total momentum (u angstrom / time).
     pub momentum: Vec3,
     /// Derivative of the potential energy with respect to a homogeneous strain (eV):
@@ -59,9 +61,9 @@ impl Observables {
         self.potential + self.kinetic
     }
 
-    /// The quantity (eV) that exact dynamics conserves: total energy, less the heat put in.
+    /// The quantity (eV) that exact dynamics conserves: total energy, less the heat and the work put in.
     pub fn conserved(&self) -> f64 {
-        self.total() - self.heat
+        self.total() - self.heat - self.work
     }
 }
 

@@ -28,9 +28,9 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::core::Snapshot;
 use crate::core::observe::Thermometer;
+use crate::dynamics::Program;
 use crate::engine::{Engine, Limits, Start};
 use crate::forcefield::ForceField;
-use crate::integrate::Integrator;
 use crate::report::series::Estimate;
 
 pub use potential::Findings;
@@ -95,7 +95,7 @@ pub struct Built {
     /// The engine, at the start asked for.
     pub engine: Box<dyn Engine>,
     /// One step, of the variant's length.
-    pub program: Integrator,
+    pub program: Program,
 }
 
 /// Makes the engine of a variant at a start, whose step counts the variant's own steps.

@@ -9,8 +9,8 @@ use std::time::Instant;
 use crate::Result;
 use crate::core::observe::Thermometer;
 use crate::core::{Fields, Snapshot};
+use crate::dynamics::Program;
 use crate::engine::{Breach, Engine, Flags, Limits};
-use crate::integrate;
 use crate::report::series::Series;
 use crate::units::KELVIN;
 
@@ -61,7 +61,7 @@ pub fn attempt(engine: &mut dyn Engine, state: &Snapshot, how: &Attempt) -> Resu
         stop: true,
         ..how.limits
     });
-    let program = integrate::nve(how.timestep);
+    let program = Program::velocity_verlet(how.timestep);
     let mut samples = Vec::new();
     let mut breach = None;
     let first = state.step;

@@ -1,7 +1,7 @@
 //! Constant temperature: Langevin dynamics, integrated by BAOAB.
 
-use super::{Bath, Ensemble, Parameter, Value};
-use crate::integrate::{self, Integrator};
+use super::{Bath, Ensemble, Local, Op, Parameter, Program, Value};
+use crate::core::observe::Thermometer;
 
 /// The canonical ensemble, by noise and friction on every atom.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +14,18 @@ pub struct Langevin {
     pub seed: u32,
 }
 
+/// The Ornstein-Uhlenbeck process over a time, at `kt` (eV) with `friction` (inverse time).
+pub(super) fn noise(time: f64, kt: f64, friction: f64) -> Op {
+    let c = (-friction * time).exp();
+    Op::Local(Local::Noise { c, kt })
+}
+
+/// BAOAB: canonical sampling at `kt` (eV) with `friction` (inverse time). Configurational averages are exact to second
+/// order in the step, and to fourth order for harmonic forces.
+pub fn baoab(timestep: f64, kt: f64, friction: f64) -> Program {
+    Program::with_middle(timestep, [noise(timestep, kt, friction)])
+}
+
 impl Ensemble for Langevin {
     fn name(&self) -> &'static str {
         "langevin"
@@ -23,8 +35,8 @@ impl Ensemble for Langevin {
         "Langevin (BAOAB)"
     }
 
-    fn program(&self, timestep: f64) -> Integrator {
-        integrate::langevin(timestep, self.kt, self.friction)
+    fn program(&self, timestep: f64, _: &Thermometer) -> Program {
+        baoab(timestep, self.kt, self.friction)
     }
 
     fn bath(&self) -> Option<Bath> {

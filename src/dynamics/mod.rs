@@ -1,17 +1,25 @@
 //! Dynamics: which ensemble is sampled, one file each.
 //!
-//! An ensemble says what a step is, what bath it is in, and what it conserves. Nothing outside of this room and of what
-//! reads its keys asks which one it is.
+//! An ensemble says what a step is (a [`Program`] of operators), what bath it is in, and what it conserves. Nothing outside
+//! of this room and of what reads its keys asks which one it is.
 
+pub mod cell_rescaling;
+pub mod csvr;
 mod langevin;
+mod npt;
 mod nve;
+mod op;
 
 use std::ops::Deref;
 
-use crate::integrate::Integrator;
+use crate::core::observe::Thermometer;
 
-pub use langevin::Langevin;
+pub use cell_rescaling::{CellRescaling, Coupling};
+pub use csvr::Csvr;
+pub use langevin::{Langevin, baoab};
+pub use npt::{Barostat, Npt, Thermostat};
 pub use nve::Nve;
+pub use op::{Collective, Local, Op, Program};
 
 /// An ensemble: what is sampled, and how.
 pub trait Ensemble {
@@ -21,14 +29,19 @@ pub trait Ensemble {
     /// What it is, for people: the ensemble and its integrator.
     fn describe(&self) -> &'static str;
 
-    /// The operators of one step of `timestep` (angstrom sqrt(u / eV)).
-    fn program(&self, timestep: f64) -> Integrator;
+    /// The operators of one step of `timestep` (angstrom sqrt(u / eV)), of a system whose temperature `thermometer` tells.
+    fn program(&self, timestep: f64, thermometer: &Thermometer) -> Program;
 
     /// The bath that the system exchanges energy with; `None` at constant energy.
     fn bath(&self) -> Option<Bath>;
 
     /// Whether the momentum of the system stays what it is.
     fn conserves_momentum(&self) -> bool;
+
+    /// What presses on the cell; `None` where the cell stays what it is.
+    fn barostat(&self) -> Option<&Barostat> {
+        None
+    }
 
     /// What it was given, in the order in which people read it.
     fn parameters(&self) -> Vec<Parameter>;
@@ -59,6 +72,16 @@ pub enum Value {
     Temperature(f64),
     /// Inverse time.
     Rate(f64),
+    /// A time (angstrom sqrt(u / eV)).
+    Time(f64),
+    /// A pressure (eV / cubic angstrom).
+    Pressure(f64),
+    /// An inverse pressure (cubic angstrom / eV).
+    Compressibility(f64),
+    /// A number of steps.
+    Steps(u64),
+    /// A word.
+    Word(&'static str),
     /// A seed.
     Seed(u32),
 }
@@ -70,6 +93,10 @@ pub enum Dynamics {
     Nve(Nve),
     /// Constant temperature by noise and friction on every atom.
     Langevin(Langevin),
+    /// Constant temperature by scaling all velocities alike.
+    Csvr(Csvr),
+    /// Constant temperature and pressure.
+    Npt(Npt),
 }
 
 impl Deref for Dynamics {
@@ -79,6 +106,8 @@ impl Deref for Dynamics {
         match self {
             Self::Nve(ensemble) => ensemble,
             Self::Langevin(ensemble) => ensemble,
+            Self::Csvr(ensemble) => ensemble,
+            Self::Npt(ensemble) => ensemble,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Constant energy: velocity Verlet.
 
-use super::{Bath, Ensemble, Parameter};
-use crate::integrate::{self, Integrator};
+use super::{Bath, Ensemble, Parameter, Program};
+use crate::core::observe::Thermometer;
 
 /// The microcanonical ensemble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,8 @@ impl Ensemble for Nve {
         "constant energy (velocity Verlet)"
     }
 
-    fn program(&self, timestep: f64) -> Integrator {
-        integrate::nve(timestep)
+    fn program(&self, timestep: f64, _: &Thermometer) -> Program {
+        Program::velocity_verlet(timestep)
     }
 
     fn bath(&self) -> Option<Bath> {

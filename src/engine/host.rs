@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use super::{Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched, restorable};
 use crate::core::rng::{Noise, Stream};
-use crate::core::{Cell, Fields, Observables, Snapshot, System, Vec3, observe};
+use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, System, Vec3, observe};
+use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
+use crate::dynamics::csvr::Rescaling;
+use crate::dynamics::{Collective, Local, Op, Program};
 use crate::forcefield::{ForceField as _, HostForceField};
-use crate::integrate::{Integrator, Op};
 use crate::neighbors::{self, Listed, Neighbor};
 use crate::potential::{About, Evaluation, Potential};
 use crate::{Error, Result};
@@ -17,7 +19,6 @@ use crate::{Error, Result};
 /// summed in the order of atoms, so the state depends neither on threads nor on the skin.
 pub struct HostEngine {
     system: System,
-    cell: Cell,
     noise: Noise,
     field: HostForceField,
     /// Whether the pairs found are those of another state (after a rollback).
@@ -28,15 +29,19 @@ pub struct HostEngine {
     /// Time step of the program last run; a snapshot's time is its step times this, so that time does
     /// not gather rounding.
     timestep: f64,
+    /// What a barostat asked of the cell that no cell can do.
+    refused: Option<f64>,
 }
 
 /// What a rollback restores.
 #[derive(Clone)]
 struct State {
     step: u64,
+    cell: Cell,
     positions: Vec<Vec3>,
     velocities: Vec<Vec3>,
     heat: f64,
+    work: f64,
     evaluation: Evaluation,
     pairs: usize,
 }
@@ -45,9 +50,11 @@ impl State {
     /// Becomes a copy of `other` without allocating.
     fn copy_from(&mut self, other: &Self) {
         self.step = other.step;
+        self.cell.clone_from(&other.cell);
         self.positions.clone_from(&other.positions);
         self.velocities.clone_from(&other.velocities);
         self.heat = other.heat;
+        self.work = other.work;
         self.evaluation.energy = other.evaluation.energy;
         self.evaluation.forces.clone_from(&other.evaluation.forces);
         self.evaluation.strain_derivative = other.evaluation.strain_derivative;
@@ -80,15 +87,16 @@ impl HostEngine {
         field.evaluate(&start.cell, &start.positions, &mut evaluation)?;
         let state = State {
             step: start.step,
+            cell: start.cell,
             positions: start.positions,
             velocities: start.velocities,
             heat: start.heat,
+            work: start.work,
             evaluation,
             pairs: field.found().len(),
         };
         Ok(Self {
             system: start.system,
-            cell: start.cell,
             noise,
             field,
             stale: false,
@@ -96,26 +104,41 @@ impl HostEngine {
             state,
             limits: Limits::default(),
             timestep: 0.0,
+            refused: None,
         })
     }
 
     /// One step, or as much of it as is possible before a position is no longer usable.
-    fn step(&mut self, program: &Integrator, step: u64) -> Result<()> {
+    fn step(&mut self, program: &Program, step: u64) -> Result<()> {
+        let mut strain = None;
         for op in &program.0 {
             match *op {
-                Op::Kick(time) => self.kick(time),
-                Op::Drift(time) => self.drift(time),
-                Op::Noise { c, kt } => self.add_noise(step, c, kt),
+                Op::Local(local) => self.act(local, step),
                 Op::Forces if self.lost().next().is_some() => break,
                 Op::Forces => self.evaluate()?,
-                Op::RemoveDrift { every } if (step + 1).is_multiple_of(every.max(1)) => {
-                    self.remove_drift();
+                Op::Collective { every, what } if (step + 1).is_multiple_of(every.max(1)) => {
+                    match what {
+                        Collective::RemoveDrift => self.remove_drift(),
+                        Collective::RescaleVelocities(how) => self.rescale_velocities(&how, step),
+                        Collective::RescaleCell(how) => strain = self.rescale_cell(&how, step)?,
+                    }
                 }
-                Op::RemoveDrift { .. } => {}
+                Op::Collective { .. } => {}
             }
+        }
+        if let Some(strain) = strain {
+            self.state.work += 0.5 * self.state.evaluation.strain_derivative.dot(&strain);
         }
         self.state.step = step + 1;
         Ok(())
+    }
+
+    fn act(&mut self, local: Local, step: u64) {
+        match local {
+            Local::Kick(time) => self.kick(time),
+            Local::Drift(time) => self.drift(time),
+            Local::Noise { c, kt } => self.add_noise(step, c, kt),
+        }
     }
 
     fn kick(&mut self, time: f64) {
@@ -143,9 +166,59 @@ impl HostEngine {
         }
     }
 
+    /// Velocity of the centre of mass.
+    fn flight(&self) -> Vec3 {
+        observe::momentum(&self.system, &self.state.velocities) / self.system.total_mass()
+    }
+
+    fn rescale_velocities(&mut self, how: &Rescaling, step: u64) {
+        let flight = self.flight();
+        let velocities = self.state.velocities.iter();
+        let kinetic = 0.5 * observe::kinetic_about(&self.system, velocities, &flight).trace();
+        let factor = how.factor(kinetic, &self.noise, step);
+        for v in &mut self.state.velocities {
+            *v = flight + (*v - flight) * factor;
+        }
+        self.state.heat += (factor * factor - 1.0) * kinetic;
+    }
+
+    /// Strains cell, positions and velocities; returns the logarithm of the strain, whose work on what the forces will be
+    /// is still to come. The strain derivative is that of the start of the step. A strain too large is refused.
+    fn rescale_cell(&mut self, how: &CellRescaling, step: u64) -> Result<Option<Mat3>> {
+        let state = &mut self.state;
+        let rest = Vec3::zeros();
+        let twice = observe::kinetic_about(&self.system, state.velocities.iter(), &rest);
+        let pressing = match how.flight {
+            true => twice,
+            false => {
+                let p = observe::momentum(&self.system, &state.velocities);
+                twice - p * p.transpose() / self.system.total_mass()
+            }
+        };
+        let derivative = state.evaluation.strain_derivative;
+        let noise = cell_rescaling::noise(&self.noise, step);
+        let strain = how.strain(&state.cell, &pressing, &derivative, noise);
+        // False also for what is not a number.
+        if !strain.iter().all(|e| e.abs() <= MOST_STRAIN) {
+            self.refused = Some(strain.amax());
+            return Ok(None);
+        }
+        let (stretch, shrink) = (
+            cell_rescaling::exponential(&strain),
+            cell_rescaling::exponential(&-strain),
+        );
+        state.cell = (state.cell.strained(&stretch))
+            .map_err(|e| Error::run(format!("the cell at step {step}: {e}")))?;
+        state.positions.iter_mut().for_each(|r| *r = stretch * *r);
+        (state.velocities.iter_mut()).for_each(|v| *v = shrink * *v);
+        let after = shrink * twice * shrink;
+        state.work += 0.5 * (after.trace() - twice.trace() + derivative.dot(&strain));
+        Ok(Some(strain))
+    }
+
     fn remove_drift(&mut self) {
         let mass = self.system.total_mass();
-        let drift = observe::momentum(&self.system, &self.state.velocities) / mass;
+        let drift = self.flight();
         for v in &mut self.state.velocities {
             *v -= drift;
         }
@@ -160,7 +233,7 @@ impl HostEngine {
     }
 
     fn find_pairs(&mut self) -> Result<()> {
-        let found = self.field.find(&self.cell, &self.state.positions);
+        let found = self.field.find(&self.state.cell, &self.state.positions);
         found
             .map(drop)
             .map_err(|error| Error::run(format!("pairs at step {}: {error}", self.state.step)))?;
@@ -170,7 +243,7 @@ impl HostEngine {
 
     /// Atoms whose positions are not finite, or too far out to count cells.
     fn lost(&self) -> impl Iterator<Item = (usize, f64)> {
-        let farthest = neighbors::farthest(&self.cell);
+        let farthest = neighbors::farthest(&self.state.cell);
         let positions = self.state.positions.iter().enumerate();
         // False for coordinates that are not numbers, too.
         positions.filter_map(move |(i, r)| {
@@ -181,11 +254,18 @@ impl HostEngine {
 
     /// What is wrong with the present state.
     fn inspect(&self) -> Option<Breach> {
+        let cell = || Some((Watched::Cell, (self.refused?, Vec::new())));
+        let volume = || Some((Watched::Volume, self.volume_outside(self.limits.volume?)?));
         let finite = || self.not_finite().map(|found| (Watched::Finite, found));
         let force = || Some((Watched::Force, self.force_over(self.limits.force?)?));
         let contact = || Some((Watched::Contact, self.contact_under(self.limits.contact?)?));
         let kinetic = || Some((Watched::Kinetic, self.kinetic_over(self.limits.kinetic?)?));
-        let found = finite().or_else(force).or_else(contact).or_else(kinetic);
+        let found = finite()
+            .or_else(cell)
+            .or_else(volume)
+            .or_else(force)
+            .or_else(contact)
+            .or_else(kinetic);
         found.map(|(what, (value, atoms))| Breach {
             step: self.state.step,
             what,
@@ -200,6 +280,7 @@ impl HostEngine {
             potential: state.evaluation.energy,
             kinetic: observe::kinetic_energy(&self.system, &state.velocities),
             heat: state.heat,
+            work: state.work,
             momentum: observe::momentum(&self.system, &state.velocities),
             strain_derivative: state.evaluation.strain_derivative,
         }
@@ -236,6 +317,12 @@ impl HostEngine {
         (distance < limit).then(|| (distance, atoms().map(|i| i as usize).to_vec()))
     }
 
+    /// The volume, if outside of its limits.
+    fn volume_outside(&self, [least, most]: [f64; 2]) -> Option<(f64, Vec<usize>)> {
+        let volume = self.state.cell.volume()?;
+        (!(least..=most).contains(&volume)).then(|| (volume, Vec::new()))
+    }
+
     /// The kinetic energy, if over the limit.
     fn kinetic_over(&self, limit: f64) -> Option<(f64, Vec<usize>)> {
         let kinetic = observe::counted_kinetic(&self.observables(), self.limits.held_mass);
@@ -263,7 +350,7 @@ fn worst(vector: &Vec3) -> f64 {
 }
 
 impl Engine for HostEngine {
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
+    fn run(&mut self, program: &Program, steps: Range<u64>) -> Result<Outcome> {
         self.timestep = program.timestep();
         self.state.step = steps.start;
         if self.stale {
@@ -279,7 +366,7 @@ impl Engine for HostEngine {
             outcome.step = step + 1;
             note(&mut outcome, self.inspect());
             let broken = self.limits.stop && outcome.flags.contains(Flags::LIMIT);
-            if broken || outcome.flags.contains(Flags::NONFINITE) {
+            if broken || outcome.flags.intersects(Flags::FATAL) {
                 break;
             }
         }
@@ -293,14 +380,18 @@ impl Engine for HostEngine {
 
     fn rollback(&mut self) -> Result<()> {
         self.state.copy_from(&self.saved);
+        self.refused = None;
         self.stale = true;
         Ok(())
     }
 
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
         restorable(state, self.system.len())?;
+        self.refused = None;
         self.state.step = state.step;
         self.state.heat = state.observables.heat;
+        self.state.work = state.observables.work;
+        self.state.cell.clone_from(&state.cell);
         self.state.positions.clone_from(&state.positions);
         self.state.velocities.clone_from(&state.velocities);
         self.evaluate()?;
@@ -308,7 +399,7 @@ impl Engine for HostEngine {
     }
 
     fn rebuild(&mut self) -> Result<()> {
-        self.field.search(&self.cell, &self.state.positions)?;
+        self.field.search(&self.state.cell, &self.state.positions)?;
         self.find_pairs()
     }
 
@@ -324,7 +415,7 @@ impl Engine for HostEngine {
         Ok(Snapshot {
             step: state.step,
             time: state.step as f64 * self.timestep,
-            cell: self.cell.clone(),
+            cell: state.cell.clone(),
             observables: self.observables(),
             positions: copy(want.positions, &state.positions),
             velocities: copy(want.velocities, &state.velocities),
@@ -361,16 +452,11 @@ impl Engine for HostEngine {
     }
 }
 
-/// Adds a breach to the outcome of a block: the first one stays, except that a number that is not
-/// finite, which ends the block, takes its place.
+/// Adds a breach to the outcome of a block: the first one stays, except that one that ends the block takes its place.
 fn note(outcome: &mut Outcome, breach: Option<Breach>) {
     let Some(breach) = breach else { return };
-    let fatal = breach.what == Watched::Finite;
-    let flag = if fatal {
-        Flags::NONFINITE
-    } else {
-        Flags::LIMIT
-    };
+    let flag = breach.what.flag();
+    let fatal = Flags::FATAL.contains(flag);
     outcome.flags = outcome.flags.union(flag);
     if fatal || outcome.breach.is_none() {
         outcome.breach = Some(breach);

@@ -7,7 +7,7 @@ pub mod host;
 use std::ops::{ControlFlow, Range};
 
 use crate::core::{Cell, Fields, Snapshot, System, Vec3};
-use crate::integrate::Integrator;
+use crate::dynamics::Program;
 use crate::neighbors::Listed;
 use crate::potential::About;
 use crate::{Error, Result};
@@ -29,6 +29,8 @@ pub struct Start {
     pub step: u64,
     /// Energy that thermostat and drift removal have put in already (eV).
     pub heat: f64,
+    /// Work that a barostat has done already (eV).
+    pub work: f64,
 }
 
 impl Start {
@@ -41,6 +43,7 @@ impl Start {
             velocities,
             step: 0,
             heat: 0.0,
+            work: 0.0,
         }
     }
 
@@ -94,10 +97,19 @@ impl Flags {
     pub const NONFINITE: Self = Self(1);
     /// A limit of [`Limits`] was broken.
     pub const LIMIT: Self = Self(2);
+    /// A barostat strained the cell too far.
+    pub const CELL: Self = Self(4);
+    /// What always ends a block.
+    pub const FATAL: Self = Self(Self::NONFINITE.0 | Self::CELL.0);
 
     /// Whether all bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether any bit of `other` is set.
+    pub fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Both sets of bits.
@@ -117,6 +129,8 @@ pub struct Limits {
     pub kinetic: Option<f64>,
     /// Total mass (u) where that of the centre of mass is left out of it.
     pub held_mass: Option<f64>,
+    /// Least and largest volume (cubic angstrom) of a cell that a barostat may change. Outside of them a block always ends.
+    pub volume: Option<[f64; 2]>,
     /// Whether a block ends with the step that breaks a limit.
     pub stop: bool,
 }
@@ -132,9 +146,24 @@ pub enum Watched {
     Kinetic,
     /// Something is not a finite number.
     Finite,
+    /// The strain of the cell in one rescaling of a barostat (dimensionless).
+    Cell,
+    /// The volume.
+    Volume,
 }
 
-/// A broken limit, or a number that is not finite.
+impl Watched {
+    /// The flag that tells of it.
+    pub fn flag(self) -> Flags {
+        match self {
+            Self::Finite => Flags::NONFINITE,
+            Self::Cell | Self::Volume => Flags::CELL,
+            Self::Force | Self::Contact | Self::Kinetic => Flags::LIMIT,
+        }
+    }
+}
+
+/// A broken limit, a number that is not finite, or a cell that cannot be strained as it is to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Breach {
     /// Steps taken when it was seen: the state after this many steps is at fault.
@@ -203,7 +232,7 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// The device failed. What physics can do wrong is in the flags instead.
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome>;
+    fn run(&mut self, program: &Program, steps: Range<u64>) -> Result<Outcome>;
 
     /// Does as [`Engine::run`] and calls `meanwhile` once: beside the block on a device that works by itself, else
     /// before the block. Where `meanwhile` breaks off, so does the block: `None`. The state is undefined then until
@@ -213,7 +242,7 @@ pub trait Engine: Send {
     /// The device failed, maybe before `meanwhile` was called.
     fn run_beside(
         &mut self,
-        program: &Integrator,
+        program: &Program,
         steps: Range<u64>,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<Outcome>> {
@@ -235,7 +264,7 @@ pub trait Engine: Send {
     /// The device failed.
     fn rollback(&mut self) -> Result<()>;
 
-    /// Puts the engine into an earlier state of the same system: step, heat, positions and velocities of a
+    /// Puts the engine into another state of the same system: step, cell, heat, work, positions and velocities of a
     /// snapshot that holds both. What follows is, bit for bit, what followed then. The state saved is this
     /// one now.
     ///

@@ -8,7 +8,7 @@ use crate::potential::{About, Evaluation, Potential};
 
 /// A potential in host memory with the list that finds its pairs.
 ///
-/// The list is searched anew when an atom has left half the skin, or the cell is another. Evaluating allocates
+/// The list is searched anew when it may lack pairs of the arrangement ([`VerletList::holds`]). Evaluating allocates
 /// nothing, apart from that and from what the potential does.
 pub struct HostForceField {
     potential: Box<dyn Potential>,
@@ -54,7 +54,7 @@ impl HostForceField {
             self.search(cell, positions)?;
         }
         if let Some(list) = &mut self.list {
-            list.pairs(positions, &mut self.pairs);
+            list.pairs(cell, positions, &mut self.pairs);
         }
         Ok(&self.pairs)
     }
@@ -67,9 +67,9 @@ impl HostForceField {
         let Some(skin) = self.skin else {
             return Ok(());
         };
-        match self.list.take_if(|list| list.cell() == cell) {
+        match self.list.take() {
             Some(mut list) => {
-                list.rebuild(positions)?;
+                list.rebuild(cell, positions)?;
                 self.list = Some(list);
             }
             None => {

@@ -73,7 +73,7 @@ impl Pairs {
     /// As [`VerletList::build`].
     pub fn within(cell: &Cell, positions: &[Vec3], cutoff: f64) -> Result<Self> {
         let mut pairs = Self::default();
-        VerletList::build(cell, positions, cutoff, 0.0)?.pairs(positions, &mut pairs);
+        VerletList::build(cell, positions, cutoff, 0.0)?.pairs(cell, positions, &mut pairs);
         Ok(pairs)
     }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::grid::Grid;
 use super::{Candidate, MOST_PAIRS, Pairs};
-use crate::core::{Cell, Vec3};
+use crate::core::{Cell, Mat3, Vec3};
 use crate::{Error, Result};
 
 /// Atoms searched by one task.
@@ -20,6 +20,9 @@ const TASK: usize = 16_384;
 /// Neighbours within the cutoff and a skin of positions at the time of the build, images included.
 #[derive(Debug, Clone)]
 pub struct VerletList {
+    /// The cell at the build.
+    built: Cell,
+    /// The cell at the moment whose pairs are written.
     cell: Cell,
     cutoff: f64,
     skin: f64,
@@ -52,6 +55,7 @@ impl VerletList {
             )));
         }
         let mut list = Self {
+            built: cell.clone(),
             cell: cell.clone(),
             cutoff,
             skin,
@@ -62,15 +66,17 @@ impl VerletList {
             slots: Vec::new(),
             inside: Vec::new(),
         };
-        list.rebuild(positions)?;
+        list.rebuild(cell, positions)?;
         Ok(list)
     }
 
-    /// Searches anew, at other positions; the memory is used again.
+    /// Searches anew, in another cell at other positions; the memory is used again.
     ///
     /// # Errors
     /// As [`VerletList::build`]. The list is then of no use until a rebuild succeeds.
-    pub fn rebuild(&mut self, positions: &[Vec3]) -> Result<()> {
+    pub fn rebuild(&mut self, cell: &Cell, positions: &[Vec3]) -> Result<()> {
+        self.built.clone_from(cell);
+        self.cell.clone_from(cell);
         self.rebuild_within(positions, MOST_PAIRS)
     }
 
@@ -142,22 +148,36 @@ impl VerletList {
         }
     }
 
-    /// Whether an atom is farther than half the skin from where it was at the build, so that pairs
-    /// could be missing. Also if a position is not a number.
-    pub fn needs_rebuild(&self, positions: &[Vec3]) -> bool {
-        let limit = 0.25 * self.skin * self.skin;
-        let near = |(r, origin): (&Vec3, &Vec3)| (r - origin).norm_squared() <= limit;
-        positions.len() != self.origin.len() || !positions.iter().zip(&self.origin).all(near)
+    /// Whether the list has all pairs of atoms at unwrapped `positions` (angstrom) in `cell`.
+    ///
+    /// In the cell of the build it has while no atom is farther than half the skin from where it was then. If the cell has
+    /// been strained by S since, atoms are compared with S r, where they would be had they only followed it. Two atoms within
+    /// the cutoff now are then within cutoff + 2 d of each other in the strained build, with d the farthest that any has
+    /// come, and were within (cutoff + 2 d) / s in the build itself, with s the smallest singular value of S: all pairs
+    /// are there while that is within cutoff and skin. False also if a position is not a number.
+    pub fn holds(&self, cell: &Cell, positions: &[Vec3]) -> bool {
+        if positions.len() != self.origin.len() || cell.periodic() != self.built.periodic() {
+            return false;
+        }
+        let moments = || positions.iter().zip(&self.origin);
+        let half = 0.5 * self.skin;
+        if *cell == self.built {
+            return moments().all(|(r, origin)| (r - origin).norm_squared() <= half * half);
+        }
+        let strain = self.built.strain_to(cell);
+        let slack = half - 0.5 * (self.cutoff + self.skin) * (1.0 - least_stretch(&strain));
+        slack >= 0.0
+            && moments().all(|(r, origin)| (r - strain * origin).norm_squared() <= slack * slack)
     }
 
-    /// Writes the pairs within the cutoff at the present unwrapped `positions` (angstrom), none of
-    /// which may be farther than half the skin from where it was at the build
-    /// ([`VerletList::needs_rebuild`]). Nothing is allocated once `pairs` has seen as many pairs.
+    /// Writes the pairs within the cutoff of atoms at the unwrapped `positions` (angstrom) in `cell`, all of which the list
+    /// must have ([`VerletList::holds`]). Nothing is allocated once `pairs` has seen as many pairs.
     ///
     /// # Panics
     /// If the number of positions is not that of the build.
-    pub fn pairs(&mut self, positions: &[Vec3], pairs: &mut Pairs) {
+    pub fn pairs(&mut self, cell: &Cell, positions: &[Vec3], pairs: &mut Pairs) {
         assert_eq!(positions.len(), self.origin.len(), "one position per atom");
+        self.cell.clone_from(cell);
         let atoms = positions.len();
         let mut slots = std::mem::take(&mut self.slots);
         let mut inside = std::mem::take(&mut self.inside);
@@ -207,17 +227,6 @@ impl VerletList {
         self.candidates.len()
     }
 
-    /// The cell at the build.
-    pub fn cell(&self) -> &Cell {
-        &self.cell
-    }
-
-    /// Whether the list has all pairs of atoms at `positions` (angstrom) in `cell`: it is the cell of the build, and no
-    /// atom is farther than half the skin from where it was then.
-    pub fn holds(&self, cell: &Cell, positions: &[Vec3]) -> bool {
-        self.cell == *cell && !self.needs_rebuild(positions)
-    }
-
     fn row(&self, receiver: usize) -> Range<usize> {
         self.rows[receiver] as usize..self.rows[receiver + 1] as usize
     }
@@ -239,6 +248,12 @@ impl VerletList {
         let work = self.range(rows).len();
         (rows.len() > 1 && work >= 2 * TASK).then(|| rows.start + rows.len() / 2)
     }
+}
+
+/// A lower bound on the smallest singular value of a strain: the least stretch along an axis, less what shear could take from it.
+fn least_stretch(strain: &Mat3) -> f64 {
+    let diagonal = Mat3::from_diagonal(&strain.diagonal());
+    strain.diagonal().abs().min() - (strain - diagonal).norm()
 }
 
 /// What one task found for its atoms.

@@ -38,6 +38,8 @@ pub struct Course {
     pub stopped_by: Option<String>,
     /// Temperature kT (eV) of the thermostat; `None` where there was none.
     pub bath: Option<f64>,
+    /// Pressure (eV / cubic angstrom) of the barostat; `None` where there was none.
+    pub press: Option<f64>,
     /// Motion of the system as a whole that its start has, and that nothing takes away.
     pub whole: Option<WholeBody>,
     /// Steps from which it went on after it had stopped.

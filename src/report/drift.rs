@@ -65,6 +65,12 @@ pub struct EnergyRecord {
     pub total: Series,
     /// Pressure (eV / cubic angstrom); empty where the cell is not periodic in all directions.
     pub pressure: Series,
+    /// Total mass (u); 0 where it was not told.
+    pub mass: f64,
+    /// Volume (cubic angstrom); empty likewise.
+    pub volume: Series,
+    /// Density (u / cubic angstrom); empty likewise.
+    pub density: Series,
     /// Total momentum at the last sample (u angstrom / internal time).
     pub momentum: [f64; 3],
 }
@@ -89,8 +95,17 @@ impl EnergyRecord {
             potential: Series::default(),
             total: Series::default(),
             pressure: Series::default(),
+            mass: 0.0,
+            volume: Series::default(),
+            density: Series::default(),
             momentum: [0.0; 3],
         }
+    }
+
+    /// The same record, of atoms of this total mass (u).
+    pub fn of_mass(mut self, mass: f64) -> Self {
+        self.mass = mass;
+        self
     }
 
     /// Tells the temperature.
@@ -116,11 +131,15 @@ impl EnergyRecord {
         if let Some(pressure) = thermometer.pressure(snapshot) {
             self.pressure.add(time, pressure);
         }
+        if let Some(volume) = snapshot.cell.volume() {
+            self.volume.add(time, volume);
+            self.density.add(time, self.mass / volume);
+        }
         self.momentum = o.momentum.into();
     }
 
     /// The series, whatever they are of.
-    pub(super) fn all(&self) -> [&Series; 6] {
+    pub(super) fn all(&self) -> [&Series; 8] {
         [
             &self.conserved,
             &self.kinetic,
@@ -128,6 +147,8 @@ impl EnergyRecord {
             &self.potential,
             &self.total,
             &self.pressure,
+            &self.volume,
+            &self.density,
         ]
     }
 

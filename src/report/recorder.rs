@@ -32,6 +32,8 @@ pub enum Kind {
     Contact,
     /// The limit on the temperature.
     Temperature,
+    /// The cell collapsed or exploded.
+    Cell,
     /// The pairs are not those of brute force.
     Pairs,
     /// The energy drifts.
@@ -47,6 +49,7 @@ impl Kind {
                 Watched::Force => Self::Force,
                 Watched::Contact => Self::Contact,
                 Watched::Kinetic => Self::Temperature,
+                Watched::Cell | Watched::Volume => Self::Cell,
             },
             Cause::Pairs { .. } => Self::Pairs,
             Cause::Alarm { .. } => Self::Drift,
@@ -136,6 +139,7 @@ pub fn write(
     let checkpoint = Checkpoint {
         step: state.step,
         heat: state.observables.heat,
+        work: state.observables.work,
         system: about.system.clone(),
         cell: state.cell.clone(),
         positions: state.positions.clone(),

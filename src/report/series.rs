@@ -171,6 +171,11 @@ impl Series {
         self.all().map_or(0, |sums| sums.count)
     }
 
+    /// The first value.
+    pub fn first(&self) -> Option<f64> {
+        self.origin.map(|(_, value)| value)
+    }
+
     /// Time from the first sample to the last.
     pub fn span(&self) -> f64 {
         self.origin.map_or(0.0, |(first, _)| self.last - first)

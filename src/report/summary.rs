@@ -12,7 +12,8 @@ use super::verdict::Judge;
 use crate::core::observe::WholeBody;
 use crate::text::{counted, duration, round, significant};
 use crate::units::{
-    ANGSTROM_PER_FS, BAR, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND, ns_per_day,
+    ANGSTROM_PER_FS, BAR, GRAM_PER_CM3, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND,
+    ns_per_day,
 };
 
 /// Metres per second in an angstrom per femtosecond.
@@ -50,6 +51,14 @@ pub struct Summary {
     pub mean_pressure_bar: Option<f64>,
     /// Its standard error (bar), correlation included.
     pub mean_pressure_stderr_bar: Option<f64>,
+    /// Mean volume (A^3); null where no barostat changes it.
+    pub mean_volume_a3: Option<f64>,
+    /// Its standard error (A^3), correlation included.
+    pub mean_volume_stderr_a3: Option<f64>,
+    /// Mean density (g/cm^3); null likewise.
+    pub mean_density_g_cm3: Option<f64>,
+    /// Its standard error (g/cm^3), correlation included.
+    pub mean_density_stderr_g_cm3: Option<f64>,
     /// Mean potential energy (eV).
     pub mean_potential_energy_ev: Option<f64>,
     /// Its standard error (eV), correlation included.
@@ -129,6 +138,9 @@ impl Summary {
         let verdict = judge.verdict();
         let fifths = (record.fifths_kt()).map(|f| f.map(|kt| kt.value / KELVIN));
         let pressure = record.pressure.mean().map(|p| p.scaled(1.0 / BAR));
+        let pressed = |series: &Series| series.mean().filter(|_| course.press.is_some());
+        let volume = pressed(&record.volume);
+        let density = pressed(&record.density).map(|d| d.scaled(1.0 / GRAM_PER_CM3));
         let [potential, kinetic, total] =
             [&record.potential, &record.kinetic, &record.total].map(Series::mean);
         let value = |e: Option<Estimate>| e.map(|e| e.value);
@@ -148,6 +160,10 @@ impl Summary {
             last_fifth_temperature_k: fifths.map(|f| f[1]),
             mean_pressure_bar: value(pressure),
             mean_pressure_stderr_bar: error(pressure),
+            mean_volume_a3: value(volume),
+            mean_volume_stderr_a3: error(volume),
+            mean_density_g_cm3: value(density),
+            mean_density_stderr_g_cm3: error(density),
             mean_potential_energy_ev: value(potential),
             mean_potential_energy_stderr_ev: error(potential),
             mean_kinetic_energy_ev: value(kinetic),
@@ -273,6 +289,12 @@ impl Summary {
         }
         if let Some(p) = estimate(self.mean_pressure_bar, self.mean_pressure_stderr_bar) {
             lines.push(format!("  pressure      {} bar", p.text()));
+        }
+        if let Some(v) = estimate(self.mean_volume_a3, self.mean_volume_stderr_a3) {
+            lines.push(format!("  volume        {} A^3", v.text()));
+        }
+        if let Some(d) = estimate(self.mean_density_g_cm3, self.mean_density_stderr_g_cm3) {
+            lines.push(format!("  density       {} g/cm^3", d.text()));
         }
         for (name, value, error) in [
             (

@@ -11,6 +11,8 @@ pub(super) struct Row {
     pub energies: [f64; 3],
     pub temperature: f64,
     pub pressure: Option<f64>,
+    /// Where the volume changes (g/cm^3).
+    pub density: Option<f64>,
     pub drift: Option<f64>,
 }
 
@@ -19,9 +21,18 @@ pub(super) struct LiveTable {
     console: Console,
     /// The last step, which is the widest.
     end: u64,
-    pressure: bool,
+    shows: Shows,
     /// What the lines so far look like.
     layout: Option<Layout>,
+}
+
+/// Which columns there are besides those of any run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shows {
+    /// The pressure.
+    pub pressure: bool,
+    /// The density.
+    pub density: bool,
 }
 
 /// What a line looks like.
@@ -53,7 +64,8 @@ const fn column(name: &'static str, unit: &'static str, width: usize, decimals: 
 
 const STEP: usize = 0;
 const PRESSURE: usize = 6;
-const COLUMNS: [Column; 8] = [
+const DENSITY: usize = 7;
+const COLUMNS: [Column; 9] = [
     column("step", "", 8, 0),
     column("t", "ps", 10, 4),
     column("E_pot", "eV", 14, 6),
@@ -61,6 +73,7 @@ const COLUMNS: [Column; 8] = [
     column("E_conserved", "eV", 14, 6),
     column("T", "K", 8, 2),
     column("P", "bar", 9, 1),
+    column("density", "g/cm3", 8, 5),
     column("drift", "meV/at/ps", 9, 5),
 ];
 /// The columns that are left out first where there is no room: the kinetic energy is in the temperature, the potential
@@ -69,11 +82,11 @@ const DISPENSABLE: [usize; 4] = [3, 2, 1, PRESSURE];
 
 impl LiveTable {
     /// A table of a run to step `end`.
-    pub fn new(console: &Console, end: u64, pressure: bool) -> Self {
+    pub fn new(console: &Console, end: u64, shows: Shows) -> Self {
         Self {
             console: console.clone(),
             end,
-            pressure,
+            shows,
             layout: None,
         }
     }
@@ -92,12 +105,14 @@ impl LiveTable {
     }
 
     fn layout(&self, width: Option<usize>) -> Layout {
-        let whole = if self.pressure { 110 } else { 99 };
+        let Shows { pressure, density } = self.shows;
+        let whole = 99 + 11 * usize::from(pressure) + 11 * usize::from(density);
         let Some(width) = width.filter(|width| *width < whole) else {
             return Layout::Whole;
         };
         let mut shown: Vec<usize> = (0..COLUMNS.len())
-            .filter(|column| *column != PRESSURE || self.pressure)
+            .filter(|column| *column != PRESSURE || pressure)
+            .filter(|column| *column != DENSITY || density)
             .collect();
         for column in DISPENSABLE {
             let taken: usize = shown.iter().map(|c| self.width(*c) + 1).sum();
@@ -120,9 +135,11 @@ impl LiveTable {
 
     fn heading(&self, layout: &Layout) -> String {
         let Layout::Narrow(shown) = layout else {
-            let pressure = if self.pressure { "      P/bar" } else { "" };
+            let Shows { pressure, density } = self.shows;
+            let pressure = if pressure { "      P/bar" } else { "" };
+            let density = if density { "  d/(g/cm3)" } else { "" };
             return format!(
-                "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure} {:>16}",
+                "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure}{density} {:>16}",
                 "step", "t/ps", "E_pot/eV", "E_kin/eV", "E_conserved/eV", "T/K", "drift meV/at/ps"
             );
         };
@@ -141,9 +158,10 @@ impl LiveTable {
         let [potential, kinetic, conserved] = row.energies;
         let Layout::Narrow(shown) = layout else {
             let pressure = (row.pressure).map_or_else(String::new, |p| format!(" {p:>10.1}"));
+            let density = (row.density).map_or_else(String::new, |d| format!(" {d:>10.5}"));
             let drift = (row.drift).map_or_else(String::new, |d| format!("{d:+.5}"));
             return format!(
-                "{:>12} {:>12.4} {potential:>16.6} {kinetic:>12.6} {conserved:>16.6} {:>9.2}{pressure} {drift:>16}",
+                "{:>12} {:>12.4} {potential:>16.6} {kinetic:>12.6} {conserved:>16.6} {:>9.2}{pressure}{density} {drift:>16}",
                 row.step, row.time_ps, row.temperature,
             );
         };
@@ -155,6 +173,7 @@ impl LiveTable {
             Some(conserved),
             Some(row.temperature),
             row.pressure,
+            row.density,
             row.drift,
         ];
         let cells = shown.iter().map(|&c| match c {
@@ -190,6 +209,13 @@ fn fitted(value: f64, column: &Column) -> String {
 mod tests {
     use super::*;
 
+    /// Runs of molecules, of boxes, and under pressure.
+    const KINDS: [Shows; 3] = [kind(false, false), kind(true, false), kind(true, true)];
+
+    const fn kind(pressure: bool, density: bool) -> Shows {
+        Shows { pressure, density }
+    }
+
     fn row(scale: f64) -> Row {
         Row {
             step: 20_000,
@@ -197,6 +223,7 @@ mod tests {
             energies: [-4_211.123_456_7, 1.234_567_8, -4_209.888_888_9].map(|e| e * scale),
             temperature: 164.91,
             pressure: Some(-6_650.12 * scale),
+            density: Some(0.997_01),
             drift: Some(-0.000_91),
         }
     }
@@ -204,9 +231,9 @@ mod tests {
     /// Every line fits, whatever the width and however large the numbers, and uses more room where there is more.
     #[test]
     fn lines_fit_the_terminal() {
-        for pressure in [false, true] {
+        for shows in KINDS {
             for end in [100, 20_000, 1_000_000_000_000] {
-                let table = LiveTable::new(&Console::silent(), end, pressure);
+                let table = LiveTable::new(&Console::silent(), end, shows);
                 let mut before = 0;
                 for width in 60..140 {
                     let layout = table.layout(Some(width));
@@ -229,10 +256,15 @@ mod tests {
                 assert_eq!(table.layout(None), Layout::Whole);
             }
         }
-        let table =
-            |pressure| LiveTable::new(&Console::silent(), 20_000, pressure).layout(Some(80));
-        assert_eq!(table(false), Layout::Narrow(vec![0, 1, 2, 3, 4, 5, 7]));
-        assert_eq!(table(true), Layout::Narrow(vec![0, 1, 2, 4, 5, 6, 7]));
+        let at_80 = |shows| LiveTable::new(&Console::silent(), 20_000, shows).layout(Some(80));
+        let shown = [
+            vec![0, 1, 2, 3, 4, 5, 8],
+            vec![0, 1, 2, 4, 5, 6, 8],
+            vec![0, 1, 4, 5, 6, 7, 8],
+        ];
+        for (shows, columns) in KINDS.into_iter().zip(shown) {
+            assert_eq!(at_80(shows), Layout::Narrow(columns));
+        }
     }
 
     #[test]

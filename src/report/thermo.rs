@@ -5,9 +5,10 @@
 //! | `step` | steps taken |
 //! | `time_fs` | simulated time |
 //! | `potential_energy_ev`, `kinetic_energy_ev`, `total_energy_ev` | energies |
-//! | `conserved_energy_ev` | total energy less the heat that the thermostat put in |
+//! | `conserved_energy_ev` | total energy less the heat that the thermostat and the work that the barostat put in |
 //! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
 //! | `pressure_bar` | instantaneous pressure, without a flight that is not thermal; only for cells periodic in all directions |
+//! | `volume_a3`, `density_g_cm3` | volume and density; only where a barostat changes them |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //!
 //! The slope and its error are empty before there are enough samples.
@@ -21,12 +22,12 @@ use std::path::Path;
 use super::console::Console;
 use super::drift::Energies;
 use super::file::{OutputFile, Verified};
-use super::table::{LiveTable, Row};
+use super::table::{LiveTable, Row, Shows};
 use crate::Result;
 use crate::core::{Cell, Fields, Snapshot};
 use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
 use crate::text::{number, round};
-use crate::units::{BAR, FEMTOSECOND, KELVIN, MEV_PER_PS, PICOSECOND};
+use crate::units::{BAR, FEMTOSECOND, GRAM_PER_CM3, KELVIN, MEV_PER_PS, PICOSECOND};
 
 /// Most lines of the live table.
 const MOST_LINES: u64 = 40;
@@ -37,9 +38,40 @@ pub struct Thermo {
     every: u64,
     shown_every: u64,
     end: u64,
-    pressure: bool,
+    shows: Shows,
     energies: Energies,
     table: LiveTable,
+}
+
+/// What a thermo table is of.
+pub struct Scope<'c> {
+    /// The cell.
+    pub cell: &'c Cell,
+    /// Whether a barostat changes it.
+    pub pressed: bool,
+    /// Steps between lines.
+    pub every: u64,
+    /// The run's last step.
+    pub end: u64,
+}
+
+impl<'c> Scope<'c> {
+    /// That of a run whose cell stays what it is, with lines every so many steps to the last one.
+    pub fn unpressed(cell: &'c Cell, every: u64, end: u64) -> Self {
+        Self {
+            cell,
+            pressed: false,
+            every,
+            end,
+        }
+    }
+
+    fn shows(&self) -> Shows {
+        Shows {
+            pressure: self.cell.volume().is_some(),
+            density: self.pressed,
+        }
+    }
 }
 
 /// One line of the table, in the units of its columns.
@@ -49,33 +81,36 @@ struct Line {
     energies: [f64; 4],
     temperature: f64,
     pressure: Option<f64>,
+    /// Volume and density.
+    size: Option<[f64; 2]>,
     drift: Option<[f64; 2]>,
 }
 
 impl Thermo {
-    /// Creates the file at `path`, for a line `every` so many steps of a run to step `end`.
+    /// Creates the file at `path`.
     ///
     /// # Errors
     /// The file cannot be created, or its first line not be written.
     pub fn create(
         path: &Path,
-        (every, end): (u64, u64),
-        cell: &Cell,
+        scope: &Scope<'_>,
         energies: &Energies,
         console: &Console,
     ) -> Result<Self> {
         let mut file = OutputFile::create(path, &[])?;
+        let shows = scope.shows();
+        let pressure = if shows.pressure { "pressure_bar," } else { "" };
+        let size = if shows.density {
+            "volume_a3,density_g_cm3,"
+        } else {
+            ""
+        };
         let header = format!(
             "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
-             temperature_k,{}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n",
-            if cell.volume().is_some() {
-                "pressure_bar,"
-            } else {
-                ""
-            }
+             temperature_k,{pressure}{size}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
         );
         file.append(header.as_bytes())?;
-        Ok(Self::with(file, (every, end), cell, energies, console))
+        Ok(Self::with(file, scope, energies, console))
     }
 
     /// Goes on with a file as it was at a checkpoint; the rest as for [`Thermo::create`].
@@ -84,45 +119,41 @@ impl Thermo {
     /// The file cannot be written to.
     pub fn resume(
         file: Verified,
-        (every, end): (u64, u64),
-        cell: &Cell,
+        scope: &Scope<'_>,
         energies: &Energies,
         console: &Console,
     ) -> Result<Self> {
         let file = file.cut()?;
-        Ok(Self::with(file, (every, end), cell, energies, console))
+        Ok(Self::with(file, scope, energies, console))
     }
 
-    fn with(
-        file: OutputFile,
-        (every, end): (u64, u64),
-        cell: &Cell,
-        energies: &Energies,
-        console: &Console,
-    ) -> Self {
+    fn with(file: OutputFile, scope: &Scope<'_>, energies: &Energies, console: &Console) -> Self {
         Self {
             file,
-            every,
-            shown_every: shown_every(every, end),
-            end,
-            pressure: cell.volume().is_some(),
+            every: scope.every,
+            shown_every: shown_every(scope.every, scope.end),
+            end: scope.end,
+            shows: scope.shows(),
             energies: energies.clone(),
-            table: LiveTable::new(console, end, cell.volume().is_some()),
+            table: LiveTable::new(console, scope.end, scope.shows()),
         }
     }
 
     fn line(&self, snapshot: &Snapshot) -> Line {
         let o = &snapshot.observables;
-        let (thermometer, drift) = self
-            .energies
-            .read(|record| (record.thermometer(), record.drift()));
+        let (thermometer, drift, mass) =
+            (self.energies).read(|record| (record.thermometer(), record.drift(), record.mass));
+        let size = |volume: f64| [volume, mass / volume / GRAM_PER_CM3];
         let pressure = thermometer.pressure(snapshot).map(|p| p / BAR);
         Line {
             step: snapshot.step,
             time_fs: round(snapshot.time / FEMTOSECOND),
             energies: [o.potential, o.kinetic, o.total(), o.conserved()],
             temperature: thermometer.kt(o) / KELVIN,
-            pressure: pressure.filter(|_| self.pressure),
+            pressure: pressure.filter(|_| self.shows.pressure),
+            size: (snapshot.cell.volume())
+                .filter(|_| self.shows.density)
+                .map(size),
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
         }
     }
@@ -137,6 +168,7 @@ impl Line {
             energies: [potential, kinetic, conserved],
             temperature: self.temperature,
             pressure: self.pressure,
+            density: self.size.map(|[_, density]| density),
             drift: self.drift.map(|[drift, _]| drift),
         }
     }
@@ -154,8 +186,12 @@ impl Line {
             put(Some(energy));
         }
         put(Some(self.temperature));
-        if self.pressure.is_some() {
-            put(self.pressure);
+        for number in self
+            .pressure
+            .into_iter()
+            .chain(self.size.into_iter().flatten())
+        {
+            put(Some(number));
         }
         put(self.drift.map(|d| d[0]));
         put(self.drift.map(|d| d[1]));

@@ -220,6 +220,7 @@ fn blank() -> Snapshot {
             potential: 0.0,
             kinetic: 0.0,
             heat: 0.0,
+            work: 0.0,
             momentum: Default::default(),
             strain_derivative: Default::default(),
         },

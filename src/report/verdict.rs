@@ -103,9 +103,10 @@ impl<'r> Judge<'r> {
 
     /// What should be conserved.
     pub fn conserved_name(&self) -> &'static str {
-        match self.course.bath {
-            Some(_) => "total energy less the thermostat's heat",
-            None => "total energy",
+        match (self.course.bath, self.course.press) {
+            (_, Some(_)) => "total energy less heat and work",
+            (Some(_), None) => "total energy less the thermostat's heat",
+            (None, None) => "total energy",
         }
     }
 

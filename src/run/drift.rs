@@ -40,6 +40,7 @@ pub(super) fn explain(
         velocities: state.velocities.clone(),
         step: state.step,
         heat: state.observables.heat,
+        work: state.observables.work,
     };
     let last = flight.frames.last();
     let case = Case {

@@ -96,6 +96,8 @@ impl Checkpointing for Keeper {
         let state = &mut self.state;
         state.step = snapshot.step;
         state.heat = snapshot.observables.heat;
+        state.work = snapshot.observables.work;
+        state.cell = snapshot.cell;
         state.positions = snapshot.positions;
         state.velocities = snapshot.velocities;
         state.energies = self.energies.read(Clone::clone);

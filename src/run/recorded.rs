@@ -147,6 +147,7 @@ fn state(
         velocities: drawn(config).unwrap_or(VelocityPlan::Given(velocities)),
         noise: None,
         degrees_of_freedom: Some(energies.degrees_of_freedom),
+        volume: energies.volume.first(),
     })
 }
 

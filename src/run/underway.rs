@@ -80,6 +80,7 @@ impl Begun {
             directory: self.plan.output.directory.clone(),
             stopped_by: stopped_by.clone(),
             bath: assemble::bath(&self.plan),
+            press: assemble::press(&self.plan),
             whole: assemble::lasting_motion(&self.plan),
             resumed_from: self.record.resumed_from(),
         };

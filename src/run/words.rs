@@ -3,6 +3,7 @@
 use crate::assemble;
 use crate::config::plan::{Plan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements, observe};
+use crate::dynamics::cell_rescaling::MOST_STRAIN;
 use crate::dynamics::{Bath, Parameter, Value};
 use crate::engine::{Breach, Watched};
 use crate::report::Earlier;
@@ -34,7 +35,12 @@ pub fn dynamics(plan: &Plan) -> String {
         ensemble += &match value {
             Value::Temperature(kt) => format!(" at {:.2} K", kt / units::KELVIN),
             Value::Rate(rate) => format!(", {key} {:.4} 1/ps", rate * units::PICOSECOND),
-            Value::Seed(_) => continue,
+            Value::Time(time) => format!(", {key} {} ps", rounded(time / units::PICOSECOND)),
+            Value::Pressure(pressure) => format!(" and {} bar", rounded(pressure / units::BAR)),
+            Value::Word(word) if key == "coupling" => format!(", {word}"),
+            Value::Compressibility(_) | Value::Steps(_) | Value::Word(_) | Value::Seed(_) => {
+                continue;
+            }
         };
     }
     format!(
@@ -59,6 +65,9 @@ pub fn whole_motion(plan: &Plan) -> Option<String> {
     }
     let lasts = plan.dynamics.ensemble.conserves_momentum();
     let becomes = match (lasts, plan.dynamics.remove_drift) {
+        (true, 0) if plan.dynamics.ensemble.bath().is_some() => {
+            "it lasts, and is no part of the temperature; [dynamics] remove_drift = 1 takes the flight out"
+        }
         (true, 0) => {
             "it lasts, and counts as temperature; [dynamics] remove_drift = 1 takes the flight out"
         }
@@ -166,6 +175,25 @@ pub fn breach(breach: &Breach, plan: &Plan) -> String {
             breach.value,
             limit(monitor.contact)
         ),
+        Watched::Cell => format!(
+            "step {step}: the barostat strains the cell by {:.3} at once, and no more than {MOST_STRAIN} can be right: it is \
+             pressed too fast, or is far from any equilibrium; make [dynamics] barostat_relaxation longer, compressibility \
+             smaller, or begin from a cell that was relaxed",
+            breach.value
+        ),
+        Watched::Volume => {
+            let first = assemble::first_volume(plan).unwrap_or(f64::NAN);
+            let becomes = if first > breach.value {
+                "collapses"
+            } else {
+                "explodes"
+            };
+            format!(
+                "step {step}: the cell {becomes}: from {first:.1} to {:.1} A^3; check pressure, temperature and whether the \
+                 potential holds this system together",
+                breach.value
+            )
+        }
         Watched::Kinetic => format!(
             "step {step}: the temperature is {:.1} K, over the limit of {:.1} K \
              ([monitor] temperature)",

@@ -37,6 +37,6 @@ impl Judge {
 
     /// Whether a breach ends the run.
     pub fn ends(&self, breach: &Breach) -> bool {
-        self.stop || breach.what == Watched::Finite
+        self.stop || Flags::FATAL.contains(breach.what.flag())
     }
 }

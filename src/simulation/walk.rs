@@ -47,7 +47,7 @@ impl Simulation {
             let first = last.saturating_sub(most - 1);
             let until = first.max(self.step + 1);
             match self.block(until) {
-                Ok(outcome) if !outcome.flags.contains(Flags::NONFINITE) => {
+                Ok(outcome) if !outcome.flags.intersects(Flags::FATAL) => {
                     self.commit(outcome.step).ok()?;
                 }
                 _ => break,

@@ -180,7 +180,7 @@ fn seconds_a_step(plan: &Plan, engine: &mut dyn Engine, state: &Snapshot) -> Res
         let began = Instant::now();
         let outcome = engine.run(&program, state.step..state.step + steps)?;
         let elapsed = began.elapsed();
-        if outcome.flags.contains(Flags::NONFINITE) {
+        if outcome.flags.intersects(Flags::FATAL) {
             return Ok(None);
         }
         // Blocks grow until their time can be told; the short ones were for warming up.

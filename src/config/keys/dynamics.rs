@@ -2,6 +2,7 @@
 
 use super::{Absent, Choice, Duration, Form, Key, Quantity, SEEDS, Steps, Table, Whole};
 use crate::config::section::{MOST_STEPS, Sign};
+use crate::dynamics::Coupling;
 use crate::units::Dimension;
 
 /// What `ensemble` may be.
@@ -9,6 +10,19 @@ use crate::units::Dimension;
 pub enum Sampled {
     /// `"nve"`
     Nve,
+    /// `"langevin"`
+    Langevin,
+    /// `"csvr"`
+    Csvr,
+    /// `"npt"`
+    Npt,
+}
+
+/// What `thermostat` may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heated {
+    /// `"csvr"`
+    Csvr,
     /// `"langevin"`
     Langevin,
 }
@@ -33,8 +47,15 @@ pub static TABLE: Table = Table {
     rows: &[
         &ENSEMBLE,
         &TEMPERATURE,
+        &PRESSURE,
+        &THERMOSTAT,
+        &RELAXATION,
         &FRICTION,
         &SEED,
+        &BAROSTAT_RELAXATION,
+        &COMPRESSIBILITY,
+        &BAROSTAT_EVERY,
+        &COUPLING,
         &TIMESTEP,
         &STEPS,
         &DURATION,
@@ -48,14 +69,22 @@ pub static TABLE: Table = Table {
 pub static ENSEMBLE: Key<Choice<Sampled>> = Key {
     name: "ensemble",
     value: Choice {
-        words: &[("nve", Sampled::Nve), ("langevin", Sampled::Langevin)],
+        words: &[
+            ("nve", Sampled::Nve),
+            ("langevin", Sampled::Langevin),
+            ("csvr", Sampled::Csvr),
+            ("npt", Sampled::Npt),
+        ],
         or: "",
     },
     absent: Absent::Required,
     of: &[],
-    doc: "Constant energy by velocity Verlet, or constant temperature by Langevin dynamics (BAOAB); \
-          [physics.md](physics.md) has both.",
+    doc: "Constant energy by velocity Verlet; constant temperature by Langevin dynamics (BAOAB) or by velocity rescaling; \
+          constant temperature and pressure by cell rescaling. [physics.md](physics.md) has them all.",
 };
+
+/// Ensembles with a bath.
+const HEATED: &[Sampled] = &[Sampled::Langevin, Sampled::Csvr, Sampled::Npt];
 
 /// `temperature`
 pub static TEMPERATURE: Key<Quantity> = Key {
@@ -65,8 +94,44 @@ pub static TEMPERATURE: Key<Quantity> = Key {
         sign: Sign::NotNegative,
     },
     absent: Absent::Required,
-    of: &[Sampled::Langevin],
+    of: HEATED,
     doc: "Temperature of the bath.",
+};
+
+/// `pressure`
+pub static PRESSURE: Key<Quantity> = Key {
+    name: "pressure",
+    value: Quantity {
+        dimension: Dimension::Pressure,
+        sign: Sign::Any,
+    },
+    absent: Absent::Required,
+    of: &[Sampled::Npt],
+    doc: "Pressure on the cell, such as `\"1 bar\"`.",
+};
+
+/// `thermostat`
+pub static THERMOSTAT: Key<Choice<Heated>> = Key {
+    name: "thermostat",
+    value: Choice {
+        words: &[("csvr", Heated::Csvr), ("langevin", Heated::Langevin)],
+        or: "",
+    },
+    absent: Absent::Is("csvr"),
+    of: &[Sampled::Npt],
+    doc: "What keeps the temperature: velocity rescaling, with `relaxation`, or Langevin dynamics, with `friction`.",
+};
+
+/// `relaxation`
+pub static RELAXATION: Key<Quantity> = Key {
+    name: "relaxation",
+    value: Quantity {
+        dimension: Dimension::Time,
+        sign: Sign::Positive,
+    },
+    absent: Absent::Required,
+    of: &[Sampled::Csvr, Sampled::Npt],
+    doc: "Velocity rescaling: the time in which the kinetic energy comes back to that of the bath; `\"0.1 ps\"` is usual.",
 };
 
 /// `friction`
@@ -77,8 +142,8 @@ pub static FRICTION: Key<Quantity> = Key {
         sign: Sign::Positive,
     },
     absent: Absent::Required,
-    of: &[Sampled::Langevin],
-    doc: "Rate at which every atom forgets its velocity, such as `\"1 1/ps\"`.",
+    of: &[Sampled::Langevin, Sampled::Npt],
+    doc: "Langevin dynamics: the rate at which every atom forgets its velocity, such as `\"1 1/ps\"`.",
 };
 
 /// `seed`
@@ -86,8 +151,60 @@ pub static SEED: Key<Whole> = Key {
     name: "seed",
     value: SEEDS,
     absent: Absent::Required,
-    of: &[Sampled::Langevin],
+    of: HEATED,
     doc: "Seed of the noise; give every run that is to be independent of others one of its own.",
+};
+
+/// `barostat_relaxation`
+pub static BAROSTAT_RELAXATION: Key<Quantity> = Key {
+    name: "barostat_relaxation",
+    value: Quantity {
+        dimension: Dimension::Time,
+        sign: Sign::Positive,
+    },
+    absent: Absent::Required,
+    of: &[Sampled::Npt],
+    doc: "Time in which the volume comes back to its mean, if the compressibility is right; `\"1 ps\"` is usual.",
+};
+
+/// `compressibility`
+pub static COMPRESSIBILITY: Key<Quantity> = Key {
+    name: "compressibility",
+    value: Quantity {
+        dimension: Dimension::Compressibility,
+        sign: Sign::Positive,
+    },
+    absent: Absent::Required,
+    of: &[Sampled::Npt],
+    doc: "Isothermal compressibility, such as `\"4.5e-5 1/bar\"` of water; an estimate will do, since it changes the \
+          relaxation alone.",
+};
+
+/// `barostat_every`
+pub static BAROSTAT_EVERY: Key<Steps> = Key {
+    name: "barostat_every",
+    value: Steps { least: 1, or: "" },
+    absent: Absent::Is("10"),
+    of: &[Sampled::Npt],
+    doc: "How often the cell is strained.",
+};
+
+/// `coupling`
+pub static COUPLING: Key<Choice<Coupling>> = Key {
+    name: "coupling",
+    value: Choice {
+        words: &[
+            ("isotropic", Coupling::Isotropic),
+            ("anisotropic", Coupling::Anisotropic),
+            ("triclinic", Coupling::Triclinic),
+            ("xy", Coupling::Plane),
+        ],
+        or: "",
+    },
+    absent: Absent::Is("isotropic"),
+    of: &[Sampled::Npt],
+    doc: "What the cell may do: change its size; its three edges, at right angles; its edges and angles; or a and b by the \
+          same factor, with c as it is.",
 };
 
 /// `timestep`
@@ -152,6 +269,6 @@ pub static NOISE_START: Key<Whole> = Key {
         most: MOST_STEPS,
     },
     absent: Absent::Told("those that the run before drew"),
-    of: &[Sampled::Langevin],
+    of: HEATED,
     doc: "Steps of the seed's noise to leave out, for a run that begins from the last state of another.",
 };

@@ -1,10 +1,10 @@
 //! What the engine and its kernels share: the block of constants `E` and the structures that it points to, and constants.
 
-use crate::core::rng::Stream;
-use crate::core::{Cell, Mat3};
+use crate::core::rng::{MOST_ATTEMPTS, Stream};
 use crate::cuda::compiler;
 use crate::cuda::layout::{DeviceStruct, Pointer, defines};
 use crate::device_struct;
+use crate::dynamics::cell_rescaling::MOST_STRAIN;
 
 /// Most operators of one program.
 pub(super) const MOST_OPS: usize = 16;
@@ -14,6 +14,8 @@ pub(super) const OBSERVED: usize = 16;
 pub(super) const OBSERVE_ATOMS: usize = 8;
 /// Threads that share the blocks' sums of one number.
 pub(super) const OBSERVE_GROUPS: usize = 64;
+/// Most atoms whose step is one block of threads where all are taken together in its middle.
+pub(super) const MOST_TOGETHER: usize = 512;
 /// Numbers (f64) of an atom on its way to another slot.
 const RECORD: usize = 11;
 /// Bits of a lattice index of an image, so that the order of three packed into 64 bits is lexicographic.
@@ -28,6 +30,14 @@ pub(super) mod kind {
     pub const NOISE: u32 = 2;
 }
 
+pub(super) mod coupling {
+    //! What a cell may do under pressure; all that is none of these.
+    pub const ISOTROPIC: u32 = 0;
+    pub const ANISOTROPIC: u32 = 1;
+    pub const PLANE: u32 = 2;
+    pub const TRICLINIC: u32 = 3;
+}
+
 pub(super) mod halted {
     //! What `State::halt` and `State::pending` may say, one bit each.
     pub const SKIN: u32 = 1;
@@ -36,6 +46,8 @@ pub(super) mod halted {
     pub const FORCE: u32 = 8;
     pub const CONTACT: u32 = 16;
     pub const KINETIC: u32 = 32;
+    pub const CELL: u32 = 64;
+    pub const FATAL: u32 = NONFINITE | CELL;
     pub const LIMITS: u32 = FORCE | CONTACT | KINETIC;
 }
 
@@ -50,11 +62,55 @@ device_struct! {
 }
 
 device_struct! {
+    /// What a scaling of velocities is given (`dynamics::csvr::Rescaling`).
+    pub(super) struct Velocities = "Velocities" {
+        /// Whether there is any.
+        scaled: u32,
+        degrees: u32,
+        c: f64,
+        kt: f64,
+    }
+}
+
+device_struct! {
+    /// What a strain of the cell is given (`dynamics::cell_rescaling::CellRescaling`).
+    pub(super) struct Barostat = "Barostat" {
+        /// A [`coupling`].
+        coupling: u32,
+        flight: u32,
+        kt: f64,
+        pressure: f64,
+        mobility: f64,
+        /// Least and largest volume.
+        least: f64,
+        most: f64,
+    }
+}
+
+device_struct! {
+    /// What the middle of a step does to all atoms alike.
+    pub(super) struct Change = "Change" {
+        strained: u32,
+        /// Whether the second half of a strain's work is still to be added.
+        owing: u32,
+        /// Logarithm of the strain, strain, and its inverse.
+        strain: [[f64; 3]; 3],
+        stretch: [[f64; 3]; 3],
+        shrink: [[f64; 3]; 3],
+        /// Velocity of the centre of mass, from which scaled velocities are counted.
+        flight: [f64; 3],
+        factor: f64,
+    }
+}
+
+device_struct! {
     /// The state of a run, which the host reads after every block.
     #[derive(Debug)]
     pub(super) struct State = "State" {
         /// Steps whose first part, up to the forces, was taken.
         begun: u64,
+        /// Steps whose operators ahead of what takes all atoms together were taken.
+        opened: u64,
         /// Steps completed.
         done: u64,
         /// No step from this one on is begun.
@@ -77,6 +133,17 @@ device_struct! {
         checked: u64,
         /// Heat put in since the start of the run's present leg (eV).
         heat: f64,
+        /// Work that strains of the cell have done, likewise (eV).
+        work: f64,
+        /// Lattice vectors as rows (angstrom).
+        cell: [[f64; 3]; 3],
+        /// Strain of the cell since the build.
+        strain: [[f64; 3]; 3],
+        /// Square of how far an atom may come from where the strain has left it, before pairs may be missing; negative where
+        /// they may be already.
+        slack2: f64,
+        /// The largest strain that was refused.
+        refused: f64,
     }
 }
 
@@ -85,6 +152,8 @@ device_struct! {
     pub(super) struct Grid = "Grid" {
         /// Fractional coordinates of the corner.
         origin: [f64; 3],
+        /// The inverse of the lattice vectors.
+        inverse: [[f64; 3]; 3],
         /// Cells per fractional unit.
         scale: [f64; 3],
         count: [i32; 3],
@@ -114,21 +183,19 @@ device_struct! {
         cell_capacity: u32,
         seed: u32,
         replica: u32,
-        /// Operators ahead of the forces, and behind.
+        /// Operators ahead of what takes all atoms together, ahead of the forces, and behind.
+        opening: u32,
         before: u32,
         after: u32,
         remove_drift: u32,
         ops: [DeviceOp; MOST_OPS],
-        cell: [[f64; 3]; 3],
-        inverse: [[f64; 3]; 3],
-        height: [f64; 3],
+        velocities: Velocities,
+        barostat: Barostat,
         periodic: [u32; 3],
         /// Of the potential (angstrom).
         cutoff: f64,
         /// Of the list: cutoff and skin (angstrom).
         range: f64,
-        /// (skin / 2)^2.
-        slack2: f64,
         /// Limits, infinite or zero where there is none.
         force_limit2: f64,
         contact_limit: f64,
@@ -146,6 +213,9 @@ device_struct! {
     arrays SINGLE (Sizes) {
         state: Pointer<State> = |_| 1,
         grid: Pointer<Grid> = |_| 1,
+        change: Pointer<Change> = |_| 1,
+        /// What was last observed for a barostat.
+        observed: Pointer<f64> = |_| OBSERVED,
         cell_start: Pointer<u32> = |s| s.cells + 1,
         cell_fill: Pointer<u32> = |s| s.cells,
     }
@@ -197,20 +267,11 @@ device_struct! {
 }
 
 impl EngineBlock {
-    /// Sets cell, cutoff and skin (angstrom).
-    pub fn describe_box(&mut self, cell: &Cell, cutoff: f64, skin: f64) {
-        let inverse = cell.vectors().try_inverse().unwrap_or_else(Mat3::identity);
-        for a in 0..3 {
-            for b in 0..3 {
-                self.cell[a][b] = cell.vectors()[(a, b)];
-                self.inverse[a][b] = inverse[(a, b)];
-            }
-            self.height[a] = cell.height(a);
-            self.periodic[a] = u32::from(cell.periodic()[a]);
-        }
+    /// Sets periodic directions, cutoff and skin (angstrom).
+    pub fn describe_range(&mut self, periodic: [bool; 3], cutoff: f64, skin: f64) {
+        self.periodic = periodic.map(u32::from);
         self.cutoff = cutoff;
         self.range = cutoff + skin;
-        self.slack2 = 0.25 * skin * skin;
     }
 }
 
@@ -225,12 +286,19 @@ pub fn source() -> String {
         ("FLAG_FORCE", halted::FORCE),
         ("FLAG_CONTACT", halted::CONTACT),
         ("FLAG_KINETIC", halted::KINETIC),
+        ("FLAG_CELL", halted::CELL),
+        ("COUPLING_ISOTROPIC", coupling::ISOTROPIC),
+        ("COUPLING_ANISOTROPIC", coupling::ANISOTROPIC),
+        ("COUPLING_PLANE", coupling::PLANE),
         ("THERMOSTAT_STREAM", Stream::Thermostat as u32),
+        ("BAROSTAT_STREAM", Stream::Barostat as u32),
+        ("MOST_ATTEMPTS", MOST_ATTEMPTS),
     ];
     let sizes = [
         ("OBSERVED", OBSERVED),
         ("OBSERVE_ATOMS", OBSERVE_ATOMS),
         ("OBSERVE_GROUPS", OBSERVE_GROUPS),
+        ("MOST_TOGETHER", MOST_TOGETHER),
         ("RECORD", RECORD),
         ("IMAGE_BITS", IMAGE_BITS),
     ];
@@ -238,7 +306,11 @@ pub fn source() -> String {
         compiler::BASE.to_owned(),
         defines(flags.map(|(name, value)| (name, value as usize))),
         defines(sizes),
+        format!("#define MOST_STRAIN {MOST_STRAIN:?}\n"),
         DeviceOp::declaration(),
+        Velocities::declaration(),
+        Barostat::declaration(),
+        Change::declaration(),
         State::declaration(),
         Grid::declaration(),
         EngineBlock::declaration(),
@@ -263,6 +335,9 @@ mod tests {
     fn structures_are_laid_out_alike() {
         let probes = [
             DeviceOp::probe(),
+            Velocities::probe(),
+            Barostat::probe(),
+            Change::probe(),
             State::probe(),
             Grid::probe(),
             EngineBlock::probe(),

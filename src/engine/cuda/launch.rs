@@ -2,12 +2,13 @@
 
 use std::ffi::CStr;
 
+use super::block::MOST_TOGETHER;
 use super::buffers::Buffers;
 use crate::Result;
-use crate::cuda::Device;
-use crate::cuda::compiler::Part;
+use crate::cuda::compiler;
 use crate::cuda::launch::{Program, Size};
 use crate::cuda::layout::{DeviceStruct, defines};
+use crate::cuda::{Device, WARP};
 use crate::potential::device::BoundPotential;
 
 /// The engine's block of constants.
@@ -22,6 +23,10 @@ const STEPS: &[&CStr] = &[
     c"remove_drift",
     c"sum_heat",
     c"check_kinetic",
+    c"rescale",
+    c"advance_together",
+    c"observe",
+    c"observe_all",
 ];
 /// A build of the pairs.
 const PAIRS: &[&CStr] = &[
@@ -39,26 +44,27 @@ const PAIRS: &[&CStr] = &[
     c"match_pairs",
 ];
 /// Kernels between blocks of steps.
-const OTHERS: &[&CStr] = &[
-    c"observe",
-    c"observe_all",
-    c"to_ids",
-    c"from_ids",
-    c"set_state",
-];
+const OTHERS: &[&CStr] = &[c"to_ids", c"from_ids", c"set_state"];
 
 /// The engine's own parts; gradients of pairs come in `parts` parts.
-pub(super) fn own_parts(source: &str, parts: usize) -> Vec<Part> {
+pub(super) fn own_parts(source: &str, parts: usize) -> Vec<compiler::Part> {
     let defined = defines([("GRADIENT_PARTS", parts)]);
     vec![
-        Part {
+        compiler::Part {
             source: [source, include_str!("kernels/pairs.cu")].concat(),
             early: MEASURE,
             waiting: PAIRS,
             constants: &[ENGINE],
         },
-        Part {
-            source: [source, defined.as_str(), include_str!("kernels/motion.cu")].concat(),
+        compiler::Part {
+            source: [
+                source,
+                defined.as_str(),
+                include_str!("kernels/noise.cu"),
+                include_str!("kernels/motion.cu"),
+                include_str!("kernels/rescale.cu"),
+            ]
+            .concat(),
             early: STEPS,
             waiting: OTHERS,
             constants: &[ENGINE],
@@ -75,6 +81,26 @@ pub(super) struct Extras {
     pub drift: bool,
     /// A limit on the kinetic energy.
     pub kinetic: bool,
+    /// What takes all atoms together in the middle of a step.
+    pub middle: bool,
+    /// Steps between strains of the cell; 0 for never.
+    pub press_every: u64,
+}
+
+impl Extras {
+    /// Whether the cell is strained in this step.
+    pub fn presses(&self, step: u64) -> bool {
+        self.press_every > 0 && (step + 1).is_multiple_of(self.press_every)
+    }
+}
+
+/// Which operators ahead of the forces a launch takes, as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Nothing = 0,
+    Whole = 1,
+    Opening = 2,
+    Closing = 3,
 }
 
 /// The loaded kernels for one system, the engine's and the potential's.
@@ -84,6 +110,8 @@ pub(super) struct Kernels {
     pub atoms: usize,
     /// Cells that there is room for.
     cells: usize,
+    /// Where what a barostat looks at is.
+    pub observed: u64,
 }
 
 impl Kernels {
@@ -106,6 +134,7 @@ impl Kernels {
             potential,
             atoms: buffers.block.atoms as usize,
             cells: buffers.block.cell_capacity as usize,
+            observed: buffers.block.observed.address(),
         })
     }
 
@@ -122,19 +151,19 @@ impl Kernels {
         self.program.go(c"sum_forces", Size::warps(self.atoms), [])
     }
 
-    fn advance(&self, finish: bool, begin: bool) -> Result<()> {
-        let args = [i32::from(finish), i32::from(begin)];
+    fn advance(&self, finish: bool, part: Part) -> Result<()> {
+        let args = [i32::from(finish), part as i32];
         self.program
             .go(c"advance", Size::each(self.atoms, 128), args)
     }
 
     /// Completes the step that was begun, as far as it was; checks what is checked after a step.
     pub fn finish(&self, extras: Extras) -> Result<()> {
-        self.advance(true, false)?;
+        self.advance(true, Part::Nothing)?;
         if extras.drift || extras.kinetic {
             self.between(extras)?;
             // Turns what the check raised into a halt.
-            self.advance(false, false)?;
+            self.advance(false, Part::Nothing)?;
         }
         Ok(())
     }
@@ -152,19 +181,49 @@ impl Kernels {
         Ok(())
     }
 
-    /// Completes one step and takes the next up to its forces.
-    pub fn step(&self, extras: Extras) -> Result<()> {
-        if extras.drift || extras.kinetic {
-            self.advance(true, false)?;
+    /// Completes one step and takes the next up to its forces, with a strain of the cell if `pressing`.
+    pub fn step(&self, extras: Extras, pressing: bool) -> Result<()> {
+        if pressing {
+            self.observe_pressure(false)?;
+        }
+        let apart = extras.drift || extras.kinetic;
+        if apart {
+            self.advance(true, Part::Nothing)?;
             self.between(extras)?;
-            self.advance(false, true)?;
+        }
+        if extras.middle {
+            self.advance_with_middle(!apart, pressing)?;
         } else {
-            self.advance(true, true)?;
+            self.advance(!apart, Part::Whole)?;
         }
         if extras.heat {
             self.program.go(c"sum_heat", Size::flat(1, 1024), [])?;
         }
-        self.evaluate()
+        self.evaluate()?;
+        if pressing {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next step up to its forces where all atoms are taken together in its middle.
+    fn advance_with_middle(&self, finish: bool, pressing: bool) -> Result<()> {
+        let threads = self.atoms.next_multiple_of(WARP as usize);
+        let pressing = i32::from(pressing);
+        if threads <= MOST_TOGETHER {
+            let block = Size::flat(1, threads as u32);
+            let args = [i32::from(finish), pressing];
+            return self.program.go(c"advance_together", block, args);
+        }
+        self.advance(finish, Part::Opening)?;
+        let block = Size::flat(1, threads.min(1024) as u32);
+        self.program.go(c"rescale", block, [pressing])?;
+        self.advance(false, Part::Closing)
+    }
+
+    /// Adds what a strain of the cell has done to the energies that are there now, if that was not added yet.
+    pub fn settle(&self) -> Result<()> {
+        self.observe_pressure(true)
     }
 
     /// Sorts atoms into cells and counts their pairs.

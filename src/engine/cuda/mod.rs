@@ -34,7 +34,7 @@ use crate::core::{Cell, Fields, Snapshot, Vec3};
 use crate::cuda::Device;
 use crate::cuda::launch::Graph;
 use crate::cuda::memory::Pinned;
-use crate::integrate::Integrator;
+use crate::dynamics::Program;
 use crate::neighbors::Listed;
 use crate::potential::device::{DevicePotential, View};
 use crate::potential::{About, Processor};
@@ -50,6 +50,9 @@ const PHASE: Fields = Fields {
     velocities: true,
     forces: false,
 };
+
+/// The strain of a cell that is what it was.
+const UNSTRAINED: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
 /// Owns phase space, forces, pairs and a potential on one CUDA device.
 pub struct CudaEngine {
@@ -68,6 +71,7 @@ pub struct CudaEngine {
     skin: f64,
     step: u64,
     heat: f64,
+    work: f64,
     timestep: f64,
     limits: Limits,
     extras: Extras,
@@ -76,6 +80,9 @@ pub struct CudaEngine {
     pairs: Arc<AtomicU64>,
     /// How far atoms had come from where the pairs were built when the flags were last read: as the kernels have it.
     reach: u32,
+    /// Strain of the cell since then, and the square of how far an atom may come beside it, likewise.
+    strain: [[f64; 3]; 3],
+    slack2: f64,
     /// Steps since the last rebuild, and how many the one before lasted.
     age: u64,
     lasted: u64,
@@ -87,6 +94,8 @@ pub struct CudaEngine {
 struct Saved {
     step: u64,
     heat: f64,
+    work: f64,
+    cell: Cell,
 }
 
 impl CudaEngine {
@@ -157,7 +166,7 @@ impl CudaEngine {
         let bound = potential.bind(&device, &view)?;
         let mut buffers = Buffers::new(&device, &start.system, bound.gradient_parts())?;
         let block = &mut buffers.block;
-        block.describe_box(&start.cell, potential.cutoff(), skin);
+        block.describe_range(start.cell.periodic(), potential.cutoff(), skin);
         [block.seed, block.replica] = noise.key();
         block.noise_start = noise.start();
         block.total_mass = start.system.total_mass();
@@ -172,6 +181,8 @@ impl CudaEngine {
             saved: Saved {
                 step: start.step,
                 heat: start.heat,
+                work: start.work,
+                cell: start.cell.clone(),
             },
             rooms: Rooms::new(&device, atoms)?,
             flags: device.pinned(size_of::<State>())?,
@@ -181,12 +192,15 @@ impl CudaEngine {
             skin,
             step: start.step,
             heat: start.heat,
+            work: start.work,
             timestep: 0.0,
             limits: Limits::default(),
             extras: Extras::default(),
             rebuilds: 0,
             pairs: Arc::default(),
             reach: 0,
+            strain: UNSTRAINED,
+            slack2: 0.25 * skin * skin,
             age: 0,
             lasted: 0,
             stale: false,
@@ -236,6 +250,7 @@ impl CudaEngine {
         self.rebuilds += 1;
         self.lasted = self.age;
         (self.age, self.reach) = (0, 0);
+        (self.strain, self.slack2) = (UNSTRAINED, 0.25 * self.skin * self.skin);
         Ok(())
     }
 
@@ -303,6 +318,7 @@ impl CudaEngine {
         // SAFETY: the copy is done; a `State` is numbers only.
         let state = unsafe { self.flags.values::<State>(1) }[0];
         self.reach = state.reach;
+        (self.strain, self.slack2) = (state.strain, state.slack2);
         Ok(state)
     }
 
@@ -313,6 +329,7 @@ impl CudaEngine {
         p.contact_limit = limits.contact.unwrap_or(0.0);
         p.kinetic_limit = limits.kinetic.unwrap_or(f64::INFINITY);
         p.held_mass = limits.held_mass.unwrap_or(f64::INFINITY);
+        [p.barostat.least, p.barostat.most] = limits.volume.unwrap_or([0.0, f64::INFINITY]);
     }
 }
 
@@ -324,14 +341,14 @@ impl Drop for CudaEngine {
 }
 
 impl Engine for CudaEngine {
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
+    fn run(&mut self, program: &Program, steps: Range<u64>) -> Result<Outcome> {
         let ran = self.run_beside(program, steps, &mut || ControlFlow::Continue(()))?;
         ran.ok_or_else(|| Error::run("a block was broken off by no one"))
     }
 
     fn run_beside(
         &mut self,
-        program: &Integrator,
+        program: &Program,
         steps: Range<u64>,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<Outcome>> {
@@ -339,7 +356,8 @@ impl Engine for CudaEngine {
         self.set_program(program)?;
         self.step = steps.start;
         let state = self.start_count(steps.end.max(steps.start))?;
-        if steps.is_empty() {
+        // A barostat looks at the pressure of the present moment.
+        if steps.is_empty() || (self.stale && self.extras.presses(steps.start)) {
             self.evaluate()?;
         }
         self.advance(state, meanwhile)
@@ -349,7 +367,12 @@ impl Engine for CudaEngine {
         self.device.bind()?;
         let address = self.buffers.block.saved.address();
         self.kernels.exchange(PHASE, address, true)?;
-        (self.saved.step, self.saved.heat) = (self.step, self.heat);
+        self.saved = Saved {
+            step: self.step,
+            heat: self.heat,
+            work: self.work,
+            cell: self.cell.clone(),
+        };
         Ok(())
     }
 
@@ -357,7 +380,9 @@ impl Engine for CudaEngine {
         self.device.bind()?;
         let address = self.buffers.block.saved.address();
         self.kernels.exchange(PHASE, address, false)?;
-        (self.step, self.heat) = (self.saved.step, self.saved.heat);
+        let saved = &self.saved;
+        (self.step, self.heat, self.work) = (saved.step, saved.heat, saved.work);
+        self.cell.clone_from(&saved.cell);
         self.start_count(self.step)?;
         self.build()
     }
@@ -367,8 +392,12 @@ impl Engine for CudaEngine {
         restorable(state, self.buffers.block.atoms as usize)?;
         let phase = [flat(&state.positions), flat(&state.velocities)].concat();
         (self.buffers).write(&self.device, self.buffers.block.saved, &phase)?;
-        let saved = &mut self.saved;
-        (saved.step, saved.heat) = (state.step, state.observables.heat);
+        self.saved = Saved {
+            step: state.step,
+            heat: state.observables.heat,
+            work: state.observables.work,
+            cell: state.cell.clone(),
+        };
         self.rollback()
     }
 

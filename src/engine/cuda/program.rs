@@ -1,59 +1,145 @@
-//! Integrators as the kernels take them.
+//! Programs as the kernels take them.
 
-use super::block::{DeviceOp, MOST_OPS, kind};
-use crate::integrate::{Integrator, Op};
+use super::block::{Barostat, DeviceOp, MOST_OPS, Velocities, coupling, kind};
+use crate::dynamics::csvr::Rescaling;
+use crate::dynamics::{CellRescaling, Collective, Coupling, Local, Op, Program};
 use crate::{Error, Result};
 
-/// A program as the kernels take it: what comes ahead of the forces, what behind.
+/// A program as the kernels take it.
+#[derive(Default)]
 pub(super) struct Plan {
-    /// Operators other than forces, in order.
+    /// What atoms do by themselves, in order.
     pub ops: Vec<DeviceOp>,
-    /// How many of them come ahead of the forces.
+    /// How many of them come ahead of what takes all atoms together in the middle; all those ahead of the forces where
+    /// nothing does.
+    pub opening: usize,
+    /// How many come ahead of the forces.
     pub before: usize,
     /// Steps between removals of the drift; 0 for never.
     pub remove_drift: u32,
+    /// The scaling of velocities in the middle.
+    pub velocities: Velocities,
+    /// Steps between strains of the cell in the middle; 0 for never.
+    pub press_every: u64,
+    /// What they are given; volumes are not known here.
+    pub barostat: Barostat,
+    /// Where the reading of the program is.
+    place: Place,
+}
+
+/// What of a program comes next at most.
+#[derive(Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    #[default]
+    Opening,
+    Cell,
+    Velocities,
+    Closing,
+    Behind,
+    End,
 }
 
 impl Plan {
     /// # Errors
     /// The program is one that the kernels cannot run.
-    pub fn of(program: &Integrator) -> Result<Self> {
-        let op = |kind, a, b| DeviceOp { kind, a, b };
-        let mut plan = Self {
-            ops: Vec::new(),
-            before: 0,
-            remove_drift: 0,
-        };
-        let mut forces = 0;
-        for step in &program.0 {
-            match *step {
-                Op::Kick(time) => plan.ops.push(op(kind::KICK, time, 0.0)),
-                Op::Drift(time) => plan.ops.push(op(kind::DRIFT, time, 0.0)),
-                Op::Noise { c, kt } => plan.ops.push(op(kind::NOISE, c, kt)),
-                Op::Forces => {
-                    forces += 1;
-                    plan.before = plan.ops.len();
-                }
-                Op::RemoveDrift { every } => {
-                    plan.remove_drift = u32::try_from(every.max(1)).unwrap_or(u32::MAX)
-                }
-            }
-        }
-        let drifts_after = plan.ops[plan.before..]
-            .iter()
-            .any(|op| op.kind != kind::KICK);
-        let ends = !program
-            .0
-            .iter()
-            .rev()
-            .skip(1)
-            .any(|op| matches!(op, Op::RemoveDrift { .. }));
-        if forces != 1 || drifts_after || !ends || plan.ops.len() > MOST_OPS {
+    pub fn of(program: &Program) -> Result<Self> {
+        let mut plan = Self::default();
+        let taken = program.0.iter().all(|op| plan.take(op));
+        if !taken || plan.place < Place::Behind || plan.ops.len() > MOST_OPS {
             return Err(Error::input(format!(
-                "the CUDA engine takes programs of up to {MOST_OPS} operators with one evaluation of forces, \
-                 only kicks behind it, and drift removal at the end"
+                "the CUDA engine takes programs of up to {MOST_OPS} operators with one evaluation of forces; ahead of it, at \
+                 one place, a strain of the cell and then a scaling of velocities in every step; behind it only kicks, and \
+                 drift removal at the end"
             )));
         }
         Ok(plan)
+    }
+
+    /// Takes the next operator, if it may come here.
+    fn take(&mut self, op: &Op) -> bool {
+        match *op {
+            Op::Local(local) => self.take_local(local),
+            Op::Forces => {
+                let first = self.place < Place::Behind;
+                if self.place < Place::Cell {
+                    self.opening = self.ops.len();
+                }
+                self.before = self.ops.len();
+                self.place = Place::Behind;
+                first
+            }
+            Op::Collective { every, what } => match what {
+                Collective::RemoveDrift => {
+                    self.remove_drift = u32::try_from(every.max(1)).unwrap_or(u32::MAX);
+                    self.reach(Place::End) && every > 0
+                }
+                Collective::RescaleCell(how) => {
+                    self.opening = self.ops.len();
+                    self.press_every = every.max(1);
+                    self.barostat = barostat(&how);
+                    self.reach(Place::Cell)
+                }
+                Collective::RescaleVelocities(how) => {
+                    if self.place < Place::Cell {
+                        self.opening = self.ops.len();
+                    }
+                    self.velocities = velocities(&how);
+                    self.reach(Place::Velocities) && every == 1
+                }
+            },
+        }
+    }
+
+    fn take_local(&mut self, local: Local) -> bool {
+        let op = |kind, a, b| DeviceOp { kind, a, b };
+        self.ops.push(match local {
+            Local::Kick(time) => op(kind::KICK, time, 0.0),
+            Local::Drift(time) => op(kind::DRIFT, time, 0.0),
+            Local::Noise { c, kt } => op(kind::NOISE, c, kt),
+        });
+        match self.place {
+            Place::Opening => true,
+            Place::Cell | Place::Velocities | Place::Closing => self.place_at(Place::Closing),
+            Place::Behind => matches!(local, Local::Kick(_)),
+            Place::End => false,
+        }
+    }
+
+    /// Goes to a place that has not been reached yet; whether it has not.
+    fn reach(&mut self, place: Place) -> bool {
+        let behind = place == Place::End;
+        let on = self.place < place && behind == (self.place == Place::Behind);
+        self.place = place;
+        on
+    }
+
+    fn place_at(&mut self, place: Place) -> bool {
+        self.place = place;
+        true
+    }
+}
+
+fn velocities(how: &Rescaling) -> Velocities {
+    Velocities {
+        scaled: 1,
+        degrees: how.degrees_of_freedom as u32,
+        c: how.c,
+        kt: how.kt,
+    }
+}
+
+fn barostat(how: &CellRescaling) -> Barostat {
+    Barostat {
+        coupling: match how.coupling {
+            Coupling::Isotropic => coupling::ISOTROPIC,
+            Coupling::Anisotropic => coupling::ANISOTROPIC,
+            Coupling::Plane => coupling::PLANE,
+            Coupling::Triclinic => coupling::TRICLINIC,
+        },
+        flight: u32::from(how.flight),
+        kt: how.kt,
+        pressure: how.pressure,
+        mobility: how.mobility,
+        ..Barostat::default()
     }
 }

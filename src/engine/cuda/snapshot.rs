@@ -28,14 +28,25 @@ impl Kernels {
     /// Sums what is observed over all atoms; the sums go to `address`.
     fn observe(&self, address: u64) -> Result<()> {
         self.potential.queue_energies(&self.program)?;
+        self.sum_observed(address, false)
+    }
+
+    /// Sums what a barostat looks at, where kernels read it: the energy among it is an old one. Then settles the work of a
+    /// strain, if `settles`.
+    pub fn observe_pressure(&self, settles: bool) -> Result<()> {
+        self.sum_observed(self.observed, settles)
+    }
+
+    fn sum_observed(&self, address: u64, settles: bool) -> Result<()> {
         let blocks = self.atoms.div_ceil(OBSERVE_ATOMS).max(1) as u32;
         let threads = OBSERVE_ATOMS as u32 * WARP;
         self.program
             .go(c"observe", Size::flat(blocks, threads), [])?;
-        let (mut blocks, mut address) = (blocks as i32, address);
+        let (mut blocks, mut address, mut settles) = (blocks as i32, address, i32::from(settles));
         let mut args = [
             std::ptr::from_mut(&mut blocks).cast(),
             std::ptr::from_mut(&mut address).cast(),
+            std::ptr::from_mut(&mut settles).cast(),
         ];
         let size = Size::flat(1, (OBSERVE_GROUPS * OBSERVED) as u32);
         self.program.launch(c"observe_all", size, &mut args)
@@ -212,6 +223,7 @@ impl CudaEngine {
                     potential: 0.0,
                     kinetic: 0.0,
                     heat: self.heat,
+                    work: self.work,
                     momentum: Vec3::zeros(),
                     strain_derivative: Mat3::zeros(),
                 },

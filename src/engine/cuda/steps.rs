@@ -3,16 +3,19 @@
 use std::ops::ControlFlow;
 
 use super::CudaEngine;
-use super::block::{DeviceOp, MOST_OPS, State, halted, kind};
+use super::block::{Barostat, DeviceOp, MOST_OPS, State, halted, kind};
 use super::launch::Extras;
 use super::program::Plan;
+use crate::core::{Cell, Mat3};
 use crate::cuda::launch::Graph;
-use crate::engine::{Flags, Outcome};
-use crate::integrate::Integrator;
+use crate::dynamics::Program;
+use crate::engine::{Breach, Flags, Outcome, Watched};
 use crate::{Error, Result};
 
 /// Steps in one graph.
 const GRAPH_STEPS: u64 = 8;
+/// Most steps from one strain of the cell to the next that are one graph.
+const LONGEST_CYCLE: u64 = 32;
 /// Fewest and most steps between two looks at the flags.
 const FEWEST_STEPS: u64 = 1;
 const MOST_STEPS: u64 = 256;
@@ -21,6 +24,16 @@ const MOST_STEPS: u64 = 256;
 pub(super) struct Graphs {
     one: Graph,
     many: Graph,
+    /// Where a barostat strains the cell now and then.
+    pressed: Option<Pressed>,
+}
+
+/// Steps with a strain of the cell at their end.
+struct Pressed {
+    /// The step with the strain alone.
+    one: Graph,
+    /// All steps from behind one strain up to and with the next; none where those are too many for a graph.
+    cycle: Option<Graph>,
 }
 
 impl CudaEngine {
@@ -37,6 +50,11 @@ impl CudaEngine {
             // A block of steps checks what they lead to; an empty one the present.
             checked: if empty { u64::MAX } else { self.step },
             heat: self.heat,
+            work: self.work,
+            cell: rows(&self.cell),
+            opened: self.step,
+            strain: self.strain,
+            slack2: self.slack2,
             ..State::default()
         };
         self.kernels.set_state(state)?;
@@ -54,12 +72,14 @@ impl CudaEngine {
     }
 
     /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
-    pub(super) fn set_program(&mut self, program: &Integrator) -> Result<()> {
+    pub(super) fn set_program(&mut self, program: &Program) -> Result<()> {
         let plan = Plan::of(program)?;
         let extras = Extras {
             heat: plan.ops.iter().any(|op| op.kind == kind::NOISE),
             drift: plan.remove_drift > 0,
             kinetic: self.limits.kinetic.is_some(),
+            middle: plan.velocities.scaled > 0 || plan.press_every > 0,
+            press_every: plan.press_every,
         };
         if extras != self.extras {
             self.graphs = None;
@@ -68,46 +88,74 @@ impl CudaEngine {
         let p = &mut self.buffers.block;
         p.ops = [DeviceOp::default(); MOST_OPS];
         p.ops[..plan.ops.len()].copy_from_slice(&plan.ops);
+        p.opening = plan.opening as u32;
         p.before = plan.before as u32;
+        p.velocities = plan.velocities;
+        p.barostat = Barostat {
+            least: p.barostat.least,
+            most: p.barostat.most,
+            ..plan.barostat
+        };
         p.after = (plan.ops.len() - plan.before) as u32;
         p.remove_drift = plan.remove_drift;
         self.timestep = program.timestep();
         self.kernels.see(&self.device, &self.buffers)
     }
 
-    /// Starts up to `count` steps and what completes the last of them.
-    fn start_steps(&mut self, count: u64) -> Result<()> {
+    /// Records what is replayed.
+    fn record(&self) -> Result<Graphs> {
         let (kernels, extras) = (&self.kernels, self.extras);
+        let steps = |count: u64, last: bool| {
+            let each = |k: u64| kernels.step(extras, last && k + 1 == count);
+            kernels.program.record(|| (0..count).try_for_each(each))
+        };
+        let every = extras.press_every;
+        let pressed = if every == 0 {
+            None
+        } else {
+            Some(Pressed {
+                one: steps(1, true)?,
+                cycle: (every <= LONGEST_CYCLE)
+                    .then(|| steps(every, true))
+                    .transpose()?,
+            })
+        };
+        Ok(Graphs {
+            one: steps(1, false)?,
+            many: steps(GRAPH_STEPS, false)?,
+            pressed,
+        })
+    }
+
+    /// Starts steps number `first` up to `until`, and what completes the last of them.
+    fn start_steps(&mut self, first: u64, until: u64) -> Result<()> {
         let graphs = match self.graphs.take() {
             Some(graphs) => graphs,
-            None => Graphs {
-                one: kernels.program.record(|| kernels.step(extras))?,
-                many: kernels
-                    .program
-                    .record(|| (0..GRAPH_STEPS).try_for_each(|_| kernels.step(extras)))?,
-            },
+            None => self.record()?,
         };
-        let replay = |graph: &Graph| graph.replay();
-        for _ in 0..count / GRAPH_STEPS {
-            replay(&graphs.many)?;
+        let mut step = first;
+        while step < until {
+            let (graph, count) = graphs.next(step, until, self.extras);
+            graph.replay()?;
+            step += count;
         }
-        for _ in 0..count % GRAPH_STEPS {
-            replay(&graphs.one)?;
-        }
-        kernels.finish(extras)?;
+        self.kernels.finish(self.extras)?;
         self.graphs = Some(graphs);
         Ok(())
     }
 
-    /// Foresees how many steps to start before the next look: about as many as the pairs will last.
-    fn foresee(&self, state: &State, left: u64) -> u64 {
+    /// Foresees up to which step to go before the next look: about as far as the pairs will last.
+    fn foresee(&self, state: &State, until: u64) -> u64 {
         let reach = f64::from(f32::from_bits(state.reach)).sqrt();
         let ahead = if self.age == 0 || reach == 0.0 {
             self.lasted * 9 / 10
         } else {
-            ((0.5 * self.skin / reach - 1.0).max(0.0) * self.age as f64 * 0.8) as u64
+            ((state.slack2.max(0.0).sqrt() / reach - 1.0).max(0.0) * self.age as f64 * 0.8) as u64
         };
-        ahead.clamp(FEWEST_STEPS, MOST_STEPS).min(left)
+        let next = (state.begun + ahead.clamp(FEWEST_STEPS, MOST_STEPS)).min(until);
+        // Whole cycles of a barostat are one graph each.
+        let whole = next - next % self.extras.press_every.max(1);
+        if whole > state.begun { whole } else { next }
     }
 
     /// Runs until all steps are done or something ends the block, from the state that the kernels have been given.
@@ -120,7 +168,7 @@ impl CudaEngine {
         let mut outcome = Outcome::none(self.step);
         let mut meanwhile = Some(meanwhile);
         loop {
-            self.start_steps(self.foresee(&state, until - state.begun))?;
+            self.start_steps(state.begun, self.foresee(&state, until))?;
             self.start_reading()?;
             if let Some(work) = meanwhile.take()
                 && work().is_break()
@@ -130,15 +178,20 @@ impl CudaEngine {
             let before = state.done;
             state = self.finish_reading()?;
             self.step = state.done;
-            self.heat = state.heat;
+            (self.heat, self.work) = (state.heat, state.work);
+            self.follow(&state)?;
             self.age += state.done - before;
             self.stale &= state.done == before;
             outcome.step = state.done;
-            if state.halt & halted::NONFINITE != 0 {
+            if state.halt & halted::FATAL != 0 {
                 // Coordinates that went bad on the way to the forces belong to the step begun.
                 outcome.step = state.begun;
-                outcome.flags = outcome.flags.union(Flags::NONFINITE);
-                outcome.breach = Some(self.inspect(state.begun, true)?);
+                let breach = match state.halt & halted::NONFINITE {
+                    0 => self.strained_too_far(&state),
+                    _ => self.inspect(state.begun, true)?,
+                };
+                outcome.flags = outcome.flags.union(breach.what.flag());
+                outcome.breach = Some(breach);
                 return Ok(Some(outcome));
             }
             if state.halt & halted::LIMITS != 0 {
@@ -160,9 +213,66 @@ impl CudaEngine {
             if state.halt & (halted::SKIN | halted::CAPACITY) != 0 {
                 self.start_build()?;
                 self.evaluate()?;
+                if self.extras.press_every > 0 {
+                    self.kernels.settle()?;
+                }
             } else if state.done == until {
                 return Ok(Some(outcome));
             }
         }
     }
+
+    /// Has the cell follow the one on the card.
+    fn follow(&mut self, state: &State) -> Result<()> {
+        if rows(&self.cell) != state.cell {
+            let vectors = Mat3::from_fn(|k, a| state.cell[k][a]);
+            self.cell = Cell::new(vectors, self.cell.periodic())
+                .map_err(|e| Error::run(format!("step {}: {e}", state.begun)))?;
+        }
+        Ok(())
+    }
+
+    fn strained_too_far(&self, state: &State) -> Breach {
+        let volume = self.cell.volume().unwrap_or(f64::NAN);
+        let (what, value) = if state.refused == 0.0 {
+            (Watched::Volume, volume)
+        } else {
+            (Watched::Cell, state.refused)
+        };
+        Breach {
+            step: state.begun,
+            what,
+            value,
+            atoms: Vec::new(),
+        }
+    }
+}
+
+impl Graphs {
+    /// What to replay at a step, with the number of its steps.
+    fn next(&self, step: u64, until: u64, extras: Extras) -> (&Graph, u64) {
+        let left = until - step;
+        let Some(pressed) = &self.pressed else {
+            return if left >= GRAPH_STEPS {
+                (&self.many, GRAPH_STEPS)
+            } else {
+                (&self.one, 1)
+            };
+        };
+        if extras.presses(step) {
+            return (&pressed.one, 1);
+        }
+        let every = extras.press_every;
+        let behind = step % every;
+        match &pressed.cycle {
+            Some(cycle) if behind == 0 && left >= every => (cycle, every),
+            _ if left.min(every - 1 - behind) >= GRAPH_STEPS => (&self.many, GRAPH_STEPS),
+            _ => (&self.one, 1),
+        }
+    }
+}
+
+/// Lattice vectors as the card has them.
+fn rows(cell: &Cell) -> [[f64; 3]; 3] {
+    [0, 1, 2].map(|k| cell.vector(k).into())
 }

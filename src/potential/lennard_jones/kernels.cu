@@ -23,10 +23,11 @@ __device__ __forceinline__ void pair_at(double r, double &energy, double &slope)
 // A warp for each row: calls found(place in the list, energy, slope) for its pairs within the cutoff, lane by lane.
 template <class Found> __device__ __forceinline__ void row_of(int i, Found found) {
     const u32 start = E.rows[i], end = start + E.active[i];
+    const Lattice h = lattice();
     for (u32 at = start + lane_id(); at < end; at += WARP) {
         const uint2 pair = E.pair[at];
         double r[3], energy, slope;
-        separation(i, pair.x, E.image[pair.y], r);
+        separation(h, i, pair.x, E.image[pair.y], r);
         pair_at(sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), energy, slope);
         found(pair.y, energy, slope);
     }

@@ -9,7 +9,7 @@ use crate::dynamics::{Parameter, Value};
 use crate::potential::About;
 use crate::report::trajectory::extension;
 use crate::text::{hexadecimal, round};
-use crate::units::{FEMTOSECOND, KELVIN, PICOSECOND};
+use crate::units::{BAR, FEMTOSECOND, KELVIN, PICOSECOND};
 
 /// Digits of a hash that are kept: enough that two inputs never have the same by chance.
 const DIGITS: usize = 16;
@@ -165,6 +165,11 @@ fn dynamics(plan: &Plan, put: &mut impl FnMut(&str, String)) {
         let text = match value {
             Value::Temperature(kt) => format!("{} K", round(kt / KELVIN)),
             Value::Rate(rate) => format!("{} 1/ps", round(rate * PICOSECOND)),
+            Value::Time(time) => format!("{} ps", round(time / PICOSECOND)),
+            Value::Pressure(pressure) => format!("{} bar", round(pressure / BAR)),
+            Value::Compressibility(inverse) => format!("{} 1/bar", round(inverse * BAR)),
+            Value::Steps(steps) => format!("every {steps} steps"),
+            Value::Word(word) => word.to_owned(),
             Value::Seed(seed) => seed.to_string(),
         };
         put(&format!("dynamics.{key}"), text);

@@ -1,7 +1,7 @@
 //! Checkpoints: all that a run needs to go on exactly as if it had never stopped.
 //!
 //! Engines promise that the state after a step depends on the state before it alone, and noise is a
-//! function of the seed and the step: so positions, velocities, the step and the heat are the whole of
+//! function of the seed and the step: so cell, positions, velocities, the step, heat and work are the whole of
 //! the dynamics. Beside them a checkpoint keeps the record of energies, how far every output file had
 //! come (see [`FileMark`]), and whose it is (see [`Identity`]).
 //!
@@ -12,7 +12,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `mdrunCKP` |
-//! | 4 | version of the format, 2 |
+//! | 4 | version of the format, 4 |
 //! | 4 | length h of the header |
 //! | h | header: JSON, numbers exact |
 //! | n | atomic numbers |
@@ -46,7 +46,7 @@ pub use store::{Newest, newest, read, save, write};
 
 const MAGIC: [u8; 8] = *b"mdrunCKP";
 /// Version of the format.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Magic, version and length of the header.
 const PREFIX: usize = 16;
 /// Length of the hash at the end.
@@ -65,6 +65,8 @@ pub struct Checkpoint {
     pub step: u64,
     /// Energy that thermostat and drift removal have put in (eV).
     pub heat: f64,
+    /// Work that a barostat has done (eV).
+    pub work: f64,
     /// Species and masses.
     pub system: System,
     /// The cell.
@@ -93,6 +95,7 @@ struct Header {
     step: u64,
     atoms: u64,
     heat: f64,
+    work: f64,
     /// Lattice vectors as rows; null where none were given.
     vectors: Option<[f64; 9]>,
     periodic: [bool; 3],
@@ -117,6 +120,7 @@ impl Header {
             step: checkpoint.step,
             atoms: checkpoint.system.len() as u64,
             heat: checkpoint.heat,
+            work: checkpoint.work,
             vectors: cell.is_given().then(vectors),
             periodic: cell.periodic(),
             stretch: checkpoint.stretch,
@@ -169,6 +173,7 @@ impl Checkpoint {
             velocities: self.velocities.clone(),
             step: self.step,
             heat: self.heat,
+            work: self.work,
         }
     }
 
@@ -183,8 +188,8 @@ impl Checkpoint {
     /// A number is not finite, or there is not one mass, position and velocity for each atom.
     pub fn encode(&self) -> Result<Vec<u8>> {
         (self.start().check()).map_err(|e| Error::run(format!("no checkpoint of this: {e}")))?;
-        if !(self.heat.is_finite() && self.elapsed.is_finite()) {
-            return Err(Error::run("the heat is not a finite number"));
+        if !(self.heat.is_finite() && self.work.is_finite() && self.elapsed.is_finite()) {
+            return Err(Error::run("heat or work is not a finite number"));
         }
         let header = serde_json::to_vec(&Header::of(self))
             .map_err(|e| Error::run(format!("a checkpoint cannot be written: {e}")))?;
@@ -232,6 +237,7 @@ impl Checkpoint {
         let checkpoint = Self {
             step: header.step,
             heat: header.heat,
+            work: header.work,
             system: System {
                 species: species.to_vec(),
                 masses: numbers_of(masses).collect(),

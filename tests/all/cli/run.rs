@@ -45,6 +45,7 @@ fn every_shipped_run_file_runs() {
         "aspirin_nve",
         "water_nve",
         "water_langevin",
+        "water_npt",
         "argon_nve",
     ] {
         assert!(

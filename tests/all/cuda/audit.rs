@@ -2,8 +2,9 @@
 //! states.
 
 use mdrun::core::{Fields, Mat3, Vec3};
+use mdrun::dynamics::{Program, baoab};
 use mdrun::engine::Engine;
-use mdrun::integrate::{langevin, nve};
+
 use mdrun::neighbors::audit;
 use mdrun::potential::painn::RadialBasis;
 
@@ -51,7 +52,7 @@ fn pairs_are_those_of_brute_force_all_along() {
             }
         };
         check(&mut engine, "start");
-        let program = nve(0.1);
+        let program = Program::velocity_verlet(0.1);
         for block in 0..6 {
             engine.save().unwrap();
             engine.run(&program, 40 * block..40 * block + 40).unwrap();
@@ -76,7 +77,10 @@ fn an_earlier_state_leads_to_the_same_later_one() {
     let (mut spec, weights) = random_model(32, 2, RadialBasis::gaussian(12, 5.0));
     spec.energy_scale = 0.02;
     let scene = &scenes()[0];
-    for program in [nve(0.1), langevin(0.1, 0.02, 0.05).remove_drift(7)] {
+    for program in [
+        Program::velocity_verlet(0.1),
+        baoab(0.1, 0.02, 0.05).remove_drift(7),
+    ] {
         let mut engine = scene.engine(&spec, &weights, 0.3);
         engine.run(&program, 0..50).unwrap();
         let early = engine.snapshot(Fields::ALL).unwrap();

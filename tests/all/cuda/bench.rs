@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
+use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Flags, Limits};
-use mdrun::integrate::nve;
+use mdrun::report::thermo::Scope;
+
 use mdrun::potential::painn::cuda::{Choice, CudaPainn};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use mdrun::report::{Console, Energies, EnergyRecord, Thermo};
@@ -130,12 +132,16 @@ fn step_with_reports(scene: &Scene, model: &(Spec, Weights), every: u64, steps: 
         3 * scene.system.len(),
     ));
     let path = folder.path().join("thermo.csv");
-    let table = (every, u64::MAX);
-    let thermo = Thermo::create(&path, table, &scene.cell, &energies, &Console::silent());
+    let thermo = Thermo::create(
+        &path,
+        &Scope::unpressed(&scene.cell, every, u64::MAX),
+        &energies,
+        &Console::silent(),
+    );
     let skin = if scene.system.len() < 500 { 2.0 } else { 1.0 };
     let mut simulation = Simulation {
         engine: Box::new(scene.engine(&model.0, &model.1, skin)),
-        program: nve(TIMESTEP),
+        program: Program::velocity_verlet(TIMESTEP),
         limits: Limits::default(),
         reporters: vec![Box::new(thermo.unwrap())],
         guard: Guard::default(),
@@ -203,7 +209,7 @@ fn steps_per_second() {
             let began = Instant::now();
             engine.evaluate_in_a_row(count).unwrap();
             let evaluation = began.elapsed().as_secs_f64() * 1e3 / f64::from(count);
-            let program = nve(TIMESTEP);
+            let program = Program::velocity_verlet(TIMESTEP);
             let steps = u64::from(count);
             engine.run(&program, 0..steps / 3 + 2).unwrap();
             let before = (

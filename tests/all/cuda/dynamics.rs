@@ -2,9 +2,10 @@
 
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
+use mdrun::dynamics::{Collective, Local, Op, Program, baoab};
 use mdrun::engine::cuda::CudaEngine;
 use mdrun::engine::{Engine, Flags};
-use mdrun::integrate::{Integrator, Op, langevin, nve};
+
 use mdrun::potential::painn::cuda::{CudaPainn, Division};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
@@ -28,7 +29,7 @@ fn by_hand(
     scene: &Scene,
     spec: &Spec,
     weights: &Weights,
-    program: &Integrator,
+    program: &Program,
     steps: u64,
 ) -> (Vec<Vec3>, Vec<Vec3>, f64) {
     let (masses, noise) = (&scene.system.masses, Noise::new(7, 0));
@@ -41,9 +42,11 @@ fn by_hand(
     for step in 0..steps {
         for op in &program.0 {
             match *op {
-                Op::Kick(t) => (0..r.len()).for_each(|i| v[i] += f[i] * (t / masses[i])),
-                Op::Drift(t) => (0..r.len()).for_each(|i| r[i] += v[i] * t),
-                Op::Noise { c, kt } => {
+                Op::Local(Local::Kick(t)) => {
+                    (0..r.len()).for_each(|i| v[i] += f[i] * (t / masses[i]))
+                }
+                Op::Local(Local::Drift(t)) => (0..r.len()).for_each(|i| r[i] += v[i] * t),
+                Op::Local(Local::Noise { c, kt }) => {
                     for i in 0..r.len() {
                         let xi = noise.normal3(step, i as u32, Stream::Thermostat);
                         let before = v[i].norm_squared();
@@ -52,13 +55,16 @@ fn by_hand(
                     }
                 }
                 Op::Forces => f = forces(&r),
-                Op::RemoveDrift { every } if (step + 1) % every == 0 => {
+                Op::Collective {
+                    every,
+                    what: Collective::RemoveDrift,
+                } if (step + 1) % every == 0 => {
                     let mass: f64 = masses.iter().sum();
                     let p: Vec3 = masses.iter().zip(&v).map(|(m, v)| *m * v).sum();
                     v.iter_mut().for_each(|v| *v -= p / mass);
                     heat -= 0.5 * p.norm_squared() / mass;
                 }
-                Op::RemoveDrift { .. } => {}
+                Op::Collective { .. } => {}
             }
         }
     }
@@ -78,11 +84,11 @@ fn programs_are_those_written_out() {
     let (spec, weights) = gentle();
     let scene = scene();
     let programs = [
-        ("velocity Verlet", nve(0.05)),
-        ("BAOAB", langevin(0.05, 0.025, 0.2)),
+        ("velocity Verlet", Program::velocity_verlet(0.05)),
+        ("BAOAB", baoab(0.05, 0.025, 0.2)),
         (
             "BAOAB without drift",
-            langevin(0.05, 0.025, 0.2).remove_drift(3),
+            baoab(0.05, 0.025, 0.2).remove_drift(3),
         ),
     ];
     for (name, program) in programs {
@@ -122,7 +128,7 @@ fn bits(s: &Snapshot) -> Vec<u64> {
         .collect()
 }
 
-fn run(engine: &mut CudaEngine, program: &Integrator, cuts: &[u64]) -> Vec<u64> {
+fn run(engine: &mut CudaEngine, program: &Program, cuts: &[u64]) -> Vec<u64> {
     let mut from = 0;
     for &to in cuts {
         let outcome = engine.run(program, from..to).unwrap();
@@ -140,7 +146,7 @@ fn bits_do_not_depend_on_how_it_is_run() {
     }
     let (spec, weights) = gentle();
     let scene = scene();
-    let program = langevin(0.08, 0.04, 0.1).remove_drift(7);
+    let program = baoab(0.08, 0.04, 0.1).remove_drift(7);
     // Tools that watch every access take minutes for many steps of the tiled kernels: fewer, with a thinner skin.
     for choice in scene.choices(&spec, &weights) {
         let slow = matches!(choice.division, Division::Tiles { .. } | Division::Strips);
@@ -190,7 +196,7 @@ fn a_run_can_be_taken_up() {
     }
     let (spec, weights) = gentle();
     let scene = scene();
-    let program = langevin(0.08, 0.04, 0.1);
+    let program = baoab(0.08, 0.04, 0.1);
     let whole = run(&mut scene.engine(&spec, &weights, 0.4), &program, &[100]);
     let mut first = scene.engine(&spec, &weights, 0.4);
     first.run(&program, 0..40).unwrap();
@@ -221,7 +227,7 @@ fn energy_is_conserved_to_second_order() {
     let wobble = |dt: f64| {
         let mut engine = scene.engine(&spec, &weights, 0.5);
         let start = engine.snapshot(Fields::NONE).unwrap().observables.total();
-        let program = nve(dt);
+        let program = Program::velocity_verlet(dt);
         let steps = (4.0 / dt) as u64;
         let mut worst = 0.0f64;
         for step in 0..steps / 4 {

@@ -1,8 +1,9 @@
 //! Limits and numbers that are not finite, found on the GPU after the step at fault.
 
 use mdrun::core::{Cell, Fields, System, Vec3};
+use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Flags, Limits, Watched};
-use mdrun::integrate::nve;
+
 use mdrun::potential::painn::RadialBasis;
 
 use super::{Scene, gpu, random_model};
@@ -34,7 +35,7 @@ fn a_contact_is_found_in_its_step() {
         stop: true,
         ..Limits::default()
     });
-    let outcome = engine.run(&nve(0.1), 0..100).unwrap();
+    let outcome = engine.run(&Program::velocity_verlet(0.1), 0..100).unwrap();
     assert_eq!((outcome.flags, outcome.step), (Flags::LIMIT, 26));
     let breach = outcome.breach.unwrap();
     assert_eq!(
@@ -63,7 +64,7 @@ fn a_limit_that_does_not_stop_is_told_once() {
         contact: Some(2.495),
         ..Limits::default()
     });
-    let outcome = engine.run(&nve(0.1), 0..40).unwrap();
+    let outcome = engine.run(&Program::velocity_verlet(0.1), 0..40).unwrap();
     assert_eq!((outcome.flags, outcome.step), (Flags::LIMIT, 40));
     // Two atoms of 12 u at 0.1 have 0.12 eV: over the limit from the first step on.
     let breach = outcome.breach.unwrap();
@@ -91,7 +92,7 @@ fn the_kinetic_energy_of_a_held_centre_does_not_count() {
             stop: true,
             ..Limits::default()
         });
-        engine.run(&nve(0.1), 0..2).unwrap()
+        engine.run(&Program::velocity_verlet(0.1), 0..2).unwrap()
     };
     // 0.12 eV inside, and 24 u / 2 (0.3^2 + 0.5^2 + 0.2^2) = 4.56 eV of flight.
     assert_eq!(watch(0.13, Some(24.0)).flags, Flags::OK);
@@ -114,7 +115,7 @@ fn forces_are_held_to_their_limit() {
         stop: true,
         ..Limits::default()
     });
-    let outcome = engine.run(&nve(0.01), 5..5).unwrap();
+    let outcome = engine.run(&Program::velocity_verlet(0.01), 5..5).unwrap();
     assert_eq!((outcome.flags, outcome.step), (Flags::LIMIT, 5));
     let breach = outcome.breach.unwrap();
     assert_eq!(breach.what, Watched::Force);
@@ -131,7 +132,7 @@ fn numbers_that_are_not_finite_end_the_block() {
     let mut scene = collision();
     scene.positions[1] = Vec3::zeros();
     let mut engine = scene.engine(&spec, &weights, 0.5);
-    let outcome = engine.run(&nve(0.01), 0..0).unwrap();
+    let outcome = engine.run(&Program::velocity_verlet(0.01), 0..0).unwrap();
     assert_eq!(outcome.flags, Flags::NONFINITE);
     let breach = outcome.breach.unwrap();
     assert_eq!((breach.what, breach.atoms), (Watched::Finite, vec![0, 1]));

@@ -2,9 +2,10 @@
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
+use mdrun::dynamics::Program;
 use mdrun::engine::cuda::CudaEngine;
 use mdrun::engine::{Engine, Flags};
-use mdrun::integrate::nve;
+
 use mdrun::potential::Evaluation;
 use mdrun::potential::painn::cuda::CudaPainn;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
@@ -139,9 +140,9 @@ fn watched_kernels_agree_with_f64() {
         let mut engine =
             CudaEngine::watched(scene.start(), &potential, Noise::new(7, 0), 0.6, 0).unwrap();
         compare(&format!("{choice:?}"), &scene, &spec, &exact, &mut engine);
-        engine.run(&nve(0.02), 0..2).unwrap();
+        engine.run(&Program::velocity_verlet(0.02), 0..2).unwrap();
         engine.rebuild().unwrap();
-        let outcome = engine.run(&nve(0.02), 2..4).unwrap();
+        let outcome = engine.run(&Program::velocity_verlet(0.02), 2..4).unwrap();
         assert_eq!((outcome.flags, outcome.step), (Flags::OK, 4));
     }
 }

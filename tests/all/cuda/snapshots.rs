@@ -4,9 +4,11 @@ use std::ops::{ControlFlow, Range};
 use std::sync::atomic::AtomicBool;
 
 use mdrun::core::{Fields, Snapshot, Vec3};
+use mdrun::dynamics::{Program, baoab};
 use mdrun::engine::cuda::CudaEngine;
 use mdrun::engine::{Engine, Flags, Limits};
-use mdrun::integrate::{Integrator, langevin};
+use mdrun::report::thermo::Scope;
+
 use mdrun::report::{Console, Energies, EnergyRecord, Thermo};
 use mdrun::simulation::{Cause, Finish, Guard, Ring, Signal, Simulation};
 
@@ -24,8 +26,8 @@ fn choices() -> impl Iterator<Item = Fields> {
     })
 }
 
-fn program() -> Integrator {
-    langevin(0.08, 0.04, 0.1).remove_drift(7)
+fn program() -> Program {
+    baoab(0.08, 0.04, 0.1).remove_drift(7)
 }
 
 fn engine() -> CudaEngine {
@@ -189,7 +191,8 @@ fn table(engine: Box<dyn Engine>) -> (Vec<u8>, Vec<Vec<u64>>) {
     let mut simulation = simulation(engine);
     let energies = Energies::new(EnergyRecord::new(60, 180));
     let (cell, console) = (scene().cell, Console::silent());
-    let thermo = Thermo::create(&path, (1, 150), &cell, &energies, &console).unwrap();
+    let thermo =
+        Thermo::create(&path, &Scope::unpressed(&cell, 1, 150), &energies, &console).unwrap();
     simulation.reporters.push(Box::new(thermo));
     let (recorder, seen) = Recorder::new(10);
     simulation.reporters.push(Box::new(recorder));

@@ -65,7 +65,7 @@ proptest! {
     fn pairs_are_those_of_brute_force((cell, positions) in arrangements(), skin in 0.0..0.6_f64) {
         let expected = brute::pairs(&cell, &positions, 1.0);
         let mut pairs = Pairs::default();
-        VerletList::build(&cell, &positions, 1.0, skin).unwrap().pairs(&positions, &mut pairs);
+        VerletList::build(&cell, &positions, 1.0, skin).unwrap().pairs(&cell, &positions, &mut pairs);
         prop_assert_eq!(&pairs, &expected);
         prop_assert_eq!(&Pairs::within(&cell, &positions, 1.0).unwrap(), &expected);
     }
@@ -81,12 +81,73 @@ proptest! {
         let mut pairs = Pairs::default();
         for step in &steps {
             let now = moved(&positions, step);
-            prop_assert!(!list.needs_rebuild(&now));
-            list.pairs(&now, &mut pairs);
+            prop_assert!(list.holds(&cell, &now));
+            list.pairs(&cell, &now, &mut pairs);
             prop_assert_eq!(&pairs, &Pairs::within(&cell, &now, 1.0).unwrap());
             prop_assert_eq!(&pairs, &brute::pairs(&cell, &now, 1.0));
         }
     }
+}
+
+/// Strains of up to a few hundredths, a few of them without shear.
+fn strains() -> impl Strategy<Value = Mat3> {
+    let one = || -0.03..0.03_f64;
+    let shear = || prop_oneof![Just(0.0), one()];
+    ((one(), one(), one()), (shear(), shear(), shear()))
+        .prop_map(|((x, y, z), (a, b, c))| Mat3::new(1.0 + x, a, b, c, 1.0 + y, -a, b, -c, 1.0 + z))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A list that says that it holds in a strained cell has all pairs there, whatever atoms did beside the strain.
+    #[test]
+    fn a_list_that_holds_in_a_strained_cell_has_its_pairs(
+        (skin, cell, positions, moves) in (0.05..0.8_f64, arrangements()).prop_flat_map(|(skin, (cell, positions))| {
+            let moves = moves(positions.len(), skin);
+            (Just(skin), Just(cell), Just(positions), moves)
+        }),
+        strain in strains(),
+        part in 0.0..1.0_f64,
+    ) {
+        let mut list = VerletList::build(&cell, &positions, 1.0, skin).unwrap();
+        let strained = cell.strained(&strain).unwrap();
+        let follow: Vec<Vec3> = positions.iter().map(|r| strain * r).collect();
+        let by: Vec<Vec3> = moves.iter().map(|d| d * part).collect();
+        let now = moved(&follow, &by);
+        let mut pairs = Pairs::default();
+        if list.holds(&strained, &now) {
+            list.pairs(&strained, &now, &mut pairs);
+            prop_assert_eq!(&pairs, &brute::pairs(&strained, &now, 1.0));
+        }
+        // A wide skin holds where nothing but the strain has happened: all its stretches are within 3 in 100, all shears too.
+        if skin > 0.3 && positions.len() > 1 && cell.is_periodic() {
+            prop_assert!(list.holds(&strained, &follow));
+        }
+    }
+}
+
+/// How much of the skin a strain takes: compressing by 1 % brings atoms at the edge of cutoff and skin (6 A) closer by 0.06 A,
+/// which leaves (1 - 0.06) / 2 A to each of two atoms; stretching leaves them more.
+#[test]
+fn a_strain_takes_its_part_of_the_skin() {
+    let cell = Cell::new(Mat3::identity() * 40.0, [true; 3]).unwrap();
+    let positions = [Vec3::zeros(), Vec3::new(20.0, 0.0, 0.0)];
+    let list = VerletList::build(&cell, &positions, 5.0, 1.0).unwrap();
+    for (factor, slack) in [(0.99, 0.47), (1.01, 0.53)] {
+        let strain = Mat3::identity() * factor;
+        let strained = cell.strained(&strain).unwrap();
+        let with = |x: f64| {
+            [
+                Vec3::zeros(),
+                strain * positions[1] + Vec3::new(0.0, x, 0.0),
+            ]
+        };
+        assert!(list.holds(&strained, &with(slack - 1e-6)));
+        assert!(!list.holds(&strained, &with(slack + 1e-6)));
+    }
+    let open = Cell::new(Mat3::identity() * 40.0, [true, true, false]).unwrap();
+    assert!(!list.holds(&open, &positions), "another cell");
 }
 
 #[test]
@@ -94,10 +155,10 @@ fn a_list_is_rebuilt_when_an_atom_leaves_half_the_skin() {
     let positions = [Vec3::zeros(), Vec3::new(100.0, 0.0, 0.0)];
     let list = VerletList::build(&Cell::open(), &positions, 5.0, 1.0).unwrap();
     let with = |x: f64| [positions[0], positions[1] + Vec3::new(0.0, x, 0.0)];
-    assert!(!list.needs_rebuild(&with(0.0)));
-    assert!(!list.needs_rebuild(&with(0.499_999)));
-    assert!(list.needs_rebuild(&with(0.500_001)));
-    assert!(list.needs_rebuild(&with(f64::NAN)));
+    assert!(list.holds(&Cell::open(), &with(0.0)));
+    assert!(list.holds(&Cell::open(), &with(0.499_999)));
+    assert!(!list.holds(&Cell::open(), &with(0.500_001)));
+    assert!(!list.holds(&Cell::open(), &with(f64::NAN)));
 }
 
 #[test]
@@ -177,7 +238,7 @@ fn the_number_of_threads_does_not_matter() {
             let mut pairs = Pairs::default();
             VerletList::build(&cell, &positions, 5.0, 1.0)
                 .unwrap()
-                .pairs(&positions, &mut pairs);
+                .pairs(&cell, &positions, &mut pairs);
             pairs
         })
     };
@@ -205,7 +266,7 @@ fn memory_is_used_again() {
     let positions = scattered(&cell, 800);
     let mut list = VerletList::build(&cell, &positions, 5.0, 1.0).unwrap();
     let mut pairs = Pairs::default();
-    list.pairs(&positions, &mut pairs);
+    list.pairs(&cell, &positions, &mut pairs);
     let place = |pairs: &Pairs| {
         (
             pairs.rows.as_ptr(),
@@ -219,7 +280,7 @@ fn memory_is_used_again() {
         let shaken: Vec<Vec3> = (positions.iter().enumerate())
             .map(|(i, r)| if i % 2 == 0 { r + by } else { r - by })
             .collect();
-        list.pairs(&shaken, &mut pairs);
+        list.pairs(&cell, &shaken, &mut pairs);
         assert_eq!(place(&pairs), before);
     }
 }

@@ -1,6 +1,6 @@
 //! That a step allocates nothing.
 
-use mdrun::integrate;
+use mdrun::dynamics;
 
 use super::bodies::run;
 use super::subjects::{FS, KB, argon};
@@ -12,7 +12,7 @@ fn a_step_allocates_nothing() {
     let mut subject = argon();
     // Cold, so that the skin holds.
     subject.kt = 1.0 * KB;
-    let program = integrate::langevin(FS, subject.kt, 0.1 / FS).remove_drift(3);
+    let program = dynamics::baoab(FS, subject.kt, 0.1 / FS).remove_drift(3);
     let mut engine = subject.engine(subject.start(1));
     run(&mut *engine, &program, 0..20);
     let rebuilds = engine.statistics().rebuilds;

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use mdrun::core::Fields;
+use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Limits, Outcome};
-use mdrun::integrate::Integrator;
 use mdrun::simulation::{Cause, Finish, Guard, Ring, Signal, Simulation, Warning};
 use mdrun::{Error, Result};
 
@@ -255,7 +255,7 @@ impl Engine for Dying {
 
     fn run_beside(
         &mut self,
-        program: &Integrator,
+        program: &Program,
         steps: Range<u64>,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<Outcome>> {

@@ -1,8 +1,8 @@
 //! What must hold of any engine and potential: called by the tests of each subject.
 
 use mdrun::core::{Fields, Observables, Snapshot, Vec3, observe};
+use mdrun::dynamics::{self, Program};
 use mdrun::engine::{Engine, Flags, Start};
-use mdrun::integrate::{self, Integrator};
 
 use super::statistics::{
     deviation, gamma_cdf, inefficiency, kolmogorov_smirnov, mean, slope, standard_error, variance,
@@ -13,7 +13,7 @@ use super::subjects::{FS, Subject};
 pub const SIGMAS: f64 = 3.0;
 
 /// Runs `steps` steps, that nothing disturbs, in one block.
-pub fn run(engine: &mut dyn Engine, program: &Integrator, steps: std::ops::Range<u64>) {
+pub fn run(engine: &mut dyn Engine, program: &Program, steps: std::ops::Range<u64>) {
     let end = steps.end;
     let outcome = engine.run(program, steps).expect("the device works");
     assert_eq!(
@@ -26,7 +26,7 @@ pub fn run(engine: &mut dyn Engine, program: &Integrator, steps: std::ops::Range
 /// Runs to `steps` and returns the observables after every `every` steps.
 pub fn observe(
     engine: &mut dyn Engine,
-    program: &Integrator,
+    program: &Program,
     steps: u64,
     every: u64,
 ) -> Vec<Observables> {
@@ -43,7 +43,7 @@ pub fn observe(
 /// Root mean square fluctuation (eV) of the total energy over `steps` steps of NVE.
 fn fluctuation(subject: &Subject, timestep: f64, steps: u64) -> f64 {
     let mut engine = subject.engine(subject.start(1));
-    let moments = observe(&mut *engine, &integrate::nve(timestep), steps, 1);
+    let moments = observe(&mut *engine, &Program::velocity_verlet(timestep), steps, 1);
     let energies: Vec<f64> = moments.iter().map(Observables::total).collect();
     variance(&energies).sqrt()
 }
@@ -66,7 +66,7 @@ pub fn energy_fluctuation_falls_fourfold(name: &str, subject: &Subject, steps: u
 /// is for the growth of rounding.
 pub fn reversed_velocities_lead_back(name: &str, subject: &Subject, tolerance: f64) {
     const STEPS: u64 = 200;
-    let program = integrate::nve(subject.timestep);
+    let program = Program::velocity_verlet(subject.timestep);
     let mut there = subject.engine(subject.start(1));
     run(&mut *there, &program, 0..STEPS);
     let turn = there.snapshot(Fields::ALL).expect("the device works");
@@ -107,7 +107,11 @@ pub fn momenta_are_conserved(name: &str, subject: &Subject, steps: u64, toleranc
         (s.observables.momentum, l)
     };
     let before = momenta(&engine.snapshot(Fields::ALL).expect("the device works"));
-    run(&mut *engine, &integrate::nve(subject.timestep), 0..steps);
+    run(
+        &mut *engine,
+        &Program::velocity_verlet(subject.timestep),
+        0..steps,
+    );
     let after = engine.snapshot(Fields::ALL).expect("the device works");
     let (p, l) = momenta(&after);
     // Rounding adds up over atoms and steps, of terms of this size.
@@ -149,7 +153,7 @@ struct Share {
 }
 
 fn sample(subject: &Subject, plan: &Sampling) -> Kinetics {
-    let program = integrate::langevin(subject.timestep, subject.kt, plan.friction);
+    let program = dynamics::baoab(subject.timestep, subject.kt, plan.friction);
     let mut engine = subject.engine(subject.start(2));
     run(&mut *engine, &program, 0..plan.settle);
     let mut elements = subject.system.species.clone();
@@ -230,7 +234,7 @@ pub fn kinetic_energy_is_canonical(name: &str, subject: &Subject, plan: &Samplin
 }
 
 /// Slope (eV / ps / atom) of the energy, less the heat of a bath, over a run.
-fn slope_of(subject: &Subject, program: &Integrator, steps: u64) -> f64 {
+fn slope_of(subject: &Subject, program: &Program, steps: u64) -> f64 {
     let mut engine = subject.engine(subject.start(3));
     let moments = observe(&mut *engine, program, steps, 1);
     let times: Vec<f64> = (0..moments.len())
@@ -242,7 +246,7 @@ fn slope_of(subject: &Subject, program: &Integrator, steps: u64) -> f64 {
 
 /// The drift of constant energy: its slope (eV / ps / atom).
 pub fn slope_of_the_energy(subject: &Subject, steps: u64) -> f64 {
-    slope_of(subject, &integrate::nve(subject.timestep), steps)
+    slope_of(subject, &Program::velocity_verlet(subject.timestep), steps)
 }
 
 /// Energy less heat is conserved by Langevin dynamics: its slope (eV / ps / atom).
@@ -252,6 +256,6 @@ pub fn slope_of_the_conserved_quantity(
     friction: f64,
     steps: u64,
 ) -> f64 {
-    let program = integrate::langevin(timestep, subject.kt, friction);
+    let program = dynamics::baoab(timestep, subject.kt, friction);
     slope_of(subject, &program, steps)
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::double::pass_on;
 use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
+use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Flags, Outcome, Pending};
-use mdrun::integrate::Integrator;
 use mdrun::neighbors::{Listed, Pairs};
 use mdrun::potential::{About, Evaluation, Potential};
 
@@ -140,14 +140,14 @@ impl Pending for Logged {
 impl Engine for Beside {
     pass_on!(inner: rebuild watch statistics about);
 
-    fn run(&mut self, program: &Integrator, steps: Range<u64>) -> Result<Outcome> {
+    fn run(&mut self, program: &Program, steps: Range<u64>) -> Result<Outcome> {
         assert!(!self.lost, "a block is taken from a state that is lost");
         self.inner.run(program, steps)
     }
 
     fn run_beside(
         &mut self,
-        program: &Integrator,
+        program: &Program,
         steps: Range<u64>,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<Outcome>> {

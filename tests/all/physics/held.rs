@@ -3,8 +3,8 @@
 use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, System, Vec3, observe, velocities};
+use mdrun::dynamics::{self, Program};
 use mdrun::engine::{Engine, Flags, HostEngine, Limits, Start, Watched};
-use mdrun::integrate;
 use mdrun::potential::Potential;
 
 use super::bodies::{self, SIGMAS};
@@ -45,7 +45,7 @@ fn the_temperature_is_the_baths_however_often_the_centre_is_stopped() {
     let timestep = 2.0 * FS;
     for every in [1, 50, 500] {
         let mut engine = engine(&MASSES, Box::new(Free));
-        let program = integrate::langevin(timestep, KT, FRICTION).remove_drift(every);
+        let program = dynamics::baoab(timestep, KT, FRICTION).remove_drift(every);
         // An odd interval, so that samples are spread over the time between removals.
         let moments = bodies::observe(&mut engine, &program, 300_000, 37);
         let thermometer = held(&MASSES);
@@ -82,7 +82,7 @@ fn relative_motion_has_its_equipartition() {
         stiffness: STIFFNESS,
     };
     let mut engine = engine(&MASSES, Box::new(springs));
-    let program = integrate::langevin(timestep, KT, FRICTION).remove_drift(300);
+    let program = dynamics::baoab(timestep, KT, FRICTION).remove_drift(300);
     let moments = bodies::observe(&mut engine, &program, 600_000, 29);
     let thermometer = held(&MASSES);
     let degrees = thermometer.degrees_of_freedom as f64;
@@ -129,7 +129,7 @@ fn a_limit_leaves_the_held_centre_out() {
             held_mass,
             ..Limits::default()
         });
-        engine.run(&integrate::nve(0.1), 0..0).unwrap()
+        engine.run(&Program::velocity_verlet(0.1), 0..0).unwrap()
     };
     assert_eq!(watch(1.001 * relative, Some(40.0)).flags, Flags::OK);
     let broken = watch(0.999 * relative, Some(40.0)).breach.unwrap();

@@ -3,16 +3,16 @@
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
+use mdrun::dynamics::{self, Local, Op, Program};
 use mdrun::engine::{Engine, Flags, HostEngine, Limits, Start, Watched};
-use mdrun::integrate::{self, Integrator, Op};
 
 use super::bodies::run;
 use super::doubles::{Free, Hole, bits};
 use super::subjects::{FS, Subject, argon, argon_potential};
 
 /// BAOAB with the drift taken out now and then: every operator there is.
-fn everything(subject: &Subject) -> Integrator {
-    integrate::langevin(subject.timestep, subject.kt, 1.0 / (200.0 * FS)).remove_drift(7)
+fn everything(subject: &Subject) -> Program {
+    dynamics::baoab(subject.timestep, subject.kt, 1.0 / (200.0 * FS)).remove_drift(7)
 }
 
 fn snapshot(engine: &mut dyn Engine) -> Snapshot {
@@ -100,11 +100,11 @@ fn a_start_in_the_middle_goes_on() {
 #[test]
 fn heat_is_what_the_bath_puts_in() {
     let subject = argon();
-    let noise = Op::Noise {
+    let noise = Op::Local(Local::Noise {
         c: 0.9,
         kt: 3.0 * subject.kt,
-    };
-    let program = Integrator(vec![noise]).remove_drift(2);
+    });
+    let program = Program(vec![noise]).remove_drift(2);
     let mut engine = subject.engine(subject.start(1));
     let before = snapshot(&mut *engine).observables;
     for steps in [1, 2, 3, 4] {
@@ -153,7 +153,7 @@ fn hole(energy_only: bool) -> Box<Hole> {
 
 #[test]
 fn what_is_not_a_number_is_found_at_its_step_and_atoms() {
-    let program = integrate::nve(1.0);
+    let program = Program::velocity_verlet(1.0);
     let mut engine = approaching(hole(false));
     let outcome = engine.run(&program, 0..100).unwrap();
     assert_eq!((outcome.flags, outcome.step), (Flags::NONFINITE, 70));
@@ -180,7 +180,7 @@ fn atoms_that_fly_off_to_infinity_are_found() {
     velocities[7].z = 1e308;
     let start = Start::new(system, Cell::open(), positions, velocities);
     let mut engine = HostEngine::new(start, Noise::new(1, 0), 0.5, Box::new(Free)).unwrap();
-    let outcome = engine.run(&integrate::nve(1.0), 0..20).unwrap();
+    let outcome = engine.run(&Program::velocity_verlet(1.0), 0..20).unwrap();
     assert_eq!((outcome.flags, outcome.step), (Flags::NONFINITE, 1));
     assert_eq!(outcome.breach.unwrap().atoms, [7]);
     // The other one leaves the range of the pairs some steps later.
@@ -197,7 +197,7 @@ fn atoms_that_fly_off_to_infinity_are_found() {
         );
         start.step = 5;
         let mut engine = HostEngine::new(start, Noise::new(1, 0), 0.5, Box::new(Free)).unwrap();
-        engine.run(&integrate::nve(1.0), 5..30).unwrap()
+        engine.run(&Program::velocity_verlet(1.0), 5..30).unwrap()
     };
     assert_eq!((outcome.flags, outcome.step), (Flags::NONFINITE, 16));
     assert_eq!(outcome.breach.unwrap().value, -1.1e12);
@@ -205,7 +205,7 @@ fn atoms_that_fly_off_to_infinity_are_found() {
 
 #[test]
 fn limits_are_checked_after_every_step() {
-    let program = integrate::nve(1.0);
+    let program = Program::velocity_verlet(1.0);
     let contact = |stop: bool| Limits {
         contact: Some(3.05),
         stop,
@@ -243,7 +243,7 @@ fn limits_are_checked_after_every_step() {
 #[test]
 fn limits_on_force_and_kinetic_energy_and_of_the_present_state() {
     let subject = argon();
-    let program = integrate::nve(subject.timestep);
+    let program = Program::velocity_verlet(subject.timestep);
     let mut engine = subject.engine(subject.start(1));
     run(&mut *engine, &program, 0..20);
     let now = snapshot(&mut *engine);
@@ -339,9 +339,10 @@ fn no_atoms_are_no_trouble() {
         contact: Some(1.0),
         kinetic: Some(1.0),
         held_mass: None,
+        volume: None,
         stop: true,
     });
-    let program = integrate::langevin(1.0, 0.02, 0.1).remove_drift(1);
+    let program = dynamics::baoab(1.0, 0.02, 0.1).remove_drift(1);
     run(&mut engine, &program, 0..10);
     let end = snapshot(&mut engine);
     assert_eq!(

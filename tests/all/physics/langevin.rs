@@ -2,8 +2,8 @@
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, System, Vec3, velocities};
+use mdrun::dynamics;
 use mdrun::engine::{Engine, HostEngine, Start};
-use mdrun::integrate;
 
 use super::bodies::{self, SIGMAS, Sampling, run};
 use super::doubles::{Free, Springs};
@@ -67,7 +67,7 @@ fn harmonic_positions_are_exact_at_a_large_step() {
         stiffness: STIFFNESS,
     };
     let mut engine = HostEngine::new(start, Noise::new(2, 0), 100.0, Box::new(springs)).unwrap();
-    let program = integrate::langevin(timestep, KT, 0.7 * omega);
+    let program = dynamics::baoab(timestep, KT, 0.7 * omega);
     run(&mut engine, &program, 0..100);
     let [mut stretch, mut relative, mut whole] = [Vec::new(), Vec::new(), Vec::new()];
     for step in 100..30_000 {
@@ -122,7 +122,7 @@ fn free_atoms_diffuse_as_langevin_said() {
     let mut engine = HostEngine::new(start, Noise::new(2, 0), 500.0, Box::new(Free)).unwrap();
     run(
         &mut engine,
-        &integrate::langevin(TIMESTEP, KT, FRICTION),
+        &dynamics::baoab(TIMESTEP, KT, FRICTION),
         0..STEPS,
     );
     let end = engine.snapshot(Fields::ALL).unwrap();

@@ -3,6 +3,7 @@
 mod allocations;
 mod beside;
 pub mod bodies;
+mod csvr;
 pub mod doubles;
 mod held;
 mod host_engine;
@@ -10,6 +11,7 @@ mod langevin;
 mod lennard_jones;
 mod molecules;
 mod noise;
+mod npt;
 mod nve;
 mod pressure;
 mod reference_fluid;

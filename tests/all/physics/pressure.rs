@@ -4,9 +4,9 @@
 use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, Snapshot, System, Vec3, observe};
+use mdrun::dynamics::Program;
 use mdrun::engine::{HostEngine, Start};
 use mdrun::forcefield::{ForceField as _, HostForceField};
-use mdrun::integrate;
 use mdrun::potential::painn::{Spec, Weights, reference};
 use mdrun::potential::{Potential, Precision};
 
@@ -66,7 +66,11 @@ fn kinetic_part(system: &System, velocities: &[Vec3], volume: f64) -> f64 {
 fn check(name: &str, subject: &Subject, potential: Box<dyn Potential>) {
     let mut field = HostForceField::new(potential, 0.0);
     let mut engine = subject.engine(subject.start(1));
-    run(&mut *engine, &integrate::nve(subject.timestep), 0..20);
+    run(
+        &mut *engine,
+        &Program::velocity_verlet(subject.timestep),
+        0..20,
+    );
     let found: Snapshot = engine.snapshot(Fields::ALL).unwrap();
     let volume = subject.cell.volume().unwrap();
     let pressure = observe::pressure(&found, &subject.cell).unwrap();
@@ -112,7 +116,11 @@ fn an_ideal_gas_has_the_pressure_of_its_temperature() {
     };
     let mut engine =
         HostEngine::new(subject.start(1), Noise::new(1, 0), 1.0, Box::new(Free)).unwrap();
-    run(&mut engine, &integrate::nve(subject.timestep), 0..50);
+    run(
+        &mut engine,
+        &Program::velocity_verlet(subject.timestep),
+        0..50,
+    );
     let found = mdrun::engine::Engine::snapshot(&mut engine, Fields::ALL).unwrap();
     let pressure = observe::pressure(&found, &subject.cell).unwrap();
     let expected = 107.0 * subject.kt / 120f64.powi(3);

@@ -3,8 +3,8 @@
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3, observe};
+use mdrun::dynamics;
 use mdrun::engine::{Engine, HostEngine, Start};
-use mdrun::integrate;
 use mdrun::potential::lennard_jones::LennardJones;
 
 use super::bodies::{SIGMAS, run};
@@ -162,9 +162,9 @@ fn the_fluid_has_the_energy_and_the_pressure_of_nists_simulations() {
         let potential = Box::new(LennardJones::new(1.0, 1.0, CUTOFF).unwrap());
         let mut engine =
             HostEngine::new(subject.start(1), Noise::new(5, 0), 0.4, potential).unwrap();
-        let program = integrate::langevin(subject.timestep, kt, 0.5);
+        let program = dynamics::baoab(subject.timestep, kt, 0.5);
         // The crystal melts at twice the temperature, and forgets it.
-        let hot = integrate::langevin(subject.timestep, 2.0 * kt, 1.0);
+        let hot = dynamics::baoab(subject.timestep, 2.0 * kt, 1.0);
         run(&mut engine, &hot, 0..SETTLE);
         run(&mut engine, &program, SETTLE..2 * SETTLE);
         let [energy_left_out, pressure_left_out] = tail(density, CUTOFF);

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use mdrun::Error;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
+use mdrun::dynamics::{self, Program};
 use mdrun::engine::{Breach, Engine, Flags, HostEngine, Limits, Start, Watched};
-use mdrun::integrate;
 use mdrun::neighbors::Listed;
 use mdrun::potential::About;
 use mdrun::simulation::{
@@ -24,8 +24,7 @@ pub fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
     let subject = argon();
     Simulation {
         engine,
-        program: integrate::langevin(subject.timestep, subject.kt, 1.0 / (200.0 * FS))
-            .remove_drift(5),
+        program: dynamics::baoab(subject.timestep, subject.kt, 1.0 / (200.0 * FS)).remove_drift(5),
         limits: Limits::default(),
         reporters: Vec::new(),
         guard: Guard::default(),
@@ -114,7 +113,7 @@ pub fn falling(start: f64) -> Simulation {
     let engine = HostEngine::new(start, Noise::new(1, 0), 0.5, Box::new(hole)).unwrap();
     Simulation {
         engine: Box::new(engine),
-        program: integrate::nve(1.0),
+        program: Program::velocity_verlet(1.0),
         limits: Limits::default(),
         reporters: Vec::new(),
         guard: Guard::new(Some(Ring::new(2)), 10),
@@ -322,7 +321,7 @@ struct Idle {
 impl Engine for Idle {
     fn run(
         &mut self,
-        _: &integrate::Integrator,
+        _: &Program,
         steps: std::ops::Range<u64>,
     ) -> mdrun::Result<mdrun::engine::Outcome> {
         let flags = if self.started { self.flags } else { Flags::OK };

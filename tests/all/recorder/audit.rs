@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use mdrun::core::{Cell, Fields, Vec3};
+use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Limits};
-use mdrun::integrate::{self};
 use mdrun::neighbors::{Listed, Neighbor, Pairs, audit};
 use mdrun::simulation::{Cause, Finish, Guard, Ring, Simulation};
 use mdrun::{Result, core::Mat3};
@@ -22,7 +22,7 @@ impl Engine for Unlisted {
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
         let state = self.inner.snapshot(Fields::ALL)?;
         let mut pairs = Pairs::default();
-        self.list.pairs(&state.positions, &mut pairs);
+        self.list.pairs(&state.cell, &state.positions, &mut pairs);
         let mut listed = rows(&pairs, receivers);
         if self.extra {
             listed.rows[0].push(Neighbor {
@@ -51,7 +51,7 @@ fn audited(engine: Box<dyn Engine>, every: u64, end: u64) -> Finish {
     let subject = liquid(95.0 * KB);
     let mut simulation = Simulation {
         engine,
-        program: integrate::nve(subject.timestep),
+        program: Program::velocity_verlet(subject.timestep),
         limits: Limits::default(),
         reporters: Vec::new(),
         keeper: None,

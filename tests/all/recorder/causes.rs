@@ -6,9 +6,9 @@ use std::time::Duration;
 use mdrun::Result;
 use mdrun::core::observe::Thermometer;
 use mdrun::diagnose::{Built, Case, Question, Report, Suspect, Variant, diagnose, window};
+use mdrun::dynamics::{self, Program};
 use mdrun::engine::{Engine, Start};
 use mdrun::forcefield::{ForceField, HostForceField};
-use mdrun::integrate::{self, Integrator};
 use mdrun::potential::Potential;
 use mdrun::report::series::Estimate;
 use mdrun::units::MEV_PER_PS;
@@ -48,14 +48,14 @@ fn case(subject: &Subject, timestep: f64, window: u64) -> Case {
 
 /// Replays with potentials made by `make` for each variant; at constant energy.
 fn found(case: &Case, make: impl Fn(Variant) -> Box<dyn Potential>) -> Report {
-    found_with(case, make, &integrate::nve)
+    found_with(case, make, &Program::velocity_verlet)
 }
 
 /// The same with a program made for a time step.
 fn found_with(
     case: &Case,
     make: impl Fn(Variant) -> Box<dyn Potential>,
-    program: &dyn Fn(f64) -> Integrator,
+    program: &dyn Fn(f64) -> Program,
 ) -> Report {
     let build = |start: Start, variant: Variant| {
         Ok(Built {
@@ -162,7 +162,7 @@ fn forces_that_are_no_slopes_are_named() {
 /// noise is another one, and the comparison one of two drifts with their errors.
 #[test]
 fn a_thermostat_hides_nothing() {
-    let langevin = |kt: f64| move |step: f64| integrate::langevin(step, kt, 1.0 / (1000.0 * FS));
+    let langevin = |kt: f64| move |step: f64| dynamics::baoab(step, kt, 1.0 / (1000.0 * FS));
     let mut long = case(&liquid(300.0 * KB), 40.0 * FS, 500);
     long.thermometer = Thermometer::of_all(324);
     let report = found_with(&long, |_| argon_potential(), &langevin(300.0 * KB));
@@ -224,7 +224,7 @@ fn an_audit_of_the_replay_is_proof() {
             true => Box::new(Unlisted::new(start, 0.05)),
             false => engine(start, argon_potential(), variant.exhaustive),
         };
-        let program = integrate::nve(case.timestep / variant.divisor as f64);
+        let program = Program::velocity_verlet(case.timestep / variant.divisor as f64);
         Ok(Built { engine, program })
     };
     let judge = || -> Result<Box<dyn ForceField>> {

@@ -6,9 +6,9 @@ use mdrun::assemble;
 use mdrun::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
+use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, HostEngine, Start};
 use mdrun::formats;
-use mdrun::integrate;
 use mdrun::models::ModelFile;
 use mdrun::neighbors::audit;
 use mdrun::potential::Precision;
@@ -84,7 +84,7 @@ fn recorder_and_audits_cost_less_than_a_hundredth() {
         let atoms = start.system.len();
         let potential = model.bind(&start.system, Precision::F32, &device).unwrap();
         let mut engine = HostEngine::new(start, Noise::new(1, 0), 0.5, potential).unwrap();
-        let program = integrate::nve(0.5 * FS);
+        let program = Program::velocity_verlet(0.5 * FS);
         let mut at = 0;
         let step = seconds(|| {
             engine.run(&program, at..at + 1).unwrap();

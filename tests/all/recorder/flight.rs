@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use mdrun::core::{Fields, Snapshot};
+use mdrun::dynamics;
 use mdrun::engine::Limits;
-use mdrun::integrate;
 use mdrun::report::names;
 use mdrun::report::recorder::{self, About, Kind};
 use mdrun::report::{EnergyRecord, checkpoint};
@@ -22,7 +22,7 @@ fn simulation(limits: Limits, record: bool) -> Simulation {
     let ring = record.then(|| Ring::new(108));
     Simulation {
         engine: engine(subject.start(1), argon_potential(), false),
-        program: integrate::langevin(subject.timestep, 95.0 * KB, 1.0 / (3000.0 * FS)),
+        program: dynamics::baoab(subject.timestep, 95.0 * KB, 1.0 / (3000.0 * FS)),
         limits,
         reporters: Vec::new(),
         keeper: None,

@@ -6,6 +6,7 @@ use std::process::Command;
 use mdrun::config::plan::TrajectoryFormat;
 use mdrun::core::Cell;
 use mdrun::formats::write::xyz;
+use mdrun::report::thermo::Scope;
 use mdrun::report::{Console, Energies, EnergyRecord, Thermo, Trajectory, replace};
 use mdrun::simulation::Reporter;
 use mdrun::{Error, Result};
@@ -62,7 +63,12 @@ fn a_full_device_is_an_error_of_the_run() {
 fn a_full_device_stops_the_thermo_table_too() {
     let path = Path::new("/dev/full");
     let energies = Energies::new(EnergyRecord::new(2, 3));
-    let made = Thermo::create(path, (1, 10), &Cell::open(), &energies, &Console::silent());
+    let made = Thermo::create(
+        path,
+        &Scope::unpressed(&Cell::open(), 1, 10),
+        &energies,
+        &Console::silent(),
+    );
     assert_tells(made.map(|_| ()), path, "No space left on device");
 }
 

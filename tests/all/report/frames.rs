@@ -99,6 +99,7 @@ pub fn frame(number: u64, atoms: usize, cell: &Cell) -> Snapshot {
             potential: -1_234.567_890_123_4 - number as f64,
             kinetic: 1.0 / 3.0,
             heat: 0.125,
+            work: 0.0,
             momentum: Vec3::zeros(),
             strain_derivative: Mat3::from_diagonal(&Vec3::new(1.0, 2.0, 3.0)),
         },

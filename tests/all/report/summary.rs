@@ -25,6 +25,7 @@ pub(super) fn course(steps: u64) -> Course {
         directory: "trajectories/run".into(),
         stopped_by: None,
         bath: None,
+        press: None,
         whole: None,
         resumed_from: Vec::new(),
     }

@@ -1,6 +1,7 @@
 //! The thermo table: units, columns, completeness.
 
 use mdrun::core::{Cell, Mat3};
+use mdrun::report::thermo::Scope;
 use mdrun::report::{Console, DriftMonitor, Energies, EnergyRecord, Thermo};
 use mdrun::simulation::Reporter;
 use mdrun::units::{BAR, KELVIN};
@@ -23,8 +24,13 @@ fn columns_are_in_the_units_that_they_name() {
         record: false,
     };
     let mut drift = DriftMonitor::new(energies.clone(), 1, &monitor);
-    let mut thermo =
-        Thermo::create(&path, (EVERY, 80), &cell, &energies, &Console::silent()).unwrap();
+    let mut thermo = Thermo::create(
+        &path,
+        &Scope::unpressed(&cell, EVERY, 80),
+        &energies,
+        &Console::silent(),
+    )
+    .unwrap();
     for number in 0..5 {
         let frame = frames::frame(number, 0, &cell);
         drift.report(&frame).unwrap();
@@ -75,7 +81,13 @@ fn there_is_no_pressure_without_a_volume() {
     let path = folder.path().join("thermo.csv");
     let slab = Cell::new(Mat3::identity() * 10.0, [true, true, false]).unwrap();
     let energies = Energies::new(EnergyRecord::new(4, 9));
-    let mut thermo = Thermo::create(&path, (1, 1), &slab, &energies, &Console::silent()).unwrap();
+    let mut thermo = Thermo::create(
+        &path,
+        &Scope::unpressed(&slab, 1, 1),
+        &energies,
+        &Console::silent(),
+    )
+    .unwrap();
     thermo.report(&frames::frame(0, 0, &slab)).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains("pressure"));

@@ -9,7 +9,7 @@ use mdrun::core::rng::philox;
 
 use super::runs::{self, Bench, Dynamics, Subject, assert_same, hashes};
 
-/// Kills of each of the four kinds of runs: 52 in all. Ten times as many with MDRUN_VALIDATE=1.
+/// Kills of each of the seven kinds of runs: 91 in all. Ten times as many with MDRUN_VALIDATE=1.
 const KILLS: u32 = 13;
 /// A run that was killed so often without coming to its end would never come there.
 const MOST_SITTINGS: u32 = 200;
@@ -122,6 +122,39 @@ fn ethanol_at_constant_energy_survives_kills() {
 #[test]
 fn ethanol_with_a_thermostat_survives_kills() {
     cpu(Subject::Ethanol, Dynamics::Langevin, 4);
+}
+
+#[test]
+fn argon_with_velocity_rescaling_survives_kills() {
+    cpu(Subject::Argon, Dynamics::Csvr, 7);
+}
+
+#[test]
+fn argon_under_pressure_survives_kills() {
+    cpu(Subject::Argon, Dynamics::Npt, 8);
+}
+
+#[test]
+fn argon_in_a_cell_of_any_shape_survives_kills() {
+    cpu(Subject::Argon, Dynamics::NptTriclinic, 9);
+}
+
+/// Lennard-Jones on a GPU, with all atoms taken together.
+#[cfg(feature = "cuda")]
+#[test]
+fn runs_under_pressure_on_a_gpu_survive_kills() {
+    if !crate::cuda::gpu() {
+        return;
+    }
+    for (dynamics, seed) in [
+        (Dynamics::Csvr, 10),
+        (Dynamics::Npt, 11),
+        (Dynamics::NptTriclinic, 12),
+    ] {
+        let device = "[device]\nkind = \"cuda:0\"\n";
+        let bench = Bench::new(Subject::Argon, dynamics, 20 * STEPS, device);
+        survives(&bench, seed, 5);
+    }
 }
 
 /// On a GPU, both ensembles.

@@ -33,6 +33,7 @@ fn sample(atoms: usize) -> Checkpoint {
     Checkpoint {
         step: 123_456_789_012,
         heat: -1.0 / 3.0,
+        work: 2.0 / 7.0,
         system: System {
             species: (0..atoms).map(|i| 1 + (i % 118) as u8).collect(),
             masses: (0..atoms).map(|i| 1.008 + i as f64 / 3.0).collect(),

@@ -26,6 +26,11 @@ pub enum Subject {
 pub enum Dynamics {
     Nve,
     Langevin,
+    /// Velocity rescaling.
+    Csvr,
+    /// A pressed cell, with velocity rescaling: cubic, and of any shape with Langevin dynamics.
+    Npt,
+    NptTriclinic,
 }
 
 /// Steps between checkpoints: a good part of a run's time goes into writing them.
@@ -116,6 +121,13 @@ fn text(subject: Subject, dynamics: Dynamics, steps: u64, more: &str) -> String 
         Dynamics::Langevin => "ensemble = \"langevin\"\ntemperature = \"200 K\"\n\
                                friction = \"5 1/ps\"\nseed = 3\nremove_drift = 10"
             .to_owned(),
+        Dynamics::Csvr => "ensemble = \"csvr\"\ntemperature = \"200 K\"\n\
+                           relaxation = \"0.1 ps\"\nseed = 3"
+            .to_owned(),
+        Dynamics::Npt => pressed("relaxation = \"0.1 ps\""),
+        Dynamics::NptTriclinic => {
+            pressed("thermostat = \"langevin\"\nfriction = \"5 1/ps\"\ncoupling = \"triclinic\"")
+        }
     };
     format!(
         "[system]\n{system}\n\n[dynamics]\n{ensemble}\ntimestep = \"{timestep}\"\nsteps = {steps}\n\n\
@@ -123,6 +135,13 @@ fn text(subject: Subject, dynamics: Dynamics, steps: u64, more: &str) -> String 
          [[output.trajectory]]\nformat = \"xyz\"\nevery = 3\nfields = [\"velocities\", \"forces\"]\n\n\
          [[output.trajectory]]\nformat = \"dcd\"\nevery = 5\n\n\
          [[output.trajectory]]\nformat = \"xtc\"\nevery = 4\n\n{more}"
+    )
+}
+
+fn pressed(more: &str) -> String {
+    format!(
+        "ensemble = \"npt\"\ntemperature = \"200 K\"\npressure = \"1 kbar\"\nseed = 3\n\
+         barostat_relaxation = \"1 ps\"\ncompressibility = \"2e-4 1/bar\"\nbarostat_every = 4\n{more}"
     )
 }
 

@@ -6,7 +6,7 @@ macro_rules! pass_on {
     (@ $field:tt run) => {
         fn run(
             &mut self,
-            program: &::mdrun::integrate::Integrator,
+            program: &::mdrun::dynamics::Program,
             steps: ::std::ops::Range<u64>,
         ) -> ::mdrun::Result<::mdrun::engine::Outcome> {
             self.$field.run(program, steps)

@@ -15,20 +15,32 @@ __device__ __forceinline__ void unpack_image(i64 packed, int (&n)[3]) {
     n[2] = int(packed & mask) - int(IMAGE_BIAS);
 }
 
+// The lattice vectors at this moment, as rows.
+struct Lattice {
+    double of[3][3];
+};
+__device__ __forceinline__ Lattice lattice() {
+    Lattice h;
+    for (int k = 0; k < 3; ++k) {
+        for (int a = 0; a < 3; ++a) h.of[k][a] = E.state->cell[k][a];
+    }
+    return h;
+}
+
 // The translation of an image. Odd in n to the last bit, so that both directions of a pair agree.
-__device__ __forceinline__ void translation(const int (&n)[3], double (&t)[3]) {
+__device__ __forceinline__ void translation(const Lattice &h, const int (&n)[3], double (&t)[3]) {
     for (int a = 0; a < 3; ++a) {
-        t[a] = fma(double(n[0]), E.cell[0][a], fma(double(n[1]), E.cell[1][a], double(n[2]) * E.cell[2][a]));
+        t[a] = fma(double(n[0]), h.of[0][a], fma(double(n[1]), h.of[1][a], double(n[2]) * h.of[2][a]));
     }
 }
 
 // r_j - r_i + shift of the image: exactly minus that of the opposite pair.
-__device__ __forceinline__ void separation(int i, int j, i64 image, double (&r)[3]) {
+__device__ __forceinline__ void separation(const Lattice &h, int i, int j, i64 image, double (&r)[3]) {
     double shift[3] = {0, 0, 0};
     if (E.periodic[0] | E.periodic[1] | E.periodic[2]) {
         int n[3];
         unpack_image(image, n);
-        translation(n, shift);
+        translation(h, n, shift);
     }
     for (int a = 0; a < 3; ++a) r[a] = (E.pos[3 * size_t(j) + a] - E.pos[3 * size_t(i) + a]) + shift[a];
 }

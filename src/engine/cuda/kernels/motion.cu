@@ -3,6 +3,27 @@
 // Order of the flags: kernels raise `pending`; `advance` turns it into `halt` when all its blocks are done, and from
 // then on nothing moves until the host has looked. So a step is taken by all atoms or by none.
 
+// Sums over atoms by id, of one block: the same tree wherever the atoms lie.
+template <int COUNT, class Value>
+__device__ __forceinline__ void block_sum(u32 first, u32 end, double (&sum)[COUNT], Value value) {
+    __shared__ double part[COUNT][32];
+    for (int k = 0; k < COUNT; ++k) sum[k] = 0.0;
+    for (u32 id = first + threadIdx.x; id < end; id += blockDim.x) {
+        double v[COUNT];
+        value(E.slot[id], v);
+        for (int k = 0; k < COUNT; ++k) sum[k] += v[k];
+    }
+    for (int k = 0; k < COUNT; ++k) {
+        const double total = warp_sum(sum[k]);
+        if (lane_id() == 0) part[k][threadIdx.x / WARP] = total;
+    }
+    __syncthreads();
+    for (int k = 0; k < COUNT; ++k) {
+        sum[k] = part[k][0];
+        for (int w = 1; w < blockDim.x / WARP; ++w) sum[k] += part[k][w];
+    }
+}
+
 // t and s of a pair: the part number `part` of GRADIENT_PARTS.
 __device__ __forceinline__ float4 push_at(u32 p, int part) {
     return E.push[size_t(p) * GRADIENT_PARTS + part];
@@ -93,26 +114,6 @@ __device__ __forceinline__ void force_on(int i) {
 
 extern "C" __global__ void __launch_bounds__(256) sum_forces() { force_on(warp_of_grid()); }
 
-// Philox 4x32-10 (Salmon et al., SC 2011), as in `core::rng`.
-__device__ __forceinline__ uint4 philox(uint4 c, uint2 k) {
-    for (int round = 0; round < 10; ++round) {
-        const u32 high0 = __umulhi(0xD2511F53u, c.x), low0 = 0xD2511F53u * c.x;
-        const u32 high1 = __umulhi(0xCD9E8D57u, c.z), low1 = 0xCD9E8D57u * c.z;
-        c = make_uint4(high1 ^ c.y ^ k.x, low1, high0 ^ c.w ^ k.y, low0);
-        k = make_uint2(k.x + 0x9E3779B9u, k.y + 0xBB67AE85u);
-    }
-    return c;
-}
-
-__device__ __forceinline__ void box_muller(u32 u, u32 v, double &a, double &b) {
-    const double scale = 1.0 / 4294967296.0, tau = 6.283185307179586476925286766559;
-    const double radius = sqrt(-2.0 * log((double(u) + 0.5) * scale));
-    double sine, cosine;
-    sincos(tau * (double(v) + 0.5) * scale, &sine, &cosine);
-    a = radius * cosine;
-    b = radius * sine;
-}
-
 struct Atom {
     double r[3], v[3], f[3], heat, mass;
     u32 id;
@@ -128,8 +129,7 @@ __device__ void apply(Atom &atom, const Op &op, u64 step) {
     } else if (op.kind == OP_DRIFT) {
         for (int a = 0; a < 3; ++a) atom.r[a] += op.a * atom.v[a];
     } else {
-                const u64 at = step + E.noise_start;
-        const uint4 bits = philox(make_uint4(u32(at), u32(at >> 32), atom.id, THERMOSTAT_STREAM), make_uint2(E.seed, E.replica));
+        const uint4 bits = block_of(step, atom.id, THERMOSTAT_STREAM);
         double xi[4];
         box_muller(bits.x, bits.y, xi[0], xi[1]);
         box_muller(bits.z, bits.w, xi[2], xi[3]);
@@ -139,25 +139,47 @@ __device__ void apply(Atom &atom, const Op &op, u64 step) {
     }
 }
 
+// What `rescale` has found for all atoms together: cell and built positions are strained with the atom.
+__device__ __forceinline__ void apply(Atom &atom, double (&built)[3], const Change &change) {
+    if (change.strained) {
+        const double r[3] = {atom.r[0], atom.r[1], atom.r[2]}, v[3] = {atom.v[0], atom.v[1], atom.v[2]};
+        const double b[3] = {built[0], built[1], built[2]};
+        for (int a = 0; a < 3; ++a) {
+            const double *out = change.stretch[a], *in = change.shrink[a];
+            atom.r[a] = out[0] * r[0] + out[1] * r[1] + out[2] * r[2];
+            built[a] = out[0] * b[0] + out[1] * b[1] + out[2] * b[2];
+            atom.v[a] = in[0] * v[0] + in[1] * v[1] + in[2] * v[2];
+        }
+    }
+    if (E.velocities.scaled) {
+        for (int a = 0; a < 3; ++a) atom.v[a] = change.flight[a] + (atom.v[a] - change.flight[a]) * change.factor;
+    }
+}
+
 constexpr u32 FLAG_LIMITS = FLAG_FORCE | FLAG_CONTACT | FLAG_KINETIC;
 
-// Completes the step begun (operators behind the forces) if `finish`, and begins the next (those ahead of them) if
-// `begin`; each only where it is due.
-extern "C" __global__ void __launch_bounds__(128) advance(int finish, int begin) {
-    follow();
+// Which operators ahead of the forces `advance` takes: those of the whole step, or ahead of `rescale`, or behind it.
+constexpr int NOTHING = 0, WHOLE = 1, OPENING = 2, CLOSING = 3;
+
+// Completes the step begun (operators behind the forces) if `finish`, and takes `part` of the next; each only where it is
+// due. A step that is opened is closed, whatever is raised between. A thread for each atom.
+__device__ __forceinline__ void advance_atoms(int finish, int part) {
     volatile State &state = *E.state;
     const u32 halt = state.halt, raised = state.pending & (FLAG_NONFINITE | (state.muted ? 0 : FLAG_LIMITS));
-    const u64 begun = state.begun, done = state.done;
+    const u64 begun = state.begun, done = state.done, opened = state.opened;
     const bool post = finish && !halt && begun > done;
-    const bool pre = begin && !halt && !raised && begun == done + post && begun < state.until;
+    const bool due = (part == WHOLE || part == OPENING) && !halt && !raised && begun == done + post && begun < state.until;
+    const bool closing = part == CLOSING && opened == begun + 1;
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < E.atoms && (post || pre)) {
+    if (i < E.atoms && (post || due || closing)) {
         const size_t at = 3 * size_t(i);
         Atom atom;
+        double built[3];
         for (int a = 0; a < 3; ++a) {
             atom.r[a] = E.pos[at + a];
             atom.v[a] = E.vel[at + a];
             atom.f[a] = E.force[at + a];
+            built[a] = E.built[at + a];
         }
         atom.heat = 0.0;
         atom.mass = E.mass[i];
@@ -165,54 +187,48 @@ extern "C" __global__ void __launch_bounds__(128) advance(int finish, int begin)
         if (post) {
             for (u32 k = 0; k < E.after; ++k) apply(atom, E.ops[E.before + k], done);
         }
-        if (pre) {
-            for (u32 k = 0; k < E.before; ++k) apply(atom, E.ops[k], begun);
+        if (due) {
+            const u32 end = part == OPENING ? E.opening : E.before;
+            for (u32 k = 0; k < end; ++k) apply(atom, E.ops[k], begun);
+        }
+        if (closing) {
+            apply(atom, built, *E.change);
+            for (u32 k = E.opening; k < E.before; ++k) apply(atom, E.ops[k], begun);
         }
         double moved2 = 0.0, sum = 0.0;
         for (int a = 0; a < 3; ++a) {
-            const double moved = atom.r[a] - E.built[at + a];
+            const double moved = atom.r[a] - built[a];
             moved2 += moved * moved;
             sum += atom.v[a] + atom.r[a];
             E.pos[at + a] = atom.r[a];
             E.vel[at + a] = atom.v[a];
+            if (closing) E.built[at + a] = built[a];
         }
         E.heat[i] += atom.heat;
         u32 flags = 0;
         if (!isfinite(sum)) flags = FLAG_NONFINITE;
-        else if (moved2 > E.slack2) flags = FLAG_SKIN;
+        else if (moved2 > state.slack2 && part != OPENING) flags = FLAG_SKIN;
         if (flags) atomicOr(&E.state->pending, flags);
         const u32 reach = __float_as_uint(float(moved2));
         if (isfinite(moved2) && reach > state.reach) atomicMax(&E.state->reach, reach);
     }
     when_all_done([&](volatile State &s) {
         if (halt) return;
-        s.begun = begun + pre;
         s.done = done + post;
+        if (part == OPENING && due) {
+            s.opened = begun + 1;
+            return;
+        }
+        s.begun = begun + (due || closing);
         const u32 keep = s.pending & ~(s.muted ? FLAG_LIMITS : 0);
         s.halt = keep;
         s.pending = 0;
     });
 }
 
-// Sums over atoms by id, of one block: the same tree wherever the atoms lie.
-template <int COUNT, class Value>
-__device__ __forceinline__ void block_sum(u32 first, u32 end, double (&sum)[COUNT], Value value) {
-    __shared__ double part[COUNT][32];
-    for (int k = 0; k < COUNT; ++k) sum[k] = 0.0;
-    for (u32 id = first + threadIdx.x; id < end; id += blockDim.x) {
-        double v[COUNT];
-        value(E.slot[id], v);
-        for (int k = 0; k < COUNT; ++k) sum[k] += v[k];
-    }
-    for (int k = 0; k < COUNT; ++k) {
-        const double total = warp_sum(sum[k]);
-        if (lane_id() == 0) part[k][threadIdx.x / WARP] = total;
-    }
-    __syncthreads();
-    for (int k = 0; k < COUNT; ++k) {
-        sum[k] = part[k][0];
-        for (int w = 1; w < blockDim.x / WARP; ++w) sum[k] += part[k][w];
-    }
+extern "C" __global__ void __launch_bounds__(128) advance(int finish, int part) {
+    follow();
+    advance_atoms(finish, part);
 }
 
 __device__ __forceinline__ bool removal_due() {
@@ -307,6 +323,7 @@ __device__ __forceinline__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
 
 // Sums over atoms by id: a few in each block, then the blocks in `observe_all`; the same tree wherever atoms lie.
 extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
+    follow();
     __shared__ double part[OBSERVE_ATOMS][OBSERVED];
     const u32 warp = threadIdx.x / WARP, id = blockIdx.x * OBSERVE_ATOMS + warp;
     double v[OBSERVED] = {};
@@ -322,8 +339,20 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
     E.sums[size_t(blockIdx.x + 1) * OBSERVED + k] = sum;
 }
 
+// The second half of the work of a strain, when the forces behind it are there and observed.
+__device__ void settle() {
+    State &s = *E.state;
+    Change &change = *E.change;
+    if (s.halt || !change.owing) return;
+    double work = 0.0;
+    for (int a = 0; a < 9; ++a) work += E.observed[6 + a] * change.strain[a / 3][a % 3];
+    s.work += 0.5 * work;
+    change.owing = 0;
+}
+
 // One block.
-extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_all(int blocks, double *out) {
+extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_all(int blocks, double *out, int settles) {
+    follow();
     __shared__ double part[OBSERVE_GROUPS][OBSERVED];
     const int k = threadIdx.x % OBSERVED, group = threadIdx.x / OBSERVED;
     double sum = 0.0;
@@ -333,6 +362,8 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_
     if (group > 0) return;
     for (int g = 1; g < OBSERVE_GROUPS; ++g) sum += part[g][k];
     out[k] = sum;
+    __syncwarp((1u << OBSERVED) - 1);
+    if (settles && k == 0) settle();
 }
 
 // Arrays between the order of slots and that of ids, one behind the other: bits 1 positions, 2 velocities, 4 forces.

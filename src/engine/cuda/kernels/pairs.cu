@@ -5,9 +5,23 @@
 // Periodic directions are searched through as many images as the range asks for, so that cells smaller than the
 // range need no special case. Images are relative to the unwrapped positions.
 
-__device__ __forceinline__ void fractional(int i, double (&f)[3]) {
+__device__ __forceinline__ void fractional(const double (&inverse)[3][3], int i, double (&f)[3]) {
     const double *r = E.pos + 3 * size_t(i);
-    for (int k = 0; k < 3; ++k) f[k] = r[0] * E.inverse[0][k] + r[1] * E.inverse[1][k] + r[2] * E.inverse[2][k];
+    for (int k = 0; k < 3; ++k) f[k] = r[0] * inverse[0][k] + r[1] * inverse[1][k] + r[2] * inverse[2][k];
+}
+
+// The inverse of the lattice vectors: a column for each, at right angles to the other two.
+__device__ __forceinline__ void invert(const Lattice &h, double (&inverse)[3][3]) {
+    for (int k = 0; k < 3; ++k) {
+        const double *b = h.of[(k + 1) % 3], *c = h.of[(k + 2) % 3];
+        double along = 0.0;
+        for (int a = 0; a < 3; ++a) {
+            const int p = (a + 1) % 3, q = (a + 2) % 3;
+            inverse[a][k] = b[p] * c[q] - b[q] * c[p];
+            along += inverse[a][k] * h.of[k][a];
+        }
+        for (int a = 0; a < 3; ++a) inverse[a][k] /= along;
+    }
 }
 
 __device__ __forceinline__ double warp_min(double x) {
@@ -24,11 +38,12 @@ __device__ int bits_of(int count) { return count <= 1 ? 0 : 32 - __clz(count - 1
 // One block: the box around all atoms in open directions, and the grid of cells.
 extern "C" __global__ void __launch_bounds__(1024) make_grid() {
     __shared__ double low[3][32], high[3][32];
-    double lo[3], hi[3];
+    double lo[3], hi[3], inverse[3][3];
+    invert(lattice(), inverse);
     for (int k = 0; k < 3; ++k) lo[k] = 1e300, hi[k] = -1e300;
     for (int i = threadIdx.x; i < E.atoms; i += blockDim.x) {
         double f[3];
-        fractional(i, f);
+        fractional(inverse, i, f);
         for (int k = 0; k < 3; ++k) {
             lo[k] = fmin(lo[k], f[k]);
             hi[k] = fmax(hi[k], f[k]);
@@ -42,13 +57,21 @@ extern "C" __global__ void __launch_bounds__(1024) make_grid() {
     if (threadIdx.x > 0) return;
     Grid grid;
     const double range = E.range * (1.0 + 1e-9);
-    double extent[3];
+    double extent[3], height[3];
+    for (int k = 0; k < 3; ++k) {
+        double square = 0.0;
+        for (int a = 0; a < 3; ++a) {
+            grid.inverse[a][k] = inverse[a][k];
+            square += inverse[a][k] * inverse[a][k];
+        }
+        height[k] = 1.0 / sqrt(square);
+    }
     for (int k = 0; k < 3; ++k) {
         double a = low[k][0], b = high[k][0];
         for (int w = 1; w < 32; ++w) a = fmin(a, low[k][w]), b = fmax(b, high[k][w]);
         grid.origin[k] = E.periodic[k] ? 0.0 : a;
         extent[k] = E.periodic[k] ? 1.0 : b - a;
-        const double fit = floor(extent[k] * E.height[k] / range);
+        const double fit = floor(extent[k] * height[k] / range);
         grid.count[k] = int(fmin(fmax(fit, 1.0), 1024.0));
     }
     for (;;) {
@@ -64,10 +87,15 @@ extern "C" __global__ void __launch_bounds__(1024) make_grid() {
     for (int k = 0; k < 3; ++k) {
         grid.bits[k] = bits_of(grid.count[k]);
         grid.scale[k] = extent[k] > 0.0 ? grid.count[k] / extent[k] : 0.0;
-        const double cell = E.height[k] * extent[k] / grid.count[k];
+        const double cell = height[k] * extent[k] / grid.count[k];
         grid.reach[k] = E.periodic[k] ? int(ceil(range / cell)) : grid.count[k] > 1 ? 1 : 0;
     }
     *E.grid = grid;
+    // Displacements and strain count from here on.
+    E.state->slack2 = 0.25 * (E.range - E.cutoff) * (E.range - E.cutoff);
+    for (int a = 0; a < 3; ++a) {
+        for (int b = 0; b < 3; ++b) E.state->strain[a][b] = a == b;
+    }
 }
 
 // Place of a cell on the curve (Morton's order, bits interleaved as far as each direction has them).
@@ -84,7 +112,7 @@ __device__ __forceinline__ int curve(const Grid &grid, const int (&c)[3]) {
 // The cell of an atom, and what carries it into the box. Atoms with a coordinate that is not finite go anywhere.
 __device__ __forceinline__ void locate(const Grid &grid, int i, int (&c)[3], int (&wrap)[3]) {
     double f[3];
-    fractional(i, f);
+    fractional(grid.inverse, i, f);
     for (int k = 0; k < 3; ++k) {
         const double turns = E.periodic[k] ? -floor(f[k]) : 0.0;
         const double inside = (f[k] + turns - grid.origin[k]) * grid.scale[k];
@@ -202,6 +230,7 @@ template <class Found> __device__ __forceinline__ u32 search(int i, Found found)
     int home[3], wrap[3];
     locate(grid, i, home, wrap);
     const double range2 = E.range * E.range;
+    const Lattice h = lattice();
     u32 total = 0;
     for (int a = -grid.reach[0]; a <= grid.reach[0]; ++a) {
         for (int b = -grid.reach[1]; b <= grid.reach[1]; ++b) {
@@ -226,7 +255,7 @@ template <class Found> __device__ __forceinline__ u32 search(int i, Found found)
                         for (int k = 0; k < 3; ++k) n[k] += turn[k] - wrap[k];
                         image = pack_image(n[0], n[1], n[2]);
                         double r[3];
-                        separation(i, j, image, r);
+                        separation(h, i, j, image, r);
                         const bool self = j == i && n[0] == 0 && n[1] == 0 && n[2] == 0;
                         near = !self && r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < range2;
                     }
@@ -343,12 +372,13 @@ __device__ __forceinline__ void measure_row(int i) {
     }
     u32 count = 0;
     bool contact = false;
+    const Lattice h = lattice();
     for (u32 base = start; base < end; base += Stretch::LENGTH) {
         if (base > start) now.fetch(base, end);
         double r[Stretch::TURNS][3];
 #pragma unroll
         for (int k = 0; k < Stretch::TURNS; ++k) {
-            if (now.p[k] < end) separation(i, now.j[k], now.image[k], r[k]);
+            if (now.p[k] < end) separation(h, i, now.j[k], now.image[k], r[k]);
         }
 #pragma unroll
         for (int k = 0; k < Stretch::TURNS; ++k) {

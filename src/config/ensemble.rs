@@ -1,0 +1,198 @@
+//! The ensemble of a run: its keys, and whether the system is one that it can be of.
+
+use super::keys::Key;
+use super::keys::dynamics::{
+    BAROSTAT_EVERY, BAROSTAT_RELAXATION, COMPRESSIBILITY, COUPLING, ENSEMBLE, FRICTION, Heated,
+    PRESSURE, RELAXATION, SEED, Sampled, TEMPERATURE, THERMOSTAT,
+};
+use super::plan::StartPlan;
+use super::raw;
+use super::section::Section;
+use crate::Result;
+use crate::core::Cell;
+use crate::dynamics::{Barostat, Bath, Coupling, Csvr, Dynamics, Langevin, Npt, Nve, Thermostat};
+use crate::units::PICOSECOND;
+
+/// Cosine of an angle that is right but for the rounding of a file.
+const RIGHT: f64 = 1e-4;
+
+/// The ensemble, with what it needs; keys of other ensembles are refused.
+pub(super) fn resolve(
+    section: &mut Section<'_>,
+    raw: &raw::Dynamics,
+    timestep: f64,
+) -> Result<Dynamics> {
+    let sampled = section.choice(&ENSEMBLE, &raw.ensemble)?;
+    if sampled == Sampled::Nve {
+        let why = "\"nve\" keeps the energy, not the temperature; remove it (the starting one is system.velocities), \
+                   or use ensemble = \"langevin\"";
+        section.refuse(&TEMPERATURE, &raw.temperature, why)?;
+    }
+    belongs(section, &PRESSURE, &raw.pressure, sampled)?;
+    belongs(section, &THERMOSTAT, &raw.thermostat, sampled)?;
+    belongs(section, &RELAXATION, &raw.relaxation, sampled)?;
+    belongs(section, &FRICTION, &raw.friction, sampled)?;
+    belongs(section, &SEED, &raw.seed, sampled)?;
+    belongs(
+        section,
+        &BAROSTAT_RELAXATION,
+        &raw.barostat_relaxation,
+        sampled,
+    )?;
+    belongs(section, &COMPRESSIBILITY, &raw.compressibility, sampled)?;
+    belongs(section, &BAROSTAT_EVERY, &raw.barostat_every, sampled)?;
+    belongs(section, &COUPLING, &raw.coupling, sampled)?;
+    if sampled == Sampled::Nve {
+        return Ok(Dynamics::Nve(Nve));
+    }
+    let kt = section.quantity(&TEMPERATURE, &raw.temperature)?;
+    Ok(match sampled {
+        Sampled::Nve => Dynamics::Nve(Nve),
+        Sampled::Langevin => Dynamics::Langevin(Langevin {
+            kt,
+            friction: section.quantity(&FRICTION, &raw.friction)?,
+            seed: section.seed(&SEED, &raw.seed)?,
+        }),
+        Sampled::Csvr => Dynamics::Csvr(Csvr {
+            kt,
+            relaxation: section.quantity(&RELAXATION, &raw.relaxation)?,
+            seed: section.seed(&SEED, &raw.seed)?,
+        }),
+        Sampled::Npt => Dynamics::Npt(Npt {
+            kt,
+            barostat: barostat(section, raw, timestep)?,
+            thermostat: thermostat(section, raw)?,
+            seed: section.seed(&SEED, &raw.seed)?,
+        }),
+    })
+}
+
+fn barostat(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Result<Barostat> {
+    let every = section.steps(&BAROSTAT_EVERY, &raw.barostat_every, timestep)?;
+    Ok(Barostat {
+        pressure: section.quantity(&PRESSURE, &raw.pressure)?,
+        relaxation: section.quantity(&BAROSTAT_RELAXATION, &raw.barostat_relaxation)?,
+        compressibility: section.quantity(&COMPRESSIBILITY, &raw.compressibility)?,
+        every: every.unwrap_or_else(|| usual_every(section)),
+        coupling: section.choice(&COUPLING, &raw.coupling)?,
+    })
+}
+
+/// Steps between two strains of the cell where nothing is said.
+fn usual_every(section: &mut Section<'_>) -> u64 {
+    let usual = BAROSTAT_EVERY.absent.value();
+    let usual: u32 = usual.and_then(|text| text.parse().ok()).unwrap_or(1);
+    section.keep(&BAROSTAT_EVERY, &None, i64::from(usual));
+    u64::from(usual)
+}
+
+fn thermostat(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Thermostat> {
+    Ok(match section.choice(&THERMOSTAT, &raw.thermostat)? {
+        Heated::Csvr => {
+            let why = "belongs to thermostat = \"langevin\", not to \"csvr\"; remove it";
+            section.refuse(&FRICTION, &raw.friction, why)?;
+            Thermostat::Csvr {
+                relaxation: section.quantity(&RELAXATION, &raw.relaxation)?,
+            }
+        }
+        Heated::Langevin => {
+            let why = "belongs to thermostat = \"csvr\", not to \"langevin\"; remove it";
+            section.refuse(&RELAXATION, &raw.relaxation, why)?;
+            Thermostat::Langevin {
+                friction: section.quantity(&FRICTION, &raw.friction)?,
+            }
+        }
+    })
+}
+
+/// Refuses a key that belongs to other ensembles.
+fn belongs<V>(
+    section: &Section<'_>,
+    key: &Key<V>,
+    leaf: &raw::Leaf,
+    sampled: Sampled,
+) -> Result<()> {
+    if key.of.is_empty() || key.of.contains(&sampled) {
+        return Ok(());
+    }
+    let owners = key.of.iter().map(|one| format!("{:?}", one.word()));
+    let owners: Vec<String> = owners.collect();
+    let why = format!(
+        "belongs to ensemble = {}, not to {:?}; remove it",
+        owners.join(" or "),
+        sampled.word()
+    );
+    section.refuse(key, leaf, &why)
+}
+
+/// Checks that a system is one that the ensemble can be of.
+pub(super) fn check(
+    section: &Section<'_>,
+    raw: &raw::Dynamics,
+    (ensemble, timestep): (Dynamics, f64),
+    start: &StartPlan,
+) -> Result<()> {
+    let Some(Bath { kt, .. }) = ensemble.bath() else {
+        return Ok(());
+    };
+    if ensemble.conserves_momentum() && start.system.len() < 2 {
+        let why = "scales velocities about that of the centre of mass: one atom has none; use \"langevin\"";
+        return Err(section.fault(&ENSEMBLE, &raw.ensemble, why));
+    }
+    let Some(barostat) = ensemble.barostat() else {
+        return Ok(());
+    };
+    let Some(volume) = start.cell.volume() else {
+        let why = format!(
+            "presses on a cell, which has to be periodic in all directions; this one is open along {}: set system.cell \
+             and system.periodic, or use another ensemble",
+            open_directions(&start.cell)
+        );
+        return Err(section.fault(&ENSEMBLE, &raw.ensemble, why));
+    };
+    right_angles(section, raw, barostat.coupling, &start.cell)?;
+    if barostat.is_too_fast(timestep, kt, volume) {
+        let times = 5.0 * barostat.noise(timestep, kt, volume)
+            / crate::dynamics::cell_rescaling::MOST_STRAIN;
+        let why = format!(
+            "strains a cell of {volume:.0} A^3 too far at once; {:.3} ps or more is wanted for this compressibility and \
+             barostat_every",
+            barostat.relaxation * times * times / PICOSECOND
+        );
+        return Err(section.fault(&BAROSTAT_RELAXATION, &raw.barostat_relaxation, why));
+    }
+    Ok(())
+}
+
+fn open_directions(cell: &Cell) -> String {
+    let named = ["a", "b", "c"].into_iter().zip(cell.periodic());
+    let open: Vec<&str> = named.filter(|(_, p)| !p).map(|(name, _)| name).collect();
+    open.join(", ")
+}
+
+/// Checks that edges that are to change each for itself are at right angles.
+fn right_angles(
+    section: &Section<'_>,
+    raw: &raw::Dynamics,
+    coupling: Coupling,
+    cell: &Cell,
+) -> Result<()> {
+    let edge = |k: usize| cell.vector(k).normalize();
+    let right = |k: usize, l: usize| edge(k).dot(&edge(l)).abs() < RIGHT;
+    let (fits, wanted) = match coupling {
+        Coupling::Isotropic | Coupling::Triclinic => (true, ""),
+        Coupling::Anisotropic => (
+            right(0, 1) && right(0, 2) && right(1, 2),
+            "edges at right angles",
+        ),
+        Coupling::Plane => (
+            right(0, 2) && right(1, 2),
+            "an edge c at right angles to a and b",
+        ),
+    };
+    if fits {
+        return Ok(());
+    }
+    let why = format!("is for a cell with {wanted}; use \"triclinic\" or \"isotropic\"");
+    Err(section.fault(&COUPLING, &raw.coupling, why))
+}

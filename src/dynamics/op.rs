@@ -1,0 +1,96 @@
+//! A step is data: the list of operators that make it up.
+//!
+//! Splittings follow Leimkuhler and Matthews, "Robust and efficient configurational molecular
+//! sampling via Langevin dynamics", J. Chem. Phys. 138, 174102 (2013). B is a kick, A a drift, O what a thermostat
+//! does, F the evaluation of forces.
+
+use super::cell_rescaling::CellRescaling;
+use super::csvr::Rescaling;
+
+/// One operator of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Op {
+    /// What every atom does by itself.
+    Local(Local),
+    /// F: forces at the present positions.
+    Forces,
+    /// What takes all atoms together.
+    Collective {
+        /// Steps between two, at least 1: it is part of step s (counted from 0) where this divides s + 1.
+        every: u64,
+        /// What is done.
+        what: Collective,
+    },
+}
+
+/// What an atom does by itself. Times are in angstrom sqrt(u / eV).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Local {
+    /// B: v += t F / m.
+    Kick(f64),
+    /// A: r += t v.
+    Drift(f64),
+    /// O: v = c v + sqrt((1 - c^2) kT / m) xi, with xi standard normal.
+    Noise {
+        /// exp(-friction t), dimensionless.
+        c: f64,
+        /// Temperature kT (eV).
+        kt: f64,
+    },
+}
+
+/// What takes all atoms together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Collective {
+    /// Subtracts the velocity of the centre of mass.
+    RemoveDrift,
+    /// Scales the velocities about that of the centre of mass by one random number.
+    RescaleVelocities(Rescaling),
+    /// Strains the cell, and positions and velocities with it.
+    RescaleCell(CellRescaling),
+}
+
+/// One step, as operators from first to last. The last drift is followed by an evaluation of the
+/// forces, so that a state after a step holds forces at its positions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program(pub Vec<Op>);
+
+impl Program {
+    /// Velocity Verlet, B A F B (Swope et al., J. Chem. Phys. 76, 637 (1982)).
+    pub fn velocity_verlet(timestep: f64) -> Self {
+        let half = 0.5 * timestep;
+        Self(vec![
+            Op::Local(Local::Kick(half)),
+            Op::Local(Local::Drift(timestep)),
+            Op::Forces,
+            Op::Local(Local::Kick(half)),
+        ])
+    }
+
+    /// B A O A F B, with what a thermostat (and a barostat before it) does in the middle of the drift: the same number of
+    /// evaluations as velocity Verlet, and positions that are sampled to a higher order than with O at the end.
+    pub fn with_middle(timestep: f64, middle: impl IntoIterator<Item = Op>) -> Self {
+        let half = 0.5 * timestep;
+        let [kick, drift] = [Op::Local(Local::Kick(half)), Op::Local(Local::Drift(half))];
+        let mut ops = vec![kick, drift];
+        ops.extend(middle);
+        ops.extend([drift, Op::Forces, kick]);
+        Self(ops)
+    }
+
+    /// Time that one step takes: the sum of its drifts.
+    pub fn timestep(&self) -> f64 {
+        let drift = |op: &Op| match op {
+            Op::Local(Local::Drift(time)) => *time,
+            _ => 0.0,
+        };
+        self.0.iter().map(drift).sum()
+    }
+
+    /// The same step, with the centre-of-mass velocity removed every so many steps.
+    pub fn remove_drift(mut self, every: u64) -> Self {
+        let what = Collective::RemoveDrift;
+        self.0.push(Op::Collective { every, what });
+        self
+    }
+}

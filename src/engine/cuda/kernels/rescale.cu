@@ -1,0 +1,248 @@
+// What takes all atoms together in the middle of a step's drift: strains of the cell (`dynamics::cell_rescaling`) and the
+// scaling of velocities (`dynamics::csvr`). One thread finds both from sums over atoms; `advance` does them to each atom.
+
+typedef double Matrix[3][3];
+
+__device__ __forceinline__ void multiply(const Matrix &a, const Matrix &b, Matrix &c) {
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j) c[i][j] = a[i][0] * b[0][j] + a[i][1] * b[1][j] + a[i][2] * b[2][j];
+    }
+}
+__device__ __forceinline__ double product(const Matrix &a, const Matrix &b) {
+    double sum = 0.0;
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j) sum += a[i][j] * b[i][j];
+    }
+    return sum;
+}
+
+// The exponential of sign times a symmetric matrix of a norm of at most a few MOST_STRAIN: its series.
+__device__ void exponential(const Matrix &of, double sign, Matrix &sum) {
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j) sum[i][j] = i == j;
+    }
+#pragma unroll
+    for (int k = 14; k > 0; --k) {
+        const double part = sign * (1.0 / k);
+        Matrix next;
+        multiply(of, sum, next);
+        for (int i = 0; i < 3; ++i) {
+            for (int j = 0; j < 3; ++j) sum[i][j] = (i == j) + part * next[i][j];
+        }
+    }
+}
+
+// A standard normal number and the sum of the squares of `degrees` - 1 more, as `core::rng::Noise::chi`.
+__device__ void chi(u64 step, u32 degrees, double &r, double &squares) {
+    const uint4 first = block_of(step, 0, THERMOSTAT_STREAM);
+    double one, x, unused;
+    box_muller(first.x, first.y, r, one);
+    const u32 count = degrees - 1;
+    squares = count % 2 ? one * one : 0.0;
+    if (count < 2) return;
+    const double d = double(count / 2) - 1.0 / 3.0, c = 1.0 / sqrt(9.0 * d);
+    double gamma = d;
+    for (u32 k = 1; k <= MOST_ATTEMPTS; ++k) {
+        const uint4 bits = block_of(step, k, THERMOSTAT_STREAM);
+        box_muller(bits.x, bits.y, x, unused);
+        const double root = 1.0 + c * x, v = root * root * root;
+        if (v > 0.0 && log(centred(bits.z)) < 0.5 * x * x + d - d * v + d * log(v)) {
+            gamma = d * v;
+            break;
+        }
+    }
+    squares += 2.0 * gamma;
+}
+
+// The factor of velocities of a kinetic energy, as `dynamics::csvr::Rescaling::factor`.
+__device__ double velocity_factor(const Velocities &how, double kinetic, u64 step) {
+    if (kinetic <= 0.0 || how.degrees == 0) return 1.0;
+    double r, s;
+    chi(step, how.degrees, r, s);
+    const double c = how.c, q = 0.5 * how.kt / kinetic;
+    const double square = c + q * (1.0 - c) * (r * r + s) + 2.0 * r * sqrt(c * (1.0 - c) * q);
+    const double factor = sqrt(fmax(square, 0.0));
+    return r * sqrt((1.0 - c) * q) + sqrt(c) < 0.0 ? -factor : factor;
+}
+
+__device__ double determinant(const Matrix &h) {
+    return h[0][0] * (h[1][1] * h[2][2] - h[1][2] * h[2][1]) - h[0][1] * (h[1][0] * h[2][2] - h[1][2] * h[2][0]) +
+           h[0][2] * (h[1][0] * h[2][1] - h[1][1] * h[2][0]);
+}
+
+// The part of a symmetric tensor that the coupling lets the cell take, as `dynamics::cell_rescaling::Coupling::part`.
+__device__ void coupled(u32 coupling, const Matrix &h, const Matrix &of, Matrix &out) {
+    const double trace = of[0][0] + of[1][1] + of[2][2];
+    Matrix axis;
+    double along[3];
+    for (int k = 0; k < 3; ++k) {
+        const double length = sqrt(h[k][0] * h[k][0] + h[k][1] * h[k][1] + h[k][2] * h[k][2]);
+        for (int a = 0; a < 3; ++a) axis[k][a] = h[k][a] / length;
+        along[k] = 0.0;
+        for (int a = 0; a < 3; ++a) {
+            along[k] += axis[k][a] * (of[a][0] * axis[k][0] + of[a][1] * axis[k][1] + of[a][2] * axis[k][2]);
+        }
+    }
+    for (int a = 0; a < 3; ++a) {
+        for (int b = 0; b < 3; ++b) {
+            const double unit = a == b;
+            double value = of[a][b];
+            if (coupling == COUPLING_ISOTROPIC) value = unit * (trace / 3.0);
+            if (coupling == COUPLING_PLANE) value = (unit - axis[2][a] * axis[2][b]) * (0.5 * (trace - along[2]));
+            if (coupling == COUPLING_ANISOTROPIC) {
+                value = 0.0;
+                for (int k = 0; k < 3; ++k) value += axis[k][a] * axis[k][b] * along[k];
+            }
+            out[a][b] = value;
+        }
+    }
+}
+
+// The logarithm of the strain, as `dynamics::cell_rescaling::CellRescaling::strain`.
+__device__ void strain_of(const Barostat &how, const Matrix &h, const Matrix &twice, u64 step, Matrix &out) {
+    const double *derivative = E.observed + 6;
+    double xi[8];
+    for (u32 k = 0; k < 2; ++k) {
+        const uint4 bits = block_of(step, k, BAROSTAT_STREAM);
+        box_muller(bits.x, bits.y, xi[4 * k], xi[4 * k + 1]);
+        box_muller(bits.z, bits.w, xi[4 * k + 2], xi[4 * k + 3]);
+    }
+    const double half = 0.70710678118654752440, yz = half * xi[3], xz = half * xi[4], xy = half * xi[5];
+    const Matrix noise = {{xi[0], xy, xz}, {xy, xi[1], yz}, {xz, yz, xi[2]}};
+    const double volume = fabs(determinant(h)), width = sqrt(2.0 * how.kt * how.mobility / volume);
+    Matrix whole;
+    for (int a = 0; a < 3; ++a) {
+        for (int b = 0; b < 3; ++b) {
+            const double pressure = (twice[a][b] - 0.5 * (derivative[3 * a + b] + derivative[3 * b + a])) / volume;
+            whole[a][b] = noise[a][b] * width - ((a == b) * how.pressure - pressure) * how.mobility;
+        }
+    }
+    coupled(how.coupling, h, whole, out);
+}
+
+// Strains the cell in the state, with the slack that is left to the list (`neighbors::VerletList::holds`).
+__device__ void strain_cell(State &s, const Matrix &stretch) {
+    Matrix moved;
+    for (int k = 0; k < 3; ++k) {
+        const double *v = s.cell[k];
+        for (int a = 0; a < 3; ++a) moved[k][a] = stretch[a][0] * v[0] + stretch[a][1] * v[1] + stretch[a][2] * v[2];
+    }
+    Matrix strain;
+    multiply(stretch, s.strain, strain);
+    double least = 1e300, shear = 0.0;
+    for (int a = 0; a < 3; ++a) {
+        for (int b = 0; b < 3; ++b) {
+            s.cell[a][b] = moved[a][b];
+            s.strain[a][b] = strain[a][b];
+            if (a != b) shear += strain[a][b] * strain[a][b];
+        }
+        least = fmin(least, fabs(strain[a][a]));
+    }
+    const double slack = 0.5 * (E.range - E.cutoff) - 0.5 * E.range * (1.0 - (least - sqrt(shear)));
+    // A slack below zero asks for a build, wherever atoms are.
+    s.slack2 = slack >= 0.0 ? slack * slack : -1.0;
+    const double volume = fabs(determinant(moved));
+    if (!(volume >= E.barostat.least && volume <= E.barostat.most)) s.pending |= FLAG_CELL;
+}
+
+// One block, between the opening of a step and its closing.
+__device__ __forceinline__ void rescale_all(int pressing) {
+    State &s = *E.state;
+    if (s.opened != s.begun + 1) return;
+    const u64 step = s.begun;
+    Matrix twice = {};
+    double p[3], trace;
+    if (pressing) {
+        double k[9];
+        block_sum<9>(0, E.atoms, k, [](u32 i, double (&v)[9]) {
+            const double *u = E.vel + 3 * size_t(i), m = E.mass[i];
+            for (int a = 0; a < 3; ++a) {
+                v[a] = m * u[a];
+                v[3 + a] = m * u[a] * u[a];
+                v[6 + a] = m * u[(a + 1) % 3] * u[(a + 2) % 3];
+            }
+        });
+        for (int a = 0; a < 3; ++a) {
+            const int b = (a + 1) % 3, c = (a + 2) % 3;
+            p[a] = k[a];
+            twice[a][a] = k[3 + a];
+            twice[b][c] = twice[c][b] = k[6 + a];
+        }
+        trace = twice[0][0] + twice[1][1] + twice[2][2];
+    } else {
+        double k[4];
+        block_sum<4>(0, E.atoms, k, [](u32 i, double (&v)[4]) {
+            const double *u = E.vel + 3 * size_t(i), m = E.mass[i];
+            for (int a = 0; a < 3; ++a) v[a] = m * u[a];
+            v[3] = m * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+        });
+        for (int a = 0; a < 3; ++a) p[a] = k[a];
+        trace = k[3];
+    }
+    if (threadIdx.x > 0) return;
+    Change &change = *E.change;
+    change.strained = 0;
+    if (pressing) {
+        Matrix pressing_part, h;
+        for (int a = 0; a < 3; ++a) {
+            for (int b = 0; b < 3; ++b) {
+                pressing_part[a][b] = twice[a][b] - (E.barostat.flight ? 0.0 : p[a] * p[b] / E.total_mass);
+                h[a][b] = s.cell[a][b];
+            }
+        }
+        strain_of(E.barostat, h, pressing_part, step, change.strain);
+        double largest = 0.0;
+        bool fits = true;
+        for (int a = 0; a < 9; ++a) {
+            const double size = fabs(change.strain[a / 3][a % 3]);
+            fits &= size <= MOST_STRAIN;
+            largest = fmax(largest, size);
+        }
+        if (fits) {
+            Matrix half, after;
+            exponential(change.strain, 1.0, change.stretch);
+            exponential(change.strain, -1.0, change.shrink);
+            strain_cell(s, change.stretch);
+            multiply(change.shrink, twice, half);
+            multiply(half, change.shrink, after);
+            const double before = trace, q[3] = {p[0], p[1], p[2]};
+            trace = after[0][0] + after[1][1] + after[2][2];
+            for (int a = 0; a < 3; ++a) {
+                const double *in = change.shrink[a];
+                p[a] = in[0] * q[0] + in[1] * q[1] + in[2] * q[2];
+            }
+            double work = 0.0;
+            for (int a = 0; a < 9; ++a) work += E.observed[6 + a] * change.strain[a / 3][a % 3];
+            s.work += 0.5 * (trace - before + work);
+            change.strained = change.owing = 1;
+        } else {
+            s.refused = largest;
+            s.pending |= FLAG_CELL;
+        }
+    }
+    if (E.velocities.scaled) {
+        double speed2 = 0.0;
+        for (int a = 0; a < 3; ++a) {
+            change.flight[a] = p[a] / E.total_mass;
+            speed2 += change.flight[a] * p[a];
+        }
+        const double kinetic = 0.5 * (trace - speed2);
+        change.factor = velocity_factor(E.velocities, kinetic, step);
+        s.heat += (change.factor * change.factor - 1.0) * kinetic;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(1024) rescale(int pressing) {
+    follow();
+    rescale_all(pressing);
+}
+
+// One block with a thread for each atom: the end of a step and the next up to its forces, in one launch.
+extern "C" __global__ void __launch_bounds__(MOST_TOGETHER) advance_together(int finish, int pressing) {
+    follow();
+    advance_atoms(finish, OPENING);
+    __syncthreads();
+    rescale_all(pressing);
+    __syncthreads();
+    advance_atoms(0, CLOSING);
+}
