@@ -7,6 +7,7 @@ pub mod brute;
 pub mod data;
 pub mod double;
 pub mod pty;
+pub mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -13,6 +13,7 @@ mod molecules;
 mod noise;
 mod npt;
 mod nve;
+mod others;
 mod pressure;
 mod reference_fluid;
 pub mod simulation;

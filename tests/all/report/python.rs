@@ -1,6 +1,6 @@
 //! Trajectories and topologies read back by MDAnalysis, mdtraj and ASE (see `tests/python`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use mdrun::config::plan::TrajectoryFormat;
@@ -13,32 +13,9 @@ use serde_json::{Value, json};
 
 use super::frames::{Case, cases, frame, plan, system, write};
 use super::topology::{of, waters};
-use crate::support::root;
+use crate::support::{python, root};
 
 const FRAMES: u64 = 3;
-
-/// The Python of the environment that the script makes; `None`, with the reason printed, where there
-/// is no Python or it is not wanted.
-fn python() -> Option<PathBuf> {
-    if std::env::var_os("MDRUN_NO_PYTHON").is_some() {
-        eprintln!("skipped: MDRUN_NO_PYTHON is set");
-        return None;
-    }
-    if Command::new("python3").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no python3");
-        return None;
-    }
-    let made = Command::new("sh")
-        .arg(root().join("tests/python/setup.sh"))
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "tests/python/setup.sh failed (MDRUN_NO_PYTHON=1 skips this test):\n{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    Some(root().join(".venv/bin/python"))
-}
 
 fn rows(vectors: &[Vec3]) -> Value {
     json!(vectors.iter().map(|v| [v.x, v.y, v.z]).collect::<Vec<_>>())
@@ -194,8 +171,12 @@ fn names_case(folder: &Path) -> Value {
 
 #[test]
 fn others_read_what_was_written() {
-    let Some(python) = python() else {
-        return;
+    let python = match python::environment() {
+        Ok(python) => python,
+        Err(why) => {
+            eprintln!("skipped: {why}");
+            return;
+        }
     };
     let folder = tempfile::tempdir().unwrap();
     let mut all = Vec::new();

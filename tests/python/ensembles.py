@@ -1,0 +1,263 @@
+"""Compares runs at constant temperature and pressure with other programs.
+
+usage: ensembles.py MDRUN FOLDER lammps
+
+MDRUN is the binary, FOLDER is where runs are written. Each comparison prints value, error and the deviation in standard
+errors; the fluid is argon as in configs/argon_nve.toml unless a comparison says otherwise. Runs are seeded, so that the
+same binaries give the same figures.
+
+Exit code 1 if anything deviates by MOST_ERRORS standard errors or more.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+# Deviation that a comparison may not reach, in standard errors of both sides together.
+MOST_ERRORS = 3.0
+
+# The potential and the mass of argon: eV, angstrom, u.
+EPSILON, SIGMA, MASS = 0.0103408, 3.405, 39.948
+# The switch begins at this part of the cutoff.
+SWITCH_ON = 0.8
+# Boltzmann's constant (eV/K) and the elementary charge (C) of the SI; bar in eV / angstrom^3; u / angstrom^3 in g / cm^3.
+KB = 8.617333262e-5
+BAR = 1e-25 / 1.602176634e-19
+G_CM3 = 1.66053906892
+
+TIMESTEP = 0.004  # ps
+# Steps between two samples.
+EVERY = 10
+# Blocks that a series is cut into; each is many times as long as the memory of the volume (1 to 2 ps).
+BLOCKS = 16
+# Time left out in the beginning, in which the lattice melts and the cell finds its size (ps).
+SETTLE = 40.0
+
+
+class State(NamedTuple):
+    """A run: what it is called and all that its run file depends on."""
+
+    name: str
+    ensemble: str
+    temperature: float  # K
+    pressure: float  # bar
+    thermostat: str = "csvr"
+    cells: int = 4  # face-centred cubic cells along an edge
+    density: float = 1.374  # of the lattice that it starts from (g / cm^3)
+    cutoff: float = 10.0  # angstrom
+    skin: float = 0.8  # angstrom
+    every: int = 10  # steps between two rescalings of the cell
+    duration: float = 340.0  # ps, with SETTLE
+    seed: int = 1
+
+    @property
+    def atoms(self):
+        return 4 * self.cells**3
+
+    @property
+    def edge(self):
+        return (self.atoms * MASS * G_CM3 / self.density) ** (1 / 3)
+
+
+def pair(r, cutoff):
+    """Energy (eV) and force -du/dr (eV / angstrom) of the switched Lennard-Jones potential at distances r (angstrom)."""
+    energy, slope = full_pair(r)
+    width = (1 - SWITCH_ON) * cutoff
+    x = np.clip((r - SWITCH_ON * cutoff) / width, 0, 1)
+    switch = 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
+    switch_slope = -30 * x**2 * (1 - x) ** 2 / width
+    return energy * switch, -(slope * switch + energy * switch_slope)
+
+
+def full_pair(r):
+    """Energy (eV) and slope (eV / angstrom) of the whole 12-6 potential."""
+    sixth = (SIGMA / r) ** 6
+    return 4 * EPSILON * sixth * (sixth - 1), -24 * EPSILON * sixth * (2 * sixth - 1) / r
+
+
+# Runs of mdrun
+
+
+def write_lattice(path, state):
+    corners = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]) + 0.25
+    cells = np.array(list(np.ndindex(*[state.cells] * 3)))
+    positions = (cells[:, None] + corners).reshape(-1, 3) * (state.edge / state.cells)
+    edge = f"{state.edge:.9f}"
+    lattice = f"{edge} 0 0 0 {edge} 0 0 0 {edge}"
+    rows = [f"Ar {x:.9f} {y:.9f} {z:.9f}" for x, y, z in positions]
+    head = f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"'
+    path.write_text("\n".join([str(state.atoms), head, *rows]) + "\n")
+
+
+def dynamics(state):
+    """The keys of [dynamics] that differ between ensembles."""
+    bath = {"csvr": 'relaxation = "0.2 ps"', "langevin": 'friction = "2 1/ps"'}[state.thermostat]
+    if state.ensemble == "csvr":
+        return bath
+    return f"""{bath}
+thermostat = "{state.thermostat}"
+pressure = "{state.pressure!r} bar"
+barostat_relaxation = "0.5 ps"
+compressibility = "3e-4 1/bar"
+barostat_every = {state.every}"""
+
+
+def run(mdrun, folder, state):
+    """The columns of thermo.csv after SETTLE, by name."""
+    structure = folder / f"{state.name}.xyz"
+    write_lattice(structure, state)
+    file = folder / f"{state.name}.toml"
+    file.write_text(
+        f"""[system]
+structure = "{structure}"
+velocities = {{ temperature = "300 K", seed = {state.seed} }}
+masses = {{ Ar = "{MASS} u" }}
+[potential.lennard_jones]
+epsilon = "{EPSILON} eV"
+sigma = "{SIGMA} A"
+cutoff = "{state.cutoff} A"
+[dynamics]
+ensemble = "{state.ensemble}"
+temperature = "{state.temperature!r} K"
+{dynamics(state)}
+seed = {state.seed}
+timestep = "{TIMESTEP} ps"
+duration = "{state.duration} ps"
+skin = "{state.skin} A"
+[output]
+directory = "{folder / state.name}"
+thermo_every = {EVERY}
+[device]
+kind = "cpu"
+"""
+    )
+    # Runs of so few atoms are best side by side, each on one core.
+    one = dict(os.environ, RAYON_NUM_THREADS="1")
+    done = subprocess.run([mdrun, "--quiet", "--force", file], env=one, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"mdrun {file} ended with {done.returncode}:\n{done.stderr}")
+    columns = np.genfromtxt(folder / state.name / "thermo.csv", delimiter=",", names=True)
+    return columns[columns["time_fs"] > 1000 * SETTLE]
+
+
+def together(tasks):
+    """Results of functions by name, as many at once as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = {name: pool.submit(*task) for name, task in tasks.items()}
+        return {name: future.result() for name, future in futures.items()}
+
+
+# Statistics
+
+
+def mean_and_error(series):
+    """Mean of a series and its standard error from block averages."""
+    length = len(series) // BLOCKS
+    blocks = np.reshape(series[len(series) - BLOCKS * length :], (BLOCKS, length)).mean(axis=1)
+    return blocks.mean(), blocks.std(ddof=1) / np.sqrt(BLOCKS)
+
+
+class Report:
+    """Prints comparisons and remembers whether all of them hold."""
+
+    def __init__(self):
+        self.sound = True
+
+    def deviation(self, what, off):
+        """Judges a deviation in standard errors. NaN does not hold."""
+        holds = abs(off) < MOST_ERRORS
+        self.sound &= bool(holds)
+        print(f"{what}: {off:+.2f} standard errors{'' if holds else ' TOO FAR'}", flush=True)
+
+    def compare(self, what, ours, theirs, unit):
+        (a, a_error), (b, b_error) = ours, theirs
+        text = f"{what}: {a:.5f} +- {a_error:.5f}, not ours {b:.5f} +- {b_error:.5f} {unit}"
+        self.deviation(text, (a - b) / np.hypot(a_error, b_error))
+
+
+# Comparisons
+
+
+def lammps_run(folder, state):
+    """Densities (g / cm^3) that LAMMPS finds with the potential as a table, its own barostat and thermostat."""
+    folder = folder / f"lammps_{state.name}"
+    folder.mkdir(exist_ok=True)
+    r = np.linspace(2.0, state.cutoff, 8001)
+    energy, force = pair(r, state.cutoff)
+    rows = [f"{k + 1} {x:.10f} {u:.15e} {f:.15e}" for k, (x, u, f) in enumerate(zip(r, energy, force))]
+    head = f"SWITCHED\nN {len(r)} R {r[0]} {r[-1]}\n\n"
+    (folder / "table.txt").write_text(head + "\n".join(rows) + "\n")
+    steps = round(state.duration / TIMESTEP)
+    (folder / "in.npt").write_text(
+        f"""units metal
+atom_style atomic
+boundary p p p
+lattice fcc {state.edge / state.cells:.9f}
+region box block 0 {state.cells} 0 {state.cells} 0 {state.cells}
+create_box 1 box
+create_atoms 1 box
+mass 1 {MASS}
+pair_style table linear 20000
+pair_coeff 1 1 table.txt SWITCHED {state.cutoff}
+neighbor 1.0 bin
+neigh_modify delay 0 every 1 check yes
+velocity all create 300 {1000 + state.seed} mom yes rot no dist gaussian
+timestep {TIMESTEP}
+fix npt all npt temp {state.temperature!r} {state.temperature!r} 0.2 iso {state.pressure!r} {state.pressure!r} 1.0
+variable v equal vol
+fix volumes all ave/time {EVERY} 1 {EVERY} v_v file volumes.txt format " %.10g"
+thermo 10000
+run {steps}
+"""
+    )
+    command = ["lmp", "-in", "in.npt", "-screen", "none"]
+    one = dict(os.environ, OMP_NUM_THREADS="1")
+    done = subprocess.run(command, cwd=folder, env=one, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"LAMMPS ended with {done.returncode}; see {folder}/log.lammps\n{done.stderr}")
+    step, volume = np.loadtxt(folder / "volumes.txt").T
+    return density(state, volume[step * TIMESTEP > SETTLE])
+
+
+def density(state, volume):
+    return state.atoms * MASS * G_CM3 / volume
+
+
+def lammps_checks(mdrun, folder, report):
+    """The density of a liquid and of a supercritical fluid, with the same potential in LAMMPS."""
+    version = re.search(r"Simulator - (.*)", subprocess.run(["lmp", "-h"], capture_output=True, text=True).stdout)
+    print("LAMMPS", version[1] if version else "of an unknown version")
+    states = [
+        State("liquid", "npt", 100.0, 100.0, seed=41),
+        State("supercritical", "npt", 180.0, 500.0, seed=42),
+    ]
+    tasks = {("lammps", s.name): (lammps_run, folder, s) for s in states}
+    tasks |= {("mdrun", s.name): (run, mdrun, folder, s) for s in states}
+    found = together(tasks)
+    for s in states:
+        ours = density(s, found["mdrun", s.name]["volume_a3"])
+        what = f"density of {s.atoms} atoms at {s.temperature:.0f} K and {s.pressure:.0f} bar"
+        theirs = found["lammps", s.name]
+        report.compare(what, mean_and_error(ours), mean_and_error(theirs), "g/cm^3")
+
+
+COMPARISONS = {
+    "lammps": lammps_checks,
+}
+
+
+def main():
+    mdrun, folder, name = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), sys.argv[3]
+    report = Report()
+    COMPARISONS[name](mdrun, folder, report)
+    sys.exit(not report.sound)
+
+
+if __name__ == "__main__":
+    main()
