@@ -11,6 +11,7 @@
 
 mod block;
 mod buffers;
+mod field;
 mod inspect;
 mod launch;
 mod program;
@@ -41,6 +42,7 @@ use crate::potential::{About, Processor};
 use crate::{Error, Result};
 
 pub use self::block::source;
+pub use self::field::DeviceForceField;
 
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;

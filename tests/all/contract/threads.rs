@@ -34,6 +34,7 @@ fn everything_of_a_run_can_go_to_another_thread() {
     #[cfg(feature = "cuda")]
     {
         is_send::<mdrun::engine::cuda::CudaEngine>();
+        is_send::<mdrun::engine::cuda::DeviceForceField<'static>>();
         is_send::<dyn mdrun::potential::device::DevicePotential>();
         is_send::<dyn mdrun::potential::device::BoundPotential>();
     }

@@ -24,7 +24,7 @@ const BAR: f64 = 6.241_509_074e-7;
 
 /// Rounding of a pair's gradient and of its direction to f32, relative to the largest force of a pair: 2^-24 each, of two
 /// gradients and three components.
-const RELATIVE: f64 = 4e-7;
+pub const RELATIVE: f64 = 4e-7;
 /// What rounding to f32 on the way makes of the way back (angstrom): a force off by 1e-8 eV/A, now here and now there, moves an
 /// argon atom by 4e-12 A in a step of 4 fs, 200 steps add up to 1e-9 A, and collisions multiply that by less than 100.
 const BACK: f64 = 1e-6;

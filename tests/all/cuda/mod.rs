@@ -7,7 +7,7 @@ mod batch;
 mod bench;
 mod compile;
 mod dynamics;
-mod lennard_jones;
+pub mod lennard_jones;
 mod limits;
 mod naive;
 mod parity;
