@@ -3,9 +3,12 @@
 #![allow(dead_code, reason = "not every build of the tests uses every helper")]
 
 pub mod allocator;
+pub mod atoms;
 pub mod brute;
 pub mod data;
 pub mod double;
+pub mod models;
+pub mod naive;
 pub mod pty;
 pub mod python;
 

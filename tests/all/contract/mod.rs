@@ -11,9 +11,10 @@ use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::reference::{self, Device};
 use mdrun::potential::{Potential, Precision};
 
-use crate::parity::subjects::{Atoms, Random, farthest, organic, shipped};
 use crate::physics::subjects::{CUTOFF, EPSILON, SIGMA};
+use crate::support::atoms::{Atoms, Random, farthest};
 use crate::support::brute;
+use crate::support::models::{organic, shipped};
 
 /// Makes a force field for atoms of some species.
 type Make = Box<dyn Fn(&[u8]) -> Box<dyn ForceField>>;

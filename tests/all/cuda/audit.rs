@@ -8,9 +8,10 @@ use mdrun::engine::Engine;
 use mdrun::neighbors::audit;
 use mdrun::potential::painn::RadialBasis;
 
-use super::{gpu, random_model, random_scene};
+use super::{gpu, random_scene};
 use crate::physics::doubles::bits;
 use crate::support::brute;
+use crate::support::models::calm_model;
 
 /// Cells of one and of several images within the range, slabs, and no cell.
 fn scenes() -> Vec<super::Scene> {
@@ -30,7 +31,7 @@ fn pairs_are_those_of_brute_force_all_along() {
     if !gpu() {
         return;
     }
-    let (mut spec, weights) = random_model(32, 2, RadialBasis::gaussian(12, 5.0));
+    let (mut spec, weights) = calm_model(32, 2, RadialBasis::gaussian(12, 5.0));
     spec.energy_scale = 0.02;
     for scene in scenes() {
         let mut engine = scene.engine(&spec, &weights, 0.3);
@@ -74,7 +75,7 @@ fn an_earlier_state_leads_to_the_same_later_one() {
     if !gpu() {
         return;
     }
-    let (mut spec, weights) = random_model(32, 2, RadialBasis::gaussian(12, 5.0));
+    let (mut spec, weights) = calm_model(32, 2, RadialBasis::gaussian(12, 5.0));
     spec.energy_scale = 0.02;
     let scene = &scenes()[0];
     for program in [

@@ -5,7 +5,8 @@ use mdrun::engine::Engine;
 use mdrun::potential::painn::RadialBasis;
 use mdrun::potential::painn::cuda::CudaPainn;
 
-use super::{Scene, gpu, random_model, random_scene};
+use super::{Scene, gpu, random_scene};
+use crate::support::models::calm_model;
 
 /// Positions are multiples of this (angstrom), as are the distances between members: both are powers of two, so
 /// that separations within a member are the same bits wherever it lies.
@@ -46,7 +47,7 @@ fn members_of_a_batch_get_what_one_gets_alone() {
     if !gpu() {
         return;
     }
-    let (spec, weights) = random_model(64, 3, RadialBasis::gaussian(20, 5.0));
+    let (spec, weights) = calm_model(64, 3, RadialBasis::gaussian(20, 5.0));
     let one = member();
     let atoms = one.positions.len();
     for choice in one.choices(&spec, &weights) {

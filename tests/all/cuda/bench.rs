@@ -16,7 +16,8 @@ use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use mdrun::report::{Console, Energies, EnergyRecord, Thermo};
 use mdrun::simulation::{Finish, Guard, Simulation};
 
-use super::{Scene, gpu, random_model};
+use super::{Scene, gpu};
+use crate::support::models::calm_model;
 
 /// Sizes under this are clusters without a cell.
 const PERIODIC_FROM: usize = 150;
@@ -120,7 +121,7 @@ fn wanted() -> bool {
 fn model() -> (Spec, Weights) {
     match std::env::var("MDRUN_MODEL") {
         Ok(path) => import::import(&std::fs::read(path).unwrap(), "model").unwrap(),
-        Err(_) => random_model(128, 3, RadialBasis::gaussian(20, 5.0)),
+        Err(_) => calm_model(128, 3, RadialBasis::gaussian(20, 5.0)),
     }
 }
 

@@ -5,11 +5,11 @@ use mdrun::engine::cuda::source;
 use mdrun::potential::painn::RadialBasis;
 use mdrun::potential::painn::cuda::{Choice, Division, Messages, Shape, Teams};
 
-use super::random_model;
+use crate::support::models::calm_model;
 
 /// Kernels for many or few atoms.
 fn shape(features: usize, many: bool, division: Division) -> Shape {
-    let (spec, weights) = random_model(features, 3, RadialBasis::gaussian(20, 5.0));
+    let (spec, weights) = calm_model(features, 3, RadialBasis::gaussian(20, 5.0));
     let one = |warps| Teams { warps, team: 1 };
     let messages = if many {
         Messages::Staged {

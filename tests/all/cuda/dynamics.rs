@@ -9,12 +9,14 @@ use mdrun::engine::{Engine, Flags};
 use mdrun::potential::painn::cuda::{CudaPainn, Division};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
-use super::{Scene, gpu, naive, random_model, random_scene};
+use super::{Scene, gpu, random_scene};
 use crate::support::brute;
+use crate::support::models::calm_model;
+use crate::support::naive;
 
 /// A model with gentle forces, so that atoms that start at random stay together for a few hundred steps.
 pub fn gentle() -> (Spec, Weights) {
-    let (mut spec, weights) = random_model(32, 2, RadialBasis::gaussian(12, 5.0));
+    let (mut spec, weights) = calm_model(32, 2, RadialBasis::gaussian(12, 5.0));
     spec.energy_scale = 0.02;
     (spec, weights)
 }

@@ -6,7 +6,8 @@ use mdrun::engine::{Engine, Flags, Limits, Watched};
 
 use mdrun::potential::painn::RadialBasis;
 
-use super::{Scene, gpu, random_model};
+use super::{Scene, gpu};
+use crate::support::models::calm_model;
 
 /// Two atoms on their way to each other from 3 A at 0.1 A per unit of time each.
 fn collision() -> Scene {
@@ -26,7 +27,7 @@ fn a_contact_is_found_in_its_step() {
     if !gpu() {
         return;
     }
-    let (mut spec, weights) = random_model(32, 1, RadialBasis::gaussian(8, 5.0));
+    let (mut spec, weights) = calm_model(32, 1, RadialBasis::gaussian(8, 5.0));
     spec.energy_scale = 1e-9;
     let mut engine = collision().engine(&spec, &weights, 0.5);
     // They come 0.02 A nearer in a step of 0.1: under 2.5 A after 26 steps.
@@ -56,7 +57,7 @@ fn a_limit_that_does_not_stop_is_told_once() {
     if !gpu() {
         return;
     }
-    let (mut spec, weights) = random_model(32, 1, RadialBasis::gaussian(8, 5.0));
+    let (mut spec, weights) = calm_model(32, 1, RadialBasis::gaussian(8, 5.0));
     spec.energy_scale = 1e-9;
     let mut engine = collision().engine(&spec, &weights, 0.5);
     engine.watch(Limits {
@@ -78,7 +79,7 @@ fn the_kinetic_energy_of_a_held_centre_does_not_count() {
     if !gpu() {
         return;
     }
-    let (mut spec, weights) = random_model(32, 1, RadialBasis::gaussian(8, 5.0));
+    let (mut spec, weights) = calm_model(32, 1, RadialBasis::gaussian(8, 5.0));
     spec.energy_scale = 1e-9;
     let mut scene = collision();
     for v in &mut scene.velocities {
@@ -107,7 +108,7 @@ fn forces_are_held_to_their_limit() {
     if !gpu() {
         return;
     }
-    let (spec, weights) = random_model(32, 2, RadialBasis::gaussian(8, 5.0));
+    let (spec, weights) = calm_model(32, 2, RadialBasis::gaussian(8, 5.0));
     let mut engine = collision().engine(&spec, &weights, 0.5);
     let force = engine.snapshot(Fields::ALL).unwrap().forces[0].norm();
     engine.watch(Limits {
@@ -128,7 +129,7 @@ fn numbers_that_are_not_finite_end_the_block() {
     if !gpu() {
         return;
     }
-    let (spec, weights) = random_model(32, 1, RadialBasis::gaussian(8, 5.0));
+    let (spec, weights) = calm_model(32, 1, RadialBasis::gaussian(8, 5.0));
     let mut scene = collision();
     scene.positions[1] = Vec3::zeros();
     let mut engine = scene.engine(&spec, &weights, 0.5);

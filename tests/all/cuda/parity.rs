@@ -11,9 +11,11 @@ use mdrun::potential::painn::cuda::CudaPainn;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use safetensors::SafeTensors;
 
-use super::{Scene, gpu, naive, random_model, random_scene};
+use super::{Scene, gpu, random_scene};
 use crate::support::brute;
 use crate::support::data::own;
+use crate::support::models::calm_model;
+use crate::support::naive;
 
 /// Largest error of a number computed in f32, over the largest of its kind: a force is a sum of some ten thousand
 /// products through six layers of 2^-24 each, and the spline's slope is off by up to 1.6e-5 of its own.
@@ -104,7 +106,7 @@ fn random_model_agrees(seed: u32, case: Case) {
     } else {
         RadialBasis::bessel(functions, 5.0)
     };
-    let (spec, weights) = random_model(features, layers, basis);
+    let (spec, weights) = calm_model(features, layers, basis);
     // The reference is quadratic in the features.
     let count = if features < 128 { 37 } else { 21 };
     let scene = random_scene(count, triclinic(), periodic, seed);
@@ -132,7 +134,7 @@ fn watched_kernels_agree_with_f64() {
     if !gpu() {
         return;
     }
-    let (spec, weights) = random_model(32, 2, RadialBasis::gaussian(20, 5.0));
+    let (spec, weights) = calm_model(32, 2, RadialBasis::gaussian(20, 5.0));
     let scene = random_scene(36, triclinic(), [true; 3], 70);
     let exact = exactly(&scene, &spec, &weights);
     for choice in scene.choices(&spec, &weights) {
@@ -152,7 +154,7 @@ fn readouts_of_any_depth_agree_with_f64() {
     if !gpu() {
         return;
     }
-    let (spec, _) = random_model(32, 2, RadialBasis::gaussian(20, 5.0));
+    let (spec, _) = calm_model(32, 2, RadialBasis::gaussian(20, 5.0));
     let scene = random_scene(20, triclinic(), [true; 3], 40);
     for hidden in [&[][..], &[40, 20], &[16, 8, 64]] {
         let weights = Weights::random_with_readout(&spec, hidden, 5);
@@ -173,7 +175,7 @@ fn cells_smaller_than_the_cutoff_agree_with_f64() {
     if !gpu() {
         return;
     }
-    let (spec, weights) = random_model(32, 2, RadialBasis::gaussian(20, 5.0));
+    let (spec, weights) = calm_model(32, 2, RadialBasis::gaussian(20, 5.0));
     let vectors = Mat3::from_row_slice(&[3.1, 0.0, 0.0, 0.9, 3.4, 0.0, -0.5, 0.4, 2.9]);
     for (count, periodic) in [(1, [true; 3]), (3, [true; 3]), (3, [true, true, false])] {
         let scene = random_scene(count, vectors, periodic, 50);

@@ -5,7 +5,8 @@ use mdrun::engine::cuda::CudaEngine;
 use mdrun::potential::painn::RadialBasis;
 use mdrun::potential::painn::cuda::CudaPainn;
 
-use super::{Scene, gpu, random_model};
+use super::{Scene, gpu};
+use crate::support::models::calm_model;
 use mdrun::core::rng::Noise;
 
 /// Carbon atoms at rest at these places.
@@ -42,7 +43,7 @@ fn memory_of_atoms_is_foreseen() {
         return;
     }
     for (features, layers) in [(32, 1), (128, 3)] {
-        let (spec, weights) = random_model(features, layers, RadialBasis::gaussian(8, 5.0));
+        let (spec, weights) = calm_model(features, layers, RadialBasis::gaussian(8, 5.0));
         // So far apart that there are no pairs.
         let taken = |count| {
             carbon(lattice(count, 9.0))
@@ -59,7 +60,7 @@ fn memory_of_atoms_is_foreseen() {
 }
 
 fn refusal(scene: Scene, features: usize) -> String {
-    let (spec, weights) = random_model(features, 3, RadialBasis::gaussian(8, 5.0));
+    let (spec, weights) = calm_model(features, 3, RadialBasis::gaussian(8, 5.0));
     let noise = Noise::new(1, 0);
     match CudaEngine::new(
         scene.start(),

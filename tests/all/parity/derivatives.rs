@@ -6,7 +6,8 @@ use mdrun::potential::painn::{RadialBasis, reference};
 use mdrun::potential::{Potential, Precision};
 
 use super::engines::double;
-use super::subjects::{Atoms, Random, derivative, farthest, random_model, shipped};
+use crate::support::atoms::{Atoms, Random, derivative, farthest};
+use crate::support::models::{random_model, shipped};
 
 /// Adjoint against automatic differentiation, both in f64, as a part of the largest number: some
 /// thousand roundings on the way.
@@ -36,7 +37,7 @@ fn adjoint_is_the_derivative_of_the_forward_pass() {
     ];
     for (seed, (features, layers, basis, periodic)) in (1..).zip(cases) {
         let model = random_model(features, layers, basis, cutoff, seed);
-        let atoms = Atoms::random(4 + 2 * layers, periodic, seed);
+        let atoms = Atoms::crowded(4 + 2 * layers, periodic, seed);
         let mut check = reference::by_autodiff(&model.0, &model.1, &atoms.species).unwrap();
         let expected = atoms.evaluate(check.as_mut());
         let size = expected.forces.iter().fold(0f64, |m, f| m.max(f.amax()));
@@ -97,7 +98,7 @@ fn forces_of_the_shipped_model_are_differences_of_its_energy() {
 fn forces_in_small_cells_are_differences_of_the_energy() {
     for (seed, periodic) in [(5, [true; 3]), (6, [true, false, true])] {
         let model = random_model(12, 2, RadialBasis::bessel(6, 4.5), 4.5, seed);
-        let atoms = Atoms::random(5, periodic, seed);
+        let atoms = Atoms::crowded(5, periodic, seed);
         for engine in double() {
             let mut potential = engine.make(&model, &atoms.species, Precision::F64);
             check_forces(potential.as_mut(), &atoms, &[0, 1, 2, 3, 4]);
@@ -129,7 +130,7 @@ fn check_strain(potential: &mut dyn Potential, atoms: &Atoms, bar: f64) {
 fn strain_derivative_is_a_difference_of_the_energy() {
     let shipped = shipped();
     let random = random_model(16, 3, RadialBasis::gaussian(9, 4.0), 4.0, 8);
-    let small = Atoms::random(6, [true; 3], 8);
+    let small = Atoms::crowded(6, [true; 3], 8);
     let water = Atoms::shipped("water64.xyz");
     for engine in double() {
         let mut potential = engine.make(&random, &small.species, Precision::F64);

@@ -11,5 +11,4 @@ mod own;
 mod reference;
 mod refusals;
 mod strict_models;
-pub mod subjects;
 mod symmetry;

@@ -4,10 +4,10 @@ use mdrun::neighbors::Pairs;
 use mdrun::potential::{Evaluation, Precision};
 
 use super::engines::engines;
-use super::subjects::{farthest, organic};
-use crate::fused::naive;
-use crate::support::brute;
+use crate::support::atoms::farthest;
 use crate::support::data::{Arrangement, own};
+use crate::support::models::organic;
+use crate::support::{brute, naive};
 
 /// Largest differences allowed.
 struct Bars {
@@ -94,7 +94,7 @@ fn pairs_are_as_many_as_an_independent_implementation_counts() {
     }
 }
 
-/// The second shipped model against the equations written out (`fused::naive`), on the arrangements of the first, with elements
+/// The second shipped model against the equations written out (`support::naive`), on the arrangements of the first, with elements
 /// that it alone knows put in.
 #[test]
 fn the_organic_model_is_that_of_the_equations() {
@@ -112,7 +112,7 @@ fn the_organic_model_is_that_of_the_equations() {
             *z = other;
         }
         let pairs = brute::pairs(&atoms.cell, &atoms.positions, model.0.cutoff);
-        let exact = naive::energy(&model.0, &model.1, &species, &pairs);
+        let exact = naive::evaluate(&model.0, &model.1, &species, &pairs).energy;
         for engine in engines() {
             for &precision in engine.precisions {
                 let mut potential = engine.make(&model, &species, precision);

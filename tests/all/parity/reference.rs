@@ -6,7 +6,7 @@ use mdrun::potential::painn::{Spec, Weights, import};
 use mdrun::potential::{Evaluation, Precision};
 
 use super::engines::engines;
-use super::subjects::{Atoms, farthest};
+use crate::support::atoms::{Atoms, farthest};
 use crate::support::data::Table;
 use crate::support::reference;
 

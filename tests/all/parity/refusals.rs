@@ -6,8 +6,8 @@ use mdrun::potential::painn::reference::{self, Device};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
-use super::subjects::random_model;
 use crate::support::brute;
+use crate::support::models::random_model;
 
 #[test]
 fn what_does_not_fit_is_refused() {

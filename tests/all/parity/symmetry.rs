@@ -7,8 +7,9 @@ use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
 use super::engines::{double, engines};
-use super::subjects::{Atoms, Random, farthest, random_model, shipped};
+use crate::support::atoms::{Atoms, Random, farthest};
 use crate::support::brute;
+use crate::support::models::{random_model, shipped};
 
 /// Energies of up to 1e4 eV in f64 are rounded to 2e-12 eV (eV, eV / angstrom).
 const INVARIANT: f64 = 1e-10;
@@ -236,7 +237,7 @@ fn overlapping_atoms_give_no_finite_number_and_no_panic() {
 #[test]
 fn a_readout_of_any_depth() {
     let spec = Spec::new(10, 2, RadialBasis::gaussian(6, 4.0), 4.0, &[1, 6, 7, 8]);
-    let atoms = Atoms::random(6, [true; 3], 41);
+    let atoms = Atoms::crowded(6, [true; 3], 41);
     for hidden in [&[][..], &[7], &[9, 4, 6]] {
         let weights = Weights::random_with_readout(&spec, hidden, 5);
         let mut check = reference::by_autodiff(&spec, &weights, &atoms.species).unwrap();

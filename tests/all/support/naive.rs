@@ -1,12 +1,18 @@
 //! PaiNN in f64 as its equations stand (Schuett, Unke, Gastegger, ICML 2021), with its backward pass written pair by
-//! pair: slow and simple, the reference for the kernels; and the check of it against its own energy.
+//! pair: slow and simple, the reference for every engine; and the check of it against its own energy.
+//!
+//! It takes the numbers of a model from the project, and no function.
 
-use mdrun::core::{Mat3, Vec3};
+use std::f64::consts::PI;
+
+use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::neighbors::Pairs;
 use mdrun::potential::Evaluation;
-use mdrun::potential::painn::{Linear, Spec, Weights};
+use mdrun::potential::painn::{Linear, RadialBasis, Spec, Weights};
 
-use crate::support::brute;
+use super::atoms::{Atoms, Random};
+use super::brute;
+use super::models::calm_model;
 
 type Row = Vec<f64>;
 /// Three components of F channels.
@@ -56,27 +62,42 @@ fn net_back(layers: &[Linear; 2], hidden: &[f64], g: &[f64]) -> Row {
     back(&layers[0], &inner)
 }
 
-/// A filter and its derivative at a distance.
-fn filter(l: &Linear, spec: &Spec, d: f64) -> [Row; 2] {
-    let phi: Vec<[f64; 2]> = (0..spec.basis.len())
-        .map(|k| spec.basis.evaluate(k, d))
-        .collect();
-    let [cut, cut_slope] = spec.cutoff_function(d);
-    let column = |n: usize| {
-        linear(
-            &Linear {
-                bias: Vec::new(),
-                ..l.clone()
-            },
-            &phi.iter().map(|p| p[n]).collect::<Row>(),
-        )
+/// Radial functions and their derivatives at a distance.
+fn radial(basis: &RadialBasis, d: f64) -> [Row; 2] {
+    match basis {
+        RadialBasis::Gaussian { centers, widths } => {
+            let x = || centers.iter().zip(widths).map(|(c, w)| ((d - c) / w, w));
+            let value = |x: f64| (-0.5 * x * x).exp();
+            [
+                x().map(|(x, _)| value(x)).collect(),
+                x().map(|(x, w)| -x / w * value(x)).collect(),
+            ]
+        }
+        RadialBasis::Bessel { frequencies, scale } => {
+            let slope = |f: &f64| scale * (f * (f * d).cos() - (f * d).sin() / d) / d;
+            [
+                (frequencies.iter())
+                    .map(|f| scale * (f * d).sin() / d)
+                    .collect(),
+                frequencies.iter().map(slope).collect(),
+            ]
+        }
+    }
+}
+
+/// Filters of a layer and their derivatives at a distance within the cutoff.
+pub fn filter(spec: &Spec, l: &Linear, d: f64) -> [Row; 2] {
+    let frequency = PI / spec.cutoff;
+    let cut = 0.5 * (1.0 + (frequency * d).cos());
+    let cut_slope = -0.5 * frequency * (frequency * d).sin();
+    let [value, slope] = radial(&spec.basis, d);
+    let unbiased = Linear {
+        bias: Vec::new(),
+        ..l.clone()
     };
-    let (value, slope) = (column(0), column(1));
-    let biased: Row = value.iter().zip(&l.bias).map(|(v, b)| v + b).collect();
-    let w = biased.iter().map(|v| v * cut).collect();
-    let dw = biased
-        .iter()
-        .zip(&slope)
+    let (value, slope) = (linear(l, &value), linear(&unbiased, &slope));
+    let w = value.iter().map(|v| v * cut).collect();
+    let dw = (value.iter().zip(&slope))
         .map(|(v, s)| v * cut_slope + s * cut)
         .collect();
     [w, dw]
@@ -105,7 +126,7 @@ pub fn evaluate(spec: &Spec, weights: &Weights, species: &[u8], pairs: &Pairs) -
             pairs
                 .distances
                 .iter()
-                .map(|&d| filter(&l.filter, spec, d))
+                .map(|&d| filter(spec, &l.filter, d))
                 .collect()
         })
         .collect();
@@ -279,53 +300,39 @@ fn backward(
 fn gradient_is_that_of_the_energy() {
     const STEP: f64 = 1e-4;
     const TOLERANCE: f64 = 1e-5;
-    let basis = mdrun::potential::painn::RadialBasis::bessel(6, 5.0);
-    let (spec, weights) = super::random_model(16, 3, basis);
     let vectors = Mat3::from_row_slice(&[6.0, 0.0, 0.0, 1.5, 5.5, 0.0, -1.0, 0.7, 6.5]);
-    let scene = super::random_scene(7, vectors, [true, true, true], 3);
-    let species = &scene.system.species;
-    let energy = |cell: &mdrun::core::Cell, r: &[Vec3]| {
-        evaluate(
-            &spec,
-            &weights,
-            species,
-            &brute::pairs(cell, r, spec.cutoff),
-        )
-        .energy
-    };
-    let exact = evaluate(
-        &spec,
-        &weights,
-        species,
-        &brute::pairs(&scene.cell, &scene.positions, spec.cutoff),
-    );
-    for a in 0..3 {
-        let moved = |h: f64| {
-            let mut r = scene.positions.clone();
-            r[2][a] += h;
-            energy(&scene.cell, &r)
+    let cell = Cell::new(vectors, [true; 3]).unwrap();
+    let atoms = Atoms::random(7, cell, &mut Random::new(3));
+    for basis in [RadialBasis::bessel(6, 5.0), RadialBasis::gaussian(12, 5.0)] {
+        let (spec, weights) = calm_model(16, 3, basis);
+        let at = |atoms: &Atoms| {
+            let pairs = brute::pairs(&atoms.cell, &atoms.positions, spec.cutoff);
+            evaluate(&spec, &weights, &atoms.species, &pairs)
         };
-        let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-        assert!(
-            (slope + exact.forces[2][a]).abs() < TOLERANCE * (1.0 + slope.abs()),
-            "force {a}"
-        );
-        let strained = |h: f64| {
-            let mut strain = Mat3::identity();
-            strain[(a, 1)] += h;
-            let r: Vec<Vec3> = scene
-                .positions
-                .iter()
-                .map(|r| strain.transpose() * r)
-                .collect();
-            let cell = mdrun::core::Cell::new(scene.cell.vectors() * strain, [true; 3]).unwrap();
-            energy(&cell, &r)
-        };
-        let slope = (strained(STEP) - strained(-STEP)) / (2.0 * STEP);
-        let found = exact.strain_derivative[(a, 1)];
-        assert!(
-            (slope - found).abs() < TOLERANCE * (1.0 + slope.abs()),
-            "strain {a}: {slope} {found}"
-        );
+        let exact = at(&atoms);
+        for a in 0..3 {
+            let moved = |h: f64| {
+                let mut moved = atoms.clone();
+                moved.positions[2][a] += h;
+                at(&moved).energy
+            };
+            let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+            assert!(
+                (slope + exact.forces[2][a]).abs() < TOLERANCE * (1.0 + slope.abs()),
+                "force {a}"
+            );
+            let strained = |h: f64| {
+                // R_1 grows with R_a.
+                let mut strain = Mat3::zeros();
+                strain[(1, a)] = h;
+                at(&atoms.strained(&strain)).energy
+            };
+            let slope = (strained(STEP) - strained(-STEP)) / (2.0 * STEP);
+            let found = exact.strain_derivative[(a, 1)];
+            assert!(
+                (slope - found).abs() < TOLERANCE * (1.0 + slope.abs()),
+                "strain {a}: {slope} {found}"
+            );
+        }
     }
 }

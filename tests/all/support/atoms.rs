@@ -1,58 +1,27 @@
-//! Models and arrangements of atoms to try them on.
+//! Arrangements of atoms to try potentials on: those that are shipped, and random ones.
 
 use mdrun::core::rng::philox;
 use mdrun::core::{Cell, Mat3, Vec3, elements};
-use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use mdrun::potential::{Evaluation, Potential};
 
-use crate::support::{brute, root};
+use super::{brute, root};
 
-/// The models that come with the project: that of H, C, N and O,
-pub fn shipped() -> (Spec, Weights) {
-    model("models/painn_hcno_gfn2.safetensors")
-}
-
-/// and that of more elements.
-pub fn organic() -> (Spec, Weights) {
-    model("models/painn_organic_gfn2.safetensors")
-}
-
-fn model(name: &str) -> (Spec, Weights) {
-    import(&std::fs::read(root().join(name)).unwrap(), name).unwrap()
-}
-
-/// A model of random weights for H, C, N, O.
-pub fn random_model(
-    features: usize,
-    layers: usize,
-    basis: RadialBasis,
-    cutoff: f64,
-    seed: u32,
-) -> (Spec, Weights) {
-    let spec = Spec {
-        reference_energies: vec![-1.0, -5.0, -6.5, -7.25],
-        ..Spec::new(features, layers, basis, cutoff, &[1, 6, 7, 8])
-    };
-    let weights = Weights::random(&spec, seed);
-    (spec, weights)
-}
+/// Elements of random atoms.
+pub const ELEMENTS: [u8; 4] = [1, 6, 7, 8];
 
 /// Numbers that look random, the same at every run.
-pub struct Random {
-    seed: u32,
-    count: u32,
-}
+pub struct Random(u32);
 
 impl Random {
     pub fn new(seed: u32) -> Self {
-        Self { seed, count: 0 }
+        Self(seed << 16)
     }
 
-    /// Uniform between 0 and 1.
+    /// Uniform from 0 to 1, without 1.
     pub fn unit(&mut self) -> f64 {
-        self.count += 1;
-        let bits = philox([self.count, 0, 0, 0], [self.seed, 77]);
-        f64::from(bits[0]) / f64::from(u32::MAX)
+        self.0 += 1;
+        let bits = philox([self.0, 0, 0, 0], [11, 13]);
+        f64::from(bits[0]) / 4_294_967_296.0
     }
 
     /// In the cube from -1 to 1.
@@ -107,26 +76,39 @@ impl Atoms {
         atoms
     }
 
-    /// Atoms at least 0.9 angstrom apart in a skewed cell with edges of 3.5 to 6 angstrom, so that
-    /// there are pairs of an atom with its own images, periodic in some directions.
-    pub fn random(count: usize, periodic: [bool; 3], seed: u32) -> Self {
-        let mut random = Random::new(seed);
-        loop {
-            let skew = Mat3::from_fn(|_, _| 0.6 * (2.0 * random.unit() - 1.0));
-            let edges = Mat3::from_diagonal(&Vec3::from_fn(|_, _| 3.5 + 2.5 * random.unit()));
-            let cell = Cell::new(edges + skew, periodic).unwrap();
-            let position = |_| cell.cartesian(&Vec3::from_fn(|_, _| random.unit()));
-            let positions: Vec<Vec3> = (0..count).map(position).collect();
-            let closest = brute::pairs(&cell, &positions, 5.0).distances;
-            if closest.into_iter().fold(f64::MAX, f64::min) > 0.9 {
-                let kinds = [1, 6, 7, 8];
-                return Self {
-                    species: (0..count).map(|k| kinds[(k + seed as usize) % 4]).collect(),
-                    cell,
-                    positions,
-                };
+    /// Atoms of H, C, N and O at random in a cell, none within 0.9 angstrom of another or of an image of any.
+    pub fn random(count: usize, cell: Cell, random: &mut Random) -> Self {
+        const NEAREST: f64 = 0.9;
+        const TRIES: usize = 200_000;
+        let shifts = neighbouring_images(&cell);
+        let mut positions: Vec<Vec3> = Vec::new();
+        for _ in 0..TRIES {
+            if positions.len() == count {
+                break;
+            }
+            let r = cell.cartesian(&Vec3::from_fn(|_, _| random.unit()));
+            let far = |other: &Vec3| shifts.iter().all(|s| (other + s - r).norm() > NEAREST);
+            if positions.iter().all(far) {
+                positions.push(r);
             }
         }
+        assert_eq!(positions.len(), count, "the cell has room for all atoms");
+        let species = (0..count).map(|_| ELEMENTS[(random.unit() * 4.0) as usize]);
+        Self {
+            species: species.collect(),
+            cell,
+            positions,
+        }
+    }
+
+    /// Random atoms in a skewed cell with edges of 3.5 to 6 angstrom, so that there are pairs of an atom with its own images,
+    /// periodic in some directions.
+    pub fn crowded(count: usize, periodic: [bool; 3], seed: u32) -> Self {
+        let mut random = Random::new(seed);
+        let skew = Mat3::from_fn(|_, _| 0.6 * (2.0 * random.unit() - 1.0));
+        let edges = Mat3::from_diagonal(&Vec3::from_fn(|_, _| 3.5 + 2.5 * random.unit()));
+        let cell = Cell::new(edges + skew, periodic).unwrap();
+        Self::random(count, cell, &mut random)
     }
 
     /// Moved by up to so much (angstrom) in each direction, so that no force is small by symmetry.
@@ -161,6 +143,16 @@ impl Atoms {
     pub fn energy(&self, potential: &mut dyn Potential) -> f64 {
         self.evaluate(potential).energy
     }
+}
+
+/// Translations to the cell itself and to those around it.
+fn neighbouring_images(cell: &Cell) -> Vec<Vec3> {
+    let periodic = cell.periodic();
+    (0..27)
+        .map(|n| [n % 3 - 1, n / 3 % 3 - 1, n / 9 - 1])
+        .filter(|image| (0..3).all(|k| periodic[k] || image[k] == 0))
+        .map(|image| cell.shift(image))
+        .collect()
 }
 
 /// The largest difference between two sets of forces.
