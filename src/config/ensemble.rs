@@ -11,6 +11,7 @@ use super::section::Section;
 use crate::Result;
 use crate::core::Cell;
 use crate::dynamics::{Barostat, Bath, Coupling, Csvr, Dynamics, Langevin, Npt, Nve, Thermostat};
+use crate::text::significant;
 use crate::units::PICOSECOND;
 
 /// Cosine of an angle that is right but for the rounding of a file.
@@ -69,14 +70,31 @@ pub(super) fn resolve(
 
 fn barostat(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Result<Barostat> {
     let every = section.steps(&BAROSTAT_EVERY, &raw.barostat_every, timestep)?;
-    Ok(Barostat {
+    let barostat = Barostat {
         pressure: section.quantity(&PRESSURE, &raw.pressure)?,
         relaxation: section.quantity(&BAROSTAT_RELAXATION, &raw.barostat_relaxation)?,
         compressibility: section.quantity(&COMPRESSIBILITY, &raw.compressibility)?,
         every: every.unwrap_or_else(|| usual_every(section)),
         coupling: section.choice(&COUPLING, &raw.coupling)?,
-    })
+    };
+    let part = timestep * barostat.every as f64 / barostat.relaxation;
+    if part > COARSE {
+        let note = format!(
+            "the cell is strained every {} of its relaxation time: volumes will vary too much, by some {:.0} % of their \
+             variance (means are right); make it longer, or barostat_every smaller",
+            significant(part, 2),
+            100.0 * EXCESS * part
+        );
+        section.note(&BAROSTAT_RELAXATION, &note);
+    }
+    Ok(barostat)
 }
+
+/// Part of the relaxation time from one strain to the next, beyond which the variance of the volume is wrong by more than 2 or 3 %.
+const COARSE: f64 = 0.02;
+/// Relative excess of the variance of the volume over that part: half of the ratio of the moduli of the liquid at once and
+/// relaxed, 2.7 for argon.
+const EXCESS: f64 = 1.35;
 
 /// Steps between two strains of the cell where nothing is said.
 fn usual_every(section: &mut Section<'_>) -> u64 {
