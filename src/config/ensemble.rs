@@ -90,7 +90,7 @@ fn barostat(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Re
     Ok(barostat)
 }
 
-/// Part of the relaxation time from one strain to the next, beyond which the variance of the volume is wrong by more than 2 or 3 %.
+/// Part of the relaxation time from one strain to the next, beyond which the variance of the volume is wrong by more than 3 %.
 const COARSE: f64 = 0.02;
 /// Relative excess of the variance of the volume over that part: half of the ratio of the moduli of the liquid at once and
 /// relaxed, 2.7 for argon.
