@@ -1,10 +1,10 @@
 //! The ensemble of a run: its keys, and whether the system is one that it can be of.
 
-use super::keys::Key;
 use super::keys::dynamics::{
     BAROSTAT_EVERY, BAROSTAT_RELAXATION, COMPRESSIBILITY, COUPLING, ENSEMBLE, FRICTION, Heated,
-    PRESSURE, RELAXATION, SEED, Sampled, TEMPERATURE, THERMOSTAT,
+    PRESSURE, RELAXATION, SEED, TEMPERATURE, THERMOSTAT,
 };
+use super::keys::row::{Key, Sampled};
 use super::plan::StartPlan;
 use super::raw;
 use super::section::Section;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use toml::{Spanned, Value};
 
 use super::keys;
+use super::keys::row::MOST_STEPS;
 use super::plan::{CheckpointPlan, DynamicsPlan, OutputPlan, TrajectoryFormat, TrajectoryPlan};
 use super::raw;
-use super::section::{MOST_STEPS, Section};
+use super::section::Section;
 use crate::core::rng::NoiseMark;
 use crate::input::path_of;
 use crate::paths::{absolute, join};

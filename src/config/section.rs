@@ -6,7 +6,9 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::keys::{Absent, Choice, Flag, Key, Limit, Quantity, Steps, Text, Whole};
+use super::keys::row::{
+    Absent, Choice, Flag, Key, Limit, MOST_STEPS, Quantity, Sign, Steps, Text, Whole,
+};
 use super::plan::Places;
 use super::raw::Leaf;
 use super::source::Source;
@@ -27,14 +29,6 @@ pub(super) struct Section<'s> {
     pub places: BTreeMap<String, String>,
     /// Remarks for the user.
     pub notes: Vec<String>,
-}
-
-/// What values a quantity may have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
-    Positive,
-    NotNegative,
-    Any,
 }
 
 impl<'s> Section<'s> {
@@ -473,9 +467,6 @@ const SYNONYMS: [(&[&str], &[&str], &str); 11] = [
         "that is \"stop\"",
     ),
 ];
-
-/// More steps than any run has, and few enough for exact arithmetic in f64.
-pub(super) const MOST_STEPS: u64 = 1_000_000_000_000_000;
 
 /// A duration is a whole number of steps if it is one to this relative accuracy: the rounding of a
 /// product and a quotient of f64, with room.

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use toml::{Spanned, Table, Value};
 
+use super::keys::row::Sign;
 use super::keys::system as keys;
 use super::overlap::check_overlaps;
 use super::plan::{StartPlan, VelocityPlan};
 use super::raw::{self, Leaf};
-use super::section::{Section, Sign, quantity};
+use super::section::{Section, quantity};
 use crate::core::{AtomName, Cell, Fitted, Mat3, System, Vec3, elements};
 use crate::error::nearest;
 use crate::formats::{Structure, TOPOLOGY, read, read_frame};

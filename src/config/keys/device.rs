@@ -1,6 +1,6 @@
 //! Keys of `[device]`.
 
-use super::{Absent, Choice, Form, Key, Table, Whole};
+use super::row::{Absent, Choice, Form, Key, Table, Whole};
 use crate::config::plan::{DeviceKind, EngineChoice};
 
 /// More threads than any machine has.

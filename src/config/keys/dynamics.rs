@@ -1,22 +1,11 @@
 //! Keys of `[dynamics]`, and which ensemble each belongs to.
 
-use super::{Absent, Choice, Duration, Form, Key, Quantity, SEEDS, Steps, Table, Whole};
-use crate::config::section::{MOST_STEPS, Sign};
+use super::row::{
+    Absent, Choice, Duration, Form, Key, MOST_STEPS, Quantity, SEEDS, Sampled, Sign, Steps, Table,
+    Whole,
+};
 use crate::dynamics::Coupling;
 use crate::units::Dimension;
-
-/// What `ensemble` may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sampled {
-    /// `"nve"`
-    Nve,
-    /// `"langevin"`
-    Langevin,
-    /// `"csvr"`
-    Csvr,
-    /// `"npt"`
-    Npt,
-}
 
 /// What `thermostat` may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +14,6 @@ pub enum Heated {
     Csvr,
     /// `"langevin"`
     Langevin,
-}
-
-impl Sampled {
-    /// What run files call it.
-    pub fn word(self) -> &'static str {
-        let words = ENSEMBLE.value.words.iter();
-        words
-            .filter(|(_, sampled)| *sampled == self)
-            .map(|(word, _)| *word)
-            .next()
-            .unwrap_or_default()
-    }
 }
 
 /// `[dynamics]`
@@ -70,10 +47,10 @@ pub static ENSEMBLE: Key<Choice<Sampled>> = Key {
     name: "ensemble",
     value: Choice {
         words: &[
-            ("nve", Sampled::Nve),
-            ("langevin", Sampled::Langevin),
-            ("csvr", Sampled::Csvr),
-            ("npt", Sampled::Npt),
+            (Sampled::Nve.word(), Sampled::Nve),
+            (Sampled::Langevin.word(), Sampled::Langevin),
+            (Sampled::Csvr.word(), Sampled::Csvr),
+            (Sampled::Npt.word(), Sampled::Npt),
         ],
         or: "",
     },

@@ -1,6 +1,6 @@
 //! Keys of `[monitor]`.
 
-use super::{Absent, Choice, Flag, Form, Key, Limit, Steps, Table};
+use super::row::{Absent, Choice, Flag, Form, Key, Limit, Steps, Table};
 use crate::config::plan::Action;
 use crate::units::Dimension;
 

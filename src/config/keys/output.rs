@@ -1,6 +1,6 @@
 //! Keys of `[output]`.
 
-use super::{Absent, Choice, Flag, Form, Forms, Key, Steps, Table, Text};
+use super::row::{Absent, Choice, Flag, Form, Forms, Key, Steps, Table, Text};
 use crate::config::plan::TrajectoryFormat;
 
 /// `[output]`

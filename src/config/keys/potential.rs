@@ -1,7 +1,6 @@
 //! Keys of `[potential]`.
 
-use super::{Absent, Choice, Form, Forms, Key, Quantity, Table, Text};
-use crate::config::section::Sign;
+use super::row::{Absent, Choice, Form, Forms, Key, Quantity, Sign, Table, Text};
 use crate::potential::Precision;
 use crate::units::Dimension;
 

@@ -1,6 +1,7 @@
 //! The reference of the run file's keys, made from their table: for the guide, and for a terminal.
 
-use super::{Row, TABLES, Table};
+use super::TABLES;
+use super::row::{Row, Table};
 use crate::error::nearest;
 use crate::{Error, Result};
 

@@ -1,7 +1,6 @@
 //! Keys of `[system]`.
 
-use super::{Absent, Choice, Form, Forms, Key, Quantity, SEEDS, Table, Text, Whole};
-use crate::config::section::Sign;
+use super::row::{Absent, Choice, Form, Forms, Key, Quantity, SEEDS, Sign, Table, Text, Whole};
 use crate::units::Dimension;
 
 /// What a value says that is taken from the structure file.
