@@ -1,13 +1,11 @@
 //! Lennard-Jones on a GPU: the second potential behind the engine's seam, against the host, and the physics bodies without a
 //! network.
 
-use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
-use mdrun::dynamics::{Barostat, Coupling, Csvr, Dynamics, Npt, Thermostat};
 use mdrun::dynamics::{Program, baoab};
 use mdrun::engine::cuda::CudaEngine;
-use mdrun::engine::{Engine, Flags, HostEngine, Limits, Start, Watched};
+use mdrun::engine::{Engine, HostEngine, Start};
 use mdrun::formats;
 
 use mdrun::neighbors::Pairs;
@@ -16,11 +14,9 @@ use mdrun::potential::{Evaluation, Potential};
 
 use super::{gpu, random_scene};
 use crate::physics::bodies::{self, Sampling};
+use crate::physics::pressed;
 use crate::physics::subjects::{CUTOFF, EPSILON, FS, SIGMA, Subject, argon, cluster};
 use crate::support::mdrun;
-
-/// Bar in eV / angstrom^3.
-const BAR: f64 = 6.241_509_074e-7;
 
 /// Rounding of a pair's gradient and of its direction to f32, relative to the largest force of a pair: 2^-24 each, of two
 /// gradients and three components.
@@ -127,59 +123,6 @@ fn trajectories_begin_as_on_the_host() {
     }
 }
 
-/// Programs in which all atoms are taken together: velocity rescaling, and cells under pressure with every coupling.
-fn collective(subject: &Subject) -> Vec<(String, Program)> {
-    let mass = subject.system.total_mass();
-    let kt = subject.kt;
-    let thermometer = |flight: bool| Thermometer {
-        degrees_of_freedom: 3 * subject.system.len() - if flight { 0 } else { 3 },
-        held_mass: (!flight).then_some(mass),
-        flying_mass: (!flight).then_some(mass),
-    };
-    let relaxation = 100.0 * FS;
-    let csvr = Dynamics::Csvr(Csvr {
-        kt,
-        relaxation,
-        seed: 7,
-    });
-    let mut programs = vec![("csvr".to_owned(), csvr, thermometer(false))];
-    for (flight, thermostat) in [
-        (false, Thermostat::Csvr { relaxation }),
-        (
-            true,
-            Thermostat::Langevin {
-                friction: 1.0 / relaxation,
-            },
-        ),
-    ] {
-        for coupling in [
-            Coupling::Isotropic,
-            Coupling::Anisotropic,
-            Coupling::Triclinic,
-            Coupling::Plane,
-        ] {
-            let npt = Dynamics::Npt(Npt {
-                kt,
-                seed: 7,
-                thermostat,
-                barostat: Barostat {
-                    pressure: 300.0 * BAR,
-                    relaxation: 500.0 * FS,
-                    compressibility: 2e-4 / BAR,
-                    every: 3,
-                    coupling,
-                },
-            });
-            let name = format!("npt, {thermostat:?}, {}", coupling.name());
-            programs.push((name, npt, thermometer(flight)));
-        }
-    }
-    let program = |(name, dynamics, thermometer): (String, Dynamics, Thermometer)| {
-        (name, dynamics.program(subject.timestep, &thermometer))
-    };
-    programs.into_iter().map(program).collect()
-}
-
 /// What takes all atoms together is the host's: velocities, cells, heat and work.
 #[test]
 fn collective_operators_are_the_hosts() {
@@ -188,7 +131,7 @@ fn collective_operators_are_the_hosts() {
         return;
     }
     let subject = argon();
-    for (name, program) in collective(&subject) {
+    for (name, program) in pressed::programs(&subject) {
         let noise = Noise::new(7, 0);
         let host = HostEngine::new(subject.start(1), noise, 1.0, Box::new(potential())).unwrap();
         let card = CudaEngine::new(subject.start(1), &potential(), noise, 1.0, 0).unwrap();
@@ -216,98 +159,18 @@ fn collective_operators_are_the_hosts() {
     }
 }
 
-/// Cutting a run into blocks, going back, restoring, and other skins change no bit, with programs in which all atoms are taken
-/// together.
 #[test]
 fn bits_of_collective_operators_do_not_depend_on_how_a_run_is_cut() {
-    const PHASE: Fields = Fields {
-        positions: true,
-        velocities: true,
-        forces: false,
-    };
-    if !gpu() {
-        return;
-    }
-    let subject = argon();
-    for (name, program) in collective(&subject) {
-        let make = |skin: f64| {
-            CudaEngine::new(subject.start(1), &potential(), Noise::new(7, 0), skin, 0).unwrap()
-        };
-        let mut whole = make(1.0);
-        bodies::run(&mut whole, &program, 0..200);
-        let expected = whole.snapshot(Fields::ALL).unwrap();
-        let mut cut = make(0.2);
-        bodies::run(&mut cut, &program, 0..50);
-        cut.save().unwrap();
-        bodies::run(&mut cut, &program, 50..71);
-        cut.rollback().unwrap();
-        bodies::run(&mut cut, &program, 50..100);
-        let middle = cut.snapshot(PHASE).unwrap();
-        bodies::run(&mut cut, &program, 100..133);
-        cut.restore(&middle).unwrap();
-        for step in 100..110 {
-            bodies::run(&mut cut, &program, step..step + 1);
-        }
-        cut.rebuild().unwrap();
-        bodies::run(&mut cut, &program, 110..200);
-        let found = cut.snapshot(Fields::ALL).unwrap();
-        assert!(
-            found == expected,
-            "{name}: {:?} {:?}",
-            found.observables,
-            expected.observables
-        );
+    if gpu() {
+        pressed::bits_do_not_depend_on_how_a_run_is_cut(&on_a_gpu(argon()));
     }
 }
 
-/// A cell that is pressed far too fast, and one that leaves its limits, end the block with a reason.
 #[test]
 fn a_cell_that_fails_ends_the_block() {
-    if !gpu() {
-        return;
+    if gpu() {
+        pressed::a_cell_that_fails_ends_the_block(&on_a_gpu(argon()));
     }
-    let subject = argon();
-    let failing = |pressure: f64, relaxation: f64, limits: Limits| {
-        let npt = Dynamics::Npt(Npt {
-            kt: subject.kt,
-            seed: 7,
-            thermostat: Thermostat::Csvr {
-                relaxation: 100.0 * FS,
-            },
-            barostat: Barostat {
-                pressure,
-                relaxation,
-                compressibility: 2e-4 / BAR,
-                every: 10,
-                coupling: Coupling::Isotropic,
-            },
-        });
-        let thermometer = Thermometer::of_all(3 * subject.system.len() - 3);
-        let program = npt.program(subject.timestep, &thermometer);
-        let mut engine =
-            CudaEngine::new(subject.start(1), &potential(), Noise::new(7, 0), 1.0, 0).unwrap();
-        engine.watch(limits);
-        engine.run(&program, 0..20_000).unwrap()
-    };
-    let fast = failing(1.0, 0.1 * FS, Limits::default());
-    let breach = fast.breach.unwrap();
-    assert_eq!(
-        (fast.flags, breach.what, breach.step),
-        (Flags::CELL, Watched::Cell, 10)
-    );
-    assert!(breach.value > 0.1);
-    let volume = subject.cell.volume().unwrap();
-    let within = Limits {
-        volume: Some([volume / 1.5, 1.5 * volume]),
-        ..Limits::default()
-    };
-    let exploding = failing(-2000.0 * BAR, 200.0 * FS, within);
-    let breach = exploding.breach.unwrap();
-    assert_eq!(
-        (exploding.flags, breach.what),
-        (Flags::CELL, Watched::Volume)
-    );
-    assert!(breach.value > 1.5 * volume);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod noise;
 mod npt;
 mod nve;
 mod others;
+pub mod pressed;
 mod pressure;
 mod reference_fluid;
 pub mod simulation;

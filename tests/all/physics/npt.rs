@@ -1,58 +1,15 @@
 //! Stochastic cell rescaling: exact distributions of volumes, the work of a strain, stresses, and cells that fail.
 
-use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, Observables, Snapshot, System, Vec3, observe, velocities};
-use mdrun::dynamics::{Barostat, Coupling, Dynamics, Npt, Op, Program, Thermostat};
-use mdrun::engine::{Engine, Flags, HostEngine, Limits, Start, Watched};
+use mdrun::dynamics::{Coupling, Op, Program, Thermostat};
+use mdrun::engine::{Engine, HostEngine, Start};
 
 use super::bodies::{SIGMAS, run};
 use super::doubles::Free;
+use super::pressed::{self, BAR, CSVR, LANGEVIN, PHASE, npt, program, thermometer};
 use super::statistics::{deviation, mean, slope, standard_error, variance};
-use super::subjects::{FS, KB, argon, argon_potential};
-
-/// Bar in eV / angstrom^3.
-const BAR: f64 = 6.241_509_074e-7;
-
-const CSVR: Thermostat = Thermostat::Csvr {
-    relaxation: 100.0 * FS,
-};
-const LANGEVIN: Thermostat = Thermostat::Langevin {
-    friction: 1.0 / (100.0 * FS),
-};
-
-/// A thermometer as a run has it: with velocity rescaling the flight counts for nothing.
-fn thermometer(system: &System, thermostat: Thermostat) -> Thermometer {
-    let mass = system.total_mass();
-    match thermostat {
-        Thermostat::Csvr { .. } => Thermometer {
-            degrees_of_freedom: 3 * system.len() - 3,
-            held_mass: Some(mass),
-            flying_mass: Some(mass),
-        },
-        Thermostat::Langevin { .. } => Thermometer::of_all(3 * system.len()),
-    }
-}
-
-fn npt(kt: f64, pressure: f64, thermostat: Thermostat, coupling: Coupling) -> Npt {
-    Npt {
-        kt,
-        seed: 7,
-        thermostat,
-        barostat: Barostat {
-            pressure,
-            relaxation: 1000.0 * FS,
-            compressibility: 2e-4 / BAR,
-            every: 10,
-            coupling,
-        },
-    }
-}
-
-fn program(npt: Npt, timestep: f64, system: &System) -> Program {
-    let thermometer = thermometer(system, npt.thermostat);
-    Dynamics::Npt(npt).program(timestep, &thermometer)
-}
+use super::subjects::{FS, KB, argon};
 
 /// Mean and relative deviation of the volumes of an ideal gas of 8 atoms over its kT / P.
 fn gas(thermostat: Thermostat, coupling: Coupling, samples: u64) -> Vec<f64> {
@@ -180,12 +137,6 @@ fn work_is_the_change_of_energy() {
         assert!(whole < 0.02 * energy && (5.5..11.0).contains(&(whole / part)));
     }
 }
-
-const PHASE: Fields = Fields {
-    positions: true,
-    velocities: true,
-    forces: false,
-};
 
 /// Energy less heat and work has no slope, and half the step has a quarter of its fluctuation.
 #[test]
@@ -320,88 +271,12 @@ fn a_crystal_has_the_stress_asked_for() {
     assert!(apart.abs() < SIGMAS);
 }
 
-/// Cutting a run into blocks, going back, restoring a snapshot and rebuilding the list change no bit.
 #[test]
 fn bits_do_not_depend_on_how_a_run_is_cut() {
-    let subject = argon();
-    for thermostat in [CSVR, LANGEVIN] {
-        for coupling in [Coupling::Isotropic, Coupling::Triclinic] {
-            let mut npt = npt(subject.kt, 300.0 * BAR, thermostat, coupling);
-            npt.barostat.every = 3;
-            let program = program(npt, subject.timestep, &subject.system);
-            let make = |skin: f64| {
-                let start = subject.start(1);
-                HostEngine::new(start, Noise::new(7, 0), skin, argon_potential()).unwrap()
-            };
-            let mut whole = make(1.0);
-            run(&mut whole, &program, 0..200);
-            let expected = whole.snapshot(Fields::ALL).unwrap();
-            let mut cut = make(0.3);
-            run(&mut cut, &program, 0..50);
-            cut.save().unwrap();
-            run(&mut cut, &program, 50..71);
-            cut.rollback().unwrap();
-            run(&mut cut, &program, 50..100);
-            let middle = cut.snapshot(PHASE).unwrap();
-            run(&mut cut, &program, 100..133);
-            cut.restore(&middle).unwrap();
-            run(&mut cut, &program, 100..101);
-            cut.rebuild().unwrap();
-            run(&mut cut, &program, 101..200);
-            assert_eq!(cut.snapshot(Fields::ALL).unwrap(), expected);
-            let mut other = HostEngine::new(
-                Start {
-                    step: 100,
-                    heat: middle.observables.heat,
-                    work: middle.observables.work,
-                    ..Start::new(
-                        subject.system.clone(),
-                        middle.cell.clone(),
-                        middle.positions.clone(),
-                        middle.velocities.clone(),
-                    )
-                },
-                Noise::new(7, 0),
-                1.0,
-                argon_potential(),
-            )
-            .unwrap();
-            run(&mut other, &program, 100..200);
-            assert_eq!(other.snapshot(Fields::ALL).unwrap(), expected);
-            assert!(expected.cell != subject.cell);
-        }
-    }
+    pressed::bits_do_not_depend_on_how_a_run_is_cut(&argon());
 }
 
-/// A cell that is pressed far too fast, and one that leaves its limits, end the block with a reason.
 #[test]
 fn a_cell_that_fails_ends_the_block() {
-    let subject = argon();
-    let failing = |pressure: f64, relaxation: f64, limits: Limits| {
-        let mut npt = npt(subject.kt, pressure, CSVR, Coupling::Isotropic);
-        npt.barostat.relaxation = relaxation;
-        let program = program(npt, subject.timestep, &subject.system);
-        let mut engine = subject.engine(subject.start(1));
-        engine.watch(limits);
-        engine.run(&program, 0..20_000).unwrap()
-    };
-    let fast = failing(1.0, 0.1 * FS, Limits::default());
-    let breach = fast.breach.unwrap();
-    assert_eq!(
-        (fast.flags, breach.what, breach.step),
-        (Flags::CELL, Watched::Cell, 10)
-    );
-    assert!(breach.value > 0.1, "{}", breach.value);
-    let volume = subject.cell.volume().unwrap();
-    let within = Limits {
-        volume: Some([volume / 1.5, 1.5 * volume]),
-        ..Limits::default()
-    };
-    let exploding = failing(-2000.0 * BAR, 200.0 * FS, within);
-    let breach = exploding.breach.unwrap();
-    assert_eq!(
-        (exploding.flags, breach.what),
-        (Flags::CELL, Watched::Volume)
-    );
-    assert!(breach.value > 1.5 * volume);
+    pressed::a_cell_that_fails_ends_the_block(&argon());
 }
