@@ -40,8 +40,6 @@ const AUDIT_HOST: u64 = 200;
 const AUDIT_GPU: u64 = 4000;
 /// A cell that a barostat has made so many times as large or small as it was at the start of the run has exploded or collapsed.
 const MOST_CHANGE: f64 = 10.0;
-/// A run is alone: the first and only member of its batch.
-const REPLICA: u32 = 0;
 
 /// The engine that lives on the GPU of this index, at `start`; `skin` in angstrom.
 ///
@@ -181,7 +179,7 @@ fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
                 kt,
                 degrees_of_freedom: degrees_of_freedom(plan),
             };
-            let noise = Noise::new(seed, REPLICA);
+            let noise = Noise::new(seed);
             velocities::thermal(
                 &start.system,
                 &start.cell,
@@ -381,7 +379,7 @@ pub fn judge(plan: &Plan, model: &Model) -> Result<Box<dyn ForceField>> {
 /// The thermostat's noise, from where the run before left off.
 fn thermostat_noise(plan: &Plan) -> Noise {
     let seed = plan.dynamics.ensemble.bath().map_or(0, |bath| bath.seed);
-    Noise::new(seed, REPLICA).after(plan.dynamics.noise_start)
+    Noise::new(seed).after(plan.dynamics.noise_start)
 }
 
 /// The record of energies that drift, thermo table and summary share.

@@ -20,7 +20,7 @@ impl CudaWorkshop {
         assemble::cuda_engine(
             job.start.clone(),
             job.model,
-            Noise::new(0, 0),
+            Noise::new(0),
             job.skin,
             self.0,
         )

@@ -136,19 +136,23 @@ pub fn program(ensemble: &str, system: &System) -> Program {
 }
 
 /// Gives a box the velocities of 300 K, so that a thermostat has something to do.
-pub fn warm(start: &mut Start) {
+///
+/// # Errors
+/// It is not one system alone.
+pub fn warm(start: &mut Start) -> Result<()> {
     let temperature = Temperature {
         kt: 300.0 * KELVIN,
         degrees_of_freedom: (3 * start.system.len()).saturating_sub(3),
     };
-    let noise = Noise::new(1, 0);
+    let noise = Noise::new(1);
     start.velocities = velocities::thermal(
         &start.system,
-        &start.cell,
+        &start.members.only()?.cell,
         &start.positions,
         temperature,
         noise,
     );
+    Ok(())
 }
 
 /// Times steps of an engine, with the pairs built anew every `rebuild_every` steps.
@@ -202,8 +206,8 @@ pub fn rebuild_rate(
     const HOTTEST: f64 = 600.0 * KELVIN;
     let kt = 300.0 * KELVIN;
     let degrees_of_freedom = 3 * start.system.len() - 3;
-    warm(&mut start);
-    let noise = Noise::new(1, 0);
+    warm(&mut start)?;
+    let noise = Noise::new(1);
     // Hydrogen at its root mean square speed along one direction, all the way to half the skin.
     let speed = (kt
         / start

@@ -191,14 +191,14 @@ impl FixedPairs for HostPairs {
 impl Workshop for HostWorkshop {
     fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>> {
         let mut field = HostForceField::new(Self::potential(job)?, job.skin);
-        field.find(&job.start.cell, &job.start.positions)?;
+        field.find(&job.start.members.only()?.cell, &job.start.positions)?;
         let out = Evaluation::zeros(job.start.positions.len());
         Ok(Box::new(HostPairs { field, out }))
     }
 
     fn engine(&self, job: &Job) -> Result<Box<dyn Engine>> {
         let potential = Self::potential(job)?;
-        let engine = HostEngine::new(job.start.clone(), Noise::new(0, 0), job.skin, potential)?;
+        let engine = HostEngine::new(job.start.clone(), Noise::new(0), job.skin, potential)?;
         Ok(Box::new(engine))
     }
 }
@@ -365,7 +365,7 @@ fn measure_size(
     };
     let mut moving = start.clone();
     if apart {
-        measure::warm(&mut moving);
+        measure::warm(&mut moving)?;
     }
     let mut rows = Vec::new();
     for ensemble in &args.ensemble {

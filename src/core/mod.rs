@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod elements;
 mod lattice;
+pub mod members;
 pub mod observe;
 pub mod rng;
 pub mod snapshot;
@@ -10,6 +11,7 @@ pub mod system;
 pub mod velocities;
 
 pub use cell::{Cell, Fitted};
+pub use members::{Member, Members};
 pub use snapshot::{Fields, Observables, Snapshot};
 pub use system::{AtomName, System};
 

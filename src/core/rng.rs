@@ -54,12 +54,16 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Noise of one seed; `replica` tells the members of a batch apart.
-    pub fn new(seed: u32, replica: u32) -> Self {
-        Self {
-            key: [seed, replica],
-            start: 0,
-        }
+    /// Noise of one seed, as replica 0 draws it.
+    pub fn new(seed: u32) -> Self {
+        let key = [seed, 0];
+        Self { key, start: 0 }
+    }
+
+    /// The noise that replica number `replica` of the same seed draws.
+    pub fn of_replica(self, replica: u32) -> Self {
+        let key = [self.key[0], replica];
+        Self { key, ..self }
     }
 
     /// The same noise for a run that goes on after another, which drew `start` steps of it: step 0 of this one

@@ -254,7 +254,7 @@ pub fn examine(
 
 /// A direction that is no special one, for each atom another.
 fn direction(atom: usize) -> Vec3 {
-    (Noise::new(0, 0))
+    (Noise::new(0))
         .normal3(0, atom as u32, Stream::Velocities)
         .normalize()
 }

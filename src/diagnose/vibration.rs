@@ -39,7 +39,7 @@ pub fn shortest_period(
 /// The largest eigenvalue (1 / time^2) of the mass-weighted Hessian.
 fn largest_curvature(engine: &mut dyn Engine, system: &System, state: &Snapshot) -> Result<f64> {
     let atoms = system.len();
-    let noise = Noise::new(0, 0);
+    let noise = Noise::new(0);
     let mut vector: Vec<Vec3> = (0..atoms)
         .map(|i| noise.normal3(1, i as u32, Stream::Velocities))
         .collect();

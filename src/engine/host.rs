@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched, restorable};
 use crate::core::rng::{Noise, Stream};
-use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, System, Vec3, observe};
+use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
 use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
 use crate::dynamics::csvr::Rescaling;
 use crate::dynamics::{Collective, Local, Op, Program};
@@ -37,11 +37,9 @@ pub struct HostEngine {
 #[derive(Clone)]
 struct State {
     step: u64,
-    cell: Cell,
+    member: Member,
     positions: Vec<Vec3>,
     velocities: Vec<Vec3>,
-    heat: f64,
-    work: f64,
     evaluation: Evaluation,
     pairs: usize,
 }
@@ -50,11 +48,9 @@ impl State {
     /// Becomes a copy of `other` without allocating.
     fn copy_from(&mut self, other: &Self) {
         self.step = other.step;
-        self.cell.clone_from(&other.cell);
+        self.member.clone_from(&other.member);
         self.positions.clone_from(&other.positions);
         self.velocities.clone_from(&other.velocities);
-        self.heat = other.heat;
-        self.work = other.work;
         self.evaluation.energy = other.evaluation.energy;
         self.evaluation.forces.clone_from(&other.evaluation.forces);
         self.evaluation.strain_derivative = other.evaluation.strain_derivative;
@@ -76,22 +72,22 @@ impl HostEngine {
         Self::of(start, noise, HostForceField::new(potential, skin))
     }
 
-    /// An engine at `start` with forces evaluated by `field`.
+    /// An engine at `start` with forces evaluated by `field`; of `noise` it draws what its replica draws.
     ///
     /// # Errors
-    /// Arrays that do not belong together, positions or a cell that cannot be listed, or a potential
+    /// Several systems at once, arrays that do not belong together, positions or a cell that cannot be listed, or a potential
     /// that failed. Energies and forces that are not finite are found by the first [`Engine::run`].
     pub fn of(start: Start, noise: Noise, mut field: HostForceField) -> Result<Self> {
         start.check()?;
         let mut evaluation = Evaluation::zeros(start.system.len());
-        field.evaluate(&start.cell, &start.positions, &mut evaluation)?;
+        let member = start.members.only()?.clone();
+        let noise = noise.of_replica(member.replica);
+        field.evaluate(&member.cell, &start.positions, &mut evaluation)?;
         let state = State {
             step: start.step,
-            cell: start.cell,
+            member,
             positions: start.positions,
             velocities: start.velocities,
-            heat: start.heat,
-            work: start.work,
             evaluation,
             pairs: field.found().len(),
         };
@@ -127,7 +123,7 @@ impl HostEngine {
             }
         }
         if let Some(strain) = strain {
-            self.state.work += 0.5 * self.state.evaluation.strain_derivative.dot(&strain);
+            self.state.member.work += 0.5 * self.state.evaluation.strain_derivative.dot(&strain);
         }
         self.state.step = step + 1;
         Ok(())
@@ -162,7 +158,7 @@ impl HostEngine {
             let xi = self.noise.normal3(step, i as u32, Stream::Thermostat);
             let before = v.norm_squared();
             *v = *v * c + xi * (variance / m).sqrt();
-            self.state.heat += 0.5 * m * (v.norm_squared() - before);
+            self.state.member.heat += 0.5 * m * (v.norm_squared() - before);
         }
     }
 
@@ -179,7 +175,7 @@ impl HostEngine {
         for v in &mut self.state.velocities {
             *v = flight + (*v - flight) * factor;
         }
-        self.state.heat += (factor * factor - 1.0) * kinetic;
+        self.state.member.heat += (factor * factor - 1.0) * kinetic;
     }
 
     /// Strains cell, positions and velocities; returns the logarithm of the strain, whose work on what the forces will be
@@ -197,7 +193,7 @@ impl HostEngine {
         };
         let derivative = state.evaluation.strain_derivative;
         let noise = cell_rescaling::noise(&self.noise, step);
-        let strain = how.strain(&state.cell, &pressing, &derivative, noise);
+        let strain = how.strain(&state.member.cell, &pressing, &derivative, noise);
         // False also for what is not a number.
         if !strain.iter().all(|e| e.abs() <= MOST_STRAIN) {
             self.refused = Some(strain.amax());
@@ -207,12 +203,12 @@ impl HostEngine {
             cell_rescaling::exponential(&strain),
             cell_rescaling::exponential(&-strain),
         );
-        state.cell = (state.cell.strained(&stretch))
+        state.member.cell = (state.member.cell.strained(&stretch))
             .map_err(|e| Error::run(format!("the cell at step {step}: {e}")))?;
         state.positions.iter_mut().for_each(|r| *r = stretch * *r);
         (state.velocities.iter_mut()).for_each(|v| *v = shrink * *v);
         let after = shrink * twice * shrink;
-        state.work += 0.5 * (after.trace() - twice.trace() + derivative.dot(&strain));
+        state.member.work += 0.5 * (after.trace() - twice.trace() + derivative.dot(&strain));
         Ok(Some(strain))
     }
 
@@ -222,7 +218,7 @@ impl HostEngine {
         for v in &mut self.state.velocities {
             *v -= drift;
         }
-        self.state.heat -= 0.5 * mass * drift.norm_squared();
+        self.state.member.heat -= 0.5 * mass * drift.norm_squared();
     }
 
     /// Pairs, energy, forces and strain derivative at the present positions.
@@ -233,7 +229,9 @@ impl HostEngine {
     }
 
     fn find_pairs(&mut self) -> Result<()> {
-        let found = self.field.find(&self.state.cell, &self.state.positions);
+        let found = self
+            .field
+            .find(&self.state.member.cell, &self.state.positions);
         found
             .map(drop)
             .map_err(|error| Error::run(format!("pairs at step {}: {error}", self.state.step)))?;
@@ -243,7 +241,7 @@ impl HostEngine {
 
     /// Atoms whose positions are not finite, or too far out to count cells.
     fn lost(&self) -> impl Iterator<Item = (usize, f64)> {
-        let farthest = neighbors::farthest(&self.state.cell);
+        let farthest = neighbors::farthest(&self.state.member.cell);
         let positions = self.state.positions.iter().enumerate();
         // False for coordinates that are not numbers, too.
         positions.filter_map(move |(i, r)| {
@@ -279,8 +277,8 @@ impl HostEngine {
         Observables {
             potential: state.evaluation.energy,
             kinetic: observe::kinetic_energy(&self.system, &state.velocities),
-            heat: state.heat,
-            work: state.work,
+            heat: state.member.heat,
+            work: state.member.work,
             momentum: observe::momentum(&self.system, &state.velocities),
             strain_derivative: state.evaluation.strain_derivative,
         }
@@ -319,7 +317,7 @@ impl HostEngine {
 
     /// The volume, if outside of its limits.
     fn volume_outside(&self, [least, most]: [f64; 2]) -> Option<(f64, Vec<usize>)> {
-        let volume = self.state.cell.volume()?;
+        let volume = self.state.member.cell.volume()?;
         (!(least..=most).contains(&volume)).then(|| (volume, Vec::new()))
     }
 
@@ -389,9 +387,9 @@ impl Engine for HostEngine {
         restorable(state, self.system.len())?;
         self.refused = None;
         self.state.step = state.step;
-        self.state.heat = state.observables.heat;
-        self.state.work = state.observables.work;
-        self.state.cell.clone_from(&state.cell);
+        self.state.member.heat = state.observables.heat;
+        self.state.member.work = state.observables.work;
+        self.state.member.cell.clone_from(&state.cell);
         self.state.positions.clone_from(&state.positions);
         self.state.velocities.clone_from(&state.velocities);
         self.evaluate()?;
@@ -399,7 +397,8 @@ impl Engine for HostEngine {
     }
 
     fn rebuild(&mut self) -> Result<()> {
-        self.field.search(&self.state.cell, &self.state.positions)?;
+        self.field
+            .search(&self.state.member.cell, &self.state.positions)?;
         self.find_pairs()
     }
 
@@ -415,7 +414,7 @@ impl Engine for HostEngine {
         Ok(Snapshot {
             step: state.step,
             time: state.step as f64 * self.timestep,
-            cell: state.cell.clone(),
+            cell: state.member.cell.clone(),
             observables: self.observables(),
             positions: copy(want.positions, &state.positions),
             velocities: copy(want.velocities, &state.velocities),

@@ -6,7 +6,7 @@ pub mod host;
 
 use std::ops::{ControlFlow, Range};
 
-use crate::core::{Cell, Fields, Snapshot, System, Vec3};
+use crate::core::{Cell, Fields, Members, Snapshot, System, Vec3};
 use crate::dynamics::Program;
 use crate::neighbors::Listed;
 use crate::potential::About;
@@ -19,41 +19,45 @@ pub use host::HostEngine;
 pub struct Start {
     /// Species and masses.
     pub system: System,
-    /// Cell and periodic directions.
-    pub cell: Cell,
+    /// Which atoms are whose, in which cells, and what was put into them. Engines take one system alone.
+    pub members: Members,
     /// Unwrapped positions, one per atom (angstrom).
     pub positions: Vec<Vec3>,
     /// Velocities, one per atom (angstrom / time).
     pub velocities: Vec<Vec3>,
     /// Steps taken already: 0, or those of the checkpoint that this is.
     pub step: u64,
-    /// Energy that thermostat and drift removal have put in already (eV).
-    pub heat: f64,
-    /// Work that a barostat has done already (eV).
-    pub work: f64,
 }
 
 impl Start {
-    /// A start at step 0.
+    /// A start of one system alone, of replica 0, at step 0.
     pub fn new(system: System, cell: Cell, positions: Vec<Vec3>, velocities: Vec<Vec3>) -> Self {
         Self {
+            members: Members::alone(system.len(), cell),
             system,
-            cell,
             positions,
             velocities,
             step: 0,
-            heat: 0.0,
-            work: 0.0,
         }
     }
 
-    /// That there is a mass, a position and a velocity for each atom, and that they are numbers.
+    /// Sets the steps taken, and heat and work (eV) put into each member, already.
+    pub fn after(mut self, step: u64, heat: f64, work: f64) -> Self {
+        self.step = step;
+        for member in self.members.all_mut() {
+            (member.heat, member.work) = (heat, work);
+        }
+        self
+    }
+
+    /// Checks that there is a mass, a position and a velocity for each atom of a member, and that they are numbers.
     ///
     /// # Errors
     /// What is missing or wrong, and for which atom (counted from 0).
     pub fn check(&self) -> Result<()> {
         let atoms = self.system.len();
         let lengths = [
+            ("atoms of members", self.members.atoms()),
             ("masses", self.system.masses.len()),
             ("positions", self.positions.len()),
             ("velocities", self.velocities.len()),
@@ -310,7 +314,7 @@ pub trait Engine: Send {
     fn about(&self) -> About;
 }
 
-/// That a state has the arrays to restore a system of so many atoms from.
+/// Checks that a state has the arrays to restore a system of as many atoms from.
 fn restorable(state: &Snapshot, atoms: usize) -> Result<()> {
     let lengths = [state.positions.len(), state.velocities.len()];
     if lengths != [atoms; 2] {

@@ -33,15 +33,14 @@ pub(super) fn explain(
     interrupt: &AtomicBool,
 ) -> Result<Report> {
     let state = replay_from(flight, energies, plan.dynamics.timestep);
-    let start = Start {
-        system: plan.start.system.clone(),
-        cell: plan.start.cell.clone(),
-        positions: state.positions.clone(),
-        velocities: state.velocities.clone(),
-        step: state.step,
-        heat: state.observables.heat,
-        work: state.observables.work,
-    };
+    let o = &state.observables;
+    let start = Start::new(
+        plan.start.system.clone(),
+        state.cell.clone(),
+        state.positions.clone(),
+        state.velocities.clone(),
+    )
+    .after(state.step, o.heat, o.work);
     let last = flight.frames.last();
     let case = Case {
         start,

@@ -129,6 +129,7 @@ impl Ring {
             Some(old) => {
                 old.step = state.step;
                 old.time = state.time;
+                old.cell.clone_from(&state.cell);
                 old.observables = state.observables;
                 old.positions.clone_from(&state.positions);
                 old.velocities.clone_from(&state.velocities);

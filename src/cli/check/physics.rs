@@ -176,7 +176,7 @@ fn slopes(exact: &mut dyn ForceField, plan: &Plan, pairs: usize) -> Result<Slope
 
 /// Positions with every atom moved a little, each its own way.
 fn shaken(positions: &[Vec3]) -> Vec<Vec3> {
-    let noise = Noise::new(1, 0);
+    let noise = Noise::new(1);
     let moved =
         |(i, r): (usize, &Vec3)| r + SHAKEN * noise.normal3(0, i as u32, Stream::Velocities);
     positions.iter().enumerate().map(moved).collect()

@@ -70,14 +70,14 @@ impl<'p> DeviceForceField<'p> {
         start.check()?;
         // The memory of one that does not fit is given back before another is made.
         let mut engine = self.engine.take();
-        engine.take_if(|engine| engine.cell.periodic() != cell.periodic());
+        engine.take_if(|engine| engine.member.cell.periodic() != cell.periodic());
         let engine = match engine {
             Some(mut engine) => {
-                engine.restore(&state(start))?;
+                engine.restore(&state(cell.clone(), start))?;
                 engine
             }
             None => {
-                let noise = Noise::new(0, 0);
+                let noise = Noise::new(0);
                 CudaEngine::new(start, self.potential.as_ref(), noise, SKIN, self.index)?
             }
         };
@@ -86,16 +86,16 @@ impl<'p> DeviceForceField<'p> {
 }
 
 /// A start as a state to restore.
-fn state(start: Start) -> Snapshot {
+fn state(cell: Cell, start: Start) -> Snapshot {
     Snapshot {
         step: start.step,
         time: 0.0,
-        cell: start.cell,
+        cell,
         observables: Observables {
             potential: 0.0,
             kinetic: 0.0,
-            heat: start.heat,
-            work: start.work,
+            heat: 0.0,
+            work: 0.0,
             momentum: Vec3::zeros(),
             strain_derivative: Mat3::zeros(),
         },

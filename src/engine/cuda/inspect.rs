@@ -60,7 +60,7 @@ impl CudaEngine {
         let active = self.buffers.read_active(&self.device, receivers)?;
         let neighbor = |i: usize, (j, image): (usize, [i32; 3])| Neighbor {
             atom: j,
-            vector: positions[j] - positions[i] + self.cell.shift(image),
+            vector: positions[j] - positions[i] + self.member.cell.shift(image),
         };
         let row = |(&i, row): (&usize, Vec<_>)| row.into_iter().map(|n| neighbor(i, n)).collect();
         Ok(Listed {
@@ -73,7 +73,7 @@ impl CudaEngine {
     fn closest(&self, positions: &[Vec3]) -> Result<Option<Finding>> {
         let list = self.buffers.read_pairs(&self.device)?;
         let distance = |&(i, j, image): &(usize, usize, [i32; 3])| {
-            let vector = positions[j] - positions[i] + self.cell.shift(image);
+            let vector = positions[j] - positions[i] + self.member.cell.shift(image);
             (vector.norm(), i, j)
         };
         let found = list.iter().filter(|pair| pair.0 <= pair.1).map(distance);

@@ -31,7 +31,7 @@ use self::snapshot::Rooms;
 use self::steps::Graphs;
 use super::{Engine, Limits, Outcome, Pending, Start, Statistics, restorable};
 use crate::core::rng::Noise;
-use crate::core::{Cell, Fields, Snapshot, Vec3};
+use crate::core::{Fields, Member, Snapshot, Vec3};
 use crate::cuda::Device;
 use crate::cuda::launch::Graph;
 use crate::cuda::memory::Pinned;
@@ -68,12 +68,10 @@ pub struct CudaEngine {
     /// The flags, as last read.
     flags: Pinned,
     device: Device,
-    cell: Cell,
+    member: Member,
     about: About,
     skin: f64,
     step: u64,
-    heat: f64,
-    work: f64,
     timestep: f64,
     limits: Limits,
     extras: Extras,
@@ -95,17 +93,16 @@ pub struct CudaEngine {
 /// What belongs to the state last saved besides positions and velocities, which are on the card.
 struct Saved {
     step: u64,
-    heat: f64,
-    work: f64,
-    cell: Cell,
+    member: Member,
 }
 
 impl CudaEngine {
-    /// An engine at `start` on CUDA device `index`, with forces evaluated; `skin` in angstrom.
+    /// An engine at `start` on CUDA device `index`, with forces evaluated; of `noise` it draws what its replica draws;
+    /// `skin` in angstrom.
     ///
     /// # Errors
-    /// There is no such device or no compiler for it; arrays that do not belong together; an element that the
-    /// potential does not know; no room on the card.
+    /// There is no such device or no compiler for it; several systems at once; arrays that do not belong together; an element
+    /// that the potential does not know; no room on the card.
     pub fn new(
         start: Start,
         potential: &dyn DevicePotential,
@@ -143,7 +140,8 @@ impl CudaEngine {
         watched: bool,
     ) -> Result<Self> {
         start.check()?;
-        let atoms = start.system.len();
+        let member = start.members.only()?.clone();
+        let atoms = member.atoms.len();
         if atoms == 0 || atoms > 1 << 30 {
             return Err(Error::input(format!(
                 "the CUDA engine takes 1 to 2^30 atoms, not {atoms}"
@@ -168,8 +166,8 @@ impl CudaEngine {
         let bound = potential.bind(&device, &view)?;
         let mut buffers = Buffers::new(&device, &start.system, bound.gradient_parts())?;
         let block = &mut buffers.block;
-        block.describe_range(start.cell.periodic(), potential.cutoff(), skin);
-        [block.seed, block.replica] = noise.key();
+        block.describe_range(member.cell.periodic(), potential.cutoff(), skin);
+        [block.seed, block.replica] = noise.of_replica(member.replica).key();
         block.noise_start = noise.start();
         block.total_mass = start.system.total_mass();
         let block = buffers.block;
@@ -182,19 +180,15 @@ impl CudaEngine {
             buffers,
             saved: Saved {
                 step: start.step,
-                heat: start.heat,
-                work: start.work,
-                cell: start.cell.clone(),
+                member: member.clone(),
             },
             rooms: Rooms::new(&device, atoms)?,
             flags: device.pinned(size_of::<State>())?,
             device,
-            cell: start.cell,
+            member,
             about,
             skin,
             step: start.step,
-            heat: start.heat,
-            work: start.work,
             timestep: 0.0,
             limits: Limits::default(),
             extras: Extras::default(),
@@ -371,9 +365,7 @@ impl Engine for CudaEngine {
         self.kernels.exchange(PHASE, address, true)?;
         self.saved = Saved {
             step: self.step,
-            heat: self.heat,
-            work: self.work,
-            cell: self.cell.clone(),
+            member: self.member.clone(),
         };
         Ok(())
     }
@@ -382,9 +374,8 @@ impl Engine for CudaEngine {
         self.device.bind()?;
         let address = self.buffers.block.saved.address();
         self.kernels.exchange(PHASE, address, false)?;
-        let saved = &self.saved;
-        (self.step, self.heat, self.work) = (saved.step, saved.heat, saved.work);
-        self.cell.clone_from(&saved.cell);
+        self.step = self.saved.step;
+        self.member.clone_from(&self.saved.member);
         self.start_count(self.step)?;
         self.build()
     }
@@ -396,9 +387,12 @@ impl Engine for CudaEngine {
         (self.buffers).write(&self.device, self.buffers.block.saved, &phase)?;
         self.saved = Saved {
             step: state.step,
-            heat: state.observables.heat,
-            work: state.observables.work,
-            cell: state.cell.clone(),
+            member: Member {
+                cell: state.cell.clone(),
+                heat: state.observables.heat,
+                work: state.observables.work,
+                ..self.member.clone()
+            },
         };
         self.rollback()
     }

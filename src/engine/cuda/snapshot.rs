@@ -218,12 +218,12 @@ impl CudaEngine {
             snapshot: Snapshot {
                 step: self.step,
                 time: self.step as f64 * self.timestep,
-                cell: self.cell.clone(),
+                cell: self.member.cell.clone(),
                 observables: Observables {
                     potential: 0.0,
                     kinetic: 0.0,
-                    heat: self.heat,
-                    work: self.work,
+                    heat: self.member.heat,
+                    work: self.member.work,
                     momentum: Vec3::zeros(),
                     strain_derivative: Mat3::zeros(),
                 },

@@ -49,9 +49,9 @@ impl CudaEngine {
             drift_removed: self.step,
             // A block of steps checks what they lead to; an empty one the present.
             checked: if empty { u64::MAX } else { self.step },
-            heat: self.heat,
-            work: self.work,
-            cell: rows(&self.cell),
+            heat: self.member.heat,
+            work: self.member.work,
+            cell: rows(&self.member.cell),
             opened: self.step,
             strain: self.strain,
             slack2: self.slack2,
@@ -178,7 +178,7 @@ impl CudaEngine {
             let before = state.done;
             state = self.finish_reading()?;
             self.step = state.done;
-            (self.heat, self.work) = (state.heat, state.work);
+            (self.member.heat, self.member.work) = (state.heat, state.work);
             self.follow(&state)?;
             self.age += state.done - before;
             self.stale &= state.done == before;
@@ -224,16 +224,16 @@ impl CudaEngine {
 
     /// Has the cell follow the one on the card.
     fn follow(&mut self, state: &State) -> Result<()> {
-        if rows(&self.cell) != state.cell {
+        if rows(&self.member.cell) != state.cell {
             let vectors = Mat3::from_fn(|k, a| state.cell[k][a]);
-            self.cell = Cell::new(vectors, self.cell.periodic())
+            self.member.cell = Cell::new(vectors, self.member.cell.periodic())
                 .map_err(|e| Error::run(format!("step {}: {e}", state.begun)))?;
         }
         Ok(())
     }
 
     fn strained_too_far(&self, state: &State) -> Breach {
-        let volume = self.cell.volume().unwrap_or(f64::NAN);
+        let volume = self.member.cell.volume().unwrap_or(f64::NAN);
         let (what, value) = if state.refused == 0.0 {
             (Watched::Volume, volume)
         } else {

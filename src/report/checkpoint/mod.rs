@@ -166,15 +166,13 @@ impl Header {
 impl Checkpoint {
     /// The starting point of an engine that goes on from here.
     pub fn start(&self) -> Start {
-        Start {
-            system: self.system.clone(),
-            cell: self.cell.clone(),
-            positions: self.positions.clone(),
-            velocities: self.velocities.clone(),
-            step: self.step,
-            heat: self.heat,
-            work: self.work,
-        }
+        Start::new(
+            self.system.clone(),
+            self.cell.clone(),
+            self.positions.clone(),
+            self.velocities.clone(),
+        )
+        .after(self.step, self.heat, self.work)
     }
 
     /// How far the file of this name had come.

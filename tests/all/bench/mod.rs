@@ -23,7 +23,12 @@ fn boxes_have_the_pairs_of_the_peer() {
     for (atoms, pairs) in PAIRS {
         let start = water::start(atoms).unwrap();
         assert_eq!(start.system.len(), atoms);
-        let found = Pairs::within(&start.cell, &start.positions, CUTOFF).unwrap();
+        let found = Pairs::within(
+            &start.members.only().unwrap().cell,
+            &start.positions,
+            CUTOFF,
+        )
+        .unwrap();
         assert_eq!(found.len(), pairs, "{atoms} atoms");
     }
 }
@@ -33,7 +38,10 @@ fn sizes_are_whole_molecules() {
     for (asked, given) in [(3, 3), (5, 3), (50, 48), (150, 150), (152, 150)] {
         let start = water::start(asked).unwrap();
         assert_eq!(start.system.len(), given);
-        assert_eq!(start.cell.is_periodic(), given >= 150);
+        assert_eq!(
+            start.members.only().unwrap().cell.is_periodic(),
+            given >= 150
+        );
         start.check().unwrap();
     }
 }

@@ -80,7 +80,7 @@ fn a_run_on_a_card_goes_on_in_another_thread() {
     let engine = || -> Box<dyn Engine> {
         let potential = LennardJones::new(EPSILON, SIGMA, CUTOFF).unwrap();
         let start = argon().start(1);
-        Box::new(CudaEngine::new(start, &potential, Noise::new(7, 0), 0.5, 0).unwrap())
+        Box::new(CudaEngine::new(start, &potential, Noise::new(7), 0.5, 0).unwrap())
     };
     let [here, there] = [false, true].map(|elsewhere| state_at_40(engine(), elsewhere));
     assert_eq!(bits(&here), bits(&there));

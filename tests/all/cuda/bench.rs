@@ -67,7 +67,7 @@ fn water(atoms: usize) -> Scene {
     let masses: Vec<f64> = (0..count)
         .map(|i| if i % 3 == 0 { 15.999 } else { 1.008 })
         .collect();
-    let noise = Noise::new(1, 0);
+    let noise = Noise::new(1);
     let velocities = (masses.iter().enumerate())
         .map(|(i, m)| noise.normal3(0, i as u32, Stream::Velocities) * (KT / m).sqrt())
         .collect();

@@ -34,7 +34,7 @@ fn by_hand(
     program: &Program,
     steps: u64,
 ) -> (Vec<Vec3>, Vec<Vec3>, f64) {
-    let (masses, noise) = (&scene.system.masses, Noise::new(7, 0));
+    let (masses, noise) = (&scene.system.masses, Noise::new(7));
     let forces = |r: &[Vec3]| {
         let pairs = brute::pairs(&scene.cell, r, spec.cutoff);
         naive::evaluate(spec, weights, &scene.system.species, &pairs).forces
@@ -173,7 +173,7 @@ fn bits_do_not_depend_on_how_it_is_run() {
         );
         assert_eq!(whole, run(&mut engine(1.1), &program, &[40, end]), "skin");
         let mut apart =
-            CudaEngine::watched(scene.start(), &potential, Noise::new(7, 0), thin, 0).unwrap();
+            CudaEngine::watched(scene.start(), &potential, Noise::new(7), thin, 0).unwrap();
         assert_eq!(whole, run(&mut apart, &program, &[end]), "watched");
         let mut again = engine(0.5);
         run(&mut again, &program, &[20]);
@@ -203,13 +203,14 @@ fn a_run_can_be_taken_up() {
     let mut first = scene.engine(&spec, &weights, 0.4);
     first.run(&program, 0..40).unwrap();
     let middle = first.snapshot(Fields::ALL).unwrap();
-    let mut start = scene.start();
+    let mut start = scene
+        .start()
+        .after(middle.step, middle.observables.heat, 0.0);
     (start.positions, start.velocities) = (middle.positions, middle.velocities);
-    (start.step, start.heat) = (middle.step, middle.observables.heat);
     let mut second = CudaEngine::new(
         start,
         &CudaPainn::new(&spec, &weights),
-        Noise::new(7, 0),
+        Noise::new(7),
         0.4,
         0,
     )

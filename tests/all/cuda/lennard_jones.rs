@@ -14,8 +14,8 @@ use mdrun::potential::{Evaluation, Potential};
 
 use super::{gpu, random_scene};
 use crate::physics::bodies::{self, Sampling};
-use crate::physics::pressed;
 use crate::physics::subjects::{CUTOFF, EPSILON, FS, SIGMA, Subject, argon, cluster};
+use crate::physics::{members, pressed};
 use crate::support::mdrun;
 
 /// Rounding of a pair's gradient and of its direction to f32, relative to the largest force of a pair: 2^-24 each, of two
@@ -67,7 +67,7 @@ fn the_host_gives_the_same() {
             let pairs = Pairs::within(&scene.cell, &scene.positions, cutoff).unwrap();
             let mut wanted = Evaluation::zeros(count);
             Potential::evaluate(&mut exact, &pairs, &mut wanted).unwrap();
-            let noise = Noise::new(7, 0);
+            let noise = Noise::new(7);
             let mut engine = CudaEngine::new(scene.start(), &exact, noise, 0.7, 0).unwrap();
             let found = engine.snapshot(Fields::ALL).unwrap();
             assert_eq!(engine.statistics().pairs, pairs.len() as u64);
@@ -108,7 +108,7 @@ fn trajectories_begin_as_on_the_host() {
         Program::velocity_verlet(subject.timestep),
         baoab(subject.timestep, subject.kt, 1.0 / (100.0 * FS)),
     ] {
-        let noise = Noise::new(7, 0);
+        let noise = Noise::new(7);
         let mut host =
             HostEngine::new(subject.start(1), noise, 1.0, Box::new(potential())).unwrap();
         let mut card = CudaEngine::new(subject.start(1), &potential(), noise, 1.0, 0).unwrap();
@@ -132,7 +132,7 @@ fn collective_operators_are_the_hosts() {
     }
     let subject = argon();
     for (name, program) in pressed::programs(&subject) {
-        let noise = Noise::new(7, 0);
+        let noise = Noise::new(7);
         let host = HostEngine::new(subject.start(1), noise, 1.0, Box::new(potential())).unwrap();
         let card = CudaEngine::new(subject.start(1), &potential(), noise, 1.0, 0).unwrap();
         let engines: [Box<dyn Engine>; 2] = [Box::new(host), Box::new(card)];
@@ -163,6 +163,23 @@ fn collective_operators_are_the_hosts() {
 fn bits_of_collective_operators_do_not_depend_on_how_a_run_is_cut() {
     if gpu() {
         pressed::bits_do_not_depend_on_how_a_run_is_cut(&on_a_gpu(argon()));
+    }
+}
+
+#[test]
+fn a_member_draws_the_noise_of_its_replica() {
+    if gpu() {
+        members::a_member_draws_the_noise_of_its_replica(&on_a_gpu(argon()));
+    }
+}
+
+#[test]
+fn several_systems_at_once_are_refused() {
+    if gpu() {
+        let start = members::two_halves(&argon());
+        let said = CudaEngine::new(start, &potential(), Noise::new(7), 1.0, 0).err();
+        let said = said.unwrap().to_string();
+        assert!(said.starts_with("2 systems at once"), "{said}");
     }
 }
 
@@ -247,7 +264,7 @@ fn two_atoms_pull_each_other_as_the_closed_form_says() {
             masses: vec![39.948; 2],
         };
         let start = Start::new(system, Cell::open(), positions, vec![Vec3::zeros(); 2]);
-        let mut engine = CudaEngine::new(start, &potential(), Noise::new(1, 0), 0.5, 0).unwrap();
+        let mut engine = CudaEngine::new(start, &potential(), Noise::new(1), 0.5, 0).unwrap();
         let found = engine.snapshot(Fields::ALL).unwrap();
         let (energy, slope) = potential().pair(distance);
         assert!((found.observables.potential - energy).abs() <= 1e-13 * EPSILON.max(energy.abs()));

@@ -61,7 +61,7 @@ impl Scene {
     }
 
     fn engine_of(&self, potential: CudaPainn<'_>, skin: f64) -> CudaEngine {
-        CudaEngine::new(self.start(), &potential, Noise::new(7, 0), skin, 0).unwrap()
+        CudaEngine::new(self.start(), &potential, Noise::new(7), skin, 0).unwrap()
     }
 
     /// Choices of kernels for the first GPU among which are all kinds that a model allows.

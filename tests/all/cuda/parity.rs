@@ -140,7 +140,7 @@ fn watched_kernels_agree_with_f64() {
     for choice in scene.choices(&spec, &weights) {
         let potential = CudaPainn::new(&spec, &weights).with(choice);
         let mut engine =
-            CudaEngine::watched(scene.start(), &potential, Noise::new(7, 0), 0.6, 0).unwrap();
+            CudaEngine::watched(scene.start(), &potential, Noise::new(7), 0.6, 0).unwrap();
         compare(&format!("{choice:?}"), &scene, &spec, &exact, &mut engine);
         engine.run(&Program::velocity_verlet(0.02), 0..2).unwrap();
         engine.rebuild().unwrap();

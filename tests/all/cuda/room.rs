@@ -61,7 +61,7 @@ fn memory_of_atoms_is_foreseen() {
 
 fn refusal(scene: Scene, features: usize) -> String {
     let (spec, weights) = calm_model(features, 3, RadialBasis::gaussian(8, 5.0));
-    let noise = Noise::new(1, 0);
+    let noise = Noise::new(1);
     match CudaEngine::new(
         scene.start(),
         &CudaPainn::new(&spec, &weights),

@@ -35,7 +35,7 @@ fn program(subject: &Subject, timestep: f64, relaxation: f64) -> Program {
 /// R is normal, and the sum of f - 1 squares twice a gamma number of shape (f - 1) / 2, for odd and even numbers.
 #[test]
 fn draws_have_their_distributions() {
-    let noise = Noise::new(3, 0);
+    let noise = Noise::new(3);
     for degrees in [2, 3, 4, 5, 12, 321, 30_000] {
         let draws: Vec<(f64, f64)> = (0..4000).map(|step| noise.chi(step, degrees)).collect();
         let squares: Vec<f64> = draws.iter().map(|d| 0.5 * d.1).collect();
@@ -67,7 +67,7 @@ fn the_factor_is_that_of_the_paper() {
             degrees_of_freedom: degrees,
         };
         let middle = 0.5 * degrees as f64 * KT;
-        let noise = Noise::new(11, 0);
+        let noise = Noise::new(11);
         let start = 3.0 * middle;
         let once: Vec<f64> = (0..4000)
             .map(|step| op.factor(start, &noise, step).powi(2) * start)
@@ -95,7 +95,7 @@ fn the_factor_is_that_of_the_paper() {
         degrees_of_freedom: 1,
     };
     // With one degree of freedom velocities turn round as often as they must to be normal.
-    let noise = Noise::new(5, 0);
+    let noise = Noise::new(5);
     let (mut v, mut turned) = (1.0, Vec::new());
     for step in 0..40_000 {
         v *= op.factor(0.5 * v * v, &noise, step);
@@ -114,7 +114,7 @@ fn argon_is_canonical() {
     let subject = argon();
     let dof = degrees(&subject) as f64;
     let program = program(&subject, subject.timestep, 100.0 * FS);
-    let mut engine = (subject.build)(subject.start(2), Noise::new(1, 0), 1.0);
+    let mut engine = (subject.build)(subject.start(2), Noise::new(1), 1.0);
     run(&mut *engine, &program, 0..2000);
     let mut moments = Vec::new();
     for k in 0..SAMPLES {

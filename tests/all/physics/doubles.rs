@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex};
 
 use crate::support::double::pass_on;
-use mdrun::core::{Fields, Mat3, Snapshot, Vec3};
+use mdrun::core::{Fields, Snapshot, Vec3};
 use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Flags, Outcome, Pending};
 use mdrun::neighbors::{Listed, Pairs};
@@ -266,10 +266,12 @@ pub fn bits(snapshot: &Snapshot) -> Vec<u64> {
         o.potential.to_bits(),
         o.kinetic.to_bits(),
         o.heat.to_bits(),
+        o.work.to_bits(),
     ];
     let vectors = [&snapshot.positions, &snapshot.velocities, &snapshot.forces];
     let vectors = vectors.into_iter().flatten().chain([&o.momentum]);
     bits.extend(vectors.flat_map(Vec3::iter).map(|x| x.to_bits()));
-    bits.extend(Mat3::iter(&o.strain_derivative).map(|x| x.to_bits()));
+    let matrices = [&o.strain_derivative, snapshot.cell.vectors()];
+    bits.extend(matrices.into_iter().flatten().map(|x| x.to_bits()));
     bits
 }

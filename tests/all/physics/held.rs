@@ -22,9 +22,9 @@ fn engine(masses: &[f64], potential: Box<dyn Potential>) -> HostEngine {
         masses: masses.to_vec(),
     };
     let positions = (0..masses.len()).map(|i| Vec3::x() * (0.1 * i as f64));
-    let velocities = velocities::maxwell_boltzmann(&system, KT, Noise::new(1, 0));
+    let velocities = velocities::maxwell_boltzmann(&system, KT, Noise::new(1));
     let start = Start::new(system, Cell::open(), positions.collect(), velocities);
-    HostEngine::new(start, Noise::new(5, 0), 1.0, potential).unwrap()
+    HostEngine::new(start, Noise::new(5), 1.0, potential).unwrap()
 }
 
 /// The thermometer of so many atoms with a held centre of mass.

@@ -24,7 +24,7 @@ fn hot_argon(skin: f64, block: u64) -> (Snapshot, u64) {
     let mut subject = argon();
     subject.kt *= 4.0;
     let program = everything(&subject);
-    let mut engine = (subject.build)(subject.start(1), Noise::new(7, 0), skin);
+    let mut engine = (subject.build)(subject.start(1), Noise::new(7), skin);
     for first in (0..300).step_by(block as usize) {
         engine.save().unwrap();
         run(&mut *engine, &program, first..first + block);
@@ -82,14 +82,13 @@ fn a_start_in_the_middle_goes_on() {
     run(&mut *whole, &program, 0..50);
     let middle = snapshot(&mut *whole);
     run(&mut *whole, &program, 50..100);
-    let mut start = Start::new(
+    let start = Start::new(
         subject.system.clone(),
         middle.cell,
         middle.positions,
         middle.velocities,
-    );
-    start.step = 50;
-    start.heat = middle.observables.heat;
+    )
+    .after(50, middle.observables.heat, 0.0);
     let mut rest = subject.engine(start);
     run(&mut *rest, &program, 50..100);
     assert_eq!(bits(&snapshot(&mut *rest)), bits(&snapshot(&mut *whole)));
@@ -140,7 +139,7 @@ fn approaching(potential: Box<dyn mdrun::potential::Potential>) -> HostEngine {
         Vec3::new(-0.06, 0.0, 0.0),
     ];
     let start = Start::new(system, Cell::open(), positions, velocities);
-    HostEngine::new(start, Noise::new(1, 0), 0.5, potential).unwrap()
+    HostEngine::new(start, Noise::new(1), 0.5, potential).unwrap()
 }
 
 fn hole(energy_only: bool) -> Box<Hole> {
@@ -179,7 +178,7 @@ fn atoms_that_fly_off_to_infinity_are_found() {
     velocities[3].y = -1e11;
     velocities[7].z = 1e308;
     let start = Start::new(system, Cell::open(), positions, velocities);
-    let mut engine = HostEngine::new(start, Noise::new(1, 0), 0.5, Box::new(Free)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(1), 0.5, Box::new(Free)).unwrap();
     let outcome = engine.run(&Program::velocity_verlet(1.0), 0..20).unwrap();
     assert_eq!((outcome.flags, outcome.step), (Flags::NONFINITE, 1));
     assert_eq!(outcome.breach.unwrap().atoms, [7]);
@@ -196,7 +195,7 @@ fn atoms_that_fly_off_to_infinity_are_found() {
             vec![Vec3::new(0.0, -1e11, 0.0)],
         );
         start.step = 5;
-        let mut engine = HostEngine::new(start, Noise::new(1, 0), 0.5, Box::new(Free)).unwrap();
+        let mut engine = HostEngine::new(start, Noise::new(1), 0.5, Box::new(Free)).unwrap();
         engine.run(&Program::velocity_verlet(1.0), 5..30).unwrap()
     };
     assert_eq!((outcome.flags, outcome.step), (Flags::NONFINITE, 16));
@@ -305,7 +304,7 @@ fn a_start_that_makes_no_sense_is_refused() {
     let refused = |change: &dyn Fn(&mut Start)| {
         let mut start = subject.start(1);
         change(&mut start);
-        let engine = HostEngine::new(start, Noise::new(1, 0), 1.0, argon_potential());
+        let engine = HostEngine::new(start, Noise::new(1), 1.0, argon_potential());
         engine.err().expect("it makes no sense").to_string()
     };
     let nan = Vec3::new(0.0, f64::NAN, 0.0);
@@ -333,7 +332,7 @@ fn no_atoms_are_no_trouble() {
         masses: Vec::new(),
     };
     let start = Start::new(system, Cell::open(), Vec::new(), Vec::new());
-    let mut engine = HostEngine::new(start, Noise::new(1, 0), 1.0, Box::new(Free)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(1), 1.0, Box::new(Free)).unwrap();
     engine.watch(Limits {
         force: Some(1.0),
         contact: Some(1.0),

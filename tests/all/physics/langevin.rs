@@ -61,12 +61,12 @@ fn harmonic_positions_are_exact_at_a_large_step() {
         species: vec![1; 2 * DIMERS],
         masses: MASSES.repeat(DIMERS),
     };
-    let velocities = velocities::maxwell_boltzmann(&system, KT, Noise::new(1, 0));
+    let velocities = velocities::maxwell_boltzmann(&system, KT, Noise::new(1));
     let start = Start::new(system, Cell::open(), positions, velocities);
     let springs = Springs {
         stiffness: STIFFNESS,
     };
-    let mut engine = HostEngine::new(start, Noise::new(2, 0), 100.0, Box::new(springs)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(2), 100.0, Box::new(springs)).unwrap();
     let program = dynamics::baoab(timestep, KT, 0.7 * omega);
     run(&mut engine, &program, 0..100);
     let [mut stretch, mut relative, mut whole] = [Vec::new(), Vec::new(), Vec::new()];
@@ -117,9 +117,9 @@ fn free_atoms_diffuse_as_langevin_said() {
         masses: vec![MASS; ATOMS],
     };
     let positions: Vec<Vec3> = (0..ATOMS).map(|i| Vec3::x() * (1e4 * i as f64)).collect();
-    let velocities = velocities::maxwell_boltzmann(&system, KT, Noise::new(1, 0));
+    let velocities = velocities::maxwell_boltzmann(&system, KT, Noise::new(1));
     let start = Start::new(system, Cell::open(), positions.clone(), velocities);
-    let mut engine = HostEngine::new(start, Noise::new(2, 0), 500.0, Box::new(Free)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(2), 500.0, Box::new(Free)).unwrap();
     run(
         &mut engine,
         &dynamics::baoab(TIMESTEP, KT, FRICTION),

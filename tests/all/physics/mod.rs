@@ -9,6 +9,7 @@ mod held;
 mod host_engine;
 mod langevin;
 mod lennard_jones;
+pub mod members;
 mod molecules;
 mod noise;
 mod npt;

@@ -29,15 +29,34 @@ fn philox_gives_the_published_vectors() {
 /// The counter is (step, atom, stream), the key (seed, replica): every one of them matters.
 #[test]
 fn noise_depends_on_every_part_of_counter_and_key() {
-    let base = Noise::new(1, 2).normal3(3, 4, Stream::Thermostat);
-    assert_eq!(base, Noise::new(1, 2).normal3(3, 4, Stream::Thermostat));
+    let base = Noise::new(1)
+        .of_replica(2)
+        .normal3(3, 4, Stream::Thermostat);
+    assert_eq!(
+        base,
+        Noise::new(1)
+            .of_replica(2)
+            .normal3(3, 4, Stream::Thermostat)
+    );
     let others = [
-        Noise::new(2, 2).normal3(3, 4, Stream::Thermostat),
-        Noise::new(1, 1).normal3(3, 4, Stream::Thermostat),
-        Noise::new(1, 2).normal3(4, 4, Stream::Thermostat),
-        Noise::new(1, 2).normal3(3 + (1 << 32), 4, Stream::Thermostat),
-        Noise::new(1, 2).normal3(3, 5, Stream::Thermostat),
-        Noise::new(1, 2).normal3(3, 4, Stream::Velocities),
+        Noise::new(2)
+            .of_replica(2)
+            .normal3(3, 4, Stream::Thermostat),
+        Noise::new(1)
+            .of_replica(1)
+            .normal3(3, 4, Stream::Thermostat),
+        Noise::new(1)
+            .of_replica(2)
+            .normal3(4, 4, Stream::Thermostat),
+        Noise::new(1)
+            .of_replica(2)
+            .normal3(3 + (1 << 32), 4, Stream::Thermostat),
+        Noise::new(1)
+            .of_replica(2)
+            .normal3(3, 5, Stream::Thermostat),
+        Noise::new(1)
+            .of_replica(2)
+            .normal3(3, 4, Stream::Velocities),
     ];
     assert!(
         others
@@ -49,7 +68,7 @@ fn noise_depends_on_every_part_of_counter_and_key() {
 /// A run that goes on after another one draws the numbers that come next, and only the thermostat's.
 #[test]
 fn noise_goes_on_after_another_run() {
-    let whole = Noise::new(1, 2);
+    let whole = Noise::new(1).of_replica(2);
     let after = whole.after(1 << 40);
     for step in [0, 1, 1 << 33] {
         let next = whole.normal3(step + (1 << 40), 4, Stream::Thermostat);
@@ -98,17 +117,17 @@ fn noise_is_normal_and_independent() {
             .collect()
     };
     let part = |v: &[Vec3], k: usize| -> Vec<f64> { v.iter().map(|v| v[k]).collect() };
-    let base = draw(Noise::new(1, 0), 0, 0);
+    let base = draw(Noise::new(1), 0, 0);
     let axes = [0, 1, 2].map(|k| part(&base, k));
     for (k, axis) in axes.iter().enumerate() {
         check_moments(["x", "y", "z"][k], axis);
         check_independent("two directions", axis, &axes[(k + 1) % 3]);
     }
     let neighbours = [
-        ("the next atom", draw(Noise::new(1, 0), 1, 0)),
-        ("the next step", draw(Noise::new(1, 0), 0, 1)),
-        ("the next seed", draw(Noise::new(2, 0), 0, 0)),
-        ("the next replica", draw(Noise::new(1, 1), 0, 0)),
+        ("the next atom", draw(Noise::new(1), 1, 0)),
+        ("the next step", draw(Noise::new(1), 0, 1)),
+        ("the next seed", draw(Noise::new(2), 0, 0)),
+        ("the next replica", draw(Noise::new(1).of_replica(1), 0, 0)),
     ];
     for (name, other) in &neighbours {
         for (k, axis) in axes.iter().enumerate() {
@@ -126,7 +145,7 @@ fn drawn_velocities_are_normal_and_as_wide_as_their_masses_say() {
         species: vec![1; ATOMS],
         masses,
     };
-    let drawn = velocities::maxwell_boltzmann(&system, KT, Noise::new(5, 0));
+    let drawn = velocities::maxwell_boltzmann(&system, KT, Noise::new(5));
     let reduced: Vec<Vec3> = (drawn.iter().zip(&system.masses))
         .map(|(v, m)| v * (m / KT).sqrt())
         .collect();
@@ -142,11 +161,11 @@ fn drawn_velocities_are_normal_and_as_wide_as_their_masses_say() {
 /// The words behind `rand`'s distributions: blocks of one counter, in order, without repetition.
 #[test]
 fn words_of_an_atom_are_the_blocks_of_philox() {
-    let mut words = Noise::new(1, 0).words(9, Stream::Velocities);
+    let mut words = Noise::new(1).words(9, Stream::Velocities);
     let drawn: Vec<u32> = (0..8).map(|_| StandardUniform.sample(&mut words)).collect();
     let blocks = [philox([0, 0, 9, 0], [1, 0]), philox([1, 0, 9, 0], [1, 0])];
     assert_eq!(drawn, blocks.concat());
-    let mut words = Noise::new(1, 0).words(9, Stream::Velocities);
+    let mut words = Noise::new(1).words(9, Stream::Velocities);
     let uniform: Vec<f64> = (0..100_000)
         .map(|_| StandardUniform.sample(&mut words))
         .collect();

@@ -27,7 +27,7 @@ fn gas(thermostat: Thermostat, coupling: Coupling, samples: u64) -> Vec<f64> {
     let vectors = Mat3::new(edge, 0.0, 0.0, 0.0, edge, 0.0, 0.0, 0.0, edge);
     let cell = Cell::new(vectors, [true; 3]).unwrap();
     let positions = (0..ATOMS).map(|i| Vec3::new(i as f64, 0.5, 0.25)).collect();
-    let mut start = velocities::maxwell_boltzmann(&system, KT, Noise::new(1, 0));
+    let mut start = velocities::maxwell_boltzmann(&system, KT, Noise::new(1));
     let drift = observe::momentum(&system, &start) / system.total_mass();
     start.iter_mut().for_each(|v| *v -= drift);
     let start = Start::new(system.clone(), cell, positions, start);
@@ -45,7 +45,7 @@ fn gas(thermostat: Thermostat, coupling: Coupling, samples: u64) -> Vec<f64> {
         },
     };
     let program = program(npt, STEP, &system);
-    let mut engine = HostEngine::new(start, Noise::new(7, 0), 1.0, Box::new(Free)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(7), 1.0, Box::new(Free)).unwrap();
     run(&mut engine, &program, 0..2000);
     let mut volumes = Vec::new();
     for k in 0..samples {

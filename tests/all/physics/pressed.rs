@@ -92,7 +92,7 @@ pub fn programs(subject: &Subject) -> Vec<(String, Program)> {
 /// Cutting a run into blocks, going back, restoring a snapshot, starting from one, and other skins change no bit.
 pub fn bits_do_not_depend_on_how_a_run_is_cut(subject: &Subject) {
     for (name, program) in programs(subject) {
-        let make = |start: Start, skin: f64| (subject.build)(start, Noise::new(7, 0), skin);
+        let make = |start: Start, skin: f64| (subject.build)(start, Noise::new(7), skin);
         let mut whole = make(subject.start(1), 1.0);
         run(&mut *whole, &program, 0..200);
         let expected = whole.snapshot(Fields::ALL).unwrap();
@@ -110,17 +110,13 @@ pub fn bits_do_not_depend_on_how_a_run_is_cut(subject: &Subject) {
         }
         cut.rebuild().unwrap();
         run(&mut *cut, &program, 110..200);
-        let start = Start {
-            step: 100,
-            heat: middle.observables.heat,
-            work: middle.observables.work,
-            ..Start::new(
-                subject.system.clone(),
-                middle.cell.clone(),
-                middle.positions.clone(),
-                middle.velocities.clone(),
-            )
-        };
+        let start = Start::new(
+            subject.system.clone(),
+            middle.cell.clone(),
+            middle.positions.clone(),
+            middle.velocities.clone(),
+        )
+        .after(100, middle.observables.heat, middle.observables.work);
         let mut other = make(start, 1.0);
         run(&mut *other, &program, 100..200);
         for mut engine in [cut, other] {

@@ -114,8 +114,7 @@ fn an_ideal_gas_has_the_pressure_of_its_temperature() {
         cell: Cell::new(Mat3::identity() * 120.0, [true; 3]).unwrap(),
         ..argon()
     };
-    let mut engine =
-        HostEngine::new(subject.start(1), Noise::new(1, 0), 1.0, Box::new(Free)).unwrap();
+    let mut engine = HostEngine::new(subject.start(1), Noise::new(1), 1.0, Box::new(Free)).unwrap();
     run(
         &mut engine,
         &Program::velocity_verlet(subject.timestep),
@@ -144,7 +143,7 @@ fn the_flight_of_a_gas_presses_only_where_it_is_thermal() {
     let flight = Vec3::new(0.03, -0.04, 0.12);
     flying.velocities.iter_mut().for_each(|v| *v += flight);
     let found = |start: Start| -> Snapshot {
-        let noise = Noise::new(1, 0);
+        let noise = Noise::new(1);
         let mut engine = HostEngine::new(start, noise, 1.0, Box::new(Free)).unwrap();
         mdrun::engine::Engine::snapshot(&mut engine, Fields::ALL).unwrap()
     };

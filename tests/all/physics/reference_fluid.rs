@@ -160,8 +160,7 @@ fn the_fluid_has_the_energy_and_the_pressure_of_nists_simulations() {
         let edge = (500.0 / density).cbrt();
         let subject = subject(face_centred(5, edge / 5.0), edge, CUTOFF, kt);
         let potential = Box::new(LennardJones::new(1.0, 1.0, CUTOFF).unwrap());
-        let mut engine =
-            HostEngine::new(subject.start(1), Noise::new(5, 0), 0.4, potential).unwrap();
+        let mut engine = HostEngine::new(subject.start(1), Noise::new(5), 0.4, potential).unwrap();
         let program = dynamics::baoab(subject.timestep, kt, 0.5);
         // The crystal melts at twice the temperature, and forgets it.
         let hot = dynamics::baoab(subject.timestep, 2.0 * kt, 1.0);

@@ -110,7 +110,7 @@ pub fn falling(start: f64) -> Simulation {
         distance: 3.05,
         energy_only: false,
     };
-    let engine = HostEngine::new(start, Noise::new(1, 0), 0.5, Box::new(hole)).unwrap();
+    let engine = HostEngine::new(start, Noise::new(1), 0.5, Box::new(hole)).unwrap();
     Simulation {
         engine: Box::new(engine),
         program: Program::velocity_verlet(1.0),

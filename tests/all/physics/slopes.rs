@@ -131,7 +131,7 @@ fn symmetric() -> Vec<(&'static str, Cell, Vec<Vec3>)> {
     for off in [1e-8, 1e-6, 1e-5, 1e-4] {
         let mut shifted = methane();
         for (i, r) in shifted.iter_mut().enumerate() {
-            *r += Noise::new(3, 0).normal3(0, i as u32, Stream::Velocities) * off;
+            *r += Noise::new(3).normal3(0, i as u32, Stream::Velocities) * off;
         }
         cases.push(("methane, in digits", Cell::open(), shifted));
     }
@@ -161,9 +161,7 @@ fn right_forces_pass_where_symmetry_bends_the_energy() {
                 "{name}: {found:?}"
             );
         }
-        let direction = Noise::new(0, 0)
-            .normal3(0, 1, Stream::Velocities)
-            .normalize();
+        let direction = Noise::new(0).normal3(0, 1, Stream::Velocities).normalize();
         let energy = |s: f64| {
             let mut moved = positions.clone();
             moved[1] += direction * s;
@@ -186,7 +184,7 @@ fn right_forces_pass_where_symmetry_bends_the_energy() {
 fn wrong_forces_are_found() {
     for subject in [argon(), cluster()] {
         let shaken: Vec<Vec3> = (subject.positions.iter().enumerate())
-            .map(|(i, r)| r + Noise::new(9, 0).normal3(0, i as u32, Stream::Velocities) * 0.3)
+            .map(|(i, r)| r + Noise::new(9).normal3(0, i as u32, Stream::Velocities) * 0.3)
             .collect();
         let look = |forces: f64, strain: f64| {
             let potential = scaled(argon_potential(), forces, strain);
@@ -214,7 +212,7 @@ fn wrong_forces_are_found() {
     }
     for (name, cell, positions) in symmetric() {
         let moved: Vec<Vec3> = (positions.iter().enumerate())
-            .map(|(i, r)| r + Noise::new(2, 0).normal3(0, i as u32, Stream::Velocities) * 0.05)
+            .map(|(i, r)| r + Noise::new(2).normal3(0, i as u32, Stream::Velocities) * 0.05)
             .collect();
         let wrong = examine(scaled(Box::new(Bent), 1.0 + 1e-5, 1.0), &cell, &moved);
         assert!(wrong.forces.certain() > TOLERANCE, "{name}: {wrong:?}");

@@ -32,7 +32,7 @@ fn springs(masses: &[f64], velocities: Vec<Vec3>) -> HostEngine {
     let springs = Springs {
         stiffness: STIFFNESS,
     };
-    HostEngine::new(start, Noise::new(1, 0), 1.0, Box::new(springs)).unwrap()
+    HostEngine::new(start, Noise::new(1), 1.0, Box::new(springs)).unwrap()
 }
 
 /// A spring between two: omega^2 = k / reduced mass. N alike, each tied to each: omega^2 = N k / m.
@@ -63,7 +63,7 @@ fn what_is_free_does_not_vibrate() {
         vec![Vec3::zeros(), Vec3::x() * 5.0],
         vec![Vec3::zeros(); 2],
     );
-    let mut engine = HostEngine::new(start, Noise::new(1, 0), 1.0, Box::new(Free)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(1), 1.0, Box::new(Free)).unwrap();
     let state = engine.snapshot(Fields::ALL).unwrap();
     assert_eq!(
         shortest_period(&mut engine, &system(&masses), &state).unwrap(),
@@ -125,7 +125,7 @@ fn what_does_not_move_tells_nothing() {
     };
     let mut start = subject.start(1);
     start.velocities.iter_mut().for_each(|v| *v = Vec3::zeros());
-    let mut engine = HostEngine::new(start, Noise::new(1, 0), 1.0, Box::new(hole)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(1), 1.0, Box::new(hole)).unwrap();
     let state = engine.snapshot(Fields::ALL).unwrap();
     let found = attempt(&mut engine, &state, &how(subject.timestep, 321)).unwrap();
     assert_eq!(

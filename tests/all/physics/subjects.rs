@@ -45,7 +45,7 @@ impl Subject {
                 whole,
             ),
         };
-        let noise = Noise::new(seed, 0);
+        let noise = Noise::new(seed);
         let velocities = velocities::thermal(
             &self.system,
             &self.cell,
@@ -63,7 +63,7 @@ impl Subject {
 
     /// An engine at `start`, with a skin of 1 A.
     pub fn engine(&self, start: Start) -> Box<dyn Engine> {
-        (self.build)(start, Noise::new(7, 0), 1.0)
+        (self.build)(start, Noise::new(7), 1.0)
     }
 }
 

@@ -112,7 +112,7 @@ fn drawn(system: &System, cell: &Cell, positions: &[Vec3], kt: f64) -> (Vec<Vec3
         kt,
         degrees_of_freedom,
     };
-    let velocities = thermal(system, cell, positions, temperature, Noise::new(3, 0));
+    let velocities = thermal(system, cell, positions, temperature, Noise::new(3));
     let kinetic = observe::kinetic_energy(system, &velocities);
     (velocities, observe::kt(kinetic, degrees_of_freedom))
 }
@@ -177,11 +177,10 @@ fn one_atom_keeps_flying_and_zero_kelvin_stands_still() {
 /// What an atom draws does not depend on the atoms around it, nor on the temperature but by a factor.
 #[test]
 fn seeds_give_velocities_and_atoms_their_own() {
-    let two = mdrun::core::velocities::maxwell_boltzmann(&system(&[1.0; 2]), KT, Noise::new(3, 0));
-    let five = mdrun::core::velocities::maxwell_boltzmann(&system(&[1.0; 5]), KT, Noise::new(3, 0));
+    let two = mdrun::core::velocities::maxwell_boltzmann(&system(&[1.0; 2]), KT, Noise::new(3));
+    let five = mdrun::core::velocities::maxwell_boltzmann(&system(&[1.0; 5]), KT, Noise::new(3));
     assert_eq!(two, five[..2]);
-    let other =
-        mdrun::core::velocities::maxwell_boltzmann(&system(&[1.0; 2]), KT, Noise::new(4, 0));
+    let other = mdrun::core::velocities::maxwell_boltzmann(&system(&[1.0; 2]), KT, Noise::new(4));
     assert_ne!(two, other);
 }
 

@@ -80,6 +80,33 @@ fn a_drift_ends_the_run_with_its_cause() {
     );
 }
 
+/// Under a barostat a replay begins in the cell of the state that it begins with, not in the first of the run: here that of a
+/// run that was gone on with from step 100.
+#[test]
+fn a_drift_under_a_barostat_is_walked_again_bit_for_bit() {
+    let out = TempDir::new().unwrap();
+    let path = out.path().join("run");
+    let output = run(
+        "configs/argon_nve.toml",
+        &[
+            "dynamics={ensemble=\"npt\", timestep=\"20 fs\", steps=100, temperature=\"300 K\", \
+             pressure=\"500 bar\", thermostat=\"csvr\", relaxation=\"1 ps\", seed=1, \
+             barostat_relaxation=\"5 ps\", compressibility=\"2e-4 1/bar\"}",
+            "system.velocities.temperature=\"300 K\"",
+            "monitor={drift=\"0.012 meV/atom/ps\"}",
+        ],
+        &path,
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = mdrun(&["resume", path.to_str().unwrap(), "--steps", "6000"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let record = record(&path);
+    assert_eq!(record["flight"]["kind"], "drift", "{said}");
+    assert_eq!(record["flight"]["state_step"], 100, "{said}");
+    assert_eq!(record["diagnosis"]["reproduced"], true, "{said}");
+}
+
 /// Ethanol at a step that no bond to hydrogen survives.
 #[test]
 fn an_explosion_is_one_of_the_time_step() {

@@ -41,27 +41,24 @@ fn water(repeats: usize, open: Option<usize>) -> Start {
     let path = root().join("configs/structures/water64.xyz");
     let one = formats::read(&path).expect("the structure is shipped");
     let cell = one.cell().expect("the cell is sound");
-    let none = System {
-        species: Vec::new(),
-        masses: Vec::new(),
-    };
-    let mut all = Start::new(none, cell.clone(), Vec::new(), Vec::new());
+    let (mut species, mut masses, mut positions) = (Vec::new(), Vec::new(), Vec::new());
     for k in 0..repeats.pow(3) {
         let image = [k % repeats, k / repeats % repeats, k / repeats / repeats].map(|n| n as i32);
-        all.positions
-            .extend(one.positions.iter().map(|r| r + cell.shift(image)));
-        all.system.species.extend(&one.species);
-        all.system.masses.extend(&one.masses);
+        positions.extend(one.positions.iter().map(|r| r + cell.shift(image)));
+        species.extend(&one.species);
+        masses.extend(&one.masses);
     }
-    all.cell = Cell::new(cell.vectors() * repeats as f64, [true; 3]).unwrap();
-    if let Some(atoms) = open {
-        all.cell = Cell::open();
-        all.positions.truncate(atoms);
-        all.system.species.truncate(atoms);
-        all.system.masses.truncate(atoms);
-    }
-    all.velocities = vec![Vec3::zeros(); all.positions.len()];
-    all
+    let cell = match open {
+        Some(atoms) => {
+            positions.truncate(atoms);
+            species.truncate(atoms);
+            masses.truncate(atoms);
+            Cell::open()
+        }
+        None => Cell::new(cell.vectors() * repeats as f64, [true; 3]).unwrap(),
+    };
+    let rest = vec![Vec3::zeros(); positions.len()];
+    Start::new(System { species, masses }, cell, positions, rest)
 }
 
 #[test]
@@ -83,7 +80,7 @@ fn recorder_and_audits_cost_less_than_a_hundredth() {
         let start = water(repeats, open);
         let atoms = start.system.len();
         let potential = model.bind(&start.system, Precision::F32, &device).unwrap();
-        let mut engine = HostEngine::new(start, Noise::new(1, 0), 0.5, potential).unwrap();
+        let mut engine = HostEngine::new(start, Noise::new(1), 0.5, potential).unwrap();
         let program = Program::velocity_verlet(0.5 * FS);
         let mut at = 0;
         let step = seconds(|| {

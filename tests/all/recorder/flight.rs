@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use mdrun::core::{Fields, Snapshot};
+use mdrun::core::{Cell, Fields, Snapshot};
 use mdrun::dynamics;
 use mdrun::engine::Limits;
 use mdrun::report::names;
@@ -188,11 +188,16 @@ fn states_thin_out_with_their_age() {
     let mut state = simulation.engine.snapshot(Fields::ALL).unwrap();
     let mut step = ring.next(37);
     assert_eq!(step, 37, "the start is kept");
+    let (vectors, periodic) = (*state.cell.vectors(), state.cell.periodic());
+    let cell_at = |step: u64| Cell::new(vectors * (1.0 + 1e-7 * step as f64), periodic).unwrap();
     while step < 2_000_000 {
         state.step = step;
+        state.cell = cell_at(step);
         ring.push(&state);
         step = ring.next(step + 1);
     }
+    // A barostat changes the cell: each state has its own.
+    assert!(ring.states().iter().all(|s| s.cell == cell_at(s.step)));
     let steps: Vec<u64> = ring.states().iter().map(|s| s.step).collect();
     assert!(
         steps.len() <= 32 && steps.is_sorted() && steps[0] == 37,

@@ -12,7 +12,7 @@ use crate::physics::subjects::{CUTOFF, EPSILON, SIGMA, Subject, argon_potential,
 
 /// An engine in host memory with a skin of 1 A, or with pairs by brute force.
 pub fn engine(start: Start, potential: Box<dyn Potential>, exhaustive: bool) -> Box<dyn Engine> {
-    let noise = Noise::new(7, 0);
+    let noise = Noise::new(7);
     Box::new(match exhaustive {
         true => HostEngine::of(start, noise, HostForceField::exhaustive(potential))
             .expect("the start is sound"),
@@ -192,7 +192,13 @@ pub struct Unlisted {
 impl Unlisted {
     /// Over the engine of argon at this start.
     pub fn new(start: Start, skin: f64) -> Self {
-        let list = VerletList::build(&start.cell, &start.positions, CUTOFF, skin).unwrap();
+        let list = VerletList::build(
+            &start.members.only().unwrap().cell,
+            &start.positions,
+            CUTOFF,
+            skin,
+        )
+        .unwrap();
         Self {
             list,
             inner: engine(start, argon_potential(), false),

@@ -33,7 +33,7 @@ fn monitor(every: u64, plan: &MonitorPlan) -> (DriftMonitor, Energies) {
 /// A moment at which the conserved energy has drifted by `slope` (meV/atom/ps) since the start, with
 /// noise of 1 meV; the kinetic energy is that of 300 K with the fluctuation of the canonical ensemble.
 fn moment(step: u64, slope: f64) -> Snapshot {
-    let noise = Noise::new(3, 0).normal3(step, 0, Stream::Thermostat);
+    let noise = Noise::new(3).normal3(step, 0, Stream::Thermostat);
     let degrees = (3 * ATOMS - 3) as f64;
     let mut snapshot = frames::frame(0, 0, &Cell::open());
     snapshot.step = step;

@@ -84,7 +84,7 @@ pub fn system(atoms: usize) -> System {
 
 /// Three random numbers of order one, the same for the same arguments.
 pub fn random(frame: u64, atom: usize) -> Vec3 {
-    Noise::new(7, 0).normal3(frame, atom as u32, Stream::Velocities)
+    Noise::new(7).normal3(frame, atom as u32, Stream::Velocities)
 }
 
 /// The frame of this number: atoms all over and beyond the cell, moving on from frame to frame.

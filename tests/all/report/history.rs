@@ -4,7 +4,7 @@ use mdrun::core::rng::{Noise, Stream};
 use mdrun::report::history::History;
 
 fn normal(k: u64) -> f64 {
-    Noise::new(4, 0).normal3(k, 0, Stream::Thermostat).x
+    Noise::new(4).normal3(k, 0, Stream::Thermostat).x
 }
 
 /// Bins of twice the width change the border of a fifth by less than 1 part in 16.

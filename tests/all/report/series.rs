@@ -5,7 +5,10 @@ use mdrun::report::series::Series;
 
 /// Independent standard normal numbers.
 fn normal(seed: u32, k: u64) -> f64 {
-    Noise::new(seed, 1).normal3(k, 0, Stream::Thermostat).x
+    Noise::new(seed)
+        .of_replica(1)
+        .normal3(k, 0, Stream::Thermostat)
+        .x
 }
 
 /// A straight line with noise that forgets itself: x' = a x + sqrt(1 - a^2) xi, of unit variance.

@@ -87,7 +87,7 @@ impl Sampled {
         let samples = 100 * self.picoseconds;
         let mut walked = 0.0;
         for k in 0..samples {
-            let random = Noise::new(1, 0).normal3(k, 0, Stream::Thermostat);
+            let random = Noise::new(1).normal3(k, 0, Stream::Thermostat);
             let mut snapshot = frames::frame(0, 0, &self.cell);
             snapshot.time = k as f64 * 10.0 * FEMTOSECOND;
             let degrees = (3 * ATOMS - 3) as f64;

@@ -1,0 +1,74 @@
+//! The systems that a state is made of: one, or several side by side.
+
+use std::ops::Range;
+
+use super::Cell;
+use crate::{Error, Result};
+
+/// One system: which atoms are its own, and what of its state is not an array of theirs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Indices of its atoms.
+    pub atoms: Range<usize>,
+    /// Number among the systems that share a seed: each draws noise of its own.
+    pub replica: u32,
+    /// Cell and periodic directions.
+    pub cell: Cell,
+    /// Energy that thermostat and drift removal have put in since step 0 (eV).
+    pub heat: f64,
+    /// Work that a barostat has done since step 0 (eV).
+    pub work: f64,
+}
+
+/// Systems that do not see each other, in one set of arrays. Their atoms lie one member after another, without gaps.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Members(Vec<Member>);
+
+impl Members {
+    /// One system alone, of replica 0, with neither heat nor work so far.
+    pub fn alone(atoms: usize, cell: Cell) -> Self {
+        Self::default().and(atoms, 0, cell)
+    }
+
+    /// Adds a system behind the others, with neither heat nor work so far.
+    pub fn and(mut self, atoms: usize, replica: u32, cell: Cell) -> Self {
+        let first = self.atoms();
+        self.0.push(Member {
+            atoms: first..first + atoms,
+            replica,
+            cell,
+            heat: 0.0,
+            work: 0.0,
+        });
+        self
+    }
+
+    /// Number of atoms of all members.
+    pub fn atoms(&self) -> usize {
+        self.0.last().map_or(0, |member| member.atoms.end)
+    }
+
+    /// The members, in the order of their atoms.
+    pub fn all(&self) -> &[Member] {
+        &self.0
+    }
+
+    /// The members to change, in the order of their atoms.
+    pub fn all_mut(&mut self) -> &mut [Member] {
+        &mut self.0
+    }
+
+    /// The only member.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn only(&self) -> Result<&Member> {
+        match self.0.as_slice() {
+            [member] => Ok(member),
+            several => Err(Error::input(format!(
+                "{} systems at once, where one is taken: run them one by one",
+                several.len()
+            ))),
+        }
+    }
+}
