@@ -15,7 +15,7 @@ use crate::potential::painn::cpu::FusedPainn;
 use crate::potential::painn::cuda::CudaPainn;
 use crate::potential::painn::{self, Spec, Weights, reference};
 use crate::potential::{Potential, Precision};
-use crate::report::Source;
+use crate::report::OriginFile;
 use crate::{Error, Result};
 
 /// A potential that has been read and checked, to be bound to atoms.
@@ -26,7 +26,7 @@ pub enum Model {
         /// Where its weights are.
         file: ModelFile,
         /// The same with their hash.
-        source: Source,
+        source: OriginFile,
         /// Hyper-parameters.
         spec: Box<Spec>,
         /// Weights.
@@ -84,7 +84,7 @@ pub fn load_painn(file: &ModelFile) -> Result<Model> {
         notes,
     } = painn::import_noted(&bytes, &file.to_string())?;
     Ok(Model::Painn {
-        source: Source::of_model(file, &bytes),
+        source: OriginFile::of_model(file, &bytes),
         file: file.clone(),
         spec: Box::new(spec),
         weights,
@@ -127,7 +127,7 @@ impl Model {
     }
 
     /// The model file with its hash; `None` where there is none.
-    pub fn source(&self) -> Option<&Source> {
+    pub fn source(&self) -> Option<&OriginFile> {
         match self {
             Self::Painn { source, .. } => Some(source),
             Self::LennardJones { .. } => None,
@@ -267,11 +267,15 @@ fn bind_painn(
             weights,
             species,
             precision,
-            reference::Device::Cuda(index),
+            reference::BurnDevice::Cuda(index),
         ),
-        (Place::Cpu, EngineChoice::Burn) => {
-            reference::potential(spec, weights, species, precision, reference::Device::Cpu)
-        }
+        (Place::Cpu, EngineChoice::Burn) => reference::potential(
+            spec,
+            weights,
+            species,
+            precision,
+            reference::BurnDevice::Cpu,
+        ),
         (Place::Cpu, _) => {
             let threads = thread_count(device);
             let fused = FusedPainn::new(spec, weights, species, precision, threads)?;

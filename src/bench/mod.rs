@@ -205,7 +205,7 @@ impl Workshop for HostWorkshop {
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct BenchRow {
     /// Number of atoms.
     pub atoms: usize,
     /// Number of ordered pairs within the cutoff.
@@ -342,7 +342,7 @@ fn measure_size(
     model: &Model,
     rate: RebuildRate,
     size: usize,
-) -> Result<Vec<Row>> {
+) -> Result<Vec<BenchRow>> {
     let start = water::start(size)?;
     let job = Job {
         model,
@@ -375,7 +375,7 @@ fn measure_size(
         })?;
         let program = measure::program(ensemble, &start.system);
         let step_ms = measure::time_steps(engine.as_mut(), &program, iterations, rebuild_every)?;
-        let row = Row {
+        let row = BenchRow {
             atoms: start.system.len(),
             pairs,
             device: args.device_name(),
@@ -441,7 +441,7 @@ fn is_narrow() -> bool {
     Terminal::out().width.is_some_and(|width| width < WHOLE)
 }
 
-fn line(row: &Row) -> String {
+fn line(row: &BenchRow) -> String {
     let over = 100.0 * (row.step_ms.median / row.energy_forces_ms.median - 1.0);
     let memory = row
         .peak_memory_mib
@@ -471,7 +471,7 @@ fn line(row: &Row) -> String {
     )
 }
 
-fn write(path: &Path, rows: &[Row]) -> Result<()> {
+fn write(path: &Path, rows: &[BenchRow]) -> Result<()> {
     let text = serde_json::to_string_pretty(rows)
         .map_err(|e| Error::run(format!("{}: {e}", path.display())))?;
     std::fs::write(path, text + "\n").map_err(|e| Error::run(format!("{}: {e}", path.display())))

@@ -18,8 +18,8 @@ use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::report::checkpoint::{self, Checkpoint};
 use crate::report::names;
-use crate::report::recorder::Kind;
-use crate::report::{Recorded, Source, record};
+use crate::report::recorder::FaultKind;
+use crate::report::{OriginFile, Recorded, record};
 use crate::run::Interruption as _;
 use crate::run::drift::{question, replay};
 use crate::run::recorded::rename_model;
@@ -39,7 +39,7 @@ const UNDECIDED: u8 = 4;
 /// # Errors
 /// The directory does not hold a run with a state to start from, the model is not the run's, or a replay failed.
 pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
-    let past = Past::read(&args.directory, args.model.as_deref())?;
+    let past = FinishedRun::read(&args.directory, args.model.as_deref())?;
     assemble::threads(&past.plan.device)?;
     let model = assemble::load(&past.plan)?;
     let budget = Duration::from_secs_f64(60.0 * args.minutes);
@@ -85,7 +85,7 @@ fn show(report: &Report) -> Result<()> {
 }
 
 /// A run that is over, as its directory has it.
-struct Past {
+struct FinishedRun {
     plan: Plan,
     /// What to start from.
     state: Checkpoint,
@@ -95,7 +95,7 @@ struct Past {
     thermometer: Thermometer,
 }
 
-impl Past {
+impl FinishedRun {
     fn read(directory: &Path, model: Option<&Path>) -> Result<Self> {
         let path = directory.join(names::RECORD);
         let name = path.display();
@@ -161,10 +161,12 @@ impl Past {
     fn case(&self, budget: Duration) -> Case {
         let plan = &self.plan;
         let question = match &self.flight {
-            Some(flight) if !matches!(flight.kind, Kind::Drift | Kind::Pairs) => Question::Breach {
-                step: flight.step,
-                limits: assemble::limits_of(plan, &self.thermometer),
-            },
+            Some(flight) if !matches!(flight.kind, FaultKind::Drift | FaultKind::Pairs) => {
+                Question::Breach {
+                    step: flight.step,
+                    limits: assemble::limits_of(plan, &self.thermometer),
+                }
+            }
             Some(flight) => {
                 let window = flight.step.saturating_sub(self.state.step);
                 question(plan, flight.drift(), window)
@@ -232,7 +234,7 @@ fn check_model(record: &Value, plan: &Plan) -> Result<()> {
         return Ok(());
     };
     let had = record.pointer("/model/sha256").and_then(Value::as_str);
-    let has = Source::of_model(model, &model.read()?).sha256;
+    let has = OriginFile::of_model(model, &model.read()?).sha256;
     match had {
         Some(had) if had == has => Ok(()),
         _ => Err(Error::input(format!(

@@ -38,9 +38,9 @@ const ECHO: Duration = Duration::from_millis(100);
 
 /// A signal that asked for an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signal(i32);
+pub struct EndSignal(i32);
 
-impl Signal {
+impl EndSignal {
     /// Its name, such as SIGTERM.
     pub fn name(self) -> &'static str {
         let known = ENDING.iter().find(|(number, _)| *number == self.0);
@@ -96,10 +96,10 @@ impl Interrupt {
     }
 
     /// The first signal, once it has come.
-    pub fn signal(&self) -> Option<Signal> {
+    pub fn signal(&self) -> Option<EndSignal> {
         match self.first.load(Ordering::Acquire) {
             0 => None,
-            number => Some(Signal(number)),
+            number => Some(EndSignal(number)),
         }
     }
 
@@ -120,7 +120,7 @@ impl Interruption for Interrupt {
     }
 
     fn name(&self) -> &str {
-        self.signal().map_or("a signal", Signal::name)
+        self.signal().map_or("a signal", EndSignal::name)
     }
 
     fn obstacle(&self) -> Option<&str> {

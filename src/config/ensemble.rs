@@ -4,7 +4,7 @@ use super::keys::dynamics::{
     BAROSTAT_EVERY, BAROSTAT_RELAXATION, COMPRESSIBILITY, COUPLING, ENSEMBLE, FRICTION, Heated,
     PRESSURE, RELAXATION, SEED, TEMPERATURE, THERMOSTAT,
 };
-use super::keys::row::{Key, Sampled};
+use super::keys::row::{ConfigKey, Sampled};
 use super::plan::StartPlan;
 use super::raw;
 use super::section::Section;
@@ -20,7 +20,7 @@ const RIGHT: f64 = 1e-4;
 /// The ensemble, with what it needs; keys of other ensembles are refused.
 pub(super) fn resolve(
     section: &mut Section<'_>,
-    raw: &raw::Dynamics,
+    raw: &raw::DynamicsTable,
     timestep: f64,
 ) -> Result<Dynamics> {
     let sampled = section.choice(&ENSEMBLE, &raw.ensemble)?;
@@ -68,7 +68,11 @@ pub(super) fn resolve(
     })
 }
 
-fn barostat(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Result<Barostat> {
+fn barostat(
+    section: &mut Section<'_>,
+    raw: &raw::DynamicsTable,
+    timestep: f64,
+) -> Result<Barostat> {
     let every = section.steps(&BAROSTAT_EVERY, &raw.barostat_every, timestep)?;
     let barostat = Barostat {
         pressure: section.quantity(&PRESSURE, &raw.pressure)?,
@@ -104,7 +108,7 @@ fn usual_every(section: &mut Section<'_>) -> u64 {
     u64::from(usual)
 }
 
-fn thermostat(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Thermostat> {
+fn thermostat(section: &mut Section<'_>, raw: &raw::DynamicsTable) -> Result<Thermostat> {
     Ok(match section.choice(&THERMOSTAT, &raw.thermostat)? {
         Heated::Csvr => {
             let why = "belongs to thermostat = \"langevin\", not to \"csvr\"; remove it";
@@ -126,7 +130,7 @@ fn thermostat(section: &mut Section<'_>, raw: &raw::Dynamics) -> Result<Thermost
 /// Refuses a key that belongs to other ensembles.
 fn belongs<V>(
     section: &Section<'_>,
-    key: &Key<V>,
+    key: &ConfigKey<V>,
     leaf: &raw::Leaf,
     sampled: Sampled,
 ) -> Result<()> {
@@ -146,7 +150,7 @@ fn belongs<V>(
 /// Checks that a system is one that the ensemble can be of.
 pub(super) fn check(
     section: &Section<'_>,
-    raw: &raw::Dynamics,
+    raw: &raw::DynamicsTable,
     (ensemble, timestep): (Dynamics, f64),
     start: &StartPlan,
 ) -> Result<()> {
@@ -191,7 +195,7 @@ fn open_directions(cell: &Cell) -> String {
 /// Checks that edges that are to change each for itself are at right angles.
 fn right_angles(
     section: &Section<'_>,
-    raw: &raw::Dynamics,
+    raw: &raw::DynamicsTable,
     coupling: Coupling,
     cell: &Cell,
 ) -> Result<()> {

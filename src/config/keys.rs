@@ -12,10 +12,10 @@ pub mod reference;
 pub mod row;
 pub mod system;
 
-use row::{Form, Table};
+use row::{Form, KeyTable};
 
 /// All tables, in the order of the reference.
-pub static TABLES: [&Table; 9] = [
+pub static TABLES: [&KeyTable; 9] = [
     &system::TABLE,
     &system::VELOCITIES_TABLE,
     &potential::TABLE,
@@ -28,6 +28,6 @@ pub static TABLES: [&Table; 9] = [
 ];
 
 /// The table with a heading of its own that a key belongs in.
-pub fn home(key: &str) -> Option<&'static Table> {
+pub fn home(key: &str) -> Option<&'static KeyTable> {
     (TABLES.iter().copied()).find(|table| table.form != Form::Inline && table.has(key))
 }

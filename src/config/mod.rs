@@ -173,7 +173,7 @@ impl Done {
 /// A table that has to be there.
 fn required<'s, 't, T>(
     source: &'s Source,
-    row: &keys::row::Table,
+    row: &keys::row::KeyTable,
     table: &'t Option<Spanned<T>>,
 ) -> Result<(Section<'s>, &'t T)> {
     let Some(table) = table else {
@@ -187,7 +187,7 @@ fn required<'s, 't, T>(
 /// A table that need not be there; then all of it is at its defaults.
 fn optional<'s, T: Default>(
     source: &'s Source,
-    row: &keys::row::Table,
+    row: &keys::row::KeyTable,
     table: Option<Spanned<T>>,
 ) -> (Section<'s>, T) {
     let table = table.unwrap_or_else(|| Spanned::new(0..0, T::default()));

@@ -26,7 +26,7 @@ const LONGEST_CLOCK: f64 = 3.6e7;
 /// anything.
 pub(super) fn output(
     section: &mut Section<'_>,
-    raw: &raw::Output,
+    raw: &raw::OutputTable,
     context: &OutputContext<'_>,
 ) -> Result<OutputPlan> {
     let dynamics = context.dynamics;
@@ -141,7 +141,7 @@ pub(super) struct OutputContext<'p> {
 
 fn directory(
     section: &mut Section<'_>,
-    raw: &raw::Output,
+    raw: &raw::OutputTable,
     context: &OutputContext<'_>,
 ) -> Result<PathBuf> {
     let key = &keys::output::DIRECTORY;
@@ -167,7 +167,7 @@ fn directory(
 
 fn trajectory(
     section: &mut Section<'_>,
-    raw: &raw::Trajectory,
+    raw: &raw::TrajectoryTable,
     context: &OutputContext<'_>,
 ) -> Result<TrajectoryPlan> {
     use keys::output::{EVERY, FIELDS, FORMAT, WRAP};

@@ -16,28 +16,28 @@ pub(super) type Leaf = Option<Spanned<Value>>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
-    pub system: Option<Spanned<System>>,
-    pub potential: Option<Spanned<Potential>>,
-    pub dynamics: Option<Spanned<Dynamics>>,
-    pub output: Option<Spanned<Output>>,
-    pub monitor: Option<Spanned<Monitor>>,
-    pub device: Option<Spanned<Device>>,
+    pub system: Option<Spanned<SystemTable>>,
+    pub potential: Option<Spanned<PotentialTable>>,
+    pub dynamics: Option<Spanned<DynamicsTable>>,
+    pub output: Option<Spanned<OutputTable>>,
+    pub monitor: Option<Spanned<MonitorTable>>,
+    pub device: Option<Spanned<DeviceTable>>,
 }
 
 /// `[system]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct System {
+pub(super) struct SystemTable {
     pub structure: Leaf,
     pub frame: Leaf,
     pub cell: Leaf,
     pub periodic: Leaf,
-    pub velocities: Option<Spanned<Velocities>>,
+    pub velocities: Option<Spanned<VelocitiesEntry>>,
     pub masses: Option<BTreeMap<Spanned<String>, Spanned<Value>>>,
 }
 
 /// `system.velocities`: a word, or a temperature with a seed.
-pub(super) enum Velocities {
+pub(super) enum VelocitiesEntry {
     Word(String),
     Thermal(Thermal),
 }
@@ -53,16 +53,16 @@ pub(super) struct Thermal {
 /// `[potential]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Potential {
+pub(super) struct PotentialTable {
     pub model: Leaf,
     pub precision: Leaf,
-    pub lennard_jones: Option<Spanned<LennardJones>>,
+    pub lennard_jones: Option<Spanned<LennardJonesTable>>,
 }
 
 /// `[potential.lennard_jones]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LennardJones {
+pub(super) struct LennardJonesTable {
     pub epsilon: Leaf,
     pub sigma: Leaf,
     pub cutoff: Leaf,
@@ -71,7 +71,7 @@ pub(super) struct LennardJones {
 /// `[dynamics]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Dynamics {
+pub(super) struct DynamicsTable {
     pub ensemble: Leaf,
     pub temperature: Leaf,
     pub pressure: Leaf,
@@ -94,18 +94,18 @@ pub(super) struct Dynamics {
 /// `[output]`
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Output {
+pub(super) struct OutputTable {
     pub directory: Leaf,
     pub thermo_every: Leaf,
     pub checkpoint_every: Leaf,
     #[serde(default)]
-    pub trajectory: Vec<Spanned<Trajectory>>,
+    pub trajectory: Vec<Spanned<TrajectoryTable>>,
 }
 
 /// `[[output.trajectory]]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Trajectory {
+pub(super) struct TrajectoryTable {
     pub format: Leaf,
     pub every: Leaf,
     pub wrap: Leaf,
@@ -115,7 +115,7 @@ pub(super) struct Trajectory {
 /// `[monitor]`
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Monitor {
+pub(super) struct MonitorTable {
     pub drift: Leaf,
     pub temperature: Leaf,
     pub force: Leaf,
@@ -128,25 +128,25 @@ pub(super) struct Monitor {
 /// `[device]`
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Device {
+pub(super) struct DeviceTable {
     pub kind: Leaf,
     pub threads: Leaf,
     pub engine: Leaf,
 }
 
-impl<'de> Deserialize<'de> for Velocities {
+impl<'de> Deserialize<'de> for VelocitiesEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
-            type Value = Velocities;
+            type Value = VelocitiesEntry;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("\"from the file\", \"zero\" or { temperature = \"300 K\", seed = 1 }")
             }
-            fn visit_str<E>(self, word: &str) -> Result<Velocities, E> {
-                Ok(Velocities::Word(word.to_owned()))
+            fn visit_str<E>(self, word: &str) -> Result<VelocitiesEntry, E> {
+                Ok(VelocitiesEntry::Word(word.to_owned()))
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Velocities, A::Error> {
-                Thermal::deserialize(MapAccessDeserializer::new(map)).map(Velocities::Thermal)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VelocitiesEntry, A::Error> {
+                Thermal::deserialize(MapAccessDeserializer::new(map)).map(VelocitiesEntry::Thermal)
             }
         }
         deserializer.deserialize_any(Either)

@@ -25,7 +25,7 @@ const LONG_STEP: f64 = 5.0;
 /// `[potential]`.
 pub(super) fn potential(
     section: &mut Section<'_>,
-    raw: &raw::Potential,
+    raw: &raw::PotentialTable,
     base: &Path,
 ) -> Result<PotentialPlan> {
     let Some(lj) = &raw.lennard_jones else {
@@ -46,7 +46,7 @@ pub(super) fn potential(
     lennard_jones(section, lj)
 }
 
-fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result<ModelFile> {
+fn model(section: &mut Section<'_>, raw: &raw::PotentialTable, base: &Path) -> Result<ModelFile> {
     let key = &keys::potential::MODEL;
     if raw.model.is_none() {
         return Err(section.fault(
@@ -69,7 +69,7 @@ fn model(section: &mut Section<'_>, raw: &raw::Potential, base: &Path) -> Result
 
 fn lennard_jones(
     section: &mut Section<'_>,
-    raw: &Spanned<raw::LennardJones>,
+    raw: &Spanned<raw::LennardJonesTable>,
 ) -> Result<PotentialPlan> {
     let mut inner = section.inner(&keys::potential::LENNARD_JONES, raw.span());
     let raw = raw.get_ref();
@@ -94,7 +94,7 @@ fn lennard_jones(
 /// `[dynamics]` of a run from this start.
 pub(super) fn dynamics(
     section: &mut Section<'_>,
-    raw: &raw::Dynamics,
+    raw: &raw::DynamicsTable,
     start: &StartPlan,
 ) -> Result<DynamicsPlan> {
     let timestep = section.quantity(&keys::dynamics::TIMESTEP, &raw.timestep)?;
@@ -140,7 +140,7 @@ pub(super) fn dynamics(
 /// it would draw the same numbers again, and the two runs would not be independent.
 fn noise_start(
     section: &mut Section<'_>,
-    raw: &raw::Dynamics,
+    raw: &raw::DynamicsTable,
     ensemble: Dynamics,
     before: Option<NoiseMark>,
 ) -> Result<u64> {
@@ -169,7 +169,11 @@ fn noise_start(
 }
 
 /// The steps of a duration; what is kept is the number of steps.
-fn duration(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Result<Option<u64>> {
+fn duration(
+    section: &mut Section<'_>,
+    raw: &raw::DynamicsTable,
+    timestep: f64,
+) -> Result<Option<u64>> {
     let key = &keys::dynamics::DURATION;
     if let Some(leaf) = &raw.duration
         && !leaf.get_ref().is_str()
@@ -192,7 +196,7 @@ fn duration(section: &mut Section<'_>, raw: &raw::Dynamics, timestep: f64) -> Re
 /// of 0.4 A is far outside of what any chemistry reaches. Numbers that are not finite always stop it.
 pub(super) fn monitor(
     section: &mut Section<'_>,
-    raw: &raw::Monitor,
+    raw: &raw::MonitorTable,
     timestep: f64,
 ) -> Result<MonitorPlan> {
     use keys::monitor::{ACTION, CONTACT, DRIFT, FORCE, RECORD, TEMPERATURE};
@@ -230,7 +234,7 @@ fn audit(section: &mut Section<'_>, leaf: &raw::Leaf, timestep: f64) -> Result<A
 /// `[device]`.
 pub(super) fn device(
     section: &mut Section<'_>,
-    raw: &raw::Device,
+    raw: &raw::DeviceTable,
     potential: &PotentialPlan,
 ) -> Result<DevicePlan> {
     let kind = kind(section, &raw.kind)?;

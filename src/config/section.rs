@@ -7,7 +7,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::keys::row::{
-    Absent, Choice, Flag, Key, Limit, MOST_STEPS, Quantity, Sign, Steps, Text, Whole,
+    Absent, ConfigKey, Flag, Limit, MOST_STEPS, OneOf, Quantity, Sign, Steps, Text, Whole,
 };
 use super::plan::Places;
 use super::raw::Leaf;
@@ -116,7 +116,7 @@ impl<'s> Section<'s> {
     }
 
     /// A quantity in internal units.
-    pub fn quantity(&mut self, key: &Key<Quantity>, leaf: &Leaf) -> Result<f64> {
+    pub fn quantity(&mut self, key: &ConfigKey<Quantity>, leaf: &Leaf) -> Result<f64> {
         match (leaf, key.absent.value()) {
             (None, Some(default)) => {
                 self.keep(key, leaf, default);
@@ -127,7 +127,7 @@ impl<'s> Section<'s> {
     }
 
     /// A limit: a positive quantity, or `"off"`.
-    pub fn limit(&mut self, key: &Key<Limit>, leaf: &Leaf) -> Result<Option<f64>> {
+    pub fn limit(&mut self, key: &ConfigKey<Limit>, leaf: &Leaf) -> Result<Option<f64>> {
         let dimension = key.value.dimension;
         let word = match leaf {
             None => key.absent.value(),
@@ -167,7 +167,7 @@ impl<'s> Section<'s> {
     }
 
     /// A whole number.
-    pub fn whole(&mut self, key: &Key<Whole>, leaf: &Leaf) -> Result<Option<u64>> {
+    pub fn whole(&mut self, key: &ConfigKey<Whole>, leaf: &Leaf) -> Result<Option<u64>> {
         self.whole_within(key.name, leaf, key.value.least, key.value.most)
     }
 
@@ -204,7 +204,12 @@ impl<'s> Section<'s> {
     }
 
     /// A number of steps, given as such or as a time, which is rounded up to whole steps.
-    pub fn steps(&mut self, key: &Key<Steps>, leaf: &Leaf, timestep: f64) -> Result<Option<u64>> {
+    pub fn steps(
+        &mut self,
+        key: &ConfigKey<Steps>,
+        leaf: &Leaf,
+        timestep: f64,
+    ) -> Result<Option<u64>> {
         self.steps_from(key.name, leaf, timestep, key.value.least)
     }
 
@@ -262,7 +267,7 @@ impl<'s> Section<'s> {
     }
 
     /// One of some words.
-    pub fn choice<T: Copy>(&mut self, key: &Key<Choice<T>>, leaf: &Leaf) -> Result<T> {
+    pub fn choice<T: Copy>(&mut self, key: &ConfigKey<OneOf<T>>, leaf: &Leaf) -> Result<T> {
         let words = key.value.words;
         let all = || {
             words
@@ -293,7 +298,7 @@ impl<'s> Section<'s> {
     }
 
     /// `true` or `false`.
-    pub fn flag(&mut self, key: &Key<Flag>, leaf: &Leaf) -> Result<bool> {
+    pub fn flag(&mut self, key: &ConfigKey<Flag>, leaf: &Leaf) -> Result<bool> {
         let flag = match leaf.as_ref().map(|l| l.get_ref()) {
             None => key.absent == Absent::Is("true"),
             Some(Value::Boolean(flag)) => *flag,
@@ -306,7 +311,7 @@ impl<'s> Section<'s> {
     }
 
     /// Text that is not empty.
-    pub fn text<'l>(&self, key: &Key<Text>, leaf: &'l Leaf) -> Result<&'l str> {
+    pub fn text<'l>(&self, key: &ConfigKey<Text>, leaf: &'l Leaf) -> Result<&'l str> {
         let example = key.value.example;
         match leaf.as_ref().map(|l| l.get_ref()) {
             None => Err(self.missing(key, example)),
@@ -323,7 +328,7 @@ impl<'s> Section<'s> {
     }
 
     /// A seed, which has to be there.
-    pub fn seed(&mut self, key: &Key<Whole>, leaf: &Leaf) -> Result<u32> {
+    pub fn seed(&mut self, key: &ConfigKey<Whole>, leaf: &Leaf) -> Result<u32> {
         let seed = self.whole(key, leaf)?;
         let seed = seed.and_then(|s| u32::try_from(s).ok());
         seed.ok_or_else(|| self.missing(key, "1 (equal seeds give equal runs)"))

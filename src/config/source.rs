@@ -176,7 +176,7 @@ impl Source {
     }
 
     /// Drops the keys of the file that exclude the one that is overridden.
-    fn drop_rivals(&self, document: &mut DeTable<'_>, path: &[Key<'_>]) {
+    fn drop_rivals(&self, document: &mut DeTable<'_>, path: &[KeyPart<'_>]) {
         let [table, key, ..] = path else {
             return;
         };
@@ -314,10 +314,10 @@ fn segments(key: &str) -> usize {
     dots + 1
 }
 
-type Key<'s> = Spanned<std::borrow::Cow<'s, str>>;
+type KeyPart<'s> = Spanned<std::borrow::Cow<'s, str>>;
 
 /// Takes the nested tables of a dotted key apart: its parts, and the value.
-fn unfold(table: DeTable<'_>, parts: usize) -> (Vec<Key<'_>>, Option<Spanned<DeValue<'_>>>) {
+fn unfold(table: DeTable<'_>, parts: usize) -> (Vec<KeyPart<'_>>, Option<Spanned<DeValue<'_>>>) {
     let mut path = Vec::new();
     let mut next = Some(table);
     let mut value = None;
@@ -335,7 +335,7 @@ fn unfold(table: DeTable<'_>, parts: usize) -> (Vec<Key<'_>>, Option<Spanned<DeV
 /// Puts a value at a path, making tables that are not there.
 fn insert<'s>(
     table: &mut DeTable<'s>,
-    path: &[Key<'s>],
+    path: &[KeyPart<'s>],
     value: Option<Spanned<DeValue<'s>>>,
 ) -> Result<(), String> {
     let (Some((first, rest)), Some(value)) = (path.split_first(), value) else {

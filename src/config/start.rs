@@ -24,7 +24,7 @@ use keys::FROM_FILE;
 /// `[system]`; reads the structure.
 pub(super) fn system(
     section: &mut Section<'_>,
-    raw: &raw::System,
+    raw: &raw::SystemTable,
     base: &Path,
 ) -> Result<StartPlan> {
     let structure = structure(section, raw, base)?;
@@ -50,7 +50,7 @@ pub(super) fn system(
     })
 }
 
-fn structure(section: &mut Section<'_>, raw: &raw::System, base: &Path) -> Result<Structure> {
+fn structure(section: &mut Section<'_>, raw: &raw::SystemTable, base: &Path) -> Result<Structure> {
     let text = section.text(&keys::STRUCTURE, &raw.structure)?;
     let path = join(section.base(&raw.structure, base), &path_of(text));
     let frame = match raw.frame.as_ref().map(Spanned::get_ref) {
@@ -108,7 +108,7 @@ fn whole(section: &mut Section<'_>, structure: &Structure, cell: &Cell) -> Vec<V
 /// An error about what is in the structure file.
 fn in_structure(
     section: &Section<'_>,
-    raw: &raw::System,
+    raw: &raw::SystemTable,
     structure: &Structure,
     e: &Error,
 ) -> Error {
@@ -117,7 +117,7 @@ fn in_structure(
 }
 
 /// Masses (u) by symbol: of elements, or of D and T.
-fn masses(section: &mut Section<'_>, raw: &raw::System) -> Result<BTreeMap<String, f64>> {
+fn masses(section: &mut Section<'_>, raw: &raw::SystemTable) -> Result<BTreeMap<String, f64>> {
     let mut masses = BTreeMap::new();
     let mut kept = Table::new();
     for (symbol, value) in raw.masses.iter().flatten() {
@@ -170,7 +170,7 @@ fn apply_masses(
 }
 
 /// The cell: from the structure file, from here, or none.
-fn cell(section: &mut Section<'_>, raw: &raw::System, structure: &Structure) -> Result<Cell> {
+fn cell(section: &mut Section<'_>, raw: &raw::SystemTable, structure: &Structure) -> Result<Cell> {
     let (vectors, usual) = match raw.cell.as_ref().map(Spanned::get_ref) {
         Some(Value::Array(rows)) => {
             let vectors =
@@ -274,7 +274,7 @@ const PERIODIC_FORMS: &str =
 
 fn velocities(
     section: &mut Section<'_>,
-    raw: &raw::System,
+    raw: &raw::SystemTable,
     structure: &Structure,
 ) -> Result<VelocityPlan> {
     let zeros = || VelocityPlan::Given(vec![Vec3::zeros(); structure.species.len()]);
@@ -284,21 +284,21 @@ fn velocities(
     let span = spanned.span();
     section.place(&keys::VELOCITIES, &span);
     let thermal = match spanned.get_ref() {
-        raw::Velocities::Word(word) if word == FROM_FILE => {
+        raw::VelocitiesEntry::Word(word) if word == FROM_FILE => {
             return from_file(section, structure, &span);
         }
-        raw::Velocities::Word(word) if word == "zero" => {
+        raw::VelocitiesEntry::Word(word) if word == "zero" => {
             section.keep(&keys::VELOCITIES, &None, "zero");
             return Ok(zeros());
         }
-        raw::Velocities::Word(word) => {
+        raw::VelocitiesEntry::Word(word) => {
             return Err(section.fault_at(
                 &keys::VELOCITIES,
                 &span,
                 format!("{word:?}: {VELOCITY_FORMS}"),
             ));
         }
-        raw::Velocities::Thermal(thermal) => thermal,
+        raw::VelocitiesEntry::Thermal(thermal) => thermal,
     };
     let mut inner = section.inner(&keys::VELOCITIES, span);
     let kt = inner.quantity(&keys::TEMPERATURE, &thermal.temperature)?;

@@ -62,7 +62,7 @@ impl Graph {
 }
 
 /// Loaded kernels of one card.
-pub struct Program {
+pub struct LoadedKernels {
     stream: Arc<CudaStream>,
     /// Each with whether its prologue may run early.
     functions: HashMap<&'static CStr, (sys::CUfunction, bool)>,
@@ -74,9 +74,9 @@ pub struct Program {
 
 // SAFETY: functions and modules belong to the device's context, not to a thread: whoever calls makes the device its
 // thread's first, as the engine does at every call. They are not changed after loading but through `&mut`.
-unsafe impl Send for Program {}
+unsafe impl Send for LoadedKernels {}
 
-impl Program {
+impl LoadedKernels {
     /// Compiles and loads parts.
     ///
     /// # Errors
@@ -209,7 +209,7 @@ impl Program {
     /// Starts a kernel whose parameters are integers.
     ///
     /// # Errors
-    /// As for [`Program::launch`].
+    /// As for [`LoadedKernels::launch`].
     pub fn go<const N: usize>(&self, name: &CStr, size: Size, mut values: [i32; N]) -> Result<()> {
         let mut args = values.each_mut().map(|v| std::ptr::from_mut(v).cast());
         self.launch(name, size, &mut args)
@@ -246,7 +246,7 @@ fn set_attribute(
         .map_err(failed("asking for shared memory"))
 }
 
-impl Drop for Program {
+impl Drop for LoadedKernels {
     fn drop(&mut self) {
         let _ = self.stream.context().bind_to_thread();
         for &(module, _) in &self.modules {

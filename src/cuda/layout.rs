@@ -122,7 +122,7 @@ impl<T> Constant<T> {
     }
 }
 
-impl<T: Element> Place for Pointer<T> {
+impl<T: Element> Placed for Pointer<T> {
     fn bytes(length: usize) -> usize {
         length.saturating_mul(size_of::<T>())
     }
@@ -150,7 +150,7 @@ impl<T> Pointer<T> {
 }
 
 /// A field for which memory is taken.
-pub trait Place: Sized {
+pub trait Placed: Sized {
     /// Bytes that `length` values take.
     fn bytes(length: usize) -> usize;
     /// Takes them, set to zero.
@@ -161,7 +161,7 @@ pub trait Place: Sized {
 }
 
 /// Each of several arrays of the same length.
-impl<P: Place + Copy + Default, const N: usize> Place for [P; N] {
+impl<P: Placed + Copy + Default, const N: usize> Placed for [P; N] {
     fn bytes(length: usize) -> usize {
         N * P::bytes(length)
     }
@@ -213,7 +213,7 @@ impl<'a> Arena<'a> {
     ///
     /// # Errors
     /// There is no room on the card.
-    pub fn place<B, S>(&mut self, block: &mut B, rows: &[Row<B, S>], sizes: &S) -> Result<()> {
+    pub fn place<B, S>(&mut self, block: &mut B, rows: &[ArrayRow<B, S>], sizes: &S) -> Result<()> {
         for row in rows {
             (row.place)(block, self, sizes)?;
         }
@@ -227,7 +227,7 @@ impl<'a> Arena<'a> {
 }
 
 /// One array of a table.
-pub struct Row<B, S> {
+pub struct ArrayRow<B, S> {
     /// Bytes that it takes.
     pub bytes: fn(&S) -> usize,
     /// Takes them.
@@ -235,7 +235,7 @@ pub struct Row<B, S> {
 }
 
 /// Forecasts the bytes of some rows.
-pub fn bytes_of<B, S>(rows: &[Row<B, S>], sizes: &S) -> usize {
+pub fn bytes_of<B, S>(rows: &[ArrayRow<B, S>], sizes: &S) -> usize {
     let bytes = rows.iter().map(|row| (row.bytes)(sizes));
     bytes.fold(0, usize::saturating_add)
 }
@@ -322,15 +322,15 @@ macro_rules! device_struct {
         impl $name {
             $(
                 $(#[$group_doc])*
-                pub const $group: &'static [$crate::cuda::layout::Row<$name, $sizes>] = &[
-                    $( $crate::cuda::layout::Row {
+                pub const $group: &'static [$crate::cuda::layout::ArrayRow<$name, $sizes>] = &[
+                    $( $crate::cuda::layout::ArrayRow {
                         bytes: |sizes| {
                             let length: fn(&$sizes) -> usize = $length;
-                            <$array_type as $crate::cuda::layout::Place>::bytes(length(sizes))
+                            <$array_type as $crate::cuda::layout::Placed>::bytes(length(sizes))
                         },
                         place: |block, arena, sizes| {
                             let length: fn(&$sizes) -> usize = $length;
-                            block.$array = $crate::cuda::layout::Place::take(arena, length(sizes))?;
+                            block.$array = $crate::cuda::layout::Placed::take(arena, length(sizes))?;
                             Ok(())
                         },
                     } ),*

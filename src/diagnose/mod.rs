@@ -36,7 +36,7 @@ use crate::report::series::Estimate;
 pub use potential::Findings;
 pub use replay::{Effect, Replay};
 pub use report::Report;
-pub use verdict::{Suspect, Verdict};
+pub use verdict::{Conclusion, Suspect};
 
 use replay::Walk;
 
@@ -171,7 +171,7 @@ pub fn diagnose(
     walks
         .push(exhaustive.unwrap_or_else(|e| Walk::impossible(Variant::EXHAUSTIVE, &e.to_string())));
 
-    let mut verdict = Verdict::default();
+    let mut verdict = Conclusion::default();
     let mut window = first_window(case);
     for round in 0..MOST_ROUNDS {
         for k in 0..walks.len() {
@@ -181,7 +181,7 @@ pub fn diagnose(
             walks[k].advance(case, window, Instant::now() + share, interrupt)?;
         }
         let replays: Vec<&Replay> = walks.iter().map(|w| &w.replay).collect();
-        verdict = Verdict::of(case, &replays);
+        verdict = Conclusion::of(case, &replays);
         let spent = began
             .elapsed()
             .div_f64(2.0_f64.powi(round as i32 + 1) - 1.0);

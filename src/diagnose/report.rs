@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Case, Effect, Findings, Question, Replay, Suspect, Verdict};
+use super::{Case, Conclusion, Effect, Findings, Question, Replay, Suspect};
 use crate::report::series::Estimate;
 use crate::units::{FEMTOSECOND, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND};
 
@@ -22,7 +22,7 @@ pub struct Report {
     /// What the potential itself has shown.
     pub findings: Findings,
     /// The conclusion.
-    pub verdict: Verdict,
+    pub verdict: Conclusion,
     /// Time that all of it took.
     pub elapsed: Duration,
 }
@@ -32,7 +32,7 @@ impl Report {
         case: &Case,
         replays: Vec<Replay>,
         findings: Findings,
-        verdict: Verdict,
+        verdict: Conclusion,
         elapsed: Duration,
     ) -> Self {
         Self {

@@ -38,14 +38,14 @@ pub enum Suspect {
 
 /// The conclusion.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Verdict {
+pub struct Conclusion {
     /// What is at fault.
     pub suspect: Suspect,
     /// What each replay does to the fault, in their order.
     pub effects: Vec<Effect>,
 }
 
-impl Verdict {
+impl Conclusion {
     /// Whether replaying further would tell no more.
     pub(super) fn is_final(&self) -> bool {
         self.suspect != Suspect::Undecided

@@ -4,7 +4,7 @@
 //! <https://mmcif.wwpdb.org>. Both kinds bear either extension; mmCIF has Cartesian coordinates in a
 //! category with a dot, `_atom_site.Cartn_x`.
 
-use super::star::{Block, parse, shown};
+use super::star::{DataBlock, parse, shown};
 use super::structure::{Structure, pick};
 use super::{crystal, mmcif};
 use crate::{Error, Result};
@@ -55,7 +55,7 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
 }
 
 /// What to say of a file without atoms.
-fn nothing(blocks: &[Block]) -> String {
+fn nothing(blocks: &[DataBlock]) -> String {
     match blocks.iter().any(|block| block.has_any_of("_atom_site")) {
         true => {
             "there are no atoms with coordinates in it: neither _atom_site_fract_x, y and z nor \
@@ -69,8 +69,8 @@ fn nothing(blocks: &[Block]) -> String {
 }
 
 /// What to say of a file with several structures.
-fn several(frames: &[(&Block, usize)], chosen: &Block) -> String {
-    let name = |block: &Block| shown(&format!("data_{}", block.name));
+fn several(frames: &[(&DataBlock, usize)], chosen: &DataBlock) -> String {
+    let name = |block: &DataBlock| shown(&format!("data_{}", block.name));
     let mut names: Vec<String> = (frames.iter().take(MOST_NAMED))
         .map(|f| name(f.0))
         .collect();

@@ -2,7 +2,7 @@
 
 use super::labels::{WHOLE, partly_occupied};
 use super::lattice::triclinic;
-use super::star::{Block, Column, Value, number, shown};
+use super::star::{DataBlock, StarValue, TagColumn, number, shown};
 use crate::core::Mat3;
 use crate::{Error, Result};
 
@@ -15,7 +15,12 @@ pub(super) fn at_line(line: u32) -> impl Fn(Error) -> Error {
 ///
 /// # Errors
 /// There is none, or another word. Messages name the line.
-pub(super) fn coordinate(block: &Block, column: Column, row: usize, atom: &str) -> Result<f64> {
+pub(super) fn coordinate(
+    block: &DataBlock,
+    column: TagColumn,
+    row: usize,
+    atom: &str,
+) -> Result<f64> {
     let value = block.value(column, row);
     let line = value.map_or(column.line, |v| v.line);
     let Some(text) = value.and_then(|v| v.known()) else {
@@ -36,7 +41,7 @@ pub(super) fn coordinate(block: &Block, column: Column, row: usize, atom: &str) 
 ///
 /// # Errors
 /// An occupancy under 1, or one that is no number.
-pub(super) fn check_occupancy(value: Value) -> Result<()> {
+pub(super) fn check_occupancy(value: StarValue) -> Result<()> {
     let Some(text) = value.known() else {
         return Ok(());
     };
@@ -52,7 +57,7 @@ pub(super) fn check_occupancy(value: Value) -> Result<()> {
 ///
 /// # Errors
 /// Some edges are there and others are not, one is not a number above 0, or there is no such cell.
-pub(super) fn cell(block: &Block, notes: &mut Vec<String>) -> Result<Option<Mat3>> {
+pub(super) fn cell(block: &DataBlock, notes: &mut Vec<String>) -> Result<Option<Mat3>> {
     const EDGES: [[&str; 2]; 3] = [
         ["_cell_length_a", "_cell.length_a"],
         ["_cell_length_b", "_cell.length_b"],
@@ -95,7 +100,7 @@ pub(super) fn cell(block: &Block, notes: &mut Vec<String>) -> Result<Option<Mat3
 }
 
 /// The number under one of the tags.
-fn measure(block: &Block, tags: &[&str]) -> Result<Option<f64>> {
+fn measure(block: &DataBlock, tags: &[&str]) -> Result<Option<f64>> {
     let Some(value) = block.single(tags)? else {
         return Ok(None);
     };
@@ -117,7 +122,7 @@ fn measure(block: &Block, tags: &[&str]) -> Result<Option<f64>> {
 /// # Errors
 /// The axes are others.
 pub(super) fn check_axes(
-    block: &Block,
+    block: &DataBlock,
     vectors: &Mat3,
     [matrix, inverse]: [&dyn Fn(usize, usize) -> String; 2],
 ) -> Result<()> {

@@ -45,7 +45,7 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
     if cell.is_some() {
         structure.notes.extend(crystal.and_then(symmetry_note));
     }
-    Atoms::read(molecule, cell, &mut structure)?;
+    Tally::read(molecule, cell, &mut structure)?;
     Ok(structure)
 }
 
@@ -167,7 +167,7 @@ fn at_line<T>(node: &Node<'_, '_>, result: Result<T>) -> Result<T> {
 
 /// What is counted while atoms are read.
 #[derive(Default)]
-struct Atoms {
+struct Tally {
     charge: i64,
     /// Atoms that have coordinates of a drawing alone.
     drawn: usize,
@@ -175,7 +175,7 @@ struct Atoms {
     borne: i64,
 }
 
-impl Atoms {
+impl Tally {
     /// Adds the atoms of a molecule to a structure.
     fn read(molecule: Node<'_, '_>, cell: Option<Mat3>, structure: &mut Structure) -> Result<()> {
         let mut all = Self::default();

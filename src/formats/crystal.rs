@@ -9,7 +9,7 @@ use super::cif_tags::{at_line, cell, check_axes, check_occupancy, coordinate};
 use super::labels::{element_of_name, element_of_type};
 use super::lattice::real_cell;
 use super::spacegroups::{self, Named};
-use super::star::{Block, Column, number, shown};
+use super::star::{DataBlock, TagColumn, number, shown};
 use super::structure::Structure;
 use super::symmetry::{Group, Operation, parse_operation};
 use crate::core::{Mat3, Vec3};
@@ -76,7 +76,7 @@ const CODE: [&str; 2] = [
 ///
 /// # Errors
 /// The tag stands twice.
-pub(super) fn has_atoms(block: &Block) -> Result<bool> {
+pub(super) fn has_atoms(block: &DataBlock) -> Result<bool> {
     let columns = [block.column(&FRACTIONAL[0])?, block.column(&CARTESIAN[0])?];
     let mut there = columns.into_iter().flatten();
     Ok(there.any(|c| block.known(c).next().is_some()))
@@ -87,7 +87,7 @@ pub(super) fn has_atoms(block: &Block) -> Result<bool> {
 /// # Errors
 /// Symmetry or cell are not understood or do not fit each other; an atom without element or place, there
 /// only in part, or with several places.
-pub(super) fn read(block: &Block) -> Result<Structure> {
+pub(super) fn read(block: &DataBlock) -> Result<Structure> {
     let mut notes = Vec::new();
     if let Some(value) =
         block.single(&["_cell_modulation_dimension", "_cell.modulation_dimension"])?
@@ -162,7 +162,7 @@ fn expand(sites: &Sites, group: &Group, vectors: &Mat3, structure: &mut Structur
 }
 
 /// The symmetry of a block: its operations, or else those of the space group that it names.
-fn symmetry(block: &Block, vectors: Option<&Mat3>, notes: &mut Vec<String>) -> Result<Group> {
+fn symmetry(block: &DataBlock, vectors: Option<&Mat3>, notes: &mut Vec<String>) -> Result<Group> {
     let own = operations(block)?;
     let named = Named {
         hall: block.single(&HALL)?.and_then(|v| v.known()),
@@ -214,7 +214,7 @@ fn symmetry(block: &Block, vectors: Option<&Mat3>, notes: &mut Vec<String>) -> R
 }
 
 /// The number of the space group.
-fn group_number(block: &Block) -> Result<Option<i32>> {
+fn group_number(block: &DataBlock) -> Result<Option<i32>> {
     let Some(value) = block.single(&NUMBER)? else {
         return Ok(None);
     };
@@ -230,7 +230,7 @@ fn group_number(block: &Block) -> Result<Option<i32>> {
 }
 
 /// The symmetry operations that a block lists, if any.
-fn operations(block: &Block) -> Result<Option<Vec<Operation>>> {
+fn operations(block: &DataBlock) -> Result<Option<Vec<Operation>>> {
     for tags in &OPERATIONS {
         let list = list_operations(block, tags)?;
         if !list.is_empty() {
@@ -249,12 +249,12 @@ fn operations(block: &Block) -> Result<Option<Vec<Operation>>> {
     Ok(None)
 }
 
-fn list_operations(block: &Block, tags: &[&str]) -> Result<Vec<Operation>> {
+fn list_operations(block: &DataBlock, tags: &[&str]) -> Result<Vec<Operation>> {
     let Some(column) = block.column(tags)? else {
         return Ok(Vec::new());
     };
     let magnetic = tags[0].contains("magn");
-    let read = |value: super::star::Value| {
+    let read = |value: super::star::StarValue| {
         let text = value.known().unwrap_or("");
         let text = match text.rsplit_once(',') {
             // Time reversal, which moves no atom.
@@ -280,20 +280,20 @@ struct Sites<'t> {
 }
 
 /// The columns of `_atom_site` that are of use.
-struct Table<'b, 't> {
-    block: &'b Block<'t>,
-    label: Option<Column>,
-    symbol: Option<Column>,
-    occupancy: Option<Column>,
-    calculated: Option<Column>,
-    hydrogens: Option<Column>,
-    assembly: Option<Column>,
-    group: Option<Column>,
+struct SiteColumns<'b, 't> {
+    block: &'b DataBlock<'t>,
+    label: Option<TagColumn>,
+    symbol: Option<TagColumn>,
+    occupancy: Option<TagColumn>,
+    calculated: Option<TagColumn>,
+    hydrogens: Option<TagColumn>,
+    assembly: Option<TagColumn>,
+    group: Option<TagColumn>,
 }
 
-impl<'b, 't> Table<'b, 't> {
+impl<'b, 't> SiteColumns<'b, 't> {
     /// The columns that stand beside that of a coordinate.
-    fn new(block: &'b Block<'t>, x: Column) -> Result<Self> {
+    fn new(block: &'b DataBlock<'t>, x: TagColumn) -> Result<Self> {
         let beside = |tags: [&str; 2]| block.beside(x, &tags);
         let table = Self {
             block,
@@ -319,7 +319,7 @@ impl<'b, 't> Table<'b, 't> {
         Ok(table)
     }
 
-    fn text(&self, column: Option<Column>, row: usize) -> Option<&'t str> {
+    fn text(&self, column: Option<TagColumn>, row: usize) -> Option<&'t str> {
         self.block.value(column?, row)?.known()
     }
 
@@ -381,7 +381,11 @@ impl<'t> Arrangements<'t> {
 }
 
 impl<'t> Sites<'t> {
-    fn read(block: &Block<'t>, vectors: Option<&Mat3>, notes: &mut Vec<String>) -> Result<Self> {
+    fn read(
+        block: &DataBlock<'t>,
+        vectors: Option<&Mat3>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         let fractional = columns(block, &FRACTIONAL)?;
         let (position, to_fractional) = match (fractional, columns(block, &CARTESIAN)?) {
             (Some(position), _) if vectors.is_some() => (position, None),
@@ -397,7 +401,7 @@ impl<'t> Sites<'t> {
                 ));
             }
         };
-        let table = Table::new(block, position[0])?;
+        let table = SiteColumns::new(block, position[0])?;
         let mut arrangements = Arrangements::default();
         let (mut list, mut dummies, mut decimals) = (Vec::new(), 0_usize, FEWEST_DECIMALS);
         for row in 0..position[0].rows {
@@ -442,7 +446,10 @@ impl<'t> Sites<'t> {
 }
 
 /// Columns of x, y and z.
-fn columns<const N: usize>(block: &Block, tags: &[[&str; N]; 3]) -> Result<Option<[Column; 3]>> {
+fn columns<const N: usize>(
+    block: &DataBlock,
+    tags: &[[&str; N]; 3],
+) -> Result<Option<[TagColumn; 3]>> {
     let Some(x) = block.column(&tags[0])? else {
         return Ok(None);
     };
@@ -455,7 +462,7 @@ fn columns<const N: usize>(block: &Block, tags: &[[&str; N]; 3]) -> Result<Optio
 
 /// The matrix from Cartesian coordinates (angstrom) to fractional ones, as rows for each of the former;
 /// the identity where there is no cell.
-fn axes(block: &Block, vectors: Option<&Mat3>) -> Result<Mat3> {
+fn axes(block: &DataBlock, vectors: Option<&Mat3>) -> Result<Mat3> {
     let Some(vectors) = vectors.copied().and_then(real_cell) else {
         return Ok(Mat3::identity());
     };

@@ -18,7 +18,7 @@ const NANOMETRE: f64 = 10.0;
 const NUMBERS: usize = 20;
 
 /// One frame: number of its first line (from 1), the lines of its atoms, and that of its box.
-struct Frame<'t> {
+struct GroFrame<'t> {
     line: usize,
     rows: &'t [&'t str],
     cell: &'t str,
@@ -65,7 +65,7 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
 }
 
 /// Cuts the lines into frames: a title, a number of atoms, their lines, and a box.
-fn split<'t>(lines: &'t [&'t str]) -> Result<Vec<Frame<'t>>> {
+fn split<'t>(lines: &'t [&'t str]) -> Result<Vec<GroFrame<'t>>> {
     let end = (lines.iter().rposition(|l| !l.trim().is_empty())).map_or(0, |last| last + 1);
     let mut frames = Vec::new();
     let mut at = 0;
@@ -94,7 +94,7 @@ fn split<'t>(lines: &'t [&'t str]) -> Result<Vec<Frame<'t>>> {
             )));
         }
         let first = at + 2;
-        frames.push(Frame {
+        frames.push(GroFrame {
             line,
             rows: &lines[first..first + atoms],
             cell: lines[first + atoms],

@@ -11,7 +11,7 @@ use super::labels::{
     alternate_location, charge_note, element_of_name, element_of_type, unoccupied_note,
 };
 use super::lattice::real_cell;
-use super::star::{Block, Column, number, shown};
+use super::star::{DataBlock, TagColumn, number, shown};
 use super::structure::Structure;
 use crate::core::{AtomName, Vec3};
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ const POSITION: [&str; 3] = [
 ///
 /// # Errors
 /// The tag stands twice.
-pub(super) fn has_atoms(block: &Block) -> Result<bool> {
+pub(super) fn has_atoms(block: &DataBlock) -> Result<bool> {
     let column = block.column(&POSITION[..1])?;
     Ok(column.is_some_and(|c| block.known(c).next().is_some()))
 }
@@ -40,7 +40,7 @@ pub(super) struct Models {
 }
 
 impl Models {
-    pub fn of(block: &Block) -> Result<Self> {
+    pub fn of(block: &DataBlock) -> Result<Self> {
         let x = needed(block, &POSITION[..1])?;
         let column = block.beside(x, &["_atom_site.pdbx_pdb_model_num"])?;
         let mut numbers: HashMap<&str, u32> = HashMap::new();
@@ -72,8 +72,8 @@ impl Models {
 /// # Errors
 /// A column that is missing, or an atom without element or place, with several places, or there only in
 /// part; or the axes are unusual.
-pub(super) fn read(block: &Block, model: usize) -> Result<Structure> {
-    let table = Table::new(block)?;
+pub(super) fn read(block: &DataBlock, model: usize) -> Result<Structure> {
+    let table = AtomSiteColumns::new(block)?;
     let mut notes = Vec::new();
     let vectors = cell(block, &mut notes)?.and_then(real_cell);
     if let Some(vectors) = &vectors {
@@ -99,7 +99,7 @@ pub(super) fn read(block: &Block, model: usize) -> Result<Structure> {
     Ok(structure)
 }
 
-fn needed(block: &Block, tags: &[&str]) -> Result<Column> {
+fn needed(block: &DataBlock, tags: &[&str]) -> Result<TagColumn> {
     let missing = || {
         let tag = tags.first().unwrap_or(&"").replace("cartn", "Cartn");
         Error::input(format!("there is no column {tag} in it"))
@@ -108,29 +108,29 @@ fn needed(block: &Block, tags: &[&str]) -> Result<Column> {
 }
 
 /// The columns of `_atom_site` that are of use.
-struct Table<'b, 't> {
-    block: &'b Block<'t>,
-    position: [Column; 3],
-    symbol: Option<Column>,
-    occupancy: Option<Column>,
-    alternate: Option<Column>,
-    calculated: Option<Column>,
+struct AtomSiteColumns<'b, 't> {
+    block: &'b DataBlock<'t>,
+    position: [TagColumn; 3],
+    symbol: Option<TagColumn>,
+    occupancy: Option<TagColumn>,
+    alternate: Option<TagColumn>,
+    calculated: Option<TagColumn>,
     /// Each as the author has it, then as the archive has it.
-    atom: [Option<Column>; 2],
-    residue: [Option<Column>; 2],
-    number: [Option<Column>; 2],
-    chain: [Option<Column>; 2],
-    insertion: Option<Column>,
-    charge: Option<Column>,
+    atom: [Option<TagColumn>; 2],
+    residue: [Option<TagColumn>; 2],
+    number: [Option<TagColumn>; 2],
+    chain: [Option<TagColumn>; 2],
+    insertion: Option<TagColumn>,
+    charge: Option<TagColumn>,
     /// Atoms read so far whose occupancy is 0.
     unoccupied: Cell<usize>,
 }
 
-impl<'b, 't> Table<'b, 't> {
-    fn new(block: &'b Block<'t>) -> Result<Self> {
+impl<'b, 't> AtomSiteColumns<'b, 't> {
+    fn new(block: &'b DataBlock<'t>) -> Result<Self> {
         let x = needed(block, &POSITION[..1])?;
         let beside = |tag: &str| block.beside(x, &[tag]);
-        let both = |author: &str, archive: &str| -> Result<[Option<Column>; 2]> {
+        let both = |author: &str, archive: &str| -> Result<[Option<TagColumn>; 2]> {
             Ok([beside(author)?, beside(archive)?])
         };
         for tag in &POSITION[1..] {
@@ -167,7 +167,7 @@ impl<'b, 't> Table<'b, 't> {
     }
 
     /// The first text that a row has in any of the columns; empty where there is none.
-    fn text(&self, columns: &[Option<Column>], row: usize) -> &'t str {
+    fn text(&self, columns: &[Option<TagColumn>], row: usize) -> &'t str {
         let values = columns.iter().flatten();
         values
             .filter_map(|c| self.block.value(*c, row)?.known())

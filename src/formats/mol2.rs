@@ -12,10 +12,10 @@ use super::lattice::{real_cell, triclinic};
 use super::structure::{Structure, pick};
 use crate::core::{AtomName, Mat3, Vec3};
 use crate::{Error, Result};
-use types::{Label, elements};
+use types::{TypedAtom, elements};
 
 /// A line of values and its number, from 1.
-type Line<'t> = (usize, Vec<&'t str>);
+type NumberedWords<'t> = (usize, Vec<&'t str>);
 
 /// The records of one molecule.
 struct Molecule<'t> {
@@ -23,8 +23,8 @@ struct Molecule<'t> {
     line: usize,
     /// Lines of MOLECULE, which tell by their place; blank ones count.
     head: Vec<&'t str>,
-    atoms: Vec<Line<'t>>,
-    cell: Vec<Line<'t>>,
+    atoms: Vec<NumberedWords<'t>>,
+    cell: Vec<NumberedWords<'t>>,
 }
 
 /// Reads one molecule (negative: from the end) of a MOL2 file.
@@ -73,7 +73,7 @@ fn molecule<'t>(lines: &[&'t str], range: std::ops::Range<usize>) -> Molecule<'t
     };
     let mut current = "";
     // The number of the line that goes on in the next one, and its words.
-    let mut begun: Option<Line<'t>> = None;
+    let mut begun: Option<NumberedWords<'t>> = None;
     for k in range {
         let line = lines[k];
         if let Some(name) = record(line) {
@@ -136,7 +136,7 @@ fn atoms(molecule: &Molecule<'_>) -> Result<Structure> {
     let mut labels = Vec::with_capacity(found);
     for (line, words) in &molecule.atoms {
         let (name, position, kind) = atom(words).map_err(|e| e.within(format!("line {line}")))?;
-        labels.push(Label {
+        labels.push(TypedAtom {
             line: *line,
             kind,
             name: words[1],

@@ -24,11 +24,11 @@ type Line<'t> = (usize, &'t str);
 #[derive(Default)]
 struct File<'t> {
     atoms: Vec<Line<'t>>,
-    frames: Vec<Frame<'t>>,
+    frames: Vec<PdbFrame<'t>>,
 }
 
 /// Atoms of one frame, the cell that holds for them, and the line that ended it.
-struct Frame<'t> {
+struct PdbFrame<'t> {
     atoms: Range<usize>,
     cell: Option<Line<'t>>,
     end: usize,
@@ -127,7 +127,7 @@ impl<'t> File<'t> {
         if self.atoms.len() > *open {
             let atoms = *open..self.atoms.len();
             *open = atoms.end;
-            self.frames.push(Frame { atoms, cell, end });
+            self.frames.push(PdbFrame { atoms, cell, end });
         }
     }
 }

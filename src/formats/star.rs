@@ -11,14 +11,14 @@ use crate::{Error, Result};
 
 /// One value as the file has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Value<'t> {
+pub(super) struct StarValue<'t> {
     /// Its text, without quotes.
     pub text: &'t str,
     /// Its line, from 1.
     pub line: u32,
 }
 
-impl<'t> Value<'t> {
+impl<'t> StarValue<'t> {
     /// The text without blanks around it, unless it is `?` (unknown) or `.` (does not apply),
     /// in quotes too.
     pub fn known(&self) -> Option<&'t str> {
@@ -29,7 +29,7 @@ impl<'t> Value<'t> {
 
 /// What stands under one tag: every `stride`-th value from `start` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Column {
+pub(super) struct TagColumn {
     start: usize,
     stride: usize,
     /// How many values there are; 1 outside of loops.
@@ -50,15 +50,15 @@ enum Fault {
 
 /// One data block.
 #[derive(Debug, Default)]
-pub(super) struct Block<'t> {
+pub(super) struct DataBlock<'t> {
     /// What stands after `data_`.
     pub name: &'t str,
-    values: Vec<Value<'t>>,
+    values: Vec<StarValue<'t>>,
     /// By tag, in lower case.
-    columns: HashMap<String, Column>,
+    columns: HashMap<String, TagColumn>,
 }
 
-impl<'t> Block<'t> {
+impl<'t> DataBlock<'t> {
     /// Whether any tag begins with this (in lower case).
     pub fn has_any_of(&self, beginning: &str) -> bool {
         self.columns.keys().any(|tag| tag.starts_with(beginning))
@@ -68,7 +68,7 @@ impl<'t> Block<'t> {
     ///
     /// # Errors
     /// The tag stands twice, or is followed by more than one value outside of a loop.
-    pub fn column(&self, tags: &[&str]) -> Result<Option<Column>> {
+    pub fn column(&self, tags: &[&str]) -> Result<Option<TagColumn>> {
         let found = tags
             .iter()
             .find_map(|tag| self.columns.get(*tag).map(|c| (tag, c)));
@@ -91,8 +91,8 @@ impl<'t> Block<'t> {
     /// The column of the first of these tags that is there, and has a value for each row of another.
     ///
     /// # Errors
-    /// As [`Block::column`]; or the two do not stand in one loop.
-    pub fn beside(&self, other: Column, tags: &[&str]) -> Result<Option<Column>> {
+    /// As [`DataBlock::column`]; or the two do not stand in one loop.
+    pub fn beside(&self, other: TagColumn, tags: &[&str]) -> Result<Option<TagColumn>> {
         let Some(column) = self.column(tags)? else {
             return Ok(None);
         };
@@ -111,7 +111,7 @@ impl<'t> Block<'t> {
     }
 
     /// The value in a row of a column, counted from 0.
-    pub fn value(&self, column: Column, row: usize) -> Option<Value<'t>> {
+    pub fn value(&self, column: TagColumn, row: usize) -> Option<StarValue<'t>> {
         let at = column
             .start
             .checked_add(row.checked_mul(column.stride)?)
@@ -120,7 +120,7 @@ impl<'t> Block<'t> {
     }
 
     /// All known values of a column.
-    pub fn known(&self, column: Column) -> impl Iterator<Item = Value<'t>> {
+    pub fn known(&self, column: TagColumn) -> impl Iterator<Item = StarValue<'t>> {
         (0..column.rows)
             .filter_map(move |row| self.value(column, row))
             .filter(|value| value.known().is_some())
@@ -129,8 +129,8 @@ impl<'t> Block<'t> {
     /// The first known value under any of these tags (in lower case), in their order.
     ///
     /// # Errors
-    /// As [`Block::column`].
-    pub fn single(&self, tags: &[&str]) -> Result<Option<Value<'t>>> {
+    /// As [`DataBlock::column`].
+    pub fn single(&self, tags: &[&str]) -> Result<Option<StarValue<'t>>> {
         for tag in tags {
             if let Some(column) = self.column(&[tag])?
                 && let Some(value) = self.known(column).next()
@@ -142,7 +142,7 @@ impl<'t> Block<'t> {
     }
 
     /// Files what stands under a tag; of two, the first is kept, with a fault.
-    fn insert(&mut self, tag: &str, column: Column) {
+    fn insert(&mut self, tag: &str, column: TagColumn) {
         match self.columns.entry(tag.to_ascii_lowercase()) {
             Entry::Vacant(place) => drop(place.insert(column)),
             Entry::Occupied(mut place) => {
@@ -164,7 +164,7 @@ enum Token<'t> {
     Save(&'t str),
     Stop,
     Tag(&'t str),
-    Value(Value<'t>),
+    Value(StarValue<'t>),
 }
 
 /// Cuts a text into blocks. Tags before the first `data_` are a block without a name; save frames, which
@@ -173,11 +173,11 @@ enum Token<'t> {
 /// # Errors
 /// A quote or text field that never closes, a loop whose last row is not full, or a value without a tag;
 /// all with their line.
-pub(super) fn parse(text: &str) -> Result<Vec<Block<'_>>> {
+pub(super) fn parse(text: &str) -> Result<Vec<DataBlock<'_>>> {
     let mut lexer = Lexer::new(text);
-    let mut blocks = vec![Block::default()];
+    let mut blocks = vec![DataBlock::default()];
     // What stands in save frames.
-    let mut definitions = Block::default();
+    let mut definitions = DataBlock::default();
     let mut in_frame = false;
     let mut next = lexer.next()?;
     while let Some((token, line)) = next.take() {
@@ -188,15 +188,15 @@ pub(super) fn parse(text: &str) -> Result<Vec<Block<'_>>> {
         match token {
             Token::Data(name) => {
                 in_frame = false;
-                let named = Block {
+                let named = DataBlock {
                     name,
-                    ..Block::default()
+                    ..DataBlock::default()
                 };
                 blocks.push(named);
             }
             Token::Save(name) => {
                 in_frame = !name.is_empty();
-                definitions = Block::default();
+                definitions = DataBlock::default();
             }
             Token::Stop => {}
             Token::Loop => {
@@ -222,7 +222,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Block<'_>>> {
 type Found<'t> = Option<(Token<'t>, u32)>;
 
 /// Reads what follows `loop_`; returns the token after it.
-fn read_loop<'t>(lexer: &mut Lexer<'t>, block: &mut Block<'t>, line: u32) -> Result<Found<'t>> {
+fn read_loop<'t>(lexer: &mut Lexer<'t>, block: &mut DataBlock<'t>, line: u32) -> Result<Found<'t>> {
     let mut tags = Vec::new();
     let mut next = lexer.next()?;
     while let Some((Token::Tag(tag), at)) = next {
@@ -250,7 +250,7 @@ fn read_loop<'t>(lexer: &mut Lexer<'t>, block: &mut Block<'t>, line: u32) -> Res
         )));
     }
     for (k, (tag, at)) in tags.into_iter().enumerate() {
-        let column = Column {
+        let column = TagColumn {
             start: start + k,
             stride,
             rows: count / stride,
@@ -266,11 +266,11 @@ fn read_loop<'t>(lexer: &mut Lexer<'t>, block: &mut Block<'t>, line: u32) -> Res
 /// Reads the value of a tag outside of loops; returns the token after it.
 fn read_pair<'t>(
     lexer: &mut Lexer<'t>,
-    block: &mut Block<'t>,
+    block: &mut DataBlock<'t>,
     tag: &str,
     line: u32,
 ) -> Result<Found<'t>> {
-    let mut column = Column {
+    let mut column = TagColumn {
         start: block.values.len(),
         stride: 1,
         rows: 0,
@@ -378,7 +378,7 @@ impl<'t> Lexer<'t> {
             Some(b'[' | b'{') if self.second => self.list()?,
             Some(_) => return Ok(Some((self.word(), line))),
         };
-        let value = Value { text: value, line };
+        let value = StarValue { text: value, line };
         Ok(Some((Token::Value(value), line)))
     }
 
@@ -405,7 +405,7 @@ impl<'t> Lexer<'t> {
         match (after("loop_"), after("stop_")) {
             (Some(""), _) => Token::Loop,
             (_, Some("")) => Token::Stop,
-            _ => Token::Value(Value { text: word, line }),
+            _ => Token::Value(StarValue { text: word, line }),
         }
     }
 

@@ -25,7 +25,7 @@ pub const NOISE_STEP: &str = "noise_step";
 pub const INTERNAL: &str = "velo_internal";
 
 /// One frame's lines: number of its first line (from 1), comment, and the atoms' lines.
-struct Block<'t> {
+struct XyzFrame<'t> {
     line: usize,
     comment: &'t str,
     rows: &'t [&'t str],
@@ -113,7 +113,7 @@ fn noise(keys: &Keys) -> Result<Option<NoiseMark>> {
 }
 
 /// Cuts the lines into frames. Blank lines may stand between them.
-fn split<'t>(lines: &'t [&'t str]) -> Result<Vec<Block<'t>>> {
+fn split<'t>(lines: &'t [&'t str]) -> Result<Vec<XyzFrame<'t>>> {
     let mut blocks = Vec::new();
     let mut at = 0;
     while let Some(count) = lines.get(at) {
@@ -139,7 +139,7 @@ fn split<'t>(lines: &'t [&'t str]) -> Result<Vec<Block<'t>>> {
         if atoms == 0 {
             return Err(Error::input(format!("line {line}: a frame of 0 atoms")));
         }
-        blocks.push(Block {
+        blocks.push(XyzFrame {
             line,
             comment: lines[at + 1],
             rows: &lines[at + 2..at + 2 + atoms],

@@ -14,7 +14,7 @@ const MARGIN: f64 = 1e-6;
 const CHUNK: usize = 32;
 
 /// A neighbour: its atom, its image, and r_j - r_i + shift(image).
-pub(super) type Found = (u32, [i32; 3], Vec3);
+pub(super) type BruteNeighbor = (u32, [i32; 3], Vec3);
 
 /// Appends the neighbours of `receiver` closer than `cutoff` (angstrom), in canonical order: by atom, then
 /// by image.
@@ -23,7 +23,7 @@ pub(super) fn row(
     positions: &[Vec3],
     receiver: usize,
     cutoff: f64,
-    found: &mut Vec<Found>,
+    found: &mut Vec<BruteNeighbor>,
 ) {
     let periodic = cell.periodic();
     // Nearer than the cutoff means less than so many cells away along each direction.
@@ -75,7 +75,7 @@ impl Pairs {
             }
             (found, lengths)
         };
-        let chunks: Vec<(Vec<Found>, Vec<u32>)> = match atoms.div_ceil(CHUNK) {
+        let chunks: Vec<(Vec<BruteNeighbor>, Vec<u32>)> = match atoms.div_ceil(CHUNK) {
             few @ 0..2 => (0..few).map(task).collect(),
             many => (0..many).into_par_iter().map(task).collect(),
         };
@@ -86,7 +86,7 @@ impl Pairs {
             end += length;
             self.rows.push(end);
         }
-        let all: Vec<Found> = chunks.into_iter().flat_map(|(found, _)| found).collect();
+        let all: Vec<BruteNeighbor> = chunks.into_iter().flat_map(|(found, _)| found).collect();
         let mut receivers = Vec::with_capacity(all.len());
         for i in 0..atoms {
             receivers.resize(self.rows[i + 1] as usize, i as u32);

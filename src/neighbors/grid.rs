@@ -119,7 +119,7 @@ impl Buckets {
 
 /// One atom, moved into the cell.
 #[derive(Clone, Copy)]
-struct Entry {
+struct GridAtom {
     /// Position + shift(wrap) (angstrom).
     position: Vec3,
     /// Lattice translation that moved it into the cell.
@@ -136,7 +136,7 @@ pub(super) struct Grid<'a> {
     buckets: Buckets,
     /// Entries `starts[b]..starts[b + 1]` are in bucket b.
     starts: Vec<u32>,
-    entries: Vec<Entry>,
+    entries: Vec<GridAtom>,
     /// Entry of each atom.
     places: Vec<u32>,
 }
@@ -228,7 +228,7 @@ impl<'a> Grid<'a> {
         }
     }
 
-    fn visit(&self, centre: &Entry, bin: [i32; 3], image: [i32; 3], found: &mut Vec<Candidate>) {
+    fn visit(&self, centre: &GridAtom, bin: [i32; 3], image: [i32; 3], found: &mut Vec<Candidate>) {
         let bucket = self.buckets.index(bin);
         let entries = &self.entries[self.starts[bucket] as usize..self.starts[bucket + 1] as usize];
         if entries.is_empty() {
@@ -273,14 +273,14 @@ fn check(cell: &Cell, positions: &[Vec3]) -> Result<()> {
 }
 
 /// An atom moved into the cell along periodic directions, and its fractional coordinates there.
-fn enter(cell: &Cell, atom: u32, position: &Vec3) -> (Entry, Vec3) {
+fn enter(cell: &Cell, atom: u32, position: &Vec3) -> (GridAtom, Vec3) {
     let fractional = cell.fractional(position);
     let mut wrap = [0; 3];
     for k in (0..3).filter(|&k| cell.periodic()[k]) {
         wrap[k] = -(fractional[k].floor() as i32);
     }
     let position = position + cell.shift(wrap);
-    let entry = Entry {
+    let entry = GridAtom {
         position,
         wrap,
         bin: [0; 3],

@@ -1,13 +1,13 @@
 //! Potentials whose pairs, forces and energies stay on a card: pairs in, gradients of pairs and energies of atoms out.
 //!
-//! Such a potential sees what the engine has in its block of constants `E` ([`View::source`] declares it): for atoms by slot
+//! Such a potential sees what the engine has in its block of constants `E` ([`DeviceView::source`] declares it): for atoms by slot
 //! `species`; for pairs within the cutoff `rows`, `active`, `geometry`, `pair`. It writes `push`, and, when it is asked for,
 //! `energy`. It knows no velocity and no thermostat.
 
 use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
-use crate::cuda::launch::Program;
+use crate::cuda::launch::LoadedKernels;
 use crate::potential::{About, Processor};
 
 /// A potential that can be evaluated on a card.
@@ -25,11 +25,11 @@ pub trait DevicePotential: Send {
     ///
     /// # Errors
     /// The potential does not know an element, or there is no room on the card.
-    fn bind(&self, device: &Device, view: &View<'_>) -> Result<Box<dyn BoundPotential>>;
+    fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>>;
 }
 
 /// What a potential is bound to.
-pub struct View<'a> {
+pub struct DeviceView<'a> {
     /// The C++ text that declares the block `E`, to begin each part with.
     pub source: &'a str,
     /// Atomic number of each atom.
@@ -47,7 +47,7 @@ pub trait BoundPotential: Send {
     ///
     /// # Errors
     /// The device failed.
-    fn prepare(&self, program: &mut Program) -> Result<()>;
+    fn prepare(&self, program: &mut LoadedKernels) -> Result<()>;
 
     /// Whether steps are so short that all kernels share one split of the memory between cache and shared.
     fn short_steps(&self) -> bool {
@@ -72,13 +72,13 @@ pub trait BoundPotential: Send {
     ///
     /// # Errors
     /// The device failed.
-    fn queue(&self, program: &Program) -> Result<()>;
+    fn queue(&self, program: &LoadedKernels) -> Result<()>;
 
     /// Starts what computes the energy of each atom, behind [`BoundPotential::queue`] of the same pairs.
     ///
     /// # Errors
     /// The device failed.
-    fn queue_energies(&self, program: &Program) -> Result<()>;
+    fn queue_energies(&self, program: &LoadedKernels) -> Result<()>;
 
     /// Memory in use on the card (bytes).
     fn memory(&self) -> usize;

@@ -23,7 +23,7 @@ pub enum Status {
 
 /// How a run went, besides its energies.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Course {
+pub struct RunOutcome {
     /// How it ended.
     pub status: Status,
     /// Steps taken.

@@ -27,19 +27,19 @@ pub(super) struct OutputFile {
 }
 
 /// A part of a file that is written over as the file grows: offset and length (bytes).
-pub(super) type Field = [u64; 2];
+pub(super) type AmendedPart = [u64; 2];
 
 /// The running hash of a file from its beginning. Fields that are written over count as zeros.
 #[derive(Debug, Clone)]
 struct Hash {
     sha256: Sha256,
-    fields: Vec<Field>,
+    fields: Vec<AmendedPart>,
     /// Where the last field ends.
     beyond: u64,
 }
 
 impl Hash {
-    fn new(fields: &[Field]) -> Self {
+    fn new(fields: &[AmendedPart]) -> Self {
         let ends = fields.iter().map(|[at, length]| at.saturating_add(*length));
         Self {
             sha256: Sha256::new(),
@@ -72,7 +72,7 @@ impl OutputFile {
     ///
     /// # Errors
     /// It cannot be created: an error of the input, since nothing has been run yet.
-    pub(super) fn create(path: &Path, fields: &[Field]) -> Result<Self> {
+    pub(super) fn create(path: &Path, fields: &[AmendedPart]) -> Result<Self> {
         let mut options = File::options();
         let new = options.read(true).write(true).create(true).truncate(true);
         let file = own::open(new, path)

@@ -25,11 +25,11 @@ mod verdict;
 
 pub use checkpoint::{Checkpoint, Identity};
 pub use console::{Console, Verbosity};
-pub use course::{Course, Status};
+pub use course::{RunOutcome, Status};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
 pub use file::{Verified, look_at, replace};
 pub use progress::Progress;
-pub use record::{Description, Earlier, RunRecord, Source};
+pub use record::{Description, Earlier, OriginFile, RunRecord};
 pub use recorder::Recorded;
 pub use summary::Summary;
 pub use thermo::Thermo;

@@ -24,7 +24,7 @@ use crate::{Error, Result, input};
 
 /// A file that the run was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct OriginFile {
     /// Where it is.
     #[serde(
         serialize_with = "input::serialize_path",
@@ -40,7 +40,7 @@ pub struct Source {
     pub embedded: bool,
 }
 
-impl Source {
+impl OriginFile {
     /// Looks at a file.
     ///
     /// # Errors
@@ -87,9 +87,9 @@ pub struct Description {
     /// The run file itself.
     pub config_file: PathBuf,
     /// The trained model; null for a potential without one.
-    pub model: Option<Source>,
+    pub model: Option<OriginFile>,
     /// The structure file.
-    pub structure: Option<Source>,
+    pub structure: Option<OriginFile>,
     /// Sum formula.
     pub formula: String,
     /// Number of atoms.
@@ -167,7 +167,7 @@ pub struct Earlier {
     #[serde(deserialize_with = "input::deserialize_some_path")]
     pub config_file: Option<PathBuf>,
     /// The structure file.
-    pub structure: Option<Source>,
+    pub structure: Option<OriginFile>,
     /// When it began.
     pub started: Option<String>,
     /// How often it went on.

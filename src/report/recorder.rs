@@ -23,7 +23,7 @@ use crate::units::MEV_PER_PS;
 /// What kind of fault it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FaultKind {
     /// A number is not finite.
     NotFinite,
     /// The limit on forces.
@@ -40,7 +40,7 @@ pub enum Kind {
     Drift,
 }
 
-impl Kind {
+impl FaultKind {
     /// That of a cause.
     pub fn of(cause: &Cause) -> Self {
         match cause {
@@ -61,7 +61,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     /// What kind of fault it was.
-    pub kind: Kind,
+    pub kind: FaultKind,
     /// The same in words.
     pub cause: String,
     /// Steps taken when it was seen.
@@ -103,7 +103,7 @@ fn atoms(cause: &Cause) -> Vec<usize> {
 
 /// What a record is made of besides the flight.
 #[derive(Debug, Clone)]
-pub struct About<'a> {
+pub struct FlightContext<'a> {
     /// Species and masses.
     pub system: &'a System,
     /// The fault in words.
@@ -124,7 +124,7 @@ pub fn write(
     directory: &Path,
     flight: &Flight,
     state: &Snapshot,
-    about: &About<'_>,
+    about: &FlightContext<'_>,
 ) -> Result<Recorded> {
     let content = Content {
         exact: true,
@@ -151,7 +151,7 @@ pub fn write(
         elapsed: 0.0,
     };
     checkpoint::save(&directory.join(names::FLIGHT_STATE), &checkpoint)?;
-    let kind = Kind::of(&flight.cause);
+    let kind = FaultKind::of(&flight.cause);
     let step = |frame: Option<&Snapshot>| frame.map_or(state.step, |f| f.step);
     Ok(Recorded {
         kind,
@@ -163,7 +163,7 @@ pub fn write(
         last_step: step(flight.frames.last()),
         state_step: state.step,
         drift_mev_per_atom_ps: (about.energies.drift())
-            .filter(|_| kind == Kind::Drift)
+            .filter(|_| kind == FaultKind::Drift)
             .map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
     })
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::course::{Course, Status};
+use super::course::{RunOutcome, Status};
 use super::drift::{Energies, EnergyRecord};
 use super::series::{Estimate, Series};
-use super::verdict::Judge;
+use super::verdict::Evidence;
 use crate::core::observe::WholeBody;
 use crate::text::{counted, duration, round, significant};
 use crate::units::{
@@ -120,11 +120,11 @@ pub struct Summary {
 
 impl Summary {
     /// Sums up a run.
-    pub fn new(course: &Course, energies: &Energies) -> Self {
+    pub fn new(course: &RunOutcome, energies: &Energies) -> Self {
         energies.read(|record| Self::of(course, record))
     }
 
-    fn of(course: &Course, record: &EnergyRecord) -> Self {
+    fn of(course: &RunOutcome, record: &EnergyRecord) -> Self {
         let elapsed = course.elapsed.as_secs_f64();
         let rate = match elapsed > 0.0 {
             true => course.steps as f64 / elapsed,
@@ -133,8 +133,8 @@ impl Summary {
         let temperature = record.mean_kt().map(|t| t.scaled(1.0 / KELVIN));
         let drift = record.drift_with(course.bath.is_some());
         let drift = drift.map(|d| d.scaled(1.0 / MEV_PER_PS));
-        let whole = course.whole.and_then(|whole| Whole::of(record, &whole));
-        let judge = Judge::of(course, record, whole.map(|w| w.temperature * KELVIN));
+        let whole = course.whole.and_then(|whole| WholeNote::of(record, &whole));
+        let judge = Evidence::of(course, record, whole.map(|w| w.temperature * KELVIN));
         let verdict = judge.verdict();
         let fifths = (record.fifths_kt()).map(|f| f.map(|kt| kt.value / KELVIN));
         let pressure = record.pressure.mean().map(|p| p.scaled(1.0 / BAR));
@@ -327,7 +327,7 @@ impl Summary {
 
 /// Motion of the whole that is worth a word.
 #[derive(Debug, Clone, Copy)]
-struct Whole {
+struct WholeNote {
     /// Part of the mean kinetic energy.
     fraction: f64,
     /// Speed of the centre of mass (A/fs).
@@ -336,7 +336,7 @@ struct Whole {
     temperature: f64,
 }
 
-impl Whole {
+impl WholeNote {
     fn of(record: &EnergyRecord, whole: &WholeBody) -> Option<Self> {
         let kinetic = record.kinetic.mean()?.value;
         let degrees = 3 * record.atoms;

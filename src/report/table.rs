@@ -4,7 +4,7 @@ use super::console::Console;
 use crate::terminal::Terminal;
 
 /// One line of the table, in the units of its columns.
-pub(super) struct Row {
+pub(super) struct LiveRow {
     pub step: u64,
     pub time_ps: f64,
     /// Potential, kinetic and conserved energy (eV).
@@ -92,7 +92,7 @@ impl LiveTable {
     }
 
     /// Prints a line, below the names of its columns where they are new.
-    pub fn show(&mut self, row: &Row) {
+    pub fn show(&mut self, row: &LiveRow) {
         if !self.console.is_table() {
             return;
         }
@@ -154,7 +154,7 @@ impl LiveTable {
         )
     }
 
-    fn line(&self, layout: &Layout, row: &Row) -> String {
+    fn line(&self, layout: &Layout, row: &LiveRow) -> String {
         let [potential, kinetic, conserved] = row.energies;
         let Layout::Narrow(shown) = layout else {
             let pressure = (row.pressure).map_or_else(String::new, |p| format!(" {p:>10.1}"));
@@ -216,8 +216,8 @@ mod tests {
         Shows { pressure, density }
     }
 
-    fn row(scale: f64) -> Row {
-        Row {
+    fn row(scale: f64) -> LiveRow {
+        LiveRow {
             step: 20_000,
             time_ps: 10.0,
             energies: [-4_211.123_456_7, 1.234_567_8, -4_209.888_888_9].map(|e| e * scale),

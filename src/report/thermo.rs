@@ -22,7 +22,7 @@ use std::path::Path;
 use super::console::Console;
 use super::drift::Energies;
 use super::file::{OutputFile, Verified};
-use super::table::{LiveTable, Row, Shows};
+use super::table::{LiveRow, LiveTable, Shows};
 use crate::Result;
 use crate::core::{Cell, Fields, Snapshot};
 use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
@@ -75,7 +75,7 @@ impl<'c> Scope<'c> {
 }
 
 /// One line of the table, in the units of its columns.
-struct Line {
+struct ThermoLine {
     step: u64,
     time_fs: f64,
     energies: [f64; 4],
@@ -139,13 +139,13 @@ impl Thermo {
         }
     }
 
-    fn line(&self, snapshot: &Snapshot) -> Line {
+    fn line(&self, snapshot: &Snapshot) -> ThermoLine {
         let o = &snapshot.observables;
         let (thermometer, drift, mass) =
             (self.energies).read(|record| (record.thermometer(), record.drift(), record.mass));
         let size = |volume: f64| [volume, mass / volume / GRAM_PER_CM3];
         let pressure = thermometer.pressure(snapshot).map(|p| p / BAR);
-        Line {
+        ThermoLine {
             step: snapshot.step,
             time_fs: round(snapshot.time / FEMTOSECOND),
             energies: [o.potential, o.kinetic, o.total(), o.conserved()],
@@ -159,10 +159,10 @@ impl Thermo {
     }
 }
 
-impl Line {
-    fn row(&self) -> Row {
+impl ThermoLine {
+    fn row(&self) -> LiveRow {
         let [potential, kinetic, _, conserved] = self.energies;
-        Row {
+        LiveRow {
             step: self.step,
             time_ps: self.time_fs * FEMTOSECOND / PICOSECOND,
             energies: [potential, kinetic, conserved],

@@ -15,7 +15,7 @@
 //! that falls as the time to the power of -1/2 alone (see [`super::series::Series::slope_of_walk`]), and whose fluctuation
 //! is looked at within 0.1 ps. A run may warm up from a cold start, so the last fifth is compared with the bath.
 
-use super::course::Course;
+use super::course::RunOutcome;
 use super::drift::EnergyRecord;
 use super::series::Estimate;
 use crate::text::significant;
@@ -68,8 +68,8 @@ impl Verdict {
 }
 
 /// What is judged.
-pub(super) struct Judge<'r> {
-    course: &'r Course,
+pub(super) struct Evidence<'r> {
+    course: &'r RunOutcome,
     record: &'r EnergyRecord,
     /// Slope per atom (eV / time) where there are samples enough.
     drift: Option<Estimate>,
@@ -81,9 +81,9 @@ pub(super) struct Judge<'r> {
     pub fluctuation_ratio: Option<f64>,
 }
 
-impl<'r> Judge<'r> {
+impl<'r> Evidence<'r> {
     /// `kt` (eV) is the temperature without the motion of the whole, where that is remarkable.
-    pub fn of(course: &'r Course, record: &'r EnergyRecord, kt: Option<f64>) -> Self {
+    pub fn of(course: &'r RunOutcome, record: &'r EnergyRecord, kt: Option<f64>) -> Self {
         let conserved = &record.conserved;
         let enough = conserved.count() >= FEWEST_SAMPLES;
         let fluctuation = match course.bath {

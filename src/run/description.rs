@@ -3,7 +3,7 @@
 use crate::assemble::{self, Model, Place};
 use crate::config::plan::{Plan, VelocityPlan};
 use crate::core::elements;
-use crate::report::{Console, Description, Source};
+use crate::report::{Console, Description, OriginFile};
 use crate::text;
 
 use super::words;
@@ -11,8 +11,8 @@ use super::words;
 /// Describes a run that is about to begin on an engine with these words.
 pub(super) fn of(
     plan: &Plan,
-    model: Option<Source>,
-    structure: Source,
+    model: Option<OriginFile>,
+    structure: OriginFile,
     engine: String,
 ) -> Description {
     let mut seeds = Vec::new();

@@ -26,7 +26,7 @@ use std::time::Instant;
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::engine::Engine;
-use crate::report::{Console, Energies, Identity, Source, Status, Summary};
+use crate::report::{Console, Energies, Identity, OriginFile, Status, Summary};
 use crate::simulation::{Reporter, Simulation};
 use crate::{Error, Result, streams};
 
@@ -36,7 +36,7 @@ pub use opening::least_bytes;
 
 use opening::{Opening, begin};
 use resume::{Complete, Standing};
-use underway::{Begun, Tenure};
+use underway::{Begun, DirectoryHold};
 
 /// How a run is entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,7 +238,7 @@ fn show_complete(console: &Console, record: &Complete) -> Result<()> {
 
 impl Opened {
     /// Takes the directory, and writes what a run writes before its first step.
-    fn begin(self, console: Console, began: Instant) -> Result<(Begun, Tenure, Simulation)> {
+    fn begin(self, console: Console, began: Instant) -> Result<(Begun, DirectoryHold, Simulation)> {
         let Self {
             plan,
             model,
@@ -256,7 +256,7 @@ impl Opened {
         let reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
             .map_err(at_output)?;
         let structure = before.as_ref().and_then(|b| b.earlier.structure.clone());
-        let structure = structure.map_or_else(|| Source::read(&plan.start.structure), Ok)?;
+        let structure = structure.map_or_else(|| OriginFile::read(&plan.start.structure), Ok)?;
         let about = engine.about().to_string();
         let description = description::of(&plan, model.source().cloned(), structure, about);
         description::introduce(&console, &plan, &model, &description);
@@ -296,6 +296,6 @@ impl Opened {
             resumed,
             setup: began.elapsed(),
         };
-        Ok((begun, Tenure::Opened(directory), simulation))
+        Ok((begun, DirectoryHold::Opened(directory), simulation))
     }
 }

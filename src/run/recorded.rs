@@ -10,7 +10,7 @@ use crate::models::ModelFile;
 use crate::paths::absolute;
 use crate::report::checkpoint::{Checkpoint, store};
 use crate::report::names;
-use crate::report::{Earlier, Source};
+use crate::report::{Earlier, OriginFile};
 use crate::units::{self, Dimension};
 use crate::{Error, Result, input, shell};
 
@@ -36,7 +36,7 @@ pub fn plan(directory: &Path, model: Option<&Path>, overrides: &[String]) -> Res
     };
     let structure = earlier.structure.as_ref();
     let there = structure
-        .is_some_and(|had| Source::read(&had.path).is_ok_and(|has| has.sha256 == had.sha256));
+        .is_some_and(|had| OriginFile::read(&had.path).is_ok_and(|has| has.sha256 == had.sha256));
     let mut plan = if there {
         recorded.from_structure()?
     } else {

@@ -8,7 +8,9 @@ use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::paths::absolute;
 use crate::report::names;
-use crate::report::{Console, Course, Energies, Identity, RunRecord, Status, Summary, recorder};
+use crate::report::{
+    Console, Energies, Identity, RunOutcome, RunRecord, Status, Summary, recorder,
+};
 use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
 use crate::{Error, Result, shell};
 
@@ -28,14 +30,14 @@ pub(super) struct Begun {
 }
 
 /// The directory of a run.
-pub(super) enum Tenure {
+pub(super) enum DirectoryHold {
     /// Until the first step: dropped, it takes what the run has written with it.
     Opened(RunDirectory),
     /// From then on, locked until the run has ended.
     Held { _directory: HeldDirectory },
 }
 
-impl Tenure {
+impl DirectoryHold {
     fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. })
     }
@@ -48,7 +50,7 @@ impl Begun {
     /// The device failed, or an output could not be written.
     pub fn to_the_end(
         &self,
-        mut tenure: Tenure,
+        mut tenure: DirectoryHold,
         simulation: &mut Simulation,
         interruption: &dyn Interruption,
     ) -> Result<Ending> {
@@ -72,7 +74,7 @@ impl Begun {
             Ok(finish) => self.judge(finish, interruption),
             Err(error) => (Status::Failed, Some(error.to_string())),
         };
-        let course = Course {
+        let course = RunOutcome {
             status,
             steps: simulation.step,
             timestep: self.plan.dynamics.timestep,
@@ -112,8 +114,8 @@ impl Begun {
     }
 
     /// The run has come to its first step: what it writes stays, and the run before it goes.
-    fn begin(&self, tenure: &mut Tenure) -> Result<()> {
-        let Tenure::Opened(directory) = tenure else {
+    fn begin(&self, tenure: &mut DirectoryHold) -> Result<()> {
+        let DirectoryHold::Opened(directory) = tenure else {
             return Ok(());
         };
         self.record.begun()?;
@@ -124,7 +126,7 @@ impl Begun {
         if let Some(remark) = &held.remark {
             self.console.remark(&format!("warning: {remark}"));
         }
-        *tenure = Tenure::Held { _directory: held };
+        *tenure = DirectoryHold::Held { _directory: held };
         Ok(())
     }
 
@@ -150,7 +152,7 @@ impl Begun {
         &self,
         simulation: &mut Simulation,
         finish: &Finish,
-        tenure: &Tenure,
+        tenure: &DirectoryHold,
     ) -> Result<()> {
         let write = |simulation: &mut Simulation| {
             let state = simulation.engine.snapshot(last::WANTS)?;
@@ -255,7 +257,7 @@ impl Begun {
             Cause::Alarm { .. } => drift::replay_from(flight, &energies, timestep),
             _ => &flight.before,
         };
-        let about = recorder::About {
+        let about = recorder::FlightContext {
             system: &self.plan.start.system,
             cause: fault.to_owned(),
             energies,

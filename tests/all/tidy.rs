@@ -1,5 +1,6 @@
 //! The house rules that a search can check. Each names the file and line that breaks it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -251,6 +252,60 @@ fn texts_have_single_blanks() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The name of a type or trait that a line declares; associated types, which stand inside of something, have the trait's name.
+fn declared(line: &str) -> Option<&str> {
+    let code = line.trim_start();
+    let code = match code.strip_prefix("pub") {
+        Some(rest) if rest.starts_with('(') => rest.split_once(") ")?.1,
+        Some(rest) => rest.trim_start(),
+        None => code,
+    };
+    let code = code.strip_prefix("unsafe ").unwrap_or(code);
+    let (word, rest) = code.split_once(' ')?;
+    let inside = word == "type" && line.starts_with(' ');
+    let declares = ["struct", "enum", "trait", "union", "type"].contains(&word) && !inside;
+    let name = rest
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()?;
+    (declares && name.starts_with(char::is_uppercase)).then_some(name)
+}
+
+/// One name, one thing: no two files declare a type or a trait of the same name.
+#[test]
+fn a_type_has_a_name_of_its_own() {
+    let mut places = BTreeMap::<String, BTreeSet<String>>::new();
+    for (file, _, line) in in_use("src") {
+        if let Some(name) = declared(&line).filter(|_| file.ends_with(".rs")) {
+            places.entry(name.to_owned()).or_default().insert(file);
+        }
+    }
+    assert!(places.len() > 400, "only {} names", places.len());
+    let shared: Vec<String> = (places.iter())
+        .filter(|(_, files)| files.len() > 1)
+        .map(|(name, files)| format!("{name}: {files:?}"))
+        .collect();
+    assert!(shared.is_empty(), "\n{}", shared.join("\n"));
+}
+
+#[test]
+fn declarations_are_seen() {
+    for (line, name) in [
+        ("pub struct Cell {", Some("Cell")),
+        (
+            "    pub(super) struct DeviceState = \"State\" {",
+            Some("DeviceState"),
+        ),
+        ("unsafe trait Plain: Copy {}", Some("Plain")),
+        ("type Line<'t> = (usize, &'t str);", Some("Line")),
+        ("    type Error = Infallible;", None),
+        ("pub enum Op{", Some("Op")),
+        ("structure is what it is", None),
+        ("pub const fn new() {", None),
+    ] {
+        assert_eq!(declared(line), name, "{line}");
+    }
 }
 
 /// What is advised is a key of the run file: `[device] kind`, not `device`.

@@ -16,7 +16,7 @@ use crate::run::{least_bytes, words};
 use crate::text::significant;
 use crate::units::KELVIN;
 use crate::{Result, memory, streams};
-use table::{Grade, Table};
+use table::{CheckTable, Grade};
 
 /// Runs the command; exit code 2 where a test came out bad.
 ///
@@ -28,7 +28,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     assemble::threads(&plan.device)?;
     let model = assemble::load(&plan)?;
     assemble::check_room(&plan, &model, Precision::F64)?;
-    let mut table = Table::default();
+    let mut table = CheckTable::default();
     describe(&mut table, &plan, &model);
     physics::examine(&mut table, &plan, &model)?;
     steps::examine(&mut table, &plan, &model)?;
@@ -49,7 +49,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
 }
 
 /// What there is: system, cell, model, length of the run.
-fn describe(table: &mut Table, plan: &Plan, model: &Model) {
+fn describe(table: &mut CheckTable, plan: &Plan, model: &Model) {
     let start = &plan.start;
     for note in &plan.notes {
         table.info("note", note);
@@ -74,7 +74,7 @@ fn describe(table: &mut Table, plan: &Plan, model: &Model) {
 }
 
 /// The narrowest width of the cell beside the range of the potential.
-fn width(table: &mut Table, plan: &Plan, cutoff: f64) {
+fn width(table: &mut CheckTable, plan: &Plan, cutoff: f64) {
     let cell = &plan.start.cell;
     let narrow = (0..3)
         .filter(|&k| cell.periodic()[k])
@@ -103,7 +103,7 @@ fn width(table: &mut Table, plan: &Plan, cutoff: f64) {
 }
 
 /// The temperature of the start beside its limit, which a run is held to from its first state on.
-fn temperature(table: &mut Table, plan: &Plan) {
+fn temperature(table: &mut CheckTable, plan: &Plan) {
     let start = assemble::start(plan);
     let thermometer = assemble::thermometer(plan);
     let momentum = observe::momentum(&start.system, &start.velocities);

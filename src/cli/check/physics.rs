@@ -1,7 +1,7 @@
 //! Whether the model is a potential: forces are slopes, space has no preferred direction or origin, and nothing jumps
 //! at the cutoff.
 
-use super::table::{Grade, Table};
+use super::table::{CheckTable, Grade};
 use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, MonitorPlan, Plan};
 use crate::core::rng::{Noise, Stream};
@@ -50,7 +50,7 @@ const FORCES: Fields = Fields {
 ///
 /// # Errors
 /// The energy of the structure is not finite, or the device failed.
-pub(super) fn examine(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
+pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Result<()> {
     let start = &plan.start;
     let mut exact = field(model, &start.system)?;
     let reference = exact.at(&start.cell, &start.positions)?;
@@ -89,7 +89,7 @@ fn field(model: &Model, system: &System) -> Result<HostForceField> {
 }
 
 /// The two closest atoms.
-fn contact(table: &mut Table, plan: &Plan, pairs: &Pairs) {
+fn contact(table: &mut CheckTable, plan: &Plan, pairs: &Pairs) {
     let nearest = pairs.distances.iter().copied().enumerate();
     let Some((pair, distance)) = nearest.min_by(|a, b| a.1.total_cmp(&b.1)) else {
         let found = "no two atoms are within the cutoff";
@@ -126,7 +126,7 @@ fn name(plan: &Plan, atom: usize) -> String {
 }
 
 /// The largest force beside its limit, which a run is held to from its first state on.
-fn largest_force(table: &mut Table, plan: &Plan, reference: &Evaluation) {
+fn largest_force(table: &mut CheckTable, plan: &Plan, reference: &Evaluation) {
     let norms = reference.forces.iter().map(|f| f.norm()).enumerate();
     let Some((atom, force)) = norms.max_by(|a, b| a.1.total_cmp(&b.1)) else {
         return;
@@ -183,7 +183,7 @@ fn shaken(positions: &[Vec3]) -> Vec<Vec3> {
 }
 
 /// The differences of forces and slopes, and of the strain derivative and its slope.
-fn tell_slopes(table: &mut Table, slopes: &Slopes) {
+fn tell_slopes(table: &mut CheckTable, slopes: &Slopes) {
     let along = format!("along {} directions", slopes.directions);
     agreement(
         table,
@@ -205,7 +205,7 @@ fn tell_slopes(table: &mut Table, slopes: &Slopes) {
 
 /// A difference that is certainly beyond its limit is bad, one that may be is to be looked at.
 fn agreement(
-    table: &mut Table,
+    table: &mut CheckTable,
     (what, unit): (&'static str, &'static str),
     found: &Agreement,
     limit: f64,
@@ -233,7 +233,7 @@ fn agreement(
 
 /// Whether the energy is the same when all is turned, or an atom moved by a lattice vector.
 fn symmetry(
-    table: &mut Table,
+    table: &mut CheckTable,
     plan: &Plan,
     exact: &mut dyn ForceField,
     reference: f64,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::table::{Grade, Table};
+use super::table::{CheckTable, Grade};
 use crate::Result;
 use crate::assemble::{self, Model};
 use crate::config::plan::{Plan, VelocityPlan};
@@ -37,7 +37,7 @@ const TOO_FAST: f64 = 20e-6;
 ///
 /// # Errors
 /// The engine cannot be made, or the device failed.
-pub(super) fn examine(table: &mut Table, plan: &Plan, model: &Model) -> Result<()> {
+pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Result<()> {
     let heated = heated(plan);
     let mut engine = assemble::engine_at(&heated, model, assemble::start(&heated))?;
     table.info("device", engine.about().to_string());
@@ -72,7 +72,7 @@ fn heated(plan: &Plan) -> Plan {
 }
 
 /// Steps in the shortest period of a vibration.
-fn tell_period(table: &mut Table, plan: &Plan, period: Option<f64>) {
+fn tell_period(table: &mut CheckTable, plan: &Plan, period: Option<f64>) {
     const WHAT: &str = "steps a vibration";
     let timestep = plan.dynamics.timestep;
     let Some(period) = period else {
@@ -105,7 +105,7 @@ fn tell_period(table: &mut Table, plan: &Plan, period: Option<f64>) {
 }
 
 /// What the short run at constant energy came to.
-fn tell_trial(table: &mut Table, plan: &Plan, trial: &Trial) {
+fn tell_trial(table: &mut CheckTable, plan: &Plan, trial: &Trial) {
     const WHAT: &str = "energy fluctuation";
     if let Some(breach) = &trial.breach {
         let found = format!(
@@ -143,7 +143,12 @@ fn tell_trial(table: &mut Table, plan: &Plan, trial: &Trial) {
 }
 
 /// How fast steps are, and how long the run will take.
-fn speed(table: &mut Table, plan: &Plan, engine: &mut dyn Engine, state: &Snapshot) -> Result<()> {
+fn speed(
+    table: &mut CheckTable,
+    plan: &Plan,
+    engine: &mut dyn Engine,
+    state: &Snapshot,
+) -> Result<()> {
     let Some(per_step) = seconds_a_step(plan, engine, state)? else {
         table.info("speed", "not measured: the steps broke off");
         return Ok(());

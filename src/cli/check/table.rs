@@ -99,9 +99,9 @@ impl Finding {
 
 /// The findings so far.
 #[derive(Debug, Default)]
-pub struct Table(Vec<Finding>);
+pub struct CheckTable(Vec<Finding>);
 
-impl Table {
+impl CheckTable {
     /// Adds a finding.
     pub fn add(
         &mut self,

@@ -1,13 +1,13 @@
 //! Keys of `[device]`.
 
-use super::row::{Absent, Choice, Form, Key, Table, Whole};
+use super::row::{Absent, ConfigKey, Form, KeyTable, OneOf, Whole};
 use crate::config::plan::{DeviceKind, EngineChoice};
 
 /// More threads than any machine has.
 const MOST_THREADS: u64 = 4096;
 
 /// `[device]`
-pub static TABLE: Table = Table {
+pub static TABLE: KeyTable = KeyTable {
     name: "device",
     form: Form::Once,
     doc: "What the run is computed on.",
@@ -15,9 +15,9 @@ pub static TABLE: Table = Table {
 };
 
 /// `kind`
-pub static KIND: Key<Choice<DeviceKind>> = Key {
+pub static KIND: ConfigKey<OneOf<DeviceKind>> = ConfigKey {
     name: "kind",
-    value: Choice {
+    value: OneOf {
         words: &[
             ("auto", DeviceKind::Auto),
             ("cpu", DeviceKind::Cpu),
@@ -32,7 +32,7 @@ pub static KIND: Key<Choice<DeviceKind>> = Key {
 };
 
 /// `threads`
-pub static THREADS: Key<Whole> = Key {
+pub static THREADS: ConfigKey<Whole> = ConfigKey {
     name: "threads",
     value: Whole {
         least: 1,
@@ -44,9 +44,9 @@ pub static THREADS: Key<Whole> = Key {
 };
 
 /// `engine`
-pub static ENGINE: Key<Choice<EngineChoice>> = Key {
+pub static ENGINE: ConfigKey<OneOf<EngineChoice>> = ConfigKey {
     name: "engine",
-    value: Choice {
+    value: OneOf {
         words: &[
             ("auto", EngineChoice::Auto),
             ("burn", EngineChoice::Burn),

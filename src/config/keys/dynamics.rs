@@ -1,8 +1,8 @@
 //! Keys of `[dynamics]`, and which ensemble each belongs to.
 
 use super::row::{
-    Absent, Choice, Duration, Form, Key, MOST_STEPS, Quantity, SEEDS, Sampled, Sign, Steps, Table,
-    Whole,
+    Absent, ConfigKey, Duration, Form, KeyTable, MOST_STEPS, OneOf, Quantity, SEEDS, Sampled, Sign,
+    Steps, Whole,
 };
 use crate::dynamics::Coupling;
 use crate::units::Dimension;
@@ -17,7 +17,7 @@ pub enum Heated {
 }
 
 /// `[dynamics]`
-pub static TABLE: Table = Table {
+pub static TABLE: KeyTable = KeyTable {
     name: "dynamics",
     form: Form::Once,
     doc: "How the atoms move, and how long.",
@@ -43,9 +43,9 @@ pub static TABLE: Table = Table {
 };
 
 /// `ensemble`
-pub static ENSEMBLE: Key<Choice<Sampled>> = Key {
+pub static ENSEMBLE: ConfigKey<OneOf<Sampled>> = ConfigKey {
     name: "ensemble",
-    value: Choice {
+    value: OneOf {
         words: &[
             (Sampled::Nve.word(), Sampled::Nve),
             (Sampled::Langevin.word(), Sampled::Langevin),
@@ -64,7 +64,7 @@ pub static ENSEMBLE: Key<Choice<Sampled>> = Key {
 const HEATED: &[Sampled] = &[Sampled::Langevin, Sampled::Csvr, Sampled::Npt];
 
 /// `temperature`
-pub static TEMPERATURE: Key<Quantity> = Key {
+pub static TEMPERATURE: ConfigKey<Quantity> = ConfigKey {
     name: "temperature",
     value: Quantity {
         dimension: Dimension::Temperature,
@@ -76,7 +76,7 @@ pub static TEMPERATURE: Key<Quantity> = Key {
 };
 
 /// `pressure`
-pub static PRESSURE: Key<Quantity> = Key {
+pub static PRESSURE: ConfigKey<Quantity> = ConfigKey {
     name: "pressure",
     value: Quantity {
         dimension: Dimension::Pressure,
@@ -88,9 +88,9 @@ pub static PRESSURE: Key<Quantity> = Key {
 };
 
 /// `thermostat`
-pub static THERMOSTAT: Key<Choice<Heated>> = Key {
+pub static THERMOSTAT: ConfigKey<OneOf<Heated>> = ConfigKey {
     name: "thermostat",
-    value: Choice {
+    value: OneOf {
         words: &[("csvr", Heated::Csvr), ("langevin", Heated::Langevin)],
         or: "",
     },
@@ -100,7 +100,7 @@ pub static THERMOSTAT: Key<Choice<Heated>> = Key {
 };
 
 /// `relaxation`
-pub static RELAXATION: Key<Quantity> = Key {
+pub static RELAXATION: ConfigKey<Quantity> = ConfigKey {
     name: "relaxation",
     value: Quantity {
         dimension: Dimension::Time,
@@ -112,7 +112,7 @@ pub static RELAXATION: Key<Quantity> = Key {
 };
 
 /// `friction`
-pub static FRICTION: Key<Quantity> = Key {
+pub static FRICTION: ConfigKey<Quantity> = ConfigKey {
     name: "friction",
     value: Quantity {
         dimension: Dimension::Rate,
@@ -124,7 +124,7 @@ pub static FRICTION: Key<Quantity> = Key {
 };
 
 /// `seed`
-pub static SEED: Key<Whole> = Key {
+pub static SEED: ConfigKey<Whole> = ConfigKey {
     name: "seed",
     value: SEEDS,
     absent: Absent::Required,
@@ -133,7 +133,7 @@ pub static SEED: Key<Whole> = Key {
 };
 
 /// `barostat_relaxation`
-pub static BAROSTAT_RELAXATION: Key<Quantity> = Key {
+pub static BAROSTAT_RELAXATION: ConfigKey<Quantity> = ConfigKey {
     name: "barostat_relaxation",
     value: Quantity {
         dimension: Dimension::Time,
@@ -145,7 +145,7 @@ pub static BAROSTAT_RELAXATION: Key<Quantity> = Key {
 };
 
 /// `compressibility`
-pub static COMPRESSIBILITY: Key<Quantity> = Key {
+pub static COMPRESSIBILITY: ConfigKey<Quantity> = ConfigKey {
     name: "compressibility",
     value: Quantity {
         dimension: Dimension::Compressibility,
@@ -158,7 +158,7 @@ pub static COMPRESSIBILITY: Key<Quantity> = Key {
 };
 
 /// `barostat_every`
-pub static BAROSTAT_EVERY: Key<Steps> = Key {
+pub static BAROSTAT_EVERY: ConfigKey<Steps> = ConfigKey {
     name: "barostat_every",
     value: Steps { least: 1, or: "" },
     absent: Absent::Is("10"),
@@ -167,9 +167,9 @@ pub static BAROSTAT_EVERY: Key<Steps> = Key {
 };
 
 /// `coupling`
-pub static COUPLING: Key<Choice<Coupling>> = Key {
+pub static COUPLING: ConfigKey<OneOf<Coupling>> = ConfigKey {
     name: "coupling",
-    value: Choice {
+    value: OneOf {
         words: &[
             ("isotropic", Coupling::Isotropic),
             ("anisotropic", Coupling::Anisotropic),
@@ -185,7 +185,7 @@ pub static COUPLING: Key<Choice<Coupling>> = Key {
 };
 
 /// `timestep`
-pub static TIMESTEP: Key<Quantity> = Key {
+pub static TIMESTEP: ConfigKey<Quantity> = ConfigKey {
     name: "timestep",
     value: Quantity {
         dimension: Dimension::Time,
@@ -197,7 +197,7 @@ pub static TIMESTEP: Key<Quantity> = Key {
 };
 
 /// `steps`
-pub static STEPS: Key<Whole> = Key {
+pub static STEPS: ConfigKey<Whole> = ConfigKey {
     name: "steps",
     value: Whole {
         least: 1,
@@ -209,7 +209,7 @@ pub static STEPS: Key<Whole> = Key {
 };
 
 /// `duration`
-pub static DURATION: Key<Duration> = Key {
+pub static DURATION: ConfigKey<Duration> = ConfigKey {
     name: "duration",
     value: Duration,
     absent: Absent::Told("required, or `steps`"),
@@ -218,7 +218,7 @@ pub static DURATION: Key<Duration> = Key {
 };
 
 /// `remove_drift`
-pub static REMOVE_DRIFT: Key<Steps> = Key {
+pub static REMOVE_DRIFT: ConfigKey<Steps> = ConfigKey {
     name: "remove_drift",
     value: Steps { least: 0, or: "" },
     absent: Absent::Is("0"),
@@ -227,7 +227,7 @@ pub static REMOVE_DRIFT: Key<Steps> = Key {
 };
 
 /// `skin`
-pub static SKIN: Key<Quantity> = Key {
+pub static SKIN: ConfigKey<Quantity> = ConfigKey {
     name: "skin",
     value: Quantity {
         dimension: Dimension::Length,
@@ -239,7 +239,7 @@ pub static SKIN: Key<Quantity> = Key {
 };
 
 /// `noise_start`
-pub static NOISE_START: Key<Whole> = Key {
+pub static NOISE_START: ConfigKey<Whole> = ConfigKey {
     name: "noise_start",
     value: Whole {
         least: 0,

@@ -1,11 +1,11 @@
 //! Keys of `[monitor]`.
 
-use super::row::{Absent, Choice, Flag, Form, Key, Limit, Steps, Table};
+use super::row::{Absent, ConfigKey, Flag, Form, KeyTable, Limit, OneOf, Steps};
 use crate::config::plan::Action;
 use crate::units::Dimension;
 
 /// `[monitor]`
-pub static TABLE: Table = Table {
+pub static TABLE: KeyTable = KeyTable {
     name: "monitor",
     form: Form::Once,
     doc: "Limits that a run is watched by. A number that is not finite always ends it.",
@@ -21,7 +21,7 @@ pub static TABLE: Table = Table {
 };
 
 /// `drift`
-pub static DRIFT: Key<Limit> = Key {
+pub static DRIFT: ConfigKey<Limit> = ConfigKey {
     name: "drift",
     value: Limit {
         dimension: Dimension::DriftPerAtom,
@@ -32,7 +32,7 @@ pub static DRIFT: Key<Limit> = Key {
 };
 
 /// `temperature`
-pub static TEMPERATURE: Key<Limit> = Key {
+pub static TEMPERATURE: ConfigKey<Limit> = ConfigKey {
     name: "temperature",
     value: Limit {
         dimension: Dimension::Temperature,
@@ -43,7 +43,7 @@ pub static TEMPERATURE: Key<Limit> = Key {
 };
 
 /// `force`
-pub static FORCE: Key<Limit> = Key {
+pub static FORCE: ConfigKey<Limit> = ConfigKey {
     name: "force",
     value: Limit {
         dimension: Dimension::Force,
@@ -54,7 +54,7 @@ pub static FORCE: Key<Limit> = Key {
 };
 
 /// `contact`
-pub static CONTACT: Key<Limit> = Key {
+pub static CONTACT: ConfigKey<Limit> = ConfigKey {
     name: "contact",
     value: Limit {
         dimension: Dimension::Length,
@@ -65,9 +65,9 @@ pub static CONTACT: Key<Limit> = Key {
 };
 
 /// `action`
-pub static ACTION: Key<Choice<Action>> = Key {
+pub static ACTION: ConfigKey<OneOf<Action>> = ConfigKey {
     name: "action",
-    value: Choice {
+    value: OneOf {
         words: &[("warn", Action::Warn), ("stop", Action::Stop)],
         or: "",
     },
@@ -77,7 +77,7 @@ pub static ACTION: Key<Choice<Action>> = Key {
 };
 
 /// `audit`
-pub static AUDIT: Key<Steps> = Key {
+pub static AUDIT: ConfigKey<Steps> = ConfigKey {
     name: "audit",
     value: Steps {
         least: 1,
@@ -89,7 +89,7 @@ pub static AUDIT: Key<Steps> = Key {
 };
 
 /// `record`
-pub static RECORD: Key<Flag> = Key {
+pub static RECORD: ConfigKey<Flag> = ConfigKey {
     name: "record",
     value: Flag,
     absent: Absent::Is("true"),

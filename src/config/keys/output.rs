@@ -1,10 +1,10 @@
 //! Keys of `[output]`.
 
-use super::row::{Absent, Choice, Flag, Form, Forms, Key, Steps, Table, Text};
+use super::row::{Absent, ConfigKey, Flag, Form, Forms, KeyTable, OneOf, Steps, Text};
 use crate::config::plan::TrajectoryFormat;
 
 /// `[output]`
-pub static TABLE: Table = Table {
+pub static TABLE: KeyTable = KeyTable {
     name: "output",
     form: Form::Once,
     doc: "What is written, where and how often.",
@@ -12,7 +12,7 @@ pub static TABLE: Table = Table {
 };
 
 /// `directory`
-pub static DIRECTORY: Key<Text> = Key {
+pub static DIRECTORY: ConfigKey<Text> = ConfigKey {
     name: "directory",
     value: Text {
         what: "a path",
@@ -24,7 +24,7 @@ pub static DIRECTORY: Key<Text> = Key {
 };
 
 /// `thermo_every`
-pub static THERMO_EVERY: Key<Steps> = Key {
+pub static THERMO_EVERY: ConfigKey<Steps> = ConfigKey {
     name: "thermo_every",
     value: Steps { least: 1, or: "" },
     absent: Absent::Told("a hundredth of the run, at most 100 steps"),
@@ -33,7 +33,7 @@ pub static THERMO_EVERY: Key<Steps> = Key {
 };
 
 /// `checkpoint_every`
-pub static CHECKPOINT_EVERY: Key<Steps> = Key {
+pub static CHECKPOINT_EVERY: ConfigKey<Steps> = ConfigKey {
     name: "checkpoint_every",
     value: Steps {
         least: 1,
@@ -45,7 +45,7 @@ pub static CHECKPOINT_EVERY: Key<Steps> = Key {
 };
 
 /// `trajectory`
-pub static TRAJECTORY: Key<Forms> = Key {
+pub static TRAJECTORY: ConfigKey<Forms> = ConfigKey {
     name: "trajectory",
     value: Forms("tables (below)"),
     absent: Absent::Told("none"),
@@ -54,7 +54,7 @@ pub static TRAJECTORY: Key<Forms> = Key {
 };
 
 /// `[[output.trajectory]]`
-pub static TRAJECTORY_TABLE: Table = Table {
+pub static TRAJECTORY_TABLE: KeyTable = KeyTable {
     name: "output.trajectory",
     form: Form::Many,
     doc: "A trajectory; at most one of each format.",
@@ -62,9 +62,9 @@ pub static TRAJECTORY_TABLE: Table = Table {
 };
 
 /// `format`
-pub static FORMAT: Key<Choice<TrajectoryFormat>> = Key {
+pub static FORMAT: ConfigKey<OneOf<TrajectoryFormat>> = ConfigKey {
     name: "format",
-    value: Choice {
+    value: OneOf {
         words: &[
             ("xyz", TrajectoryFormat::Xyz),
             ("dcd", TrajectoryFormat::Dcd),
@@ -78,7 +78,7 @@ pub static FORMAT: Key<Choice<TrajectoryFormat>> = Key {
 };
 
 /// `every`
-pub static EVERY: Key<Steps> = Key {
+pub static EVERY: ConfigKey<Steps> = ConfigKey {
     name: "every",
     value: Steps { least: 1, or: "" },
     absent: Absent::Required,
@@ -87,7 +87,7 @@ pub static EVERY: Key<Steps> = Key {
 };
 
 /// `wrap`
-pub static WRAP: Key<Flag> = Key {
+pub static WRAP: ConfigKey<Flag> = ConfigKey {
     name: "wrap",
     value: Flag,
     absent: Absent::Is("false"),
@@ -96,7 +96,7 @@ pub static WRAP: Key<Flag> = Key {
 };
 
 /// `fields`
-pub static FIELDS: Key<Forms> = Key {
+pub static FIELDS: ConfigKey<Forms> = ConfigKey {
     name: "fields",
     value: Forms("a list of `\"velocities\"`, `\"forces\"`"),
     absent: Absent::Is("[]"),

@@ -1,11 +1,11 @@
 //! Keys of `[potential]`.
 
-use super::row::{Absent, Choice, Form, Forms, Key, Quantity, Sign, Table, Text};
+use super::row::{Absent, ConfigKey, Form, Forms, KeyTable, OneOf, Quantity, Sign, Text};
 use crate::potential::Precision;
 use crate::units::Dimension;
 
 /// `[potential]`
-pub static TABLE: Table = Table {
+pub static TABLE: KeyTable = KeyTable {
     name: "potential",
     form: Form::Once,
     doc: "What acts between the atoms: a trained network, or Lennard-Jones.",
@@ -13,7 +13,7 @@ pub static TABLE: Table = Table {
 };
 
 /// `model`
-pub static MODEL: Key<Text> = Key {
+pub static MODEL: ConfigKey<Text> = ConfigKey {
     name: "model",
     value: Text {
         what: "a name or a path",
@@ -25,9 +25,9 @@ pub static MODEL: Key<Text> = Key {
 };
 
 /// `precision`
-pub static PRECISION: Key<Choice<Precision>> = Key {
+pub static PRECISION: ConfigKey<OneOf<Precision>> = ConfigKey {
     name: "precision",
-    value: Choice {
+    value: OneOf {
         words: &[("f32", Precision::F32), ("f64", Precision::F64)],
         or: "",
     },
@@ -37,7 +37,7 @@ pub static PRECISION: Key<Choice<Precision>> = Key {
 };
 
 /// `lennard_jones`
-pub static LENNARD_JONES: Key<Forms> = Key {
+pub static LENNARD_JONES: ConfigKey<Forms> = ConfigKey {
     name: "lennard_jones",
     value: Forms("a table (below)"),
     absent: Absent::Told("none"),
@@ -46,7 +46,7 @@ pub static LENNARD_JONES: Key<Forms> = Key {
 };
 
 /// `[potential.lennard_jones]`
-pub static LENNARD_JONES_TABLE: Table = Table {
+pub static LENNARD_JONES_TABLE: KeyTable = KeyTable {
     name: "potential.lennard_jones",
     form: Form::Once,
     doc: "Lennard-Jones, instead of `model`; it goes smoothly to zero at the cutoff.",
@@ -59,7 +59,7 @@ const LENGTH: Quantity = Quantity {
 };
 
 /// `epsilon`
-pub static EPSILON: Key<Quantity> = Key {
+pub static EPSILON: ConfigKey<Quantity> = ConfigKey {
     name: "epsilon",
     value: Quantity {
         dimension: Dimension::Energy,
@@ -71,7 +71,7 @@ pub static EPSILON: Key<Quantity> = Key {
 };
 
 /// `sigma`
-pub static SIGMA: Key<Quantity> = Key {
+pub static SIGMA: ConfigKey<Quantity> = ConfigKey {
     name: "sigma",
     value: LENGTH,
     absent: Absent::Required,
@@ -80,7 +80,7 @@ pub static SIGMA: Key<Quantity> = Key {
 };
 
 /// `cutoff`
-pub static CUTOFF: Key<Quantity> = Key {
+pub static CUTOFF: ConfigKey<Quantity> = ConfigKey {
     name: "cutoff",
     value: LENGTH,
     absent: Absent::Required,

@@ -1,7 +1,7 @@
 //! The reference of the run file's keys, made from their table: for the guide, and for a terminal.
 
 use super::TABLES;
-use super::row::{Row, Table};
+use super::row::{KeyRow, KeyTable};
 use crate::error::nearest;
 use crate::{Error, Result};
 
@@ -12,7 +12,7 @@ pub fn reference() -> String {
 }
 
 /// The reference of a table.
-fn section(table: &Table) -> String {
+fn section(table: &KeyTable) -> String {
     let sorted = table.rows.iter().any(|row| !row.of().is_empty());
     let (column, rule) = if sorted {
         (" ensemble |", "---|")
@@ -39,7 +39,7 @@ fn section(table: &Table) -> String {
 }
 
 /// The ensembles that a key belongs to; `None`: all of them.
-fn ensembles(row: &dyn Row) -> Option<String> {
+fn ensembles(row: &dyn KeyRow) -> Option<String> {
     let words = row.of().iter().map(|one| format!("`{:?}`", one.word()));
     Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
 }
@@ -50,7 +50,7 @@ fn ensembles(row: &dyn Row) -> Option<String> {
 /// # Errors
 /// There is no such table.
 pub fn listing(name: Option<&str>) -> Result<String> {
-    let within = |table: &Table| {
+    let within = |table: &KeyTable| {
         name.is_none_or(|name| {
             let rest = table.name.strip_prefix(name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -74,7 +74,7 @@ pub fn listing(name: Option<&str>) -> Result<String> {
 }
 
 /// The keys of a table as lines.
-fn lines(table: &Table) -> String {
+fn lines(table: &KeyTable) -> String {
     let widest = table.rows.iter().map(|row| row.name().len()).max();
     let widest = widest.unwrap_or_default();
     let mut text = format!("{}  {}\n", table.heading(), plain(table.doc));

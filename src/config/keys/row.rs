@@ -42,7 +42,7 @@ pub enum Sign {
 }
 
 /// A table of the run file.
-pub struct Table {
+pub struct KeyTable {
     /// Its dotted name.
     pub name: &'static str,
     /// How it is written.
@@ -50,7 +50,7 @@ pub struct Table {
     /// What it is for, in a sentence.
     pub doc: &'static str,
     /// Its keys, in the order of the reference.
-    pub rows: &'static [&'static dyn Row],
+    pub rows: &'static [&'static dyn KeyRow],
 }
 
 /// How a table is written.
@@ -64,7 +64,7 @@ pub enum Form {
     Inline,
 }
 
-impl Table {
+impl KeyTable {
     /// Its first line in a run file.
     pub fn heading(&self) -> String {
         match self.form {
@@ -81,7 +81,7 @@ impl Table {
 }
 
 /// A key, read as `V` says.
-pub struct Key<V: 'static> {
+pub struct ConfigKey<V: 'static> {
     /// Its name.
     pub name: &'static str,
     /// What it may be.
@@ -94,7 +94,7 @@ pub struct Key<V: 'static> {
     pub doc: &'static str,
 }
 
-impl<V> AsRef<str> for Key<V> {
+impl<V> AsRef<str> for ConfigKey<V> {
     fn as_ref(&self) -> &str {
         self.name
     }
@@ -140,7 +140,7 @@ impl Absent {
 }
 
 /// A key whatever it is read as.
-pub trait Row: Sync {
+pub trait KeyRow: Sync {
     /// Its name.
     fn name(&self) -> &'static str;
     /// What it may be, as Markdown.
@@ -153,7 +153,7 @@ pub trait Row: Sync {
     fn doc(&self) -> &'static str;
 }
 
-impl<V: Values> Row for Key<V> {
+impl<V: Allowed> KeyRow for ConfigKey<V> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -176,7 +176,7 @@ impl<V: Values> Row for Key<V> {
 }
 
 /// What a key may be.
-pub trait Values: Sync {
+pub trait Allowed: Sync {
     /// What it may be, as Markdown.
     fn shown(&self) -> String;
 }
@@ -189,7 +189,7 @@ pub struct Quantity {
     pub sign: Sign,
 }
 
-impl Values for Quantity {
+impl Allowed for Quantity {
     fn shown(&self) -> String {
         let (name, units) = (self.dimension.name(), self.dimension.units());
         let bound = match self.sign {
@@ -207,7 +207,7 @@ pub struct Limit {
     pub dimension: Dimension,
 }
 
-impl Values for Limit {
+impl Allowed for Limit {
     fn shown(&self) -> String {
         let (name, units) = (self.dimension.name(), self.dimension.units());
         format!("{name} above 0 ({units}), or `\"off\"`")
@@ -222,7 +222,7 @@ pub struct Steps {
     pub or: &'static str,
 }
 
-impl Values for Steps {
+impl Allowed for Steps {
     fn shown(&self) -> String {
         let units = Dimension::Time.units();
         let or = if self.or.is_empty() { "" } else { ", or " };
@@ -236,7 +236,7 @@ impl Values for Steps {
 /// A time that is rounded up to whole steps.
 pub struct Duration;
 
-impl Values for Duration {
+impl Allowed for Duration {
     fn shown(&self) -> String {
         format!("a time ({})", Dimension::Time.units())
     }
@@ -256,21 +256,21 @@ pub const SEEDS: Whole = Whole {
     most: u32::MAX as u64,
 };
 
-impl Values for Whole {
+impl Allowed for Whole {
     fn shown(&self) -> String {
         format!("a whole number from {}", self.least)
     }
 }
 
 /// One of some words.
-pub struct Choice<T: 'static> {
+pub struct OneOf<T: 'static> {
     /// The words, and what they mean.
     pub words: &'static [(&'static str, T)],
     /// What else it may be, as Markdown.
     pub or: &'static str,
 }
 
-impl<T: Sync> Values for Choice<T> {
+impl<T: Sync> Allowed for OneOf<T> {
     fn shown(&self) -> String {
         let words = self.words.iter().map(|(word, _)| format!("`{word:?}`"));
         let or = Some(self.or.to_owned()).filter(|or| !or.is_empty());
@@ -281,7 +281,7 @@ impl<T: Sync> Values for Choice<T> {
 /// `true` or `false`.
 pub struct Flag;
 
-impl Values for Flag {
+impl Allowed for Flag {
     fn shown(&self) -> String {
         "`true`, `false`".to_owned()
     }
@@ -295,7 +295,7 @@ pub struct Text {
     pub example: &'static str,
 }
 
-impl Values for Text {
+impl Allowed for Text {
     fn shown(&self) -> String {
         self.what.to_owned()
     }
@@ -304,7 +304,7 @@ impl Values for Text {
 /// What is none of the others, as Markdown.
 pub struct Forms(pub &'static str);
 
-impl Values for Forms {
+impl Allowed for Forms {
     fn shown(&self) -> String {
         self.0.to_owned()
     }

@@ -1,13 +1,15 @@
 //! Keys of `[system]`.
 
-use super::row::{Absent, Choice, Form, Forms, Key, Quantity, SEEDS, Sign, Table, Text, Whole};
+use super::row::{
+    Absent, ConfigKey, Form, Forms, KeyTable, OneOf, Quantity, SEEDS, Sign, Text, Whole,
+};
 use crate::units::Dimension;
 
 /// What a value says that is taken from the structure file.
 pub const FROM_FILE: &str = "from the file";
 
 /// `[system]`
-pub static TABLE: Table = Table {
+pub static TABLE: KeyTable = KeyTable {
     name: "system",
     form: Form::Once,
     doc: "The atoms, their cell, and how they start.",
@@ -15,7 +17,7 @@ pub static TABLE: Table = Table {
 };
 
 /// `structure`
-pub static STRUCTURE: Key<Text> = Key {
+pub static STRUCTURE: ConfigKey<Text> = ConfigKey {
     name: "structure",
     value: Text {
         what: "a path",
@@ -28,7 +30,7 @@ pub static STRUCTURE: Key<Text> = Key {
 };
 
 /// `frame`
-pub static FRAME: Key<Forms> = Key {
+pub static FRAME: ConfigKey<Forms> = ConfigKey {
     name: "frame",
     value: Forms("a whole number"),
     absent: Absent::Is("0"),
@@ -37,9 +39,9 @@ pub static FRAME: Key<Forms> = Key {
 };
 
 /// `cell`
-pub static CELL: Key<Choice<bool>> = Key {
+pub static CELL: ConfigKey<OneOf<bool>> = ConfigKey {
     name: "cell",
-    value: Choice {
+    value: OneOf {
         words: &[(FROM_FILE, true), ("none", false)],
         or: "three edges such as `[\"12.4 A\", \"12.4 A\", \"12.4 A\"]`, three vectors such as \
              `[[\"12 A\", \"0 A\", \"0 A\"], ...]`",
@@ -50,7 +52,7 @@ pub static CELL: Key<Choice<bool>> = Key {
 };
 
 /// `periodic`
-pub static PERIODIC: Key<Forms> = Key {
+pub static PERIODIC: ConfigKey<Forms> = ConfigKey {
     name: "periodic",
     value: Forms("`true`, `false`, or one of these per direction: `[true, true, false]`"),
     absent: Absent::Told("as the file says; `true` with a `cell` given here"),
@@ -59,7 +61,7 @@ pub static PERIODIC: Key<Forms> = Key {
 };
 
 /// `velocities`
-pub static VELOCITIES: Key<Forms> = Key {
+pub static VELOCITIES: ConfigKey<Forms> = ConfigKey {
     name: "velocities",
     value: Forms("`\"from the file\"`, `\"zero\"`, or a table (below)"),
     absent: Absent::Is(FROM_FILE),
@@ -68,7 +70,7 @@ pub static VELOCITIES: Key<Forms> = Key {
 };
 
 /// `masses`
-pub static MASSES: Key<Forms> = Key {
+pub static MASSES: ConfigKey<Forms> = ConfigKey {
     name: "masses",
     value: Forms("a table of masses (u) by symbol, such as `{ H = \"2.014 u\" }`"),
     absent: Absent::Told("those of the file, else of the elements"),
@@ -77,7 +79,7 @@ pub static MASSES: Key<Forms> = Key {
 };
 
 /// `system.velocities = { ... }`
-pub static VELOCITIES_TABLE: Table = Table {
+pub static VELOCITIES_TABLE: KeyTable = KeyTable {
     name: "system.velocities",
     form: Form::Inline,
     doc: "Starting velocities of a temperature, from the Maxwell-Boltzmann distribution; the system as a whole does not \
@@ -86,7 +88,7 @@ pub static VELOCITIES_TABLE: Table = Table {
 };
 
 /// `velocities.temperature`
-pub static TEMPERATURE: Key<Quantity> = Key {
+pub static TEMPERATURE: ConfigKey<Quantity> = ConfigKey {
     name: "temperature",
     value: Quantity {
         dimension: Dimension::Temperature,
@@ -98,7 +100,7 @@ pub static TEMPERATURE: Key<Quantity> = Key {
 };
 
 /// `velocities.seed`
-pub static SEED: Key<Whole> = Key {
+pub static SEED: ConfigKey<Whole> = ConfigKey {
     name: "seed",
     value: SEEDS,
     absent: Absent::Required,

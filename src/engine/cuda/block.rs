@@ -63,7 +63,7 @@ device_struct! {
 
 device_struct! {
     /// What a scaling of velocities is given (`dynamics::csvr::Rescaling`).
-    pub(super) struct Velocities = "Velocities" {
+    pub(super) struct DeviceRescaling = "Velocities" {
         /// Whether there is any.
         scaled: u32,
         degrees: u32,
@@ -74,7 +74,7 @@ device_struct! {
 
 device_struct! {
     /// What a strain of the cell is given (`dynamics::cell_rescaling::CellRescaling`).
-    pub(super) struct Barostat = "Barostat" {
+    pub(super) struct DeviceBarostat = "Barostat" {
         /// A [`coupling`].
         coupling: u32,
         flight: u32,
@@ -106,7 +106,7 @@ device_struct! {
 device_struct! {
     /// The state of a run, which the host reads after every block.
     #[derive(Debug)]
-    pub(super) struct State = "State" {
+    pub(super) struct DeviceState = "State" {
         /// Steps whose first part, up to the forces, was taken.
         begun: u64,
         /// Steps whose operators ahead of what takes all atoms together were taken.
@@ -149,7 +149,7 @@ device_struct! {
 
 device_struct! {
     /// The cells that atoms are sorted into.
-    pub(super) struct Grid = "Grid" {
+    pub(super) struct DeviceGrid = "Grid" {
         /// Fractional coordinates of the corner.
         origin: [f64; 3],
         /// The inverse of the lattice vectors.
@@ -165,7 +165,7 @@ device_struct! {
 }
 
 /// What the lengths of arrays are made of.
-pub(super) struct Sizes {
+pub(super) struct EngineSizes {
     pub atoms: usize,
     /// Cells that there is room for.
     pub cells: usize,
@@ -189,8 +189,8 @@ device_struct! {
         after: u32,
         remove_drift: u32,
         ops: [DeviceOp; MOST_OPS],
-        velocities: Velocities,
-        barostat: Barostat,
+        velocities: DeviceRescaling,
+        barostat: DeviceBarostat,
         periodic: [u32; 3],
         /// Of the potential (angstrom).
         cutoff: f64,
@@ -210,9 +210,9 @@ device_struct! {
         draft_image: Pointer<i64>,
     }
     /// What there is one of.
-    arrays SINGLE (Sizes) {
-        state: Pointer<State> = |_| 1,
-        grid: Pointer<Grid> = |_| 1,
+    arrays SINGLE (EngineSizes) {
+        state: Pointer<DeviceState> = |_| 1,
+        grid: Pointer<DeviceGrid> = |_| 1,
         change: Pointer<Change> = |_| 1,
         /// What was last observed for a barostat.
         observed: Pointer<f64> = |_| OBSERVED,
@@ -220,7 +220,7 @@ device_struct! {
         cell_fill: Pointer<u32> = |s| s.cells,
     }
     /// Entries of atoms, by slot (the order along the space-filling curve) if nothing else is said.
-    arrays ATOMS (Sizes) {
+    arrays ATOMS (EngineSizes) {
         pos: Pointer<f64> = |s| 3 * s.atoms,
         vel: Pointer<f64> = |s| 3 * s.atoms,
         force: Pointer<f64> = |s| 3 * s.atoms,
@@ -251,7 +251,7 @@ device_struct! {
         saved: Pointer<f64> = |s| SAVED * s.atoms,
     }
     /// The list of pairs: rows by slot, each sorted by neighbour id, then image.
-    arrays LIST (Sizes) {
+    arrays LIST (EngineSizes) {
         col: Pointer<u32> = |s| s.pairs,
         rev: Pointer<u32> = |s| s.pairs,
         image: Pointer<i64> = |s| s.pairs,
@@ -308,11 +308,11 @@ pub fn source() -> String {
         defines(sizes),
         format!("#define MOST_STRAIN {MOST_STRAIN:?}\n"),
         DeviceOp::declaration(),
-        Velocities::declaration(),
-        Barostat::declaration(),
+        DeviceRescaling::declaration(),
+        DeviceBarostat::declaration(),
         Change::declaration(),
-        State::declaration(),
-        Grid::declaration(),
+        DeviceState::declaration(),
+        DeviceGrid::declaration(),
         EngineBlock::declaration(),
         include_str!("kernels/engine.cu").to_owned(),
     ]
@@ -335,11 +335,11 @@ mod tests {
     fn structures_are_laid_out_alike() {
         let probes = [
             DeviceOp::probe(),
-            Velocities::probe(),
-            Barostat::probe(),
+            DeviceRescaling::probe(),
+            DeviceBarostat::probe(),
             Change::probe(),
-            State::probe(),
-            Grid::probe(),
+            DeviceState::probe(),
+            DeviceGrid::probe(),
             EngineBlock::probe(),
         ];
         match compiler::check(&(source() + &probes.concat())) {

@@ -1,6 +1,6 @@
 //! The engine's memory on the card, and what the host reads of it.
 
-use super::block::{EngineBlock, Sizes, unpack_image};
+use super::block::{EngineBlock, EngineSizes, unpack_image};
 use crate::core::System;
 use crate::cuda::Device;
 use crate::cuda::layout::{Arena, Pointer, bytes_of};
@@ -27,7 +27,7 @@ fn cells(atoms: usize) -> usize {
 
 /// Forecasts what atoms take (bytes), pairs not counted.
 pub(super) fn bytes_of_atoms(atoms: usize) -> usize {
-    let sizes = Sizes {
+    let sizes = EngineSizes {
         atoms,
         cells: cells(atoms),
         pairs: 0,
@@ -40,7 +40,7 @@ impl Buffers {
     /// Takes room for the atoms of a system; gradients of pairs come in `parts` parts.
     pub fn new(device: &Device, system: &System, parts: usize) -> Result<Self> {
         let atoms = system.len();
-        let sizes = Sizes {
+        let sizes = EngineSizes {
             atoms,
             cells: cells(atoms),
             pairs: 0,
@@ -88,8 +88,8 @@ impl Buffers {
         bytes_of(EngineBlock::LIST, &self.sizes(pairs))
     }
 
-    fn sizes(&self, pairs: usize) -> Sizes {
-        Sizes {
+    fn sizes(&self, pairs: usize) -> EngineSizes {
+        EngineSizes {
             atoms: self.block.atoms as usize,
             cells: self.block.cell_capacity as usize,
             pairs,

@@ -9,7 +9,7 @@ use crate::engine::{Breach, Watched};
 use crate::neighbors::{Listed, Neighbor};
 
 /// A value and the atoms at fault.
-type Finding = (f64, Vec<usize>);
+type AtFault = (f64, Vec<usize>);
 
 impl CudaEngine {
     /// The breach of the state after `step` steps: a number that is not finite, or else the first broken limit of
@@ -70,7 +70,7 @@ impl CudaEngine {
     }
 
     /// The smallest distance among the pairs, and its two atoms in ascending order.
-    fn closest(&self, positions: &[Vec3]) -> Result<Option<Finding>> {
+    fn closest(&self, positions: &[Vec3]) -> Result<Option<AtFault>> {
         let list = self.buffers.read_pairs(&self.device)?;
         let distance = |&(i, j, image): &(usize, usize, [i32; 3])| {
             let vector = positions[j] - positions[i] + self.member.cell.shift(image);
@@ -83,7 +83,7 @@ impl CudaEngine {
 }
 
 /// Atoms with a component that is not finite, and the first such component.
-fn not_numbers(vectors: &[Vec3]) -> Option<Finding> {
+fn not_numbers(vectors: &[Vec3]) -> Option<AtFault> {
     let bad = |v: &Vec3| v.iter().copied().find(|x| !x.is_finite());
     let all = vectors
         .iter()

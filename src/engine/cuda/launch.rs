@@ -6,7 +6,7 @@ use super::block::MOST_TOGETHER;
 use super::buffers::Buffers;
 use crate::Result;
 use crate::cuda::compiler;
-use crate::cuda::launch::{Program, Size};
+use crate::cuda::launch::{LoadedKernels, Size};
 use crate::cuda::layout::{DeviceStruct, defines};
 use crate::cuda::{Device, WARP};
 use crate::potential::device::BoundPotential;
@@ -74,7 +74,7 @@ pub(super) fn own_parts(source: &str, parts: usize) -> Vec<compiler::Part> {
 
 /// What a step has besides forces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Extras {
+pub(super) struct StepShape {
     /// Noise, whose heat is summed.
     pub heat: bool,
     /// Removal of the drift.
@@ -87,7 +87,7 @@ pub(super) struct Extras {
     pub press_every: u64,
 }
 
-impl Extras {
+impl StepShape {
     /// Whether the cell is strained in this step.
     pub fn presses(&self, step: u64) -> bool {
         self.press_every > 0 && (step + 1).is_multiple_of(self.press_every)
@@ -96,7 +96,7 @@ impl Extras {
 
 /// Which operators ahead of the forces a launch takes, as the kernel has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum StepPart {
     Nothing = 0,
     Whole = 1,
     Opening = 2,
@@ -105,7 +105,7 @@ enum Part {
 
 /// The loaded kernels for one system, the engine's and the potential's.
 pub(super) struct Kernels {
-    pub program: Program,
+    pub program: LoadedKernels,
     pub potential: Box<dyn BoundPotential>,
     pub atoms: usize,
     /// Cells that there is room for.
@@ -124,7 +124,7 @@ impl Kernels {
     ) -> Result<Self> {
         let mut parts = potential.parts();
         parts.extend(own_parts(source, potential.gradient_parts()));
-        let mut program = Program::load(device, &parts)?;
+        let mut program = LoadedKernels::load(device, &parts)?;
         potential.prepare(&mut program)?;
         if potential.short_steps() {
             program.prefer_shared()?;
@@ -151,25 +151,25 @@ impl Kernels {
         self.program.go(c"sum_forces", Size::warps(self.atoms), [])
     }
 
-    fn advance(&self, finish: bool, part: Part) -> Result<()> {
+    fn advance(&self, finish: bool, part: StepPart) -> Result<()> {
         let args = [i32::from(finish), part as i32];
         self.program
             .go(c"advance", Size::each(self.atoms, 128), args)
     }
 
     /// Completes the step that was begun, as far as it was; checks what is checked after a step.
-    pub fn finish(&self, extras: Extras) -> Result<()> {
-        self.advance(true, Part::Nothing)?;
+    pub fn finish(&self, extras: StepShape) -> Result<()> {
+        self.advance(true, StepPart::Nothing)?;
         if extras.drift || extras.kinetic {
             self.between(extras)?;
             // Turns what the check raised into a halt.
-            self.advance(false, Part::Nothing)?;
+            self.advance(false, StepPart::Nothing)?;
         }
         Ok(())
     }
 
     /// What happens between two steps, where it involves all atoms.
-    fn between(&self, extras: Extras) -> Result<()> {
+    fn between(&self, extras: StepShape) -> Result<()> {
         if extras.drift {
             self.program.go(c"sum_momentum", Size::flat(1, 1024), [])?;
             self.program
@@ -182,19 +182,19 @@ impl Kernels {
     }
 
     /// Completes one step and takes the next up to its forces, with a strain of the cell if `pressing`.
-    pub fn step(&self, extras: Extras, pressing: bool) -> Result<()> {
+    pub fn step(&self, extras: StepShape, pressing: bool) -> Result<()> {
         if pressing {
             self.observe_pressure(false)?;
         }
         let apart = extras.drift || extras.kinetic;
         if apart {
-            self.advance(true, Part::Nothing)?;
+            self.advance(true, StepPart::Nothing)?;
             self.between(extras)?;
         }
         if extras.middle {
             self.advance_with_middle(!apart, pressing)?;
         } else {
-            self.advance(!apart, Part::Whole)?;
+            self.advance(!apart, StepPart::Whole)?;
         }
         if extras.heat {
             self.program.go(c"sum_heat", Size::flat(1, 1024), [])?;
@@ -215,10 +215,10 @@ impl Kernels {
             let args = [i32::from(finish), pressing];
             return self.program.go(c"advance_together", block, args);
         }
-        self.advance(finish, Part::Opening)?;
+        self.advance(finish, StepPart::Opening)?;
         let block = Size::flat(1, threads.min(1024) as u32);
         self.program.go(c"rescale", block, [pressing])?;
-        self.advance(false, Part::Closing)
+        self.advance(false, StepPart::Closing)
     }
 
     /// Adds what a strain of the cell has done to the energies that are there now, if that was not added yet.

@@ -23,9 +23,9 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::block::{State, halted};
+use self::block::{DeviceState, halted};
 use self::buffers::Buffers;
-use self::launch::{Extras, Kernels};
+use self::launch::{Kernels, StepShape};
 use self::room::Demand;
 use self::snapshot::Rooms;
 use self::steps::Graphs;
@@ -37,7 +37,7 @@ use crate::cuda::launch::Graph;
 use crate::cuda::memory::Pinned;
 use crate::dynamics::Program;
 use crate::neighbors::Listed;
-use crate::potential::device::{DevicePotential, View};
+use crate::potential::device::{DevicePotential, DeviceView};
 use crate::potential::{About, Processor};
 use crate::{Error, Result};
 
@@ -63,7 +63,7 @@ pub struct CudaEngine {
     evaluation: Option<Graph>,
     kernels: Kernels,
     buffers: Buffers,
-    saved: Saved,
+    saved: SavedState,
     rooms: Rooms,
     /// The flags, as last read.
     flags: Pinned,
@@ -74,7 +74,7 @@ pub struct CudaEngine {
     step: u64,
     timestep: f64,
     limits: Limits,
-    extras: Extras,
+    extras: StepShape,
     rebuilds: u64,
     /// As of the last snapshot taken.
     pairs: Arc<AtomicU64>,
@@ -91,7 +91,7 @@ pub struct CudaEngine {
 }
 
 /// What belongs to the state last saved besides positions and velocities, which are on the card.
-struct Saved {
+struct SavedState {
     step: u64,
     member: Member,
 }
@@ -158,7 +158,7 @@ impl CudaEngine {
             index: device.index,
         });
         let source = block::source();
-        let view = View {
+        let view = DeviceView {
             source: &source,
             species: &start.system.species,
             watched,
@@ -178,12 +178,12 @@ impl CudaEngine {
             evaluation: None,
             kernels: Kernels::load(&device, &buffers, bound, &source)?,
             buffers,
-            saved: Saved {
+            saved: SavedState {
                 step: start.step,
                 member: member.clone(),
             },
             rooms: Rooms::new(&device, atoms)?,
-            flags: device.pinned(size_of::<State>())?,
+            flags: device.pinned(size_of::<DeviceState>())?,
             device,
             member,
             about,
@@ -191,7 +191,7 @@ impl CudaEngine {
             step: start.step,
             timestep: 0.0,
             limits: Limits::default(),
-            extras: Extras::default(),
+            extras: StepShape::default(),
             rebuilds: 0,
             pairs: Arc::default(),
             reach: 0,
@@ -296,7 +296,7 @@ impl CudaEngine {
     }
 
     /// The flags, after all work in the stream.
-    fn read_state(&mut self) -> Result<State> {
+    fn read_state(&mut self) -> Result<DeviceState> {
         self.start_reading()?;
         self.finish_reading()
     }
@@ -306,13 +306,13 @@ impl CudaEngine {
         let lost = || Error::run("CUDA: the state is not where it was put");
         let from = (self.buffers.memory(self.buffers.block.state)).ok_or_else(lost)?;
         let stream = &self.device.stream;
-        self.flags.fetch(from, size_of::<State>(), stream)
+        self.flags.fetch(from, size_of::<DeviceState>(), stream)
     }
 
-    fn finish_reading(&mut self) -> Result<State> {
+    fn finish_reading(&mut self) -> Result<DeviceState> {
         self.device.wait()?;
         // SAFETY: the copy is done; a `State` is numbers only.
-        let state = unsafe { self.flags.values::<State>(1) }[0];
+        let state = unsafe { self.flags.values::<DeviceState>(1) }[0];
         self.reach = state.reach;
         (self.strain, self.slack2) = (state.strain, state.slack2);
         Ok(state)
@@ -363,7 +363,7 @@ impl Engine for CudaEngine {
         self.device.bind()?;
         let address = self.buffers.block.saved.address();
         self.kernels.exchange(PHASE, address, true)?;
-        self.saved = Saved {
+        self.saved = SavedState {
             step: self.step,
             member: self.member.clone(),
         };
@@ -385,7 +385,7 @@ impl Engine for CudaEngine {
         restorable(state, self.buffers.block.atoms as usize)?;
         let phase = [flat(&state.positions), flat(&state.velocities)].concat();
         (self.buffers).write(&self.device, self.buffers.block.saved, &phase)?;
-        self.saved = Saved {
+        self.saved = SavedState {
             step: state.step,
             member: Member {
                 cell: state.cell.clone(),

@@ -1,13 +1,13 @@
 //! Programs as the kernels take them.
 
-use super::block::{Barostat, DeviceOp, MOST_OPS, Velocities, coupling, kind};
+use super::block::{DeviceBarostat, DeviceOp, DeviceRescaling, MOST_OPS, coupling, kind};
 use crate::dynamics::csvr::Rescaling;
 use crate::dynamics::{CellRescaling, Collective, Coupling, Local, Op, Program};
 use crate::{Error, Result};
 
 /// A program as the kernels take it.
 #[derive(Default)]
-pub(super) struct Plan {
+pub(super) struct DeviceProgram {
     /// What atoms do by themselves, in order.
     pub ops: Vec<DeviceOp>,
     /// How many of them come ahead of what takes all atoms together in the middle; all those ahead of the forces where
@@ -18,18 +18,18 @@ pub(super) struct Plan {
     /// Steps between removals of the drift; 0 for never.
     pub remove_drift: u32,
     /// The scaling of velocities in the middle.
-    pub velocities: Velocities,
+    pub velocities: DeviceRescaling,
     /// Steps between strains of the cell in the middle; 0 for never.
     pub press_every: u64,
     /// What they are given; volumes are not known here.
-    pub barostat: Barostat,
+    pub barostat: DeviceBarostat,
     /// Where the reading of the program is.
-    place: Place,
+    place: ProgramStage,
 }
 
 /// What of a program comes next at most.
 #[derive(Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum ProgramStage {
     #[default]
     Opening,
     Cell,
@@ -39,13 +39,13 @@ enum Place {
     End,
 }
 
-impl Plan {
+impl DeviceProgram {
     /// # Errors
     /// The program is one that the kernels cannot run.
     pub fn of(program: &Program) -> Result<Self> {
         let mut plan = Self::default();
         let taken = program.0.iter().all(|op| plan.take(op));
-        if !taken || plan.place < Place::Behind || plan.ops.len() > MOST_OPS {
+        if !taken || plan.place < ProgramStage::Behind || plan.ops.len() > MOST_OPS {
             return Err(Error::input(format!(
                 "the CUDA engine takes programs of up to {MOST_OPS} operators with one evaluation of forces; ahead of it, at \
                  one place, a strain of the cell and then a scaling of velocities in every step; behind it only kicks, and \
@@ -60,31 +60,31 @@ impl Plan {
         match *op {
             Op::Local(local) => self.take_local(local),
             Op::Forces => {
-                let first = self.place < Place::Behind;
-                if self.place < Place::Cell {
+                let first = self.place < ProgramStage::Behind;
+                if self.place < ProgramStage::Cell {
                     self.opening = self.ops.len();
                 }
                 self.before = self.ops.len();
-                self.place = Place::Behind;
+                self.place = ProgramStage::Behind;
                 first
             }
             Op::Collective { every, what } => match what {
                 Collective::RemoveDrift => {
                     self.remove_drift = u32::try_from(every.max(1)).unwrap_or(u32::MAX);
-                    self.reach(Place::End) && every > 0
+                    self.reach(ProgramStage::End) && every > 0
                 }
                 Collective::RescaleCell(how) => {
                     self.opening = self.ops.len();
                     self.press_every = every.max(1);
                     self.barostat = barostat(&how);
-                    self.reach(Place::Cell)
+                    self.reach(ProgramStage::Cell)
                 }
                 Collective::RescaleVelocities(how) => {
-                    if self.place < Place::Cell {
+                    if self.place < ProgramStage::Cell {
                         self.opening = self.ops.len();
                     }
                     self.velocities = velocities(&how);
-                    self.reach(Place::Velocities) && every == 1
+                    self.reach(ProgramStage::Velocities) && every == 1
                 }
             },
         }
@@ -98,29 +98,31 @@ impl Plan {
             Local::Noise { c, kt } => op(kind::NOISE, c, kt),
         });
         match self.place {
-            Place::Opening => true,
-            Place::Cell | Place::Velocities | Place::Closing => self.place_at(Place::Closing),
-            Place::Behind => matches!(local, Local::Kick(_)),
-            Place::End => false,
+            ProgramStage::Opening => true,
+            ProgramStage::Cell | ProgramStage::Velocities | ProgramStage::Closing => {
+                self.place_at(ProgramStage::Closing)
+            }
+            ProgramStage::Behind => matches!(local, Local::Kick(_)),
+            ProgramStage::End => false,
         }
     }
 
     /// Goes to a place that has not been reached yet; whether it has not.
-    fn reach(&mut self, place: Place) -> bool {
-        let behind = place == Place::End;
-        let on = self.place < place && behind == (self.place == Place::Behind);
+    fn reach(&mut self, place: ProgramStage) -> bool {
+        let behind = place == ProgramStage::End;
+        let on = self.place < place && behind == (self.place == ProgramStage::Behind);
         self.place = place;
         on
     }
 
-    fn place_at(&mut self, place: Place) -> bool {
+    fn place_at(&mut self, place: ProgramStage) -> bool {
         self.place = place;
         true
     }
 }
 
-fn velocities(how: &Rescaling) -> Velocities {
-    Velocities {
+fn velocities(how: &Rescaling) -> DeviceRescaling {
+    DeviceRescaling {
         scaled: 1,
         degrees: how.degrees_of_freedom as u32,
         c: how.c,
@@ -128,8 +130,8 @@ fn velocities(how: &Rescaling) -> Velocities {
     }
 }
 
-fn barostat(how: &CellRescaling) -> Barostat {
-    Barostat {
+fn barostat(how: &CellRescaling) -> DeviceBarostat {
+    DeviceBarostat {
         coupling: match how.coupling {
             Coupling::Isotropic => coupling::ISOTROPIC,
             Coupling::Anisotropic => coupling::ANISOTROPIC,
@@ -140,6 +142,6 @@ fn barostat(how: &CellRescaling) -> Barostat {
         kt: how.kt,
         pressure: how.pressure,
         mobility: how.mobility,
-        ..Barostat::default()
+        ..DeviceBarostat::default()
     }
 }

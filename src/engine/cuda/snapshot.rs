@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cudarc::driver::CudaEvent;
 
 use super::CudaEngine;
-use super::block::{OBSERVE_ATOMS, OBSERVE_GROUPS, OBSERVED, State};
+use super::block::{DeviceState, OBSERVE_ATOMS, OBSERVE_GROUPS, OBSERVED};
 use super::launch::Kernels;
 use crate::Result;
 use crate::core::{Fields, Mat3, Observables, Snapshot, Vec3};
@@ -66,7 +66,7 @@ impl Kernels {
     }
 
     /// Sets the state of the run, in the stream's order.
-    pub fn set_state(&self, mut state: State) -> Result<()> {
+    pub fn set_state(&self, mut state: DeviceState) -> Result<()> {
         let mut args = [std::ptr::from_mut(&mut state).cast()];
         self.program
             .launch(c"set_state", Size::flat(1, 1), &mut args)

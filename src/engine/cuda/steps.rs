@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::CudaEngine;
-use super::block::{Barostat, DeviceOp, MOST_OPS, State, halted, kind};
-use super::launch::Extras;
-use super::program::Plan;
+use super::block::{DeviceBarostat, DeviceOp, DeviceState, MOST_OPS, halted, kind};
+use super::launch::StepShape;
+use super::program::DeviceProgram;
 use crate::core::{Cell, Mat3};
 use crate::cuda::launch::Graph;
 use crate::dynamics::Program;
@@ -39,9 +39,9 @@ struct Pressed {
 impl CudaEngine {
     /// Starts the count of steps anew: all done up to the present, none to be begun from `until` on. The reach of the
     /// atoms since the last build stays.
-    pub(super) fn start_count(&self, until: u64) -> Result<State> {
+    pub(super) fn start_count(&self, until: u64) -> Result<DeviceState> {
         let empty = until <= self.step;
-        let state = State {
+        let state = DeviceState {
             begun: self.step,
             done: self.step,
             until,
@@ -55,15 +55,15 @@ impl CudaEngine {
             opened: self.step,
             strain: self.strain,
             slack2: self.slack2,
-            ..State::default()
+            ..DeviceState::default()
         };
         self.kernels.set_state(state)?;
         Ok(state)
     }
 
     /// Goes on after a halt that has been dealt with.
-    fn resume(&self, state: State) -> Result<()> {
-        let state = State {
+    fn resume(&self, state: DeviceState) -> Result<()> {
+        let state = DeviceState {
             halt: 0,
             pending: 0,
             ..state
@@ -73,8 +73,8 @@ impl CudaEngine {
 
     /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
     pub(super) fn set_program(&mut self, program: &Program) -> Result<()> {
-        let plan = Plan::of(program)?;
-        let extras = Extras {
+        let plan = DeviceProgram::of(program)?;
+        let extras = StepShape {
             heat: plan.ops.iter().any(|op| op.kind == kind::NOISE),
             drift: plan.remove_drift > 0,
             kinetic: self.limits.kinetic.is_some(),
@@ -91,7 +91,7 @@ impl CudaEngine {
         p.opening = plan.opening as u32;
         p.before = plan.before as u32;
         p.velocities = plan.velocities;
-        p.barostat = Barostat {
+        p.barostat = DeviceBarostat {
             least: p.barostat.least,
             most: p.barostat.most,
             ..plan.barostat
@@ -145,7 +145,7 @@ impl CudaEngine {
     }
 
     /// Foresees up to which step to go before the next look: about as far as the pairs will last.
-    fn foresee(&self, state: &State, until: u64) -> u64 {
+    fn foresee(&self, state: &DeviceState, until: u64) -> u64 {
         let reach = f64::from(f32::from_bits(state.reach)).sqrt();
         let ahead = if self.age == 0 || reach == 0.0 {
             self.lasted * 9 / 10
@@ -161,7 +161,7 @@ impl CudaEngine {
     /// Runs until all steps are done or something ends the block, from the state that the kernels have been given.
     pub(super) fn advance(
         &mut self,
-        mut state: State,
+        mut state: DeviceState,
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<Outcome>> {
         let until = state.until;
@@ -223,7 +223,7 @@ impl CudaEngine {
     }
 
     /// Has the cell follow the one on the card.
-    fn follow(&mut self, state: &State) -> Result<()> {
+    fn follow(&mut self, state: &DeviceState) -> Result<()> {
         if rows(&self.member.cell) != state.cell {
             let vectors = Mat3::from_fn(|k, a| state.cell[k][a]);
             self.member.cell = Cell::new(vectors, self.member.cell.periodic())
@@ -232,7 +232,7 @@ impl CudaEngine {
         Ok(())
     }
 
-    fn strained_too_far(&self, state: &State) -> Breach {
+    fn strained_too_far(&self, state: &DeviceState) -> Breach {
         let volume = self.member.cell.volume().unwrap_or(f64::NAN);
         let (what, value) = if state.refused == 0.0 {
             (Watched::Volume, volume)
@@ -250,7 +250,7 @@ impl CudaEngine {
 
 impl Graphs {
     /// What to replay at a step, with the number of its steps.
-    fn next(&self, step: u64, until: u64, extras: Extras) -> (&Graph, u64) {
+    fn next(&self, step: u64, until: u64, extras: StepShape) -> (&Graph, u64) {
         let left = until - step;
         let Some(pressed) = &self.pressed else {
             return if left >= GRAPH_STEPS {

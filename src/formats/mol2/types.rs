@@ -10,7 +10,7 @@ use crate::formats::labels::{element_of_name, element_of_type};
 use crate::{Error, Result};
 
 /// What a file says of an atom's element.
-pub struct Label<'t> {
+pub struct TypedAtom<'t> {
     /// The line, from 1.
     pub line: usize,
     /// The type.
@@ -22,14 +22,14 @@ pub struct Label<'t> {
 }
 
 /// Atomic number and mass (u).
-type Element = (u8, f64);
+type ElementMass = (u8, f64);
 
 /// The elements of a molecule's atoms, and a remark where the types are not Tripos' own.
 ///
 /// # Errors
 /// An element cannot be told; the message begins with `line N`.
-pub fn elements(labels: &[Label<'_>]) -> Result<(Vec<Element>, Option<String>)> {
-    let with_point = |l: &Label<'_>| tripos_stem(l.kind).is_some();
+pub fn elements(labels: &[TypedAtom<'_>]) -> Result<(Vec<ElementMass>, Option<String>)> {
+    let with_point = |l: &TypedAtom<'_>| tripos_stem(l.kind).is_some();
     let point = labels.iter().any(with_point);
     // Symbols in their case are Tripos types without a point, as in HF.
     if point
@@ -57,13 +57,13 @@ pub fn elements(labels: &[Label<'_>]) -> Result<(Vec<Element>, Option<String>)> 
 }
 
 /// The element of a type that is a symbol from its first to its last letter, in whatever case.
-fn element_of_whole(kind: &str) -> Option<Element> {
+fn element_of_whole(kind: &str) -> Option<ElementMass> {
     let letters = kind.bytes().all(|b| b.is_ascii_alphabetic());
     letters.then(|| element_of_type(kind)).flatten()
 }
 
 /// The element before the point of a Tripos type such as `C.3`.
-fn tripos_stem(kind: &str) -> Option<Element> {
+fn tripos_stem(kind: &str) -> Option<ElementMass> {
     element_of_whole(kind.split_once('.')?.0)
 }
 
@@ -75,7 +75,7 @@ fn is_placeholder(kind: &str) -> bool {
 }
 
 /// The element of a Tripos type.
-fn tripos(label: &Label<'_>) -> Result<Element> {
+fn tripos(label: &TypedAtom<'_>) -> Result<ElementMass> {
     let stem = label.kind.split('.').next().unwrap_or_default();
     // Ions may bear their charge: Na+.
     let stem = stem.trim_end_matches(['+', '-']);
@@ -100,13 +100,13 @@ fn is_gaff(kind: &str) -> bool {
 }
 
 /// The element of the first letter; before another letter, D and T are no isotopes.
-fn first_letter(letters: &str) -> Option<Element> {
+fn first_letter(letters: &str) -> Option<ElementMass> {
     let one = letters.get(..1).and_then(element_of_type)?;
     (letters.len() == 1 || elements::isotope(one.0, one.1).is_none()).then_some(one)
 }
 
 /// The elements that a type of a force field may mean; none where it says nothing, such as a number.
-fn of_kind(kind: &str, gaff: bool) -> Vec<Element> {
+fn of_kind(kind: &str, gaff: bool) -> Vec<ElementMass> {
     let end = kind
         .find(|c: char| !c.is_ascii_alphabetic())
         .unwrap_or(kind.len());
@@ -144,7 +144,7 @@ fn of_kind(kind: &str, gaff: bool) -> Vec<Element> {
 }
 
 /// The elements that a name may mean.
-fn of_name(name: &str) -> Vec<Element> {
+fn of_name(name: &str) -> Vec<ElementMass> {
     let name = name.trim_start_matches(|c: char| c.is_ascii_digit());
     let end = name
         .find(|c: char| !c.is_ascii_alphabetic())
@@ -159,7 +159,7 @@ fn of_name(name: &str) -> Vec<Element> {
 }
 
 /// The element of a force field's type, as far as type and name agree.
-fn of_force_field(label: &Label<'_>, gaff: bool) -> Result<Element> {
+fn of_force_field(label: &TypedAtom<'_>, gaff: bool) -> Result<ElementMass> {
     let fault = |why: &str| {
         Error::input(format!(
             "line {}: the element cannot be told from the name {:?} and the type {:?}: {why}; write the file \
@@ -179,7 +179,7 @@ fn of_force_field(label: &Label<'_>, gaff: bool) -> Result<Element> {
     if kinds.is_empty() {
         return by_name.map_err(|why| fault(&why));
     }
-    let mut both: Vec<Element> = kinds
+    let mut both: Vec<ElementMass> = kinds
         .iter()
         .copied()
         .filter(|k| names.contains(k))
@@ -210,8 +210,8 @@ mod tests {
 
     /// The symbols of atoms of these types and names, in a ligand.
     fn symbols(atoms: &[(&str, &str)]) -> Result<String, String> {
-        let labels: Vec<Label<'_>> = (atoms.iter().enumerate())
-            .map(|(k, (kind, name))| Label {
+        let labels: Vec<TypedAtom<'_>> = (atoms.iter().enumerate())
+            .map(|(k, (kind, name))| TypedAtom {
                 line: k + 1,
                 kind,
                 name,

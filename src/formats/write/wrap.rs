@@ -21,13 +21,13 @@ const ATTEMPTS: usize = 6;
 /// What becomes of positions as numbers of a format.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rounding {
-    kind: Kind,
+    kind: RoundingKind,
     /// Distance (angstrom) of neighbouring numbers.
     step: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum RoundingKind {
     /// They stay what they are.
     None,
     /// They are f32 in a unit of so many angstrom.
@@ -39,7 +39,7 @@ enum Kind {
 impl Rounding {
     /// Positions stay what they are, in f64.
     pub const NONE: Self = Self {
-        kind: Kind::None,
+        kind: RoundingKind::None,
         step: 0.0,
     };
 
@@ -48,7 +48,7 @@ impl Rounding {
         // No position in the cell has a component beyond the sum of those of its vectors.
         let farthest = 3.0 * cell.vectors().amax();
         Self {
-            kind: Kind::F32(unit),
+            kind: RoundingKind::F32(unit),
             step: farthest * f64::from(f32::EPSILON),
         }
     }
@@ -56,16 +56,16 @@ impl Rounding {
     /// Positions become multiples of a nanometre's part, of which there are `precision`.
     pub fn to_grid(precision: f32) -> Self {
         Self {
-            kind: Kind::Grid(precision),
+            kind: RoundingKind::Grid(precision),
             step: NANOMETRE / f64::from(precision),
         }
     }
 
     fn of(&self, position: &Vec3) -> Vec3 {
         match self.kind {
-            Kind::None => *position,
-            Kind::F32(unit) => position.map(|x| f64::from((x / unit) as f32) * unit),
-            Kind::Grid(precision) => position
+            RoundingKind::None => *position,
+            RoundingKind::F32(unit) => position.map(|x| f64::from((x / unit) as f32) * unit),
+            RoundingKind::Grid(precision) => position
                 .map(|x| f64::from(((x / NANOMETRE) as f32 * precision).round()) * self.step),
         }
     }
@@ -107,7 +107,7 @@ fn home(cell: &Cell, positions: &[Vec3], atoms: &[usize], k: usize) -> f64 {
 /// The image of a position that is in the cell along some directions, once it is rounded too.
 fn settle(cell: &Cell, position: &Vec3, along: [bool; 3], rounding: &Rounding) -> Vec3 {
     let mut at = cell.wrap_along(position, along);
-    if rounding.kind == Kind::None {
+    if rounding.kind == RoundingKind::None {
         return at;
     }
     // Where rounding leads out of one face, the position beyond the opposite one may be rounded inwards; else

@@ -19,7 +19,7 @@ const MOMENTA: &str = "momenta";
 const SAME_VELOCITY: f64 = 1e-3;
 
 /// A column of `Properties`.
-struct Column<'t> {
+struct PropertyColumn<'t> {
     name: &'t str,
     kind: &'t str,
     count: usize,
@@ -35,14 +35,14 @@ pub(super) struct Columns {
     /// Velocities or momenta: name and place. The first is taken, and all must agree.
     motion: Vec<(&'static str, usize)>,
     mass: Option<usize>,
-    names: Option<Names>,
+    names: Option<NameColumns>,
     /// Columns in all; `None` where plain XYZ may have more.
     count: Option<usize>,
 }
 
 /// Where atoms and residues are named.
 #[derive(Default)]
-struct Names {
+struct NameColumns {
     atom: Option<usize>,
     residue: Option<usize>,
     number: Option<usize>,
@@ -93,7 +93,7 @@ impl Columns {
         let numbers = at(&["Z", "numbers", "atomic_numbers"], "I");
         let missing =
             |what: &str| Error::input(format!("Properties={:?} has no {what}", shorten(text)));
-        let names = Names {
+        let names = NameColumns {
             atom: at(
                 &["name", "names", "atomname", "atom_name", "atomtypes"],
                 "S",
@@ -238,7 +238,7 @@ impl Columns {
     }
 }
 
-impl Names {
+impl NameColumns {
     fn read(&self, words: &[&str]) -> AtomName {
         let text = |at: Option<usize>| at.map_or_else(String::new, |at| words[at].to_owned());
         AtomName {
@@ -255,7 +255,7 @@ impl Names {
 }
 
 /// The columns of `Properties`, and how many words they are.
-fn parse(text: &str) -> Result<(Vec<Column<'_>>, usize)> {
+fn parse(text: &str) -> Result<(Vec<PropertyColumn<'_>>, usize)> {
     let parts: Vec<&str> = text.split(':').collect();
     if !parts.len().is_multiple_of(3) {
         return Err(Error::input(format!(
@@ -275,7 +275,7 @@ fn parse(text: &str) -> Result<(Vec<Column<'_>>, usize)> {
                     shorten(part[0]).escape_debug()
                 ))
             })?;
-        columns.push(Column {
+        columns.push(PropertyColumn {
             name: part[0],
             kind: part[1],
             count,

@@ -6,10 +6,10 @@ use super::{LennardJones, SWITCH_ON};
 use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
-use crate::cuda::launch::{Program, Size};
+use crate::cuda::launch::{LoadedKernels, Size};
 use crate::cuda::layout::DeviceStruct;
 use crate::device_struct;
-use crate::potential::device::{BoundPotential, DevicePotential, View};
+use crate::potential::device::{BoundPotential, DevicePotential, DeviceView};
 use crate::potential::{About, Processor};
 
 /// The potential's block of constants.
@@ -17,7 +17,7 @@ const PARAMETERS: &CStr = c"L";
 
 device_struct! {
     /// Parameters, as the kernels see them.
-    struct Block = "LennardJones" {
+    struct LennardJonesBlock = "LennardJones" {
         epsilon: f64,
         sigma: f64,
         /// Where the switch begins.
@@ -44,26 +44,30 @@ impl DevicePotential for LennardJones {
         0
     }
 
-    fn bind(&self, _device: &Device, view: &View<'_>) -> Result<Box<dyn BoundPotential>> {
-        Ok(Box::new(Bound::new(self, view.source, view.species.len())))
+    fn bind(&self, _device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
+        Ok(Box::new(BoundLennardJones::new(
+            self,
+            view.source,
+            view.species.len(),
+        )))
     }
 }
 
 /// The potential of as many atoms.
-struct Bound {
+struct BoundLennardJones {
     /// The text that declares the engine's block.
     engine: String,
     atoms: usize,
-    block: Block,
+    block: LennardJonesBlock,
 }
 
-impl Bound {
+impl BoundLennardJones {
     fn new(potential: &LennardJones, engine: &str, atoms: usize) -> Self {
         let on = SWITCH_ON * potential.cutoff;
         Self {
             engine: engine.to_owned(),
             atoms,
-            block: Block {
+            block: LennardJonesBlock {
                 epsilon: potential.epsilon,
                 sigma: potential.sigma,
                 on,
@@ -73,9 +77,12 @@ impl Bound {
     }
 }
 
-impl BoundPotential for Bound {
+impl BoundPotential for BoundLennardJones {
     fn parts(&self) -> Vec<Part> {
-        let own = [Block::declaration(), include_str!("kernels.cu").to_owned()];
+        let own = [
+            LennardJonesBlock::declaration(),
+            include_str!("kernels.cu").to_owned(),
+        ];
         vec![Part {
             source: self.engine.clone() + &own.concat(),
             early: &[c"lennard_jones"],
@@ -84,7 +91,7 @@ impl BoundPotential for Bound {
         }]
     }
 
-    fn prepare(&self, program: &mut Program) -> Result<()> {
+    fn prepare(&self, program: &mut LoadedKernels) -> Result<()> {
         program.set(PARAMETERS, &self.block.bytes())
     }
 
@@ -96,11 +103,11 @@ impl BoundPotential for Bound {
         0.0
     }
 
-    fn queue(&self, program: &Program) -> Result<()> {
+    fn queue(&self, program: &LoadedKernels) -> Result<()> {
         program.go(c"lennard_jones", Size::warps(self.atoms), [])
     }
 
-    fn queue_energies(&self, program: &Program) -> Result<()> {
+    fn queue_energies(&self, program: &LoadedKernels) -> Result<()> {
         program.go(c"energies", Size::warps(self.atoms), [])
     }
 
@@ -118,8 +125,8 @@ mod tests {
     #[test]
     fn kernels_compile_for_each_card() {
         let potential = LennardJones::new(0.01, 3.4, 8.5).unwrap();
-        let parts = Bound::new(&potential, &crate::engine::cuda::source(), 1).parts();
-        let probed = [parts[0].source.as_str(), &Block::probe()].concat();
+        let parts = BoundLennardJones::new(&potential, &crate::engine::cuda::source(), 1).parts();
+        let probed = [parts[0].source.as_str(), &LennardJonesBlock::probe()].concat();
         match check(&probed) {
             Err(error) if excused(&error) => return,
             found => found.unwrap(),

@@ -34,12 +34,12 @@ pub struct LennardJones {
     sigma: f64,
     cutoff: f64,
     /// What each receiver adds.
-    shares: Vec<Share>,
+    shares: Vec<ReceiverSum>,
 }
 
 /// What the pairs of one receiver add to the whole.
 #[derive(Debug, Clone, Copy)]
-struct Share {
+struct ReceiverSum {
     /// Half of their energy (eV).
     energy: f64,
     /// Half of their strain derivative (eV).
@@ -103,7 +103,7 @@ impl LennardJones {
     }
 
     /// Force on one receiver, and its half of the energy and strain derivative of its pairs.
-    fn receiver(&self, pairs: &Pairs, receiver: usize) -> (Vec3, Share) {
+    fn receiver(&self, pairs: &Pairs, receiver: usize) -> (Vec3, ReceiverSum) {
         let (mut force, mut energy, mut strain) = (Vec3::zeros(), 0.0, Mat3::zeros());
         for p in pairs.row(receiver) {
             let (u, slope) = self.pair(pairs.distances[p]);
@@ -113,11 +113,17 @@ impl LennardJones {
             energy += 0.5 * u;
             strain += 0.5 * vector * pull.transpose();
         }
-        (force, Share { energy, strain })
+        (force, ReceiverSum { energy, strain })
     }
 
     /// Receivers from `first` on.
-    fn receivers(&self, pairs: &Pairs, first: usize, forces: &mut [Vec3], shares: &mut [Share]) {
+    fn receivers(
+        &self,
+        pairs: &Pairs,
+        first: usize,
+        forces: &mut [Vec3],
+        shares: &mut [ReceiverSum],
+    ) {
         for (k, (force, share)) in forces.iter_mut().zip(shares).enumerate() {
             (*force, *share) = self.receiver(pairs, first + k);
         }
@@ -130,7 +136,7 @@ impl Potential for LennardJones {
     }
 
     fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
-        let nothing = Share {
+        let nothing = ReceiverSum {
             energy: 0.0,
             strain: Mat3::zeros(),
         };

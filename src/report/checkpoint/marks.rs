@@ -7,7 +7,7 @@ use crate::simulation::FileMark;
 /// The fields of a mark: the loop, whose type it is, knows no format.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "FileMark", deny_unknown_fields)]
-struct Fields {
+struct MarkFields {
     name: String,
     length: u64,
     records: u64,
@@ -16,13 +16,13 @@ struct Fields {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Row(#[serde(with = "Fields")] FileMark);
+struct MarkRow(#[serde(with = "MarkFields")] FileMark);
 
 pub(super) fn serialize<S: Serializer>(marks: &[FileMark], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(marks.iter().cloned().map(Row))
+    to.collect_seq(marks.iter().cloned().map(MarkRow))
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<FileMark>, D::Error> {
-    let rows = Vec::<Row>::deserialize(from)?;
-    Ok(rows.into_iter().map(|Row(mark)| mark).collect())
+    let rows = Vec::<MarkRow>::deserialize(from)?;
+    Ok(rows.into_iter().map(|MarkRow(mark)| mark).collect())
 }

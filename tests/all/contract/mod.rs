@@ -8,7 +8,7 @@ use mdrun::diagnose::slope;
 use mdrun::forcefield::{ForceField, HostForceField};
 use mdrun::potential::lennard_jones::LennardJones;
 use mdrun::potential::painn::cpu::FusedPainn;
-use mdrun::potential::painn::reference::{self, Device};
+use mdrun::potential::painn::reference::{self, BurnDevice};
 use mdrun::potential::{Potential, Precision};
 
 use crate::physics::subjects::{CUTOFF, EPSILON, SIGMA};
@@ -106,7 +106,7 @@ fn on_the_host() -> Vec<Subject> {
             molecular,
             Box::new(|species| {
                 let (spec, weights) = shipped();
-                let (precision, device) = (Precision::F64, Device::Cpu);
+                let (precision, device) = (Precision::F64, BurnDevice::Cpu);
                 listed(reference::potential(&spec, &weights, species, precision, device).unwrap())
             }),
         ),

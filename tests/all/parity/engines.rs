@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use mdrun::Result;
 use mdrun::potential::painn::cpu::FusedPainn;
-use mdrun::potential::painn::reference::{self, Device};
+use mdrun::potential::painn::reference::{self, BurnDevice};
 use mdrun::potential::painn::{Spec, Weights};
 use mdrun::potential::{Potential, Precision};
 
@@ -24,7 +24,7 @@ const BOTH: &[Precision] = &[Precision::F32, Precision::F64];
 
 /// All engines there are on this machine.
 pub fn engines() -> Vec<Engine> {
-    let burn_cpu: Make = |s, w, z, p| reference::potential(s, w, z, p, Device::Cpu);
+    let burn_cpu: Make = |s, w, z, p| reference::potential(s, w, z, p, BurnDevice::Cpu);
     let fused_cpu: Make = |s, w, z, p| Ok(Box::new(FusedPainn::new(s, w, z, p, 2)?));
     let mut all = vec![
         Engine {
@@ -42,7 +42,7 @@ pub fn engines() -> Vec<Engine> {
         Ok(_) => all.push(Engine {
             name: "burn on CUDA",
             precisions: &[Precision::F32],
-            make: |s, w, z, p| reference::potential(s, w, z, p, Device::Cuda(0)),
+            make: |s, w, z, p| reference::potential(s, w, z, p, BurnDevice::Cuda(0)),
         }),
         Err(reason) => NO_CUDA.call_once(|| println!("skipped on CUDA: {reason}")),
     }

@@ -2,7 +2,7 @@
 
 use mdrun::Error;
 use mdrun::core::{Cell, Vec3};
-use mdrun::potential::painn::reference::{self, Device};
+use mdrun::potential::painn::reference::{self, BurnDevice};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
@@ -18,7 +18,7 @@ fn what_does_not_fit_is_refused() {
             weights,
             species,
             Precision::F64,
-            Device::Cpu,
+            BurnDevice::Cpu,
         ) {
             Err(Error::Input(message)) => assert!(message.contains(part), "{message}"),
             Err(other) => panic!("{other:?}"),
@@ -43,7 +43,7 @@ fn what_does_not_fit_is_refused() {
     open.readout.pop();
     refused(&spec, &open, &[1], "readout");
     let mut potential =
-        reference::potential(&spec, &weights, &[1], Precision::F64, Device::Cpu).unwrap();
+        reference::potential(&spec, &weights, &[1], Precision::F64, BurnDevice::Cpu).unwrap();
     let mut out = Evaluation::zeros(2);
     let pairs = brute::pairs(&Cell::open(), &[Vec3::zeros(); 2], 3.0);
     assert!(matches!(
@@ -56,7 +56,7 @@ fn what_does_not_fit_is_refused() {
 fn cuda_is_there_or_it_is_said_what_is_missing() {
     let (spec, weights) = random_model(8, 2, RadialBasis::gaussian(5, 3.0), 3.0, 31);
     let make = |precision, index| {
-        let device = Device::Cuda(index);
+        let device = BurnDevice::Cuda(index);
         reference::potential(&spec, &weights, &[1], precision, device)
             .map(|p| p.about().to_string())
     };

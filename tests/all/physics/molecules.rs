@@ -37,7 +37,7 @@ fn portable(system: &System) -> Build {
     let species = system.species.clone();
     host(move || {
         let (spec, weights) = model();
-        let device = reference::Device::Cpu;
+        let device = reference::BurnDevice::Cpu;
         let potential = reference::potential(spec, weights, &species, Precision::F64, device);
         potential.expect("the model knows the elements")
     })

@@ -34,7 +34,7 @@ fn derivative(mut f: impl FnMut(f64) -> f64) -> f64 {
 
 /// The network without splines, whose energies bend at their knots.
 fn exact(spec: &Spec, weights: &Weights, species: &[u8]) -> HostForceField {
-    let device = reference::Device::Cpu;
+    let device = reference::BurnDevice::Cpu;
     let potential = reference::potential(spec, weights, species, Precision::F64, device);
     HostForceField::new(potential.unwrap(), 0.0)
 }

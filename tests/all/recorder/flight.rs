@@ -6,7 +6,7 @@ use mdrun::core::{Cell, Fields, Snapshot};
 use mdrun::dynamics;
 use mdrun::engine::Limits;
 use mdrun::report::names;
-use mdrun::report::recorder::{self, About, Kind};
+use mdrun::report::recorder::{self, FaultKind, FlightContext};
 use mdrun::report::{EnergyRecord, checkpoint};
 use mdrun::simulation::{Cause, Finish, Flight, Guard, Ring, Simulation};
 
@@ -117,7 +117,7 @@ fn the_files_lead_to_the_fault_again() {
     let (step, flight) = broken();
     let folder = tempfile::tempdir().unwrap();
     let subject = liquid(20.0 * KB);
-    let about = About {
+    let about = FlightContext {
         system: &subject.system,
         cause: "too hot".into(),
         energies: EnergyRecord::new(108, 321),
@@ -132,7 +132,7 @@ fn the_files_lead_to_the_fault_again() {
             recorded.frames,
             recorded.last_step
         ),
-        (Kind::Temperature, step, 64, step)
+        (FaultKind::Temperature, step, 64, step)
     );
     let read = serde_json::to_string(&recorded).unwrap();
     assert_eq!(

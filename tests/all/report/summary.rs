@@ -6,7 +6,8 @@ use mdrun::config::plan::{Action, MonitorPlan};
 use mdrun::core::rng::{Noise, Stream};
 use mdrun::core::{Cell, Vec3};
 use mdrun::report::{
-    Course, Description, DriftMonitor, Energies, EnergyRecord, RunRecord, Source, Status, Summary,
+    Description, DriftMonitor, Energies, EnergyRecord, OriginFile, RunOutcome, RunRecord, Status,
+    Summary,
 };
 use mdrun::simulation::Reporter;
 use mdrun::units::{ANGSTROM_PER_FS, FEMTOSECOND, KELVIN, MEV_PER_PS};
@@ -16,8 +17,8 @@ use super::frames;
 
 const ATOMS: usize = 12;
 
-pub(super) fn course(steps: u64) -> Course {
-    Course {
+pub(super) fn course(steps: u64) -> RunOutcome {
+    RunOutcome {
         status: Status::Complete,
         steps,
         timestep: 0.5 * FEMTOSECOND,
@@ -202,7 +203,7 @@ fn a_run_too_short_for_statistics_has_nulls() {
 fn the_first_line_counts_in_words() {
     let first = |steps: u64, seconds: f64| {
         let elapsed = Duration::from_secs_f64(seconds);
-        let went = Course {
+        let went = RunOutcome {
             elapsed,
             ..course(steps)
         };
@@ -280,7 +281,7 @@ fn run_json_tells_how_it_began_and_how_it_ended() {
     let model = folder.path().join("model");
     std::fs::write(&model, "abc").unwrap();
     let mut description = description();
-    description.model = Some(Source::read(&model).unwrap());
+    description.model = Some(OriginFile::read(&model).unwrap());
     let record = RunRecord::begin(folder.path(), description).unwrap();
     let read = || -> Value {
         let text = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
@@ -317,7 +318,7 @@ fn run_json_tells_how_it_began_and_how_it_ended() {
 
 #[test]
 fn a_source_that_cannot_be_read_is_named() {
-    let error = Source::read(std::path::Path::new("missing.safetensors")).unwrap_err();
+    let error = OriginFile::read(std::path::Path::new("missing.safetensors")).unwrap_err();
     assert!(
         error
             .to_string()

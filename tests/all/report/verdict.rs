@@ -1,7 +1,7 @@
 //! The verdict on a run: a sentence that a chemist understands, and whose judgement is right.
 
 use mdrun::core::observe::WholeBody;
-use mdrun::report::{Course, Energies, EnergyRecord, Summary};
+use mdrun::report::{Energies, EnergyRecord, RunOutcome, Summary};
 use mdrun::units::{ANGSTROM_PER_FS, KELVIN};
 
 use super::summary::{Sampled, course};
@@ -13,7 +13,7 @@ fn summary(sampled: &Sampled) -> Summary {
 
 /// The same with a thermostat at 300 K.
 fn bathed(sampled: &Sampled) -> Summary {
-    let course = Course {
+    let course = RunOutcome {
         bath: Some(300.0 * KELVIN),
         ..course(20_000)
     };
@@ -217,7 +217,7 @@ fn motion_of_the_whole_is_named() {
         degrees_of_freedom: 3,
     };
     let with = |flight: f64| {
-        let course = Course {
+        let course = RunOutcome {
             whole: Some(whole(flight)),
             ..course(20_000)
         };

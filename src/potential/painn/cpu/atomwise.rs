@@ -7,11 +7,11 @@
 
 use std::mem::MaybeUninit;
 
-use super::gemm::{Panels, Product, Products};
+use super::gemm::{Multiplication, Panels, Products};
 use super::lane::{Lane, Real, silu, silu_slope};
 use super::memory::{Shared, Span};
 use super::network::Affine;
-use super::view::{ATOMS_PER_BLOCK, Block, Saved, View};
+use super::view::{ATOMS_PER_BLOCK, AtomBlock, Saved, View};
 
 /// Most numbers of a tile: three rows an atom, and the widest slice (two lanes of AVX-512 in f32).
 const TILE: usize = 3 * ATOMS_PER_BLOCK * 32;
@@ -34,7 +34,7 @@ impl<T> Tile<T> {
 
 /// The left factor of a product: rows `stride` apart.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<T> {
+pub(super) struct StridedRows<T> {
     pub(super) start: *const T,
     pub(super) stride: usize,
     pub(super) count: usize,
@@ -42,7 +42,7 @@ pub(super) struct Rows<T> {
     pub(super) next: Span<T>,
 }
 
-impl<T: Real> Rows<T> {
+impl<T: Real> StridedRows<T> {
     /// The same; what is given is fetched into cache while the product is computed.
     #[inline(always)]
     fn fetching(self, next: Span<T>) -> Self {
@@ -58,7 +58,7 @@ impl<T: Real> Rows<T> {
         bias: *const T,
         tile: &mut Tile<T>,
     ) {
-        let product = Product {
+        let product = Multiplication {
             rows: self.count,
             k: panels.k,
             a: self.start,
@@ -111,14 +111,14 @@ macro_rules! each {
 pub(super) use each;
 
 /// A slice of a block: what every function here works on.
-pub(super) struct Part<'a, V: Lane> {
+pub(super) struct BlockSlice<'a, V: Lane> {
     pub(super) view: &'a View<'a, V::T>,
     pub(super) layer: usize,
-    pub(super) block: Block,
+    pub(super) block: AtomBlock,
     pub(super) slice: usize,
 }
 
-impl<V: Products> Part<'_, V> {
+impl<V: Products> BlockSlice<'_, V> {
     pub(super) const WIDTH: usize = 2 * V::N;
 
     fn last(&self) -> bool {
@@ -132,8 +132,8 @@ impl<V: Products> Part<'_, V> {
         array: Shared<V::T>,
         per_atom: usize,
         stride: usize,
-    ) -> Rows<V::T> {
-        Rows {
+    ) -> StridedRows<V::T> {
+        StridedRows {
             start: unsafe { array.at(self.block.atoms.start * per_atom * stride) },
             stride,
             count: self.block.atoms.len() * per_atom,
@@ -148,8 +148,8 @@ impl<V: Products> Part<'_, V> {
         array: Shared<V::T>,
         per_atom: usize,
         stride: usize,
-    ) -> Rows<V::T> {
-        Rows {
+    ) -> StridedRows<V::T> {
+        StridedRows {
             start: unsafe { array.at(self.block.scratch * per_atom * stride) },
             stride,
             count: self.block.atoms.len() * per_atom,

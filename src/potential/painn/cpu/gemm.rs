@@ -40,7 +40,7 @@ impl<T: Real> Panels<T> {
 }
 
 /// One product.
-pub(super) struct Product<T> {
+pub(super) struct Multiplication<T> {
     pub(super) rows: usize,
     pub(super) k: usize,
     /// A, its rows `stride` apart.
@@ -59,9 +59,9 @@ pub(super) struct Product<T> {
 /// Computes a product, in register tiles of nearly equal numbers of rows.
 ///
 /// # Safety
-/// All pointers hold what [`Product`] says they do.
+/// All pointers hold what [`Multiplication`] says they do.
 #[inline(always)]
-pub(super) unsafe fn multiply<V: Lane>(p: &Product<V::T>) {
+pub(super) unsafe fn multiply<V: Lane>(p: &Multiplication<V::T>) {
     let tiles = p.rows.div_ceil(V::ROWS);
     let mut row = 0;
     for t in 0..tiles {
@@ -90,7 +90,7 @@ pub(super) unsafe fn multiply<V: Lane>(p: &Product<V::T>) {
 
 /// R rows of a product, their sums in registers.
 #[inline(always)]
-unsafe fn tile<V: Lane, const R: usize>(p: &Product<V::T>, row: usize) {
+unsafe fn tile<V: Lane, const R: usize>(p: &Multiplication<V::T>, row: usize) {
     if R > V::ROWS {
         return;
     }
@@ -130,14 +130,14 @@ unsafe fn tile<V: Lane, const R: usize>(p: &Product<V::T>, row: usize) {
 /// The processor has the lane's feature, and the product's arrays live and have its sizes.
 #[allow(clippy::missing_safety_doc, reason = "said above")]
 pub(super) trait Products: Lane {
-    unsafe fn product(product: &Product<Self::T>);
+    unsafe fn product(product: &Multiplication<Self::T>);
 }
 
 macro_rules! products {
     ($lane:ty $(, $feature:literal)?) => {
         impl Products for $lane {
             $(#[target_feature(enable = $feature)])?
-            unsafe fn product(product: &Product<Self::T>) {
+            unsafe fn product(product: &Multiplication<Self::T>) {
                 unsafe { multiply::<Self>(product) }
             }
         }

@@ -241,7 +241,7 @@ trait Runner: Send {
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
 }
 
-struct Bound<V: LaneKernels> {
+struct BoundNetwork<V: LaneKernels> {
     network: Network<V::T>,
     workspace: Workspace<V::T>,
     pool: Pool,
@@ -266,7 +266,7 @@ fn bind<V: LaneKernels>(
     let (network, error) = Network::new(spec, weights, &present, 2 * V::N, bound)?;
     let workspace = Workspace::new(&network, indices, threads.max(1));
     let pool = Pool::new(threads, workspace.stages())?;
-    let runner = Bound::<V> {
+    let runner = BoundNetwork::<V> {
         network,
         workspace,
         pool,
@@ -274,7 +274,7 @@ fn bind<V: LaneKernels>(
     Ok((Box::new(runner), error))
 }
 
-impl<V: LaneKernels> Runner for Bound<V> {
+impl<V: LaneKernels> Runner for BoundNetwork<V> {
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64> {
         let atoms = self.workspace.atoms();
         let threads = self.pool.threads().min(atoms / ATOMS_PER_THREAD).max(1);

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use super::gemm::Panels;
 use super::lane::Real;
 use super::memory::Aligned;
-use super::spline::{self, SplineError, Table};
+use super::spline::{self, SplineError, SplineTable};
 
 /// A padded affine map with its transpose.
 pub(super) struct Affine<T> {
@@ -31,7 +31,7 @@ impl<T> Affine<T> {
 
 /// One interaction and mixing block.
 pub(super) struct PackedLayer<T> {
-    pub(super) filter: Table<T>,
+    pub(super) filter: SplineTable<T>,
     /// Context net; the first layer has none, see [`Network::first_context`].
     pub(super) context: Option<[Affine<T>; 2]>,
     pub(super) mix: Affine<T>,

@@ -17,7 +17,7 @@ const RENEWAL: u32 = 2000;
 const BITS: u32 = 20;
 
 /// Atoms along a space-filling curve.
-pub(super) struct Order {
+pub(super) struct AtomOrder {
     /// The caller's index of each atom in memory.
     pub(super) order: Vec<u32>,
     /// The place in memory of each of the caller's atoms.
@@ -28,7 +28,7 @@ pub(super) struct Order {
     evaluations: u32,
 }
 
-impl Order {
+impl AtomOrder {
     /// The caller's order.
     pub(super) fn new(atoms: usize) -> Self {
         Self {

@@ -38,7 +38,7 @@ const ALONE: [u32; 2] = [16, 1024];
 
 /// The caller and `threads - 1` helpers.
 pub(super) struct Pool {
-    shared: Arc<Shared>,
+    shared: Arc<PoolState>,
     helpers: Vec<JoinHandle<()>>,
     /// Runs that the caller still does alone.
     alone: u32,
@@ -48,7 +48,7 @@ pub(super) struct Pool {
 
 /// Numbers that different threads write are kept on cache lines of their own.
 #[repr(align(128))]
-struct Line<T>(T);
+struct CacheLine<T>(T);
 
 /// What one thread has to do.
 struct Seat {
@@ -60,24 +60,24 @@ struct Seat {
 /// Tasks not yet begun of a range: the run's number, the next task, the end.
 struct Claim(AtomicU64);
 
-struct Shared {
+struct PoolState {
     /// Counts runs; helpers watch it.
-    run: Line<AtomicU32>,
+    run: CacheLine<AtomicU32>,
     /// Threads that take part in the present run.
     active: AtomicU32,
     /// Tasks of each stage that are not finished.
-    pending: Vec<Line<AtomicU32>>,
+    pending: Vec<CacheLine<AtomicU32>>,
     quit: AtomicBool,
     panicked: AtomicBool,
     work: UnsafeCell<Option<*const Work<'static>>>,
-    seats: Vec<Line<Seat>>,
+    seats: Vec<CacheLine<Seat>>,
 }
 
 // SAFETY: `work` is written by the caller only while no task is pending, and read by a thread only
 // between claiming a task (which acquires the caller's write) and finishing it.
-unsafe impl Send for Shared {}
+unsafe impl Send for PoolState {}
 // SAFETY: as above.
-unsafe impl Sync for Shared {}
+unsafe impl Sync for PoolState {}
 
 impl Pool {
     /// A pool of `threads` threads, the caller included, for runs of up to `stages` stages.
@@ -87,15 +87,15 @@ impl Pool {
     pub(super) fn new(threads: usize, stages: usize) -> Result<Self> {
         let threads = threads.max(1);
         let seat = |_| {
-            Line(Seat {
+            CacheLine(Seat {
                 claims: (0..stages).map(|_| Claim(AtomicU64::new(0))).collect(),
                 parked: AtomicBool::new(false),
             })
         };
-        let shared = Arc::new(Shared {
-            run: Line(AtomicU32::new(0)),
+        let shared = Arc::new(PoolState {
+            run: CacheLine(AtomicU32::new(0)),
             active: AtomicU32::new(0),
-            pending: (0..stages).map(|_| Line(AtomicU32::new(0))).collect(),
+            pending: (0..stages).map(|_| CacheLine(AtomicU32::new(0))).collect(),
             quit: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
             work: UnsafeCell::new(None),
@@ -219,7 +219,7 @@ impl Drop for Pool {
 /// Waits, when dropped (so also where the caller's own task unwinds), for all claimed tasks to finish
 /// after claiming away what nobody has begun.
 struct AllFinished<'a> {
-    shared: &'a Shared,
+    shared: &'a PoolState,
     stages: usize,
 }
 
@@ -252,7 +252,7 @@ fn wait(done: impl Fn() -> bool) -> Duration {
 
 /// Counts tasks as finished, also when one of them unwinds.
 struct Finished<'a> {
-    shared: &'a Shared,
+    shared: &'a PoolState,
     stage: usize,
     tasks: u32,
 }
@@ -268,7 +268,7 @@ impl Drop for Finished<'_> {
     }
 }
 
-impl Shared {
+impl PoolState {
     /// The life of helper `index`.
     fn help(&self, index: usize) {
         let mut seen = 0;

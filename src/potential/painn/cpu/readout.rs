@@ -1,11 +1,11 @@
 //! The readout: energies of atoms, and the gradient with which the backward pass begins.
 
-use super::atomwise::{Part, Rows, Tile, each};
+use super::atomwise::{BlockSlice, StridedRows, Tile, each};
 use super::gemm::Products;
 use super::lane::{Real, silu, silu_slope};
 use super::memory::{Shared, Span};
 
-impl<V: Products> Part<'_, V> {
+impl<V: Products> BlockSlice<'_, V> {
     /// A place in the record of hidden numbers of the readout of the block's atom `row`.
     #[inline(always)]
     unsafe fn record(&self, array: Shared<V::T>, row: usize, place: usize) -> *mut V::T {
@@ -33,7 +33,7 @@ impl<V: Products> Part<'_, V> {
                         silu_slope(h).store(self.record(view.readout_back, row, place));
                     });
                 }
-                input = Rows {
+                input = StridedRows {
                     start: self.record(view.readout, 0, hidden.offset),
                     stride: readout.size,
                     count,
@@ -76,7 +76,7 @@ impl<V: Products> Part<'_, V> {
             }
             for k in (0..deeper.len()).rev() {
                 let (hidden, before) = (&deeper[k], &readout.hidden[k]);
-                let input = Rows {
+                let input = StridedRows {
                     start: self
                         .record(view.readout_back, 0, hidden.offset)
                         .cast_const(),
@@ -98,7 +98,7 @@ impl<V: Products> Part<'_, V> {
                     });
                 }
             }
-            let input = Rows {
+            let input = StridedRows {
                 start: self.record(view.readout_back, 0, first.offset).cast_const(),
                 stride: readout.size,
                 count,

@@ -314,7 +314,7 @@ impl Banded {
 
 /// The splines of one layer, laid out for the kernels: \[slice\]\[coefficient\]\[3\]\[width\], where a
 /// slice is `width` neighbouring channels of each of the three filters.
-pub(super) struct Table<T> {
+pub(super) struct SplineTable<T> {
     coefficients: Aligned<T>,
     /// Number of intervals between 0 and the cutoff.
     pub(super) intervals: usize,
@@ -322,7 +322,7 @@ pub(super) struct Table<T> {
     pub(super) stride: usize,
 }
 
-impl<T: Real> Table<T> {
+impl<T: Real> SplineTable<T> {
     /// Start of a slice.
     pub(super) fn slice(&self, slice: usize) -> &[T] {
         &self.coefficients.as_slice()[slice * self.stride..(slice + 1) * self.stride]
@@ -337,7 +337,7 @@ pub(super) fn tables<T: Real>(
     linears: &[&Linear],
     width: usize,
     bound: f64,
-) -> (Vec<Table<T>>, SplineError) {
+) -> (Vec<SplineTable<T>>, SplineError) {
     let filters: Vec<_> = (linears.iter())
         .map(|linear| Filters::new(basis, cutoff, linear))
         .collect();
@@ -358,7 +358,7 @@ pub(super) fn tables<T: Real>(
     }
 }
 
-fn lay_out<T: Real>(splines: &Coefficients, width: usize) -> Table<T> {
+fn lay_out<T: Real>(splines: &Coefficients, width: usize) -> SplineTable<T> {
     let features = splines.channels / 3;
     let slices = features.div_ceil(width);
     let rows = splines.intervals + ORDER - 1;
@@ -374,7 +374,7 @@ fn lay_out<T: Real>(splines: &Coefficients, width: usize) -> Table<T> {
             }
         }
     }
-    Table {
+    SplineTable {
         coefficients,
         intervals: splines.intervals,
         stride,
@@ -390,7 +390,7 @@ mod tests {
     const PLACES: usize = 37;
 
     /// The largest error of a table's values and slopes at places between the probes, each as part of the largest.
-    fn between_probes(table: &Table<f64>, filters: &Filters, width: usize) -> SplineError {
+    fn between_probes(table: &SplineTable<f64>, filters: &Filters, width: usize) -> SplineError {
         let features = filters.linear.outputs / 3;
         let h = filters.cutoff / table.intervals as f64;
         let (mut error, mut largest) = ([0f64; 2], [f64::MIN_POSITIVE; 2]);

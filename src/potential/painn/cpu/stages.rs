@@ -6,11 +6,11 @@
 //! atoms: both cores work on one product, on different columns), or one task per block that takes it
 //! through all atom-wise stages up to the next gather (many atoms: everything stays in cache).
 
-use super::atomwise::Part;
+use super::atomwise::BlockSlice;
 use super::gemm::Products;
 use super::lane::{Real, Wide};
 use super::message;
-use super::view::{ATOMS_PER_BLOCK, Block, View};
+use super::view::{ATOMS_PER_BLOCK, AtomBlock, View};
 
 /// Fewest atoms of a block that a task takes through a chain of stages: with fewer, reading all weights
 /// on every thread takes longer than handing activations around.
@@ -132,7 +132,7 @@ impl Stage {
 unsafe fn task<V: LaneKernels>(view: &View<V::T>, stage: Stage, task: usize, thread: usize) {
     let blocks = view.atom_blocks;
     // Whole chains: a thread has one block at a time.
-    let chained = || Block {
+    let chained = || AtomBlock {
         atoms: view.atom_block(task),
         scratch: thread * ATOMS_PER_BLOCK,
     };
@@ -151,7 +151,7 @@ unsafe fn task<V: LaneKernels>(view: &View<V::T>, stage: Stage, task: usize, thr
                     _ => (view.atom_block(task % blocks), task / blocks),
                 };
                 let scratch = atoms.start;
-                V::atoms(view, stage, layer, Block { atoms, scratch }, slice);
+                V::atoms(view, stage, layer, AtomBlock { atoms, scratch }, slice);
             }
             Stage::Forward(layer) => {
                 chain::<V>(view, &UPDATE, layer, &chained());
@@ -176,7 +176,7 @@ unsafe fn chain<V: LaneKernels>(
     view: &View<V::T>,
     stages: &[AtomStage],
     layer: usize,
-    block: &Block,
+    block: &AtomBlock,
 ) {
     for stage in stages {
         for slice in 0..view.network.slices {
@@ -191,10 +191,10 @@ unsafe fn atoms<V: LaneKernels>(
     view: &View<V::T>,
     stage: AtomStage,
     layer: usize,
-    block: Block,
+    block: AtomBlock,
     slice: usize,
 ) {
-    let part = Part::<V> {
+    let part = BlockSlice::<V> {
         view,
         layer,
         block,
@@ -229,7 +229,7 @@ pub(super) trait LaneKernels: Products {
         view: &View<Self::T>,
         stage: AtomStage,
         layer: usize,
-        block: Block,
+        block: AtomBlock,
         slice: usize,
     );
     unsafe fn task(view: &View<Self::T>, stage: Stage, task: usize, thread: usize);
@@ -239,7 +239,7 @@ macro_rules! kernels {
     ($lane:ty $(, $feature:literal)?) => {
         impl LaneKernels for $lane {
             $(#[target_feature(enable = $feature)])?
-            unsafe fn atoms(view: &View<Self::T>, stage: AtomStage, layer: usize, block: Block, slice: usize) {
+            unsafe fn atoms(view: &View<Self::T>, stage: AtomStage, layer: usize, block: AtomBlock, slice: usize) {
                 unsafe { atoms::<Self>(view, stage, layer, block, slice) }
             }
             $(#[target_feature(enable = $feature)])?

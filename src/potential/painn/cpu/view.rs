@@ -197,7 +197,7 @@ impl<T: Real> View<'_, T> {
 
 /// A block of the atom-wise stages.
 #[derive(Clone)]
-pub(super) struct Block {
+pub(super) struct AtomBlock {
     pub(super) atoms: Range<usize>,
     /// Row of its first atom in the scratch arrays.
     pub(super) scratch: usize,

@@ -12,7 +12,7 @@ use super::lane::Real;
 use super::memory::{Aligned, Shared, large_vec};
 use super::message;
 use super::network::Network;
-use super::order::Order;
+use super::order::AtomOrder;
 use super::stages::{self, Stage};
 use super::view::{ATOMS_PER_BLOCK, Geometry, Saved, Sent, SlopeWeights, View};
 
@@ -47,7 +47,7 @@ pub(super) struct Workspace<T> {
     /// Index of each atom's species among those present, in the caller's order and in memory's.
     kinds: Vec<u32>,
     species: Vec<u32>,
-    order: Order,
+    order: AtomOrder,
     rows: Vec<u32>,
     blocks: Vec<u32>,
     faulty: AtomicBool,
@@ -80,7 +80,7 @@ impl<T: Real> Workspace<T> {
         let per_atom = atoms * network.features;
         let layers = network.layers.len();
         Self {
-            order: Order::new(atoms),
+            order: AtomOrder::new(atoms),
             rows: Vec::with_capacity(atoms + 1),
             blocks: Vec::with_capacity(atoms + 1),
             faulty: AtomicBool::new(false),

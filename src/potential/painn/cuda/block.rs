@@ -6,7 +6,7 @@ use crate::device_struct;
 
 /// What the lengths of arrays are made of.
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
+pub(super) struct NetworkSizes {
     pub atoms: usize,
     /// Features, padded; or outputs of a hidden layer of the readout.
     pub width: usize,
@@ -14,7 +14,7 @@ pub(super) struct Sizes {
     pub later: bool,
 }
 
-impl Sizes {
+impl NetworkSizes {
     /// Numbers of an array with so many rows of the width for each atom.
     fn rows(&self, rows: usize) -> usize {
         (rows * self.width).saturating_mul(self.atoms)
@@ -52,7 +52,7 @@ device_struct! {
         epsilon: f32,
     }
     /// What it computes of each atom.
-    arrays ATOMS (Sizes) {
+    arrays ATOMS (NetworkSizes) {
         /// \[3\]\[F\]: vector features that enter the layer.
         mu: Pointer<f32> = |s| s.later(3),
         /// \[3F\]: context; backward its gradient.
@@ -84,7 +84,7 @@ device_struct! {
         outputs: i32,
     }
     /// What it computes of each atom.
-    arrays ATOMS (Sizes) {
+    arrays ATOMS (NetworkSizes) {
         /// Before SiLU; backward (but for the last) its gradient.
         h: Pointer<f32> = |s| s.rows(1),
     }
@@ -104,7 +104,7 @@ device_struct! {
         weights_unit: f32,
     }
     /// What it computes of each atom, shared by all layers.
-    arrays ATOMS (Sizes) {
+    arrays ATOMS (NetworkSizes) {
         /// Scalars entering a layer.
         q: Pointer<f32> = |s| s.rows(1),
         /// Scalars and vectors past the message.

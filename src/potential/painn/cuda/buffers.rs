@@ -2,7 +2,7 @@
 //! points to.
 
 use super::super::{Linear, Spec, Weights};
-use super::block::{HeadBlock, LayerBlock, NetworkBlock, Sizes};
+use super::block::{HeadBlock, LayerBlock, NetworkBlock, NetworkSizes};
 use super::choice::Division;
 use super::products::{self, Product};
 use super::shape::Shape;
@@ -15,7 +15,7 @@ use crate::cuda::memory::Memory;
 
 /// Forecasts what atoms take (bytes), without weights.
 pub(super) fn demand(atoms: usize, spec: &Spec, weights: &Weights) -> usize {
-    let sizes = |width, later| Sizes {
+    let sizes = |width, later| NetworkSizes {
         atoms,
         width: padded(width),
         later,
@@ -30,7 +30,7 @@ pub(super) fn demand(atoms: usize, spec: &Spec, weights: &Weights) -> usize {
 }
 
 /// Everything of the network's on the card.
-pub(super) struct Buffers {
+pub(super) struct NetworkBuffers {
     network: NetworkBlock,
     layers: Vec<LayerBlock>,
     heads: Vec<HeadBlock>,
@@ -38,7 +38,7 @@ pub(super) struct Buffers {
     memory: Vec<Memory>,
 }
 
-impl Buffers {
+impl NetworkBuffers {
     /// Takes room for atoms of these species and copies a model's weights.
     pub fn new(
         device: &Device,
@@ -102,8 +102,8 @@ struct Placing<'a, 'b> {
 }
 
 impl Placing<'_, '_> {
-    fn sizes(&self, width: usize, later: bool) -> Sizes {
-        Sizes {
+    fn sizes(&self, width: usize, later: bool) -> NetworkSizes {
+        NetworkSizes {
             atoms: self.atoms,
             width,
             later,

@@ -195,7 +195,7 @@ pub struct Choice {
 }
 
 /// What a choice depends on.
-struct Case<'a> {
+struct Circumstances<'a> {
     card: Card,
     spec: &'a Spec,
     weights: &'a Weights,
@@ -209,7 +209,7 @@ struct Case<'a> {
 impl Choice {
     /// The kernels that are fastest for a model and a number of atoms.
     pub fn for_card(card: Card, spec: &Spec, weights: &Weights, atoms: usize) -> Self {
-        let case = Case::new(card, spec, weights, atoms);
+        let case = Circumstances::new(card, spec, weights, atoms);
         let division = case.division();
         let small = case
             .small_messages()
@@ -222,7 +222,7 @@ impl Choice {
 
     /// Choices among which are all divisions and all kinds of messages that a model and a card allow, for tests.
     pub fn every(card: Card, spec: &Spec, weights: &Weights, atoms: usize) -> Vec<Self> {
-        let case = Case::new(card, spec, weights, atoms);
+        let case = Circumstances::new(card, spec, weights, atoms);
         let (divisions, messages) = (case.divisions(), case.every_message());
         let count = divisions.len().max(messages.len());
         let divisions = divisions.into_iter().cycle();
@@ -232,7 +232,7 @@ impl Choice {
     }
 }
 
-impl<'a> Case<'a> {
+impl<'a> Circumstances<'a> {
     fn new(card: Card, spec: &'a Spec, weights: &'a Weights, atoms: usize) -> Self {
         let hidden = &weights.readout[..weights.readout.len().saturating_sub(1)];
         Self {

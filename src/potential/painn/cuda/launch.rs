@@ -10,11 +10,11 @@ use super::shape::{
 };
 use crate::Result;
 use crate::cuda::WARP;
-use crate::cuda::launch::{Program, Size};
+use crate::cuda::launch::{LoadedKernels, Size};
 
 /// Launches of one evaluation.
 pub(super) struct Launches<'a> {
-    pub program: &'a Program,
+    pub program: &'a LoadedKernels,
     pub shape: &'a Shape,
     pub atoms: usize,
     pub processors: u32,

@@ -10,14 +10,14 @@ mod shape;
 mod streams;
 mod tables;
 
-use self::buffers::Buffers;
+use self::buffers::NetworkBuffers;
 use self::launch::Launches;
 use self::shape::{MESSAGES, NETWORK, STAGE_KERNELS};
 use super::{Spec, Weights};
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
-use crate::cuda::launch::{Program, Size};
-use crate::potential::device::{BoundPotential, DevicePotential, View};
+use crate::cuda::launch::{LoadedKernels, Size};
+use crate::potential::device::{BoundPotential, DevicePotential, DeviceView};
 use crate::potential::{About, Processor};
 use crate::{Error, Result};
 
@@ -74,7 +74,7 @@ impl DevicePotential for CudaPainn<'_> {
         buffers::demand(atoms, self.spec, self.weights)
     }
 
-    fn bind(&self, device: &Device, view: &View<'_>) -> Result<Box<dyn BoundPotential>> {
+    fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
         let (spec, weights) = (self.spec, self.weights);
         let Some(last) = weights.readout.last().filter(|_| spec.layers > 0) else {
             return Err(Error::input(format!(
@@ -87,9 +87,9 @@ impl DevicePotential for CudaPainn<'_> {
         let choice =
             (self.choice).unwrap_or_else(|| Choice::for_card(device.card, spec, weights, atoms));
         let shape = Shape::new(spec, weights, choice, view.watched);
-        let buffers = Buffers::new(device, view.species, spec, weights, &shape)?;
+        let buffers = NetworkBuffers::new(device, view.species, spec, weights, &shape)?;
         let bias = (last.bias.first()).map_or(0.0, |b| b * spec.energy_scale * atoms as f64);
-        Ok(Box::new(Bound {
+        Ok(Box::new(BoundCudaPainn {
             engine: view.source.to_owned(),
             heads: buffers.heads(),
             buffers,
@@ -102,10 +102,10 @@ impl DevicePotential for CudaPainn<'_> {
 }
 
 /// A model with its memory on a card.
-struct Bound {
+struct BoundCudaPainn {
     /// The text that declares the engine's block.
     engine: String,
-    buffers: Buffers,
+    buffers: NetworkBuffers,
     heads: Vec<(usize, usize)>,
     shape: Shape,
     atoms: usize,
@@ -113,12 +113,12 @@ struct Bound {
     offset: f64,
 }
 
-impl BoundPotential for Bound {
+impl BoundPotential for BoundCudaPainn {
     fn parts(&self) -> Vec<Part> {
         self.shape.parts(&self.engine)
     }
 
-    fn prepare(&self, program: &mut Program) -> Result<()> {
+    fn prepare(&self, program: &mut LoadedKernels) -> Result<()> {
         program.set(NETWORK, &self.buffers.bytes())?;
         if self.shape.choice.messages.staged() {
             let bytes = self.shape.table_bytes();
@@ -146,7 +146,7 @@ impl BoundPotential for Bound {
         self.offset
     }
 
-    fn queue(&self, program: &Program) -> Result<()> {
+    fn queue(&self, program: &LoadedKernels) -> Result<()> {
         let launches = Launches {
             program,
             shape: &self.shape,
@@ -157,7 +157,7 @@ impl BoundPotential for Bound {
         launches.network()
     }
 
-    fn queue_energies(&self, program: &Program) -> Result<()> {
+    fn queue_energies(&self, program: &LoadedKernels) -> Result<()> {
         program.go(c"energies", Size::warps(self.atoms), [])
     }
 

@@ -1,7 +1,7 @@
 //! The weights of the fused stages, each block's share in one piece and in the order in which tensor cores take it
 //! (`kernels/stages.cu`).
 
-use super::products::{Matrix, Product};
+use super::products::{PaddedMatrix, Product};
 
 /// Features of a tile of inputs, and of one of outputs.
 const INPUTS: usize = 16;
@@ -19,7 +19,7 @@ pub(super) fn largest(features: usize, head_out: usize) -> usize {
 
 /// Appends a tile of the outputs from `row` on, zeros past the last, and the inputs from `column` on: lane 4 g + t has inputs
 /// 4 t to 4 t + 3 of output g.
-fn tile(matrix: &Matrix, row: usize, column: usize, pack: &mut Vec<f32>) {
+fn tile(matrix: &PaddedMatrix, row: usize, column: usize, pack: &mut Vec<f32>) {
     for output in row..row + OUTPUTS {
         let from = output * matrix.inputs + column;
         match matrix.values.get(from..from + INPUTS) {
@@ -43,7 +43,7 @@ impl Share {
     }
 
     /// All inputs and the block's own outputs, of each of `groups`.
-    fn gathered(&mut self, matrix: &Matrix, groups: usize) -> &mut Self {
+    fn gathered(&mut self, matrix: &PaddedMatrix, groups: usize) -> &mut Self {
         let outputs = matrix.values.len() / matrix.inputs / groups;
         for group in 0..groups {
             for output in (0..self.width()).step_by(OUTPUTS) {
@@ -63,7 +63,7 @@ impl Share {
     }
 
     /// The block's own inputs, of each group of a feature each, and all outputs.
-    fn scattered(&mut self, matrix: &Matrix) -> &mut Self {
+    fn scattered(&mut self, matrix: &PaddedMatrix) -> &mut Self {
         for group in 0..matrix.inputs / self.features {
             for input in (0..self.width()).step_by(INPUTS) {
                 let column = group * self.features + self.rank * self.width() + input;
@@ -109,8 +109,8 @@ mod tests {
     use super::*;
 
     /// A matrix whose numbers say where they are, counted from 1.
-    fn numbered(outputs: usize, inputs: usize) -> Matrix {
-        Matrix {
+    fn numbered(outputs: usize, inputs: usize) -> PaddedMatrix {
+        PaddedMatrix {
             values: (1..=outputs * inputs).map(|k| k as f32).collect(),
             inputs,
         }

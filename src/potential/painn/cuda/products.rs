@@ -4,12 +4,12 @@ use super::super::{Linear, Spec, Weights};
 use super::tables::{self, padded};
 
 /// A matrix \[outputs\]\[inputs\], padded.
-pub(super) struct Matrix {
+pub(super) struct PaddedMatrix {
     pub values: Vec<f32>,
     pub inputs: usize,
 }
 
-impl Matrix {
+impl PaddedMatrix {
     /// Rows in `groups[0]` groups of a feature each, columns in `groups[1]`.
     fn new(linear: &Linear, groups: [usize; 2], spec: &Spec) -> Self {
         let (old, new) = (spec.features, padded(spec.features));
@@ -30,7 +30,7 @@ impl Matrix {
 
 /// One product of a stage.
 pub(super) struct Product {
-    pub matrix: Matrix,
+    pub matrix: PaddedMatrix,
     /// Groups of outputs that belong to one atom and channel.
     pub groups: usize,
     /// Whether its outputs travel where a cluster shares it, and not its inputs, of which it has more.
@@ -38,7 +38,7 @@ pub(super) struct Product {
 }
 
 impl Product {
-    fn new(matrix: Matrix, groups: usize) -> Self {
+    fn new(matrix: PaddedMatrix, groups: usize) -> Self {
         Self {
             matrix,
             groups,
@@ -46,7 +46,7 @@ impl Product {
         }
     }
 
-    fn scattered(matrix: Matrix) -> Self {
+    fn scattered(matrix: PaddedMatrix) -> Self {
         Self {
             matrix,
             groups: 1,
@@ -56,16 +56,16 @@ impl Product {
 }
 
 /// The update's three matrices.
-fn update(l: usize, spec: &Spec, weights: &Weights) -> [Matrix; 3] {
+fn update(l: usize, spec: &Spec, weights: &Weights) -> [PaddedMatrix; 3] {
     let layer = &weights.layers[l];
     [
-        Matrix::new(&layer.mix, [2, 1], spec),
-        Matrix::new(&layer.update[0], [1, 2], spec),
-        Matrix::new(&layer.update[1], [3, 1], spec),
+        PaddedMatrix::new(&layer.mix, [2, 1], spec),
+        PaddedMatrix::new(&layer.update[0], [1, 2], spec),
+        PaddedMatrix::new(&layer.update[1], [3, 1], spec),
     ]
 }
 
-fn update_back(matrices: &[Matrix; 3]) -> [Product; 3] {
+fn update_back(matrices: &[PaddedMatrix; 3]) -> [Product; 3] {
     let [mix, first, second] = matrices;
     [
         Product::scattered(second.transposed()),
@@ -87,8 +87,8 @@ pub(super) fn forward(l: usize, spec: &Spec, weights: &Weights) -> Vec<Product> 
     ];
     if let Some(next) = weights.layers.get(l + 1) {
         let context = [
-            Product::new(Matrix::new(&next.context[0], [1, 1], spec), 1),
-            Product::new(Matrix::new(&next.context[1], [3, 1], spec), 3),
+            Product::new(PaddedMatrix::new(&next.context[0], [1, 1], spec), 1),
+            Product::new(PaddedMatrix::new(&next.context[1], [3, 1], spec), 3),
         ];
         return update.into_iter().chain(context).collect();
     }
@@ -96,7 +96,7 @@ pub(super) fn forward(l: usize, spec: &Spec, weights: &Weights) -> Vec<Product> 
     let old = [hidden.outputs, hidden.inputs];
     let features = padded(spec.features);
     let new = [padded(hidden.outputs), features];
-    let head = Matrix {
+    let head = PaddedMatrix {
         values: tables::spread(hidden, [1, 1], old, new),
         inputs: features,
     };
@@ -108,8 +108,8 @@ pub(super) fn forward(l: usize, spec: &Spec, weights: &Weights) -> Vec<Product> 
 /// Those of the stage between the way back of the messages of layer `l + 1` and of those of layer `l`.
 pub(super) fn backward(l: usize, spec: &Spec, weights: &Weights) -> Vec<Product> {
     let next = &weights.layers[l + 1];
-    let first = Matrix::new(&next.context[0], [1, 1], spec).transposed();
-    let second = Matrix::new(&next.context[1], [3, 1], spec).transposed();
+    let first = PaddedMatrix::new(&next.context[0], [1, 1], spec).transposed();
+    let second = PaddedMatrix::new(&next.context[1], [3, 1], spec).transposed();
     let context = [Product::new(second, 1), Product::new(first, 1)];
     let back = update_back(&update(l, spec, weights));
     context.into_iter().chain(back).collect()

@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::super::Weights;
-use super::products::{Matrix, Product};
+use super::products::{PaddedMatrix, Product};
 
 /// Inputs and outputs of one product on tensor cores.
 const TILE: usize = 16;
@@ -63,7 +63,7 @@ pub(super) fn of_stage(features: usize, products: &[Product], unit: f32) -> Vec<
 }
 
 /// A tile; zeros for outputs past the last.
-fn fill(matrix: &Matrix, row: usize, column: usize, unit: f32, pack: &mut Vec<u32>) {
+fn fill(matrix: &PaddedMatrix, row: usize, column: usize, unit: f32, pack: &mut Vec<u32>) {
     for lane in 0..32 {
         let g = lane / 4;
         let (output, input) = (row + g / 2 * 4 + g % 2, column + lane % 4 * 4);
@@ -101,7 +101,7 @@ mod tests {
                 .map(|k| (k as f32 * 0.7).sin())
                 .collect();
             let product = Product {
-                matrix: Matrix { values, inputs },
+                matrix: PaddedMatrix { values, inputs },
                 groups,
                 scattered: false,
             };

@@ -26,7 +26,7 @@ const GPU_TENSOR: usize = 128 * 1024 * 1024;
 
 /// Where Burn runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
+pub enum BurnDevice {
     /// The CPU, in as many threads as rayon's current pool has.
     Cpu,
     /// The CUDA device of this index.
@@ -56,7 +56,7 @@ pub fn potential(
     weights: &Weights,
     species: &[u8],
     precision: Precision,
-    device: Device,
+    device: BurnDevice,
 ) -> Result<Box<dyn Potential>> {
     check(spec, weights, species)?;
     let subject = Subject {
@@ -66,22 +66,22 @@ pub fn potential(
     };
     let cpu = Processor::HOST;
     match (device, precision) {
-        (Device::Cpu, Precision::F32) => {
+        (BurnDevice::Cpu, Precision::F32) => {
             let device = Default::default();
             Ok(Box::new(
                 subject.bind::<Flex, f32>(&device, CPU_TENSOR, cpu),
             ))
         }
-        (Device::Cpu, Precision::F64) => {
+        (BurnDevice::Cpu, Precision::F64) => {
             let device = Default::default();
             Ok(Box::new(
                 subject.bind::<Flex, f64>(&device, CPU_TENSOR, cpu),
             ))
         }
-        (Device::Cuda(_), Precision::F64) => Err(Error::input(
+        (BurnDevice::Cuda(_), Precision::F64) => Err(Error::input(
             "Burn computes in f32 only on CUDA, not in f64",
         )),
-        (Device::Cuda(index), Precision::F32) => subject.bind_cuda(index),
+        (BurnDevice::Cuda(index), Precision::F32) => subject.bind_cuda(index),
     }
 }
 
@@ -120,10 +120,10 @@ impl Subject<'_> {
         device: &B::Device,
         tensor: usize,
         place: Processor,
-    ) -> Bound<B, E> {
+    ) -> BoundModel<B, E> {
         let slot = self.spec.features * size_of::<E>();
         let model = Painn::new(self.spec, self.weights, device, E::dtype()).no_grad();
-        Bound {
+        BoundModel {
             start: FirstState::new(&model, self.species),
             model,
             spec: self.spec.clone(),
@@ -174,7 +174,7 @@ impl<P: Potential> Potential for Guarded<P> {
 }
 
 /// A model bound to atoms on one backend, in numbers of type E.
-struct Bound<B: Platform, E> {
+struct BoundModel<B: Platform, E> {
     model: Painn<B>,
     start: FirstState<B>,
     spec: Spec,
@@ -186,7 +186,7 @@ struct Bound<B: Platform, E> {
     element: std::marker::PhantomData<E>,
 }
 
-impl<B: Platform, E: Element> Bound<B, E> {
+impl<B: Platform, E: Element> BoundModel<B, E> {
     fn tensor<const D: usize>(&self, values: Vec<E>, shape: [usize; D]) -> Tensor<B, D> {
         Tensor::from_data(TensorData::new(values, shape), (&self.device, E::dtype()))
     }
@@ -251,7 +251,7 @@ pub(super) fn read<B: Backend, E: Element, const D: usize>(tensor: Tensor<B, D>)
     data.into_vec().map_err(|e| failed(format!("{e:?}")))
 }
 
-impl<B: Platform, E: Element> Potential for Bound<B, E> {
+impl<B: Platform, E: Element> Potential for BoundModel<B, E> {
     fn cutoff(&self) -> f64 {
         self.spec.cutoff
     }

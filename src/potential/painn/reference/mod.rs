@@ -11,4 +11,4 @@ mod model;
 mod passes;
 
 pub use autodiff::by_autodiff;
-pub use evaluate::{Device, bytes_needed, cuda_device, potential};
+pub use evaluate::{BurnDevice, bytes_needed, cuda_device, potential};
