@@ -5,6 +5,7 @@
 pub mod allocator;
 pub mod atoms;
 pub mod brute;
+pub mod calculators;
 pub mod data;
 pub mod double;
 pub mod models;

@@ -1,164 +1,70 @@
-//! What every force field must satisfy, whatever computes it and where: for a new one, a line in [`on_the_host`] or
-//! [`on_the_card`].
+//! What every force field must satisfy, whatever computes it and where: a new one is an entry of the list in
+//! `tests/all/support/calculators.rs`.
 
 mod threads;
 
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::diagnose::slope;
-use mdrun::forcefield::{ForceField, HostForceField};
-use mdrun::potential::lennard_jones::LennardJones;
-use mdrun::potential::painn::cpu::FusedPainn;
-use mdrun::potential::painn::reference::{self, BurnDevice};
-use mdrun::potential::{Potential, Precision};
+use mdrun::forcefield::ForceField;
 
-use crate::physics::subjects::{CUTOFF, EPSILON, SIGMA};
+use crate::physics::subjects::CUTOFF;
 use crate::support::atoms::{Atoms, Random, farthest};
 use crate::support::brute;
-use crate::support::models::{organic, shipped};
+use crate::support::calculators::{
+    Calculator, Matter, Numbers, PAIR_ROUNDING, for_every_calculator, lennard_jones,
+};
 
-/// Makes a force field for atoms of some species.
-type Make = Box<dyn Fn(&[u8]) -> Box<dyn ForceField>>;
+for_every_calculator!([Argon, Molecules]: every_force_field_keeps_the_contract);
+
+/// Largest force between two atoms of [`argon_like`] (eV / angstrom).
+const STRONGEST: f64 = 2.5;
+/// Skin (angstrom): what is evaluated is near to what was, and far from it.
+const SKIN: f64 = 0.5;
 
 /// A force field, and how well its numbers are known.
-struct Subject {
+struct Subject<'c> {
+    calculator: &'c Calculator,
     name: &'static str,
-    make: Make,
-    scenes: fn() -> [Atoms; 2],
     /// Largest change of an energy (eV) and of a force (eV / angstrom) where there is to be none.
     same: [f64; 2],
     /// Largest difference of a force from the slope of the energy (eV / angstrom), where energies are smooth enough to tell.
     slopes: Option<f64>,
 }
 
-/// Rounding of single terms in f64; that of their sums is added where they are compared.
-const DOUBLE: [f64; 2] = [1e-10; 2];
-/// In f32 an atom's energy of some 0.1 eV in the network's numbers is rounded to 1e-8, for 200 atoms at random;
-/// forces are sums over pairs, good to the 2e-3 kcal/mol/A that parity allows.
-const SINGLE: [f64; 2] = [1e-4, 1e-4];
-/// Largest force between two atoms of [`argon_like`] (eV / angstrom).
-const STRONGEST: f64 = 2.5;
-/// Skin (angstrom): what is evaluated is near to what was, and far from it.
-const SKIN: f64 = 0.5;
-
-fn listed(potential: Box<dyn Potential>) -> Box<dyn ForceField> {
-    Box::new(HostForceField::new(potential, SKIN))
-}
-
-fn argon() -> LennardJones {
-    LennardJones::new(EPSILON, SIGMA, CUTOFF).unwrap()
-}
-
-/// A subject whose numbers are f64 throughout.
-fn double(name: &'static str, scenes: fn() -> [Atoms; 2], make: Make) -> Subject {
-    Subject {
-        name,
-        make,
-        scenes,
-        same: DOUBLE,
-        slopes: Some(slope::TOLERANCE),
+impl<'c> Subject<'c> {
+    fn of(calculator: &'c Calculator) -> Self {
+        /// Rounding of single terms in f64; that of their sums is added where they are compared.
+        const DOUBLE: f64 = 1e-10;
+        /// In f32 an atom's energy of some 0.1 eV in the network's numbers is rounded to 1e-8, for 200 atoms at random;
+        /// forces are sums over pairs, good to the 2e-3 kcal/mol/A that parity allows.
+        const SINGLE: f64 = 1e-4;
+        /// Neighbours of an atom that pull it nearly as strongly as the nearest one, at most.
+        const CLOSE: f64 = 4.0;
+        /// On both sides of a comparison.
+        const ROUNDED: f64 = 2.0 * CLOSE * PAIR_ROUNDING * STRONGEST;
+        let (same, slopes) = match calculator.numbers {
+            Numbers::Double => ([DOUBLE; 2], Some(slope::TOLERANCE)),
+            Numbers::RoundedPairs => ([DOUBLE, ROUNDED], Some(ROUNDED)),
+            Numbers::Single => ([SINGLE; 2], None),
+        };
+        Self {
+            calculator,
+            name: calculator.name,
+            same,
+            slopes,
+        }
     }
-}
 
-/// A subject whose network computes in f32.
-fn single(name: &'static str, make: Make) -> Subject {
-    Subject {
-        name,
-        make,
-        scenes: molecular,
-        same: SINGLE,
-        slopes: None,
+    fn make(&self, species: &[u8]) -> Box<dyn ForceField> {
+        self.calculator.field(species, SKIN)
     }
-}
 
-/// The force fields of the host.
-fn on_the_host() -> Vec<Subject> {
-    let fused = |species: &[u8], precision| -> Box<dyn ForceField> {
-        let (spec, weights) = shipped();
-        let fused = FusedPainn::new(&spec, &weights, species, precision, 2);
-        listed(Box::new(fused.unwrap()))
-    };
-    vec![
-        double(
-            "Lennard-Jones",
-            argon_like,
-            Box::new(|_| listed(Box::new(argon()))),
-        ),
-        double(
-            "PaiNN, fused, f64",
-            molecular,
-            Box::new(move |species| fused(species, Precision::F64)),
-        ),
-        single(
-            "PaiNN, fused, f32",
-            Box::new(move |species| fused(species, Precision::F32)),
-        ),
-        double(
-            "second PaiNN, fused, f64, brute force",
-            molecular,
-            Box::new(|species| {
-                let (spec, weights) = organic();
-                let fused = FusedPainn::new(&spec, &weights, species, Precision::F64, 1).unwrap();
-                Box::new(HostForceField::exhaustive(Box::new(fused)))
-            }),
-        ),
-        double(
-            "PaiNN, reference, f64",
-            molecular,
-            Box::new(|species| {
-                let (spec, weights) = shipped();
-                let (precision, device) = (Precision::F64, BurnDevice::Cpu);
-                listed(reference::potential(&spec, &weights, species, precision, device).unwrap())
-            }),
-        ),
-    ]
-}
-
-/// The force fields of the first GPU; none where there is none, or where the build leaves them out.
-#[cfg(feature = "cuda")]
-fn on_the_card() -> Vec<Subject> {
-    use std::sync::LazyLock;
-
-    use mdrun::engine::cuda::DeviceForceField;
-    use mdrun::potential::device::DevicePotential;
-    use mdrun::potential::painn::cuda::CudaPainn;
-    use mdrun::potential::painn::{Spec, Weights};
-
-    use crate::cuda::lennard_jones::RELATIVE;
-
-    /// Neighbours of an atom that pull it nearly as strongly as the nearest one, at most.
-    const CLOSE: f64 = 4.0;
-    /// What a pair pushes is rounded to f32, on both sides of a comparison. Energies are f64 throughout.
-    const ROUNDED: f64 = 2.0 * CLOSE * RELATIVE * STRONGEST;
-    static MODEL: LazyLock<(Spec, Weights)> = LazyLock::new(shipped);
-    if !crate::cuda::gpu() {
-        return Vec::new();
+    fn scenes(&self) -> [Atoms; 2] {
+        match self.calculator.matter {
+            Matter::Argon => argon_like(),
+            Matter::Molecules => molecular(),
+        }
     }
-    let resident = |species: &[u8], potential: Box<dyn DevicePotential>| -> Box<dyn ForceField> {
-        Box::new(DeviceForceField::new(potential, species, 0).unwrap())
-    };
-    vec![
-        Subject {
-            same: [DOUBLE[0], ROUNDED],
-            slopes: Some(ROUNDED),
-            ..double(
-                "Lennard-Jones, CUDA",
-                argon_like,
-                Box::new(move |species| resident(species, Box::new(argon()))),
-            )
-        },
-        single(
-            "PaiNN, CUDA",
-            Box::new(move |species| {
-                let (spec, weights) = &*MODEL;
-                resident(species, Box::new(CudaPainn::new(spec, weights)))
-            }),
-        ),
-    ]
-}
-
-#[cfg(not(feature = "cuda"))]
-fn on_the_card() -> Vec<Subject> {
-    Vec::new()
 }
 
 /// A molecule, and a small periodic box, shaken so that nothing vanishes by symmetry.
@@ -176,23 +82,9 @@ fn argon_like() -> [Atoms; 2] {
     molecular().map(|atoms| atoms.strained(&(Mat3::identity() * (SPREAD - 1.0))))
 }
 
-#[test]
-fn every_force_field_keeps_the_contract() {
-    for subject in on_the_host() {
-        keeps_the_contract(&subject);
-    }
-}
-
-/// On the card too, which computes pairs and network in f32.
-#[test]
-fn every_force_field_of_the_card_keeps_the_contract() {
-    for subject in on_the_card() {
-        keeps_the_contract(&subject);
-    }
-}
-
-fn keeps_the_contract(subject: &Subject) {
-    for atoms in (subject.scenes)() {
+fn every_force_field_keeps_the_contract(calculator: &Calculator) {
+    let subject = &Subject::of(calculator);
+    for atoms in subject.scenes() {
         println!("{}, {} atoms", subject.name, atoms.species.len());
         repeats(subject, &atoms);
         follows_motions(subject, &atoms);
@@ -208,7 +100,7 @@ fn keeps_the_contract(subject: &Subject) {
 /// No two atoms pull each other more strongly than the tolerances of f32 are derived for, and some nearly so.
 #[test]
 fn pairs_are_as_strong_as_tolerances_assume() {
-    let potential = argon();
+    let potential = lennard_jones();
     let strongest = (argon_like().iter())
         .flat_map(|atoms| brute::pairs(&atoms.cell, &atoms.positions, CUTOFF).distances)
         .map(|distance| potential.pair(distance).1.abs())
@@ -218,8 +110,8 @@ fn pairs_are_as_strong_as_tolerances_assume() {
 }
 
 /// The same arrangement gives the same bits, whatever was evaluated before, in another cell too.
-fn repeats(subject: &Subject, atoms: &Atoms) {
-    let mut field = (subject.make)(&atoms.species);
+fn repeats(subject: &Subject<'_>, atoms: &Atoms) {
+    let mut field = subject.make(&atoms.species);
     let first = field.at(&atoms.cell, &atoms.positions).unwrap();
     let strained = atoms.strained(&(Mat3::identity() * 0.01));
     let other = field.at(&strained.cell, &strained.positions).unwrap();
@@ -229,14 +121,14 @@ fn repeats(subject: &Subject, atoms: &Atoms) {
     field.at(&atoms.cell, &moved).unwrap();
     let again = field.at(&atoms.cell, &atoms.positions).unwrap();
     assert_eq!(first, again, "{}", subject.name);
-    let mut anew = (subject.make)(&strained.species);
+    let mut anew = subject.make(&strained.species);
     let alone = anew.at(&strained.cell, &strained.positions).unwrap();
     assert_eq!(other, alone, "{}: another cell", subject.name);
 }
 
 /// Turned, mirrored and moved with all that is in it, a system has the same energy, and forces that go with it.
-fn follows_motions(subject: &Subject, atoms: &Atoms) {
-    let mut field = (subject.make)(&atoms.species);
+fn follows_motions(subject: &Subject<'_>, atoms: &Atoms) {
+    let mut field = subject.make(&atoms.species);
     let before = field.at(&atoms.cell, &atoms.positions).unwrap();
     let mut random = Random::new(5);
     for sign in [1.0_f64, -1.0] {
@@ -256,7 +148,7 @@ fn follows_motions(subject: &Subject, atoms: &Atoms) {
 }
 
 /// Atoms in another order, each in another image of itself, have the same energy and their own forces.
-fn knows_no_order(subject: &Subject, atoms: &Atoms) {
+fn knows_no_order(subject: &Subject<'_>, atoms: &Atoms) {
     let count = atoms.species.len();
     let order: Vec<usize> = (0..count).rev().collect();
     let image = |k: usize| match atoms.cell.is_periodic() {
@@ -267,9 +159,9 @@ fn knows_no_order(subject: &Subject, atoms: &Atoms) {
     let positions: Vec<Vec3> = (order.iter())
         .map(|&k| atoms.positions[k] + image(k))
         .collect();
-    let mut field = (subject.make)(&atoms.species);
+    let mut field = subject.make(&atoms.species);
     let before = field.at(&atoms.cell, &atoms.positions).unwrap();
-    let mut field = (subject.make)(&species);
+    let mut field = subject.make(&species);
     let after = field.at(&atoms.cell, &positions).unwrap();
     let forces: Vec<Vec3> = order.iter().map(|&k| before.forces[k]).collect();
     same(
@@ -281,8 +173,8 @@ fn knows_no_order(subject: &Subject, atoms: &Atoms) {
 }
 
 /// Twice of it has twice the energy: two molecules out of each other's reach, or two cells of a crystal.
-fn is_extensive(subject: &Subject, atoms: &Atoms) {
-    let mut field = (subject.make)(&atoms.species);
+fn is_extensive(subject: &Subject<'_>, atoms: &Atoms) {
+    let mut field = subject.make(&atoms.species);
     let one = field.at(&atoms.cell, &atoms.positions).unwrap();
     let twice = [&atoms.species[..], &atoms.species].concat();
     let mut rows = *atoms.cell.vectors();
@@ -296,7 +188,7 @@ fn is_extensive(subject: &Subject, atoms: &Atoms) {
     };
     let second = atoms.positions.iter().map(|r| r + away);
     let positions: Vec<Vec3> = atoms.positions.iter().copied().chain(second).collect();
-    let mut field = (subject.make)(&twice);
+    let mut field = subject.make(&twice);
     let two = field.at(&cell, &positions).unwrap();
     let forces = [&one.forces[..], &one.forces].concat();
     same(
@@ -308,10 +200,10 @@ fn is_extensive(subject: &Subject, atoms: &Atoms) {
 }
 
 /// Forces and strain derivative are slopes of the energy, within a tolerance of forces (eV / angstrom).
-fn has_forces_that_are_slopes(subject: &Subject, atoms: &Atoms, tolerance: f64) {
+fn has_forces_that_are_slopes(subject: &Subject<'_>, atoms: &Atoms, tolerance: f64) {
     /// Atoms that are moved one by one, beside all at once.
     const ALONE: usize = 3;
-    let mut field = (subject.make)(&atoms.species);
+    let mut field = subject.make(&atoms.species);
     let found = slope::examine(field.as_mut(), &atoms.cell, &atoms.positions, ALONE).unwrap();
     let worst = found.forces.certain();
     assert!(worst <= tolerance, "{}: {found:?}", subject.name);
@@ -324,11 +216,11 @@ fn has_forces_that_are_slopes(subject: &Subject, atoms: &Atoms, tolerance: f64) 
 }
 
 /// A pair that comes into range changes the energy by as much as its distance, and no more; beyond it does nothing.
-fn is_smooth_at_its_range(subject: &Subject) {
+fn is_smooth_at_its_range(subject: &Subject<'_>) {
     /// Distance from the range (angstrom): an energy that begins with its square has changed by 1e-10 of an eV.
     const EDGE: f64 = 1e-5;
     const JUMP: f64 = 1e-6;
-    let mut field = (subject.make)(&[8, 8]);
+    let mut field = subject.make(&[8, 8]);
     let range = field.cutoff();
     let mut at = |distance: f64| {
         let positions = [Vec3::zeros(), Vec3::new(0.0, distance, 0.0)];
@@ -344,7 +236,7 @@ fn is_smooth_at_its_range(subject: &Subject) {
 
 /// Energies and forces that are to be the same.
 #[track_caller]
-fn same(subject: &Subject, what: &str, energies: [f64; 2], forces: [&[Vec3]; 2]) {
+fn same(subject: &Subject<'_>, what: &str, energies: [f64; 2], forces: [&[Vec3]; 2]) {
     let energy = (energies[0] - energies[1]).abs();
     let force = farthest(forces[0], forces[1]);
     // A sum of n terms of one sign in another order is off by n roundings of itself at most.

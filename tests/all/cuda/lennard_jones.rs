@@ -1,5 +1,4 @@
-//! Lennard-Jones on a GPU: the second potential behind the engine's seam, against the host, and the physics bodies without a
-//! network.
+//! Lennard-Jones on a GPU: the second potential behind the engine's seam, against the host.
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
@@ -7,40 +6,16 @@ use mdrun::dynamics::{Program, baoab};
 use mdrun::engine::cuda::CudaEngine;
 use mdrun::engine::{Engine, HostEngine, Start};
 use mdrun::formats;
-
 use mdrun::neighbors::Pairs;
 use mdrun::potential::lennard_jones::LennardJones;
 use mdrun::potential::{Evaluation, Potential};
 
 use super::{gpu, random_scene};
-use crate::physics::bodies::{self, Sampling};
-use crate::physics::subjects::{CUTOFF, EPSILON, FS, SIGMA, Subject, argon, cluster};
-use crate::physics::{members, pressed};
+use crate::physics::nve::back;
+use crate::physics::subjects::{EPSILON, FS, argon};
+use crate::physics::{bodies, members, pressed};
+use crate::support::calculators::{Matter, Numbers, PAIR_ROUNDING, lennard_jones, on_a_gpu};
 use crate::support::mdrun;
-
-/// Rounding of a pair's gradient and of its direction to f32, relative to the largest force of a pair: 2^-24 each, of two
-/// gradients and three components.
-pub const RELATIVE: f64 = 4e-7;
-/// What rounding to f32 on the way makes of the way back (angstrom): a force off by 1e-8 eV/A, now here and now there, moves an
-/// argon atom by 4e-12 A in a step of 4 fs, 200 steps add up to 1e-9 A, and collisions multiply that by less than 100.
-const BACK: f64 = 1e-6;
-/// Forces are those between pairs, each exactly minus the other: rounding in f64.
-const MOMENTUM: f64 = 1e-13;
-
-fn potential() -> LennardJones {
-    LennardJones::new(EPSILON, SIGMA, CUTOFF).unwrap()
-}
-
-/// The same subject on the first GPU.
-fn on_a_gpu(subject: Subject) -> Subject {
-    Subject {
-        build: Box::new(|start, noise, skin| {
-            let engine = CudaEngine::new(start, &potential(), noise, skin, 0);
-            Box::new(engine.expect("the card takes argon"))
-        }),
-        ..subject
-    }
-}
 
 /// The largest force of any pair (eV / angstrom), by which rounding is judged.
 fn largest(pairs: &Pairs, potential: &LennardJones) -> f64 {
@@ -84,10 +59,10 @@ fn the_host_gives_the_same() {
             println!(
                 "{periodic:?}, {cutoff} A: force {force:.1e}, energy {energy:.1e}, strain {strain:.1e}"
             );
-            assert!(force < RELATIVE * neighbors.sqrt().max(1.0));
+            assert!(force < PAIR_ROUNDING * neighbors.sqrt().max(1.0));
             // Of f64 throughout: sums in another order.
             assert!(energy < 1e-12);
-            assert!(strain < RELATIVE);
+            assert!(strain < PAIR_ROUNDING);
         }
     }
 }
@@ -110,14 +85,14 @@ fn trajectories_begin_as_on_the_host() {
     ] {
         let noise = Noise::new(7);
         let mut host =
-            HostEngine::new(subject.start(1), noise, 1.0, Box::new(potential())).unwrap();
-        let mut card = CudaEngine::new(subject.start(1), &potential(), noise, 1.0, 0).unwrap();
+            HostEngine::new(subject.start(1), noise, 1.0, Box::new(lennard_jones())).unwrap();
+        let mut card = CudaEngine::new(subject.start(1), &lennard_jones(), noise, 1.0, 0).unwrap();
         let (exact, found) = (ends(&mut host, &program), ends(&mut card, &program));
         let worst = (exact.positions.iter().zip(&found.positions))
             .map(|(a, b)| (a - b).norm())
             .fold(0.0, f64::max);
         println!("positions off by {worst:.1e} A after {STEPS} steps");
-        assert!(worst < BACK);
+        assert!(worst < back(Numbers::RoundedPairs));
         let heat = (exact.observables.heat - found.observables.heat).abs();
         assert!(heat < 1e-6, "heat off by {heat:e} eV");
     }
@@ -133,8 +108,9 @@ fn collective_operators_are_the_hosts() {
     let subject = argon();
     for (name, program) in pressed::programs(&subject) {
         let noise = Noise::new(7);
-        let host = HostEngine::new(subject.start(1), noise, 1.0, Box::new(potential())).unwrap();
-        let card = CudaEngine::new(subject.start(1), &potential(), noise, 1.0, 0).unwrap();
+        let host =
+            HostEngine::new(subject.start(1), noise, 1.0, Box::new(lennard_jones())).unwrap();
+        let card = CudaEngine::new(subject.start(1), &lennard_jones(), noise, 1.0, 0).unwrap();
         let engines: [Box<dyn Engine>; 2] = [Box::new(host), Box::new(card)];
         let [exact, found] = engines.map(|mut engine| {
             bodies::run(&mut *engine, &program, 0..STEPS);
@@ -155,21 +131,15 @@ fn collective_operators_are_the_hosts() {
             "{name}: off by {dr:.1e} A, {dv:.1e}, cell {cell:.1e} A, heat {heat:.1e}, work {work:.1e} eV of {:.3}",
             e.work
         );
-        assert!(dr < BACK && dv < BACK && cell < BACK && heat < 1e-6 && work < 1e-6);
+        let bar = back(Numbers::RoundedPairs);
+        assert!(dr < bar && dv < bar && cell < bar && heat < 1e-6 && work < 1e-6);
     }
 }
 
 #[test]
 fn bits_of_collective_operators_do_not_depend_on_how_a_run_is_cut() {
-    if gpu() {
-        pressed::bits_do_not_depend_on_how_a_run_is_cut(&on_a_gpu(argon()));
-    }
-}
-
-#[test]
-fn a_member_draws_the_noise_of_its_replica() {
-    if gpu() {
-        members::a_member_draws_the_noise_of_its_replica(&on_a_gpu(argon()));
+    for calculator in on_a_gpu().iter().filter(|c| c.matter == Matter::Argon) {
+        pressed::bits_do_not_depend_on_how_a_run_is_cut(&argon().by(calculator));
     }
 }
 
@@ -177,7 +147,7 @@ fn a_member_draws_the_noise_of_its_replica() {
 fn several_systems_at_once_are_refused() {
     if gpu() {
         let start = members::two_halves(&argon());
-        let said = CudaEngine::new(start, &potential(), Noise::new(7), 1.0, 0).err();
+        let said = CudaEngine::new(start, &lennard_jones(), Noise::new(7), 1.0, 0).err();
         let said = said.unwrap().to_string();
         assert!(said.starts_with("2 systems at once"), "{said}");
     }
@@ -185,70 +155,9 @@ fn several_systems_at_once_are_refused() {
 
 #[test]
 fn a_cell_that_fails_ends_the_block() {
-    if gpu() {
-        pressed::a_cell_that_fails_ends_the_block(&on_a_gpu(argon()));
+    for calculator in on_a_gpu().iter().filter(|c| c.matter == Matter::Argon) {
+        pressed::a_cell_that_fails_ends_the_block(&argon().by(calculator));
     }
-}
-
-#[test]
-fn argon_conserves_energy_and_momentum_and_is_reversible() {
-    if !gpu() {
-        return;
-    }
-    let mut subject = on_a_gpu(argon());
-    bodies::reversed_velocities_lead_back("argon", &subject, BACK);
-    bodies::momenta_are_conserved("argon", &subject, 500, MOMENTUM);
-    subject.timestep *= 2.0;
-    bodies::energy_fluctuation_falls_fourfold("argon", &subject, 500);
-}
-
-#[test]
-fn a_cluster_conserves_energy_and_momenta() {
-    /// Directions are rounded to f32, so that torques are 2^-24 of force and distance: forces change a velocity by some 5 % of
-    /// it in a step, over 500 steps in random directions by 7e-8 in all.
-    const TORQUE: f64 = 1e-7;
-    if !gpu() {
-        return;
-    }
-    let subject = on_a_gpu(cluster());
-    bodies::energy_fluctuation_falls_fourfold("cluster", &subject, 500);
-    bodies::reversed_velocities_lead_back("cluster", &subject, BACK);
-    bodies::momenta_are_conserved("cluster", &subject, 500, TORQUE);
-}
-
-#[test]
-fn argon_has_the_kinetic_energy_of_its_temperature() {
-    if !gpu() {
-        return;
-    }
-    let plan = Sampling {
-        friction: 1.0 / (100.0 * FS),
-        settle: 2000,
-        samples: 1500,
-        every: 30,
-    };
-    bodies::kinetic_energy_is_canonical("argon", &on_a_gpu(argon()), &plan);
-}
-
-/// The bounds are those of the host (meV / ps / atom).
-#[test]
-fn energy_and_energy_less_heat_do_not_drift() {
-    const DRIFT: f64 = 2e-4;
-    if !gpu() {
-        return;
-    }
-    let subject = on_a_gpu(argon());
-    let friction = 1.0 / (500.0 * FS);
-    let slopes = [
-        bodies::slope_of_the_energy(&subject, 5000),
-        bodies::slope_of_the_conserved_quantity(&subject, 4.0 * FS, friction, 5000),
-    ];
-    println!(
-        "slopes {:.2e} and {:.2e} meV/ps/atom",
-        1e3 * slopes[0],
-        1e3 * slopes[1]
-    );
-    assert!(slopes.iter().all(|s| (1e3 * s).abs() < DRIFT));
 }
 
 /// Two atoms at a distance on either side of the switch's ends, and beyond the cutoff.
@@ -264,12 +173,12 @@ fn two_atoms_pull_each_other_as_the_closed_form_says() {
             masses: vec![39.948; 2],
         };
         let start = Start::new(system, Cell::open(), positions, vec![Vec3::zeros(); 2]);
-        let mut engine = CudaEngine::new(start, &potential(), Noise::new(1), 0.5, 0).unwrap();
+        let mut engine = CudaEngine::new(start, &lennard_jones(), Noise::new(1), 0.5, 0).unwrap();
         let found = engine.snapshot(Fields::ALL).unwrap();
-        let (energy, slope) = potential().pair(distance);
+        let (energy, slope) = lennard_jones().pair(distance);
         assert!((found.observables.potential - energy).abs() <= 1e-13 * EPSILON.max(energy.abs()));
         let pull = Vec3::new(slope, 0.0, 0.0);
-        let tolerance = RELATIVE * slope.abs();
+        let tolerance = PAIR_ROUNDING * slope.abs();
         assert!((found.forces[0] - pull).norm() <= tolerance, "{distance}");
         assert!((found.forces[1] + pull).norm() <= tolerance, "{distance}");
     }
@@ -278,7 +187,7 @@ fn two_atoms_pull_each_other_as_the_closed_form_says() {
 /// A run file chooses where it runs, and ends at the same place.
 #[test]
 fn a_run_file_runs_on_the_card() {
-    /// Positions after 100 steps (angstrom): as for [`BACK`], and rounded to the digits of the file.
+    /// Positions after 100 steps (angstrom): as for [`back`], and rounded to the digits of the file.
     const APART: f64 = 1e-5;
     if !gpu() {
         return;

@@ -9,27 +9,31 @@ use super::bodies::{self, SIGMAS, Sampling, run};
 use super::doubles::{Free, Springs};
 use super::statistics::{deviation, mean};
 use super::subjects::{FS, argon};
+use crate::support::calculators::{Calculator, for_every_calculator};
 
-#[test]
-fn argon_has_the_kinetic_energy_of_its_temperature() {
+for_every_calculator!([Argon]:
+    argon_has_the_kinetic_energy_of_its_temperature,
+    energy_less_heat_is_conserved,
+);
+
+fn argon_has_the_kinetic_energy_of_its_temperature(calculator: &Calculator) {
     let plan = Sampling {
         friction: 1.0 / (100.0 * FS),
         settle: 2000,
         samples: 1500,
         every: 30,
     };
-    bodies::kinetic_energy_is_canonical("argon", &argon(), &plan);
+    bodies::kinetic_energy_is_canonical("argon", &argon().by(calculator), &plan);
 }
 
 /// The heat of the bath is accounted for: what is left is the integrator's own error, which is of
 /// second order, so that a small step has none.
-#[test]
-fn energy_less_heat_is_conserved() {
+fn energy_less_heat_is_conserved(calculator: &Calculator) {
     const FRICTION: f64 = 1.0 / (500.0 * FS);
     /// meV / ps / atom. The heat of the run goes up and down by some 10 meV / atom: 1 part in 1000
     /// of it not accounted for is more than this.
     const DRIFT: f64 = 2e-4;
-    let subject = argon();
+    let subject = argon().by(calculator);
     for (timestep, steps) in [(4.0 * FS, 5000), (2.0 * FS, 10_000)] {
         let slope = bodies::slope_of_the_conserved_quantity(&subject, timestep, FRICTION, steps);
         println!(

@@ -8,6 +8,9 @@ use mdrun::engine::{HostEngine, Start};
 use super::bodies::run;
 use super::doubles::bits;
 use super::subjects::{Subject, argon, argon_potential};
+use crate::support::calculators::{Calculator, for_every_calculator};
+
+for_every_calculator!([Argon]: a_member_draws_the_noise_of_its_replica);
 
 /// A start of a subject as the only system, of this replica.
 fn start_of(subject: &Subject, replica: u32) -> Start {
@@ -83,10 +86,10 @@ fn an_engine_takes_one_system_with_all_the_atoms() {
 
 /// Velocities after a thermostat that forgets all are the numbers of the member's replica; those of the replica that noise
 /// came with are not.
-pub fn a_member_draws_the_noise_of_its_replica(subject: &Subject) {
+fn a_member_draws_the_noise_of_its_replica(calculator: &Calculator) {
     /// Logarithms and sines of another library: some units in the last place.
     const ROUNDING: f64 = 1e-13;
-    let noise = Noise::new(7);
+    let (noise, subject) = (Noise::new(7), argon().by(calculator));
     let forget = Local::Noise {
         c: 0.0,
         kt: subject.kt,
@@ -94,7 +97,7 @@ pub fn a_member_draws_the_noise_of_its_replica(subject: &Subject) {
     let program = Program(vec![Op::Local(forget), Op::Forces]);
     for replica in [0, 3] {
         let [found, other] = [noise, noise.of_replica(9)].map(|given| {
-            let mut engine = (subject.build)(start_of(subject, replica), given, 1.0);
+            let mut engine = (subject.build)(start_of(&subject, replica), given, 1.0);
             run(&mut *engine, &program, 5..6);
             engine.snapshot(Fields::ALL).unwrap()
         });
@@ -106,9 +109,4 @@ pub fn a_member_draws_the_noise_of_its_replica(subject: &Subject) {
             assert!((v - wanted).norm() < ROUNDING * width, "{replica}, {i}");
         }
     }
-}
-
-#[test]
-fn a_member_draws_the_noise_of_its_own_replica() {
-    a_member_draws_the_noise_of_its_replica(&argon());
 }

@@ -13,7 +13,7 @@ pub mod members;
 mod molecules;
 mod noise;
 mod npt;
-mod nve;
+pub mod nve;
 mod others;
 pub mod pressed;
 mod pressure;

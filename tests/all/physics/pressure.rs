@@ -12,8 +12,8 @@ use mdrun::potential::{Potential, Precision};
 
 use super::bodies::run;
 use super::doubles::Free;
-use super::molecules::model;
 use super::subjects::{KB, Subject, argon, argon_potential, face_centred};
+use crate::support::calculators::SHIPPED;
 use crate::support::mdrun;
 
 /// Elementary charge (C) and atomic mass constant (kg): exact, and CODATA 2022.
@@ -246,7 +246,7 @@ fn every_column_of_the_thermo_table_is_that_of_the_frame() {
     );
     let edge = 12.420_655_101_246_934;
     let cell = Cell::new(Mat3::identity() * edge, [true; 3]).unwrap();
-    let (spec, weights) = model();
+    let (spec, weights) = &*SHIPPED;
     assert_eq!(frames.len(), 4);
     for (k, (line, frame)) in lines.zip(&frames).enumerate() {
         let found: Vec<f64> = line

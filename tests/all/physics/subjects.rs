@@ -5,7 +5,8 @@ use mdrun::core::velocities::{self, Temperature};
 use mdrun::core::{Cell, Mat3, System, Vec3, observe};
 use mdrun::engine::{Engine, HostEngine, Start};
 use mdrun::potential::Potential;
-use mdrun::potential::lennard_jones::LennardJones;
+
+use crate::support::calculators::{Calculator, lennard_jones};
 
 /// A femtosecond in angstrom sqrt(u / eV): 1 / (1e-10 m sqrt(u / (e V)) / 1 fs), CODATA 2018.
 pub const FS: f64 = 1.0 / 10.180_505_717;
@@ -61,6 +62,14 @@ impl Subject {
         )
     }
 
+    /// The same system under a calculator.
+    pub fn by(self, calculator: &Calculator) -> Self {
+        Self {
+            build: calculator.engines(&self.system),
+            ..self
+        }
+    }
+
     /// An engine at `start`, with a skin of 1 A.
     pub fn engine(&self, start: Start) -> Box<dyn Engine> {
         (self.build)(start, Noise::new(7), 1.0)
@@ -76,7 +85,7 @@ pub fn host(potential: impl Fn() -> Box<dyn Potential> + 'static) -> Build {
 
 /// Argon's Lennard-Jones potential.
 pub fn argon_potential() -> Box<dyn Potential> {
-    Box::new(LennardJones::new(EPSILON, SIGMA, CUTOFF).expect("the parameters are sound"))
+    Box::new(lennard_jones())
 }
 
 /// Places of a face-centred cubic crystal of `cells`^3 cubes with edges `edge` (angstrom).

@@ -1,0 +1,227 @@
+//! What computes energies and forces: one list for all tests of what must hold of any engine, potential and numbers.
+
+use std::sync::LazyLock;
+
+use mdrun::core::System;
+use mdrun::engine::HostEngine;
+use mdrun::forcefield::{ForceField, HostForceField};
+use mdrun::potential::lennard_jones::LennardJones;
+use mdrun::potential::painn::cpu::FusedPainn;
+use mdrun::potential::painn::reference::{self, BurnDevice};
+use mdrun::potential::painn::{Spec, Weights};
+use mdrun::potential::{Potential, Precision};
+
+use super::models;
+use crate::physics::subjects::{Build, CUTOFF, EPSILON, SIGMA};
+
+/// What a calculator knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matter {
+    /// Argon: Lennard-Jones.
+    Argon,
+    /// Molecules of H, C, N and O: networks.
+    Molecules,
+}
+
+/// Numbers that a calculator computes in. Sums of energies and of forces over pairs are f64 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// f64 throughout.
+    Double,
+    /// f64, but for gradients of pairs, which are rounded to f32.
+    RoundedPairs,
+    /// A network in f32.
+    Single,
+}
+
+/// Rounding of a pair's gradient and of its direction to f32, relative to the largest force of a pair: 2^-24 each, of two
+/// gradients and three components.
+pub const PAIR_ROUNDING: f64 = 4e-7;
+
+/// A potential in some numbers, and where it is computed.
+#[derive(Clone, Copy)]
+pub struct Calculator {
+    pub name: &'static str,
+    pub matter: Matter,
+    pub numbers: Numbers,
+    /// Whether it takes too long for statistics.
+    pub slow: bool,
+    place: Place,
+}
+
+/// Makes a potential in host memory for atoms of some species.
+type OnTheHost = fn(&[u8]) -> Box<dyn Potential>;
+
+#[derive(Clone, Copy)]
+enum Place {
+    /// In host memory, with a Verlet list.
+    Host(OnTheHost),
+    /// In host memory; pairs by brute force.
+    Exhaustive(OnTheHost),
+    /// On the first GPU.
+    #[cfg(feature = "cuda")]
+    Card(fn() -> Box<dyn mdrun::potential::device::DevicePotential>),
+}
+
+/// The shipped model of H, C, N and O.
+pub static SHIPPED: LazyLock<(Spec, Weights)> = LazyLock::new(models::shipped);
+/// The shipped model of more elements.
+static ORGANIC: LazyLock<(Spec, Weights)> = LazyLock::new(models::organic);
+
+/// Argon's Lennard-Jones potential.
+pub fn lennard_jones() -> LennardJones {
+    LennardJones::new(EPSILON, SIGMA, CUTOFF).expect("the parameters are sound")
+}
+
+fn fused(model: &(Spec, Weights), species: &[u8], precision: Precision) -> Box<dyn Potential> {
+    let potential = FusedPainn::new(&model.0, &model.1, species, precision, 2);
+    Box::new(potential.expect("the model knows the elements"))
+}
+
+const DOUBLE: Calculator = Calculator {
+    name: "PaiNN, fused, f64",
+    matter: Matter::Molecules,
+    numbers: Numbers::Double,
+    slow: false,
+    place: Place::Host(|species| fused(&SHIPPED, species, Precision::F64)),
+};
+
+/// Those of the host.
+const ON_THE_HOST: [Calculator; 5] = [
+    Calculator {
+        name: "Lennard-Jones",
+        matter: Matter::Argon,
+        place: Place::Host(|_| Box::new(lennard_jones())),
+        ..DOUBLE
+    },
+    DOUBLE,
+    Calculator {
+        name: "PaiNN, fused, f32",
+        numbers: Numbers::Single,
+        place: Place::Host(|species| fused(&SHIPPED, species, Precision::F32)),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "second PaiNN, fused, f64, brute force",
+        place: Place::Exhaustive(|species| fused(&ORGANIC, species, Precision::F64)),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "PaiNN, reference, f64",
+        slow: true,
+        place: Place::Host(|species| {
+            let (spec, weights) = &*SHIPPED;
+            let (precision, device) = (Precision::F64, BurnDevice::Cpu);
+            let potential = reference::potential(spec, weights, species, precision, device);
+            potential.expect("the model knows the elements")
+        }),
+        ..DOUBLE
+    },
+];
+
+/// Those of the first GPU.
+#[cfg(feature = "cuda")]
+const ON_THE_CARD: [Calculator; 2] = [
+    Calculator {
+        name: "Lennard-Jones, CUDA",
+        matter: Matter::Argon,
+        numbers: Numbers::RoundedPairs,
+        place: Place::Card(|| Box::new(lennard_jones())),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "PaiNN, CUDA, f32",
+        numbers: Numbers::Single,
+        place: Place::Card(|| {
+            let (spec, weights) = &*SHIPPED;
+            Box::new(mdrun::potential::painn::cuda::CudaPainn::new(spec, weights))
+        }),
+        ..DOUBLE
+    },
+];
+
+/// Those of the host.
+pub fn on_the_host() -> Vec<Calculator> {
+    ON_THE_HOST.to_vec()
+}
+
+/// Those of the first GPU; none where there is none, which is said, or is a fault where MDRUN_REQUIRE_GPU says so.
+#[cfg(feature = "cuda")]
+pub fn on_a_gpu() -> Vec<Calculator> {
+    match crate::cuda::gpu() {
+        true => ON_THE_CARD.to_vec(),
+        false => Vec::new(),
+    }
+}
+
+/// Makes two tests of each body: for the calculators of the host, and for those of the first GPU. A body takes a [`Calculator`]
+/// of one of the kinds of matter named.
+macro_rules! for_every_calculator {
+    ($matter:tt: $($body:ident),+ $(,)?) => {
+        /// On the host.
+        mod on_the_host {
+            use $crate::support::calculators::{Matter::*, each, on_the_host};
+            $(#[test]
+            fn $body() {
+                each(on_the_host(), &$matter, super::$body);
+            })+
+        }
+        /// On the first GPU.
+        #[cfg(feature = "cuda")]
+        mod on_a_gpu {
+            use $crate::support::calculators::{Matter::*, each, on_a_gpu};
+            $(#[test]
+            fn $body() {
+                each(on_a_gpu(), &$matter, super::$body);
+            })+
+        }
+    };
+}
+pub(crate) use for_every_calculator;
+
+/// Calls a body for those of a list that know one of these kinds of matter.
+pub fn each(all: Vec<Calculator>, about: &[Matter], body: fn(&Calculator)) {
+    for calculator in all.iter().filter(|c| about.contains(&c.matter)) {
+        println!("{}", calculator.name);
+        body(calculator);
+    }
+}
+
+impl Calculator {
+    /// A force field for atoms of these species; a Verlet list has this skin (angstrom).
+    pub fn field(&self, species: &[u8], skin: f64) -> Box<dyn ForceField> {
+        match self.place {
+            Place::Host(potential) => Box::new(HostForceField::new(potential(species), skin)),
+            Place::Exhaustive(potential) => {
+                Box::new(HostForceField::exhaustive(potential(species)))
+            }
+            #[cfg(feature = "cuda")]
+            Place::Card(potential) => {
+                let field = mdrun::engine::cuda::DeviceForceField::new(potential(), species, 0);
+                Box::new(field.expect("the card takes the atoms"))
+            }
+        }
+    }
+
+    /// Engines for a system.
+    pub fn engines(&self, system: &System) -> Build {
+        let (place, species) = (self.place, system.species.clone());
+        Box::new(move |start, noise, skin| match place {
+            Place::Host(potential) => {
+                let field = HostForceField::new(potential(&species), skin);
+                Box::new(HostEngine::of(start, noise, field).expect("the start is sound"))
+            }
+            Place::Exhaustive(potential) => {
+                let field = HostForceField::exhaustive(potential(&species));
+                Box::new(HostEngine::of(start, noise, field).expect("the start is sound"))
+            }
+            #[cfg(feature = "cuda")]
+            Place::Card(potential) => {
+                let potential = potential();
+                let engine =
+                    mdrun::engine::cuda::CudaEngine::new(start, &*potential, noise, skin, 0);
+                Box::new(engine.expect("the card takes the start"))
+            }
+        })
+    }
+}
