@@ -21,7 +21,7 @@ pub const PHASE: Fields = Fields {
 
 /// Steps between two states kept: on a GPU a copy costs half a step of a small molecule, so 0.3 % at most.
 const EVERY: u64 = 200;
-/// The same for systems of so many atoms or more, where a copy costs less than a twentieth of a step, and
+/// Steps between two states kept of systems of [`LARGE`] atoms or more, where a copy costs less than a twentieth of a step, and
 /// walking again takes longer.
 const EVERY_LARGE: u64 = 50;
 const LARGE: usize = 4096;

@@ -1,8 +1,9 @@
-//! The steps before a fault, walked once more from a state kept before it.
+//! Faults: how they end a run or are told, and the steps before one, walked once more from a state kept before it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Cause, Flight, PHASE, Simulation};
+use super::ending::{Outside, Stop};
+use super::{Cause, Finish, Flight, PHASE, Simulation, Warning};
 use crate::Result;
 use crate::core::Fields;
 use crate::engine::{Flags, Limits};
@@ -59,5 +60,30 @@ impl Simulation {
             before,
             kept,
         }))
+    }
+
+    /// The end of a run by a fault, with the steps before it.
+    pub(super) fn fault(&mut self, cause: Cause, outside: &Outside) -> Result<Stop> {
+        let flight = match &cause {
+            Cause::Breach(breach) => {
+                let good = breach.step.saturating_sub(1);
+                let flight = self.flight(&cause, outside.interrupt);
+                self.step = good;
+                flight
+            }
+            _ => self.flight_and_back(&cause, outside.interrupt)?,
+        };
+        Ok(Stop::Finish(Finish::Fault { cause, flight }))
+    }
+
+    /// Tells of a fault that does not end the run, with the steps before it if it is the first.
+    pub(super) fn warn_of(&mut self, cause: Cause, outside: &mut Outside) -> Result<()> {
+        let flight = if std::mem::replace(&mut self.guard.recorded, true) {
+            None
+        } else {
+            self.flight_and_back(&cause, outside.interrupt)?
+        };
+        (outside.warn)(Warning::Fault { cause, flight });
+        Ok(())
     }
 }

@@ -1,0 +1,78 @@
+//! What is looked at between blocks: pairs by an audit, states by reporters and by the flight recorder.
+
+use super::ending::{OrStop, Outside};
+use super::parcel::{Answers, Parcel};
+use super::{Cause, PHASE, Simulation};
+use crate::Result;
+use crate::core::Fields;
+use crate::neighbors::audit;
+
+/// Atoms whose pairs are compared with brute force in one audit.
+const AUDITED: usize = 4;
+
+impl Simulation {
+    /// Compares pairs with brute force, where that is due, and keeps the present state, if that is too.
+    pub(super) fn audit(&mut self, outside: &Outside) -> OrStop<()> {
+        let step = self.step;
+        if !self.guard.audits(step) {
+            return Ok(());
+        }
+        let state = self.engine.snapshot(PHASE)?;
+        if let Some(ring) = self.guard.ring.as_mut().filter(|r| r.next(step) == step) {
+            ring.push(&state);
+        }
+        let chosen = audit::choose(step, state.positions.len(), AUDITED);
+        let listed = self.engine.listed(&chosen)?;
+        match audit::compare(&state.cell, &state.positions, &chosen, &listed) {
+            Some(mismatch) => Err(self.fault(Cause::Pairs { step, mismatch }, outside)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Requests the present state for everyone who wants it: reporters, if they have not seen it, and the flight
+    /// recorder, which an audit has served already.
+    pub(super) fn request(&mut self, reporting: bool) -> Result<Option<Parcel>> {
+        let step = self.step;
+        let (mut readers, mut wants) = (Vec::new(), Fields::NONE);
+        for (place, reporter) in self.reporters.iter().enumerate() {
+            if reporting && reporter.next(step) == step {
+                readers.push(place);
+                wants = wants.union(reporter.wants());
+            }
+        }
+        let kept = (self.guard.ring.as_ref()).is_some_and(|ring| ring.next(step) == step)
+            && !self.guard.audits(step);
+        if readers.is_empty() && !kept {
+            return Ok(None);
+        }
+        let all = if kept { wants.union(PHASE) } else { wants };
+        Ok(Some(Parcel {
+            pending: self.engine.request(all)?,
+            readers,
+            wants,
+            kept,
+        }))
+    }
+
+    /// Shows the present state to those whom it was requested for.
+    pub(super) fn deliver(&mut self, parcel: Option<Parcel>, outside: &mut Outside) -> OrStop<()> {
+        let Some(parcel) = parcel else {
+            return Ok(());
+        };
+        let answers =
+            parcel.deliver(&mut self.reporters, self.guard.ring.as_mut(), outside.warn)?;
+        self.answer(answers, outside)
+    }
+
+    /// Acts on what reporters make of the present state.
+    pub(super) fn answer(&mut self, answers: Answers, outside: &mut Outside) -> OrStop<()> {
+        let step = self.step;
+        if let Some(reason) = answers.alarm {
+            self.warn_of(Cause::Alarm { step, reason }, outside)?;
+        }
+        match answers.stop {
+            Some(reason) => Err(self.fault(Cause::Alarm { step, reason }, outside)?),
+            None => Ok(()),
+        }
+    }
+}
