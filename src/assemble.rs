@@ -1,12 +1,13 @@
 //! Plan to simulation: the only room that names concrete engines, potentials and reporters together.
 
+mod field;
 mod model;
 
 use std::error::Error as _;
 use std::path::Path;
 
 use crate::config::plan::{
-    Action, Audit, DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan, VelocityPlan,
+    Action, Audit, DeviceKind, DevicePlan, Plan, PotentialPlan, VelocityPlan,
 };
 use crate::core::Vec3;
 use crate::core::observe::{self, Thermometer, WholeBody, WholeMotion};
@@ -28,6 +29,7 @@ use crate::report::{
 use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
 
+pub use field::{field, field_of};
 pub use model::{Model, Place, check_place, load, load_painn, place};
 
 /// The thermo table, in the run's directory.
@@ -163,7 +165,7 @@ pub fn whole_motion(plan: &Plan) -> Option<WholeBody> {
     }
 }
 
-/// The same where it lasts: at constant energy, and not taken out.
+/// Motion of the whole that a plan's start has for good: at constant energy, where nothing takes it out.
 pub fn lasting_motion(plan: &Plan) -> Option<WholeBody> {
     let lasts = plan.dynamics.ensemble.conserves_momentum() && plan.dynamics.remove_drift == 0;
     whole_motion(plan).filter(|_| lasts)
@@ -216,15 +218,7 @@ pub fn start(plan: &Plan) -> Start {
 pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
     let noise = thermostat_noise(plan);
     let precision = precision(&plan.potential);
-    let resident = resident(plan, model, precision)?;
-    if let Model::Painn { .. } = model {
-        check_place(&plan.device, precision).map_err(|e| {
-            let place = plan.places.of("device.kind");
-            e.within(place)
-                .advise("set [device] kind = \"cpu\" to run without a GPU")
-        })?;
-    }
-    if let Some(index) = resident {
+    if let Some(index) = reachable(plan, model, precision)? {
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
     }
     check_room(plan, model, precision)?;
@@ -248,23 +242,26 @@ pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()
         .map_err(|e| e.within(plan.places.of(key)))
 }
 
+/// The GPU that a plan's phase space lives on, if it does, once a network is seen to have its device.
+fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
+    let resident = resident(plan, model, precision)?;
+    if let Model::Painn { .. } = model {
+        check_place(&plan.device, precision).map_err(|e| {
+            let place = plan.places.of("device.kind");
+            e.within(place)
+                .advise("set [device] kind = \"cpu\" to run without a GPU")
+        })?;
+    }
+    Ok(resident)
+}
+
 /// The GPU that a plan's phase space lives on, if it does.
 fn resident(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
-    let asked = matches!(plan.device.kind, DeviceKind::Cuda(_));
-    match (model, place(&plan.device, precision)) {
-        (_, Place::Cpu) => Ok(None),
-        (Model::Painn { .. }, Place::Cuda(_)) if plan.device.engine == EngineChoice::Burn => {
-            Ok(None)
-        }
-        (Model::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
-        (Model::Painn { .. }, Place::Cuda(_)) if precision == Precision::F64 => {
-            Err(Error::input(format!(
-                "{}: the CUDA engine computes in f32: set precision = \"f32\", or [device] kind = \"cpu\"",
-                plan.places.of("potential.precision")
-            )))
-        }
-        (_, Place::Cuda(index)) => Ok(Some(index)),
-    }
+    field::resident(model, precision, &plan.device).map_err(|e| {
+        let place = plan.places.of("potential.precision");
+        e.within(place)
+            .advise("set precision = \"f32\", or [device] kind = \"cpu\"")
+    })
 }
 
 #[cfg(feature = "cuda")]
@@ -286,9 +283,7 @@ fn resident_engine(
     _skin: f64,
     index: usize,
 ) -> Result<Box<dyn Engine>> {
-    Err(Error::input(format!(
-        "there is no CUDA device {index}: this program was built without CUDA (the feature `cuda`)"
-    )))
+    Err(model::built_without(index))
 }
 
 /// What is checked after every step.

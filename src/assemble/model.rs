@@ -25,7 +25,7 @@ pub enum Model {
     Painn {
         /// Where its weights are.
         file: ModelFile,
-        /// The same with their hash.
+        /// The file of its weights with its hash.
         source: OriginFile,
         /// Hyper-parameters.
         spec: Box<Spec>,
@@ -244,10 +244,16 @@ pub fn check_place(device: &DevicePlan, precision: Precision) -> Result<()> {
         #[cfg(feature = "cuda")]
         (Place::Cuda(index), _) => cuda::check(index),
         #[cfg(not(feature = "cuda"))]
-        (Place::Cuda(index), _) => Err(Error::input(format!(
-            "there is no CUDA device {index}: this program was built without CUDA (the feature `cuda`)"
-        ))),
+        (Place::Cuda(index), _) => Err(built_without(index)),
     }
+}
+
+/// Why there is no CUDA device in a program without CUDA.
+#[cfg(not(feature = "cuda"))]
+pub(super) fn built_without(index: usize) -> Error {
+    Error::input(format!(
+        "there is no CUDA device {index}: this program was built without CUDA (the feature `cuda`)"
+    ))
 }
 
 /// A PaiNN in host memory: fused on the CPU, or Burn's on either device.

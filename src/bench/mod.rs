@@ -67,7 +67,11 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
-fn parse_device(text: &str) -> std::result::Result<DeviceKind, String> {
+/// A device, as the command line names it.
+///
+/// # Errors
+/// It is none.
+pub fn parse_device(text: &str) -> std::result::Result<DeviceKind, String> {
     let cuda = |index: &str| index.parse().ok().map(DeviceKind::Cuda);
     match text {
         "cpu" => Some(DeviceKind::Cpu),
@@ -245,7 +249,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     run_with(args, &HostWorkshop)
 }
 
-/// The same with engines from elsewhere.
+/// Measures engines of a workshop, and prints and writes as [`run`] does.
 ///
 /// # Errors
 /// As [`run`].

@@ -9,28 +9,29 @@ use super::EnergyArgs;
 use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Cell, Fitted, Mat3, Vec3, elements};
-use crate::forcefield::{ForceField as _, HostForceField};
 use crate::formats::{self, Structure};
 use crate::models::ModelFile;
-use crate::potential::Evaluation;
+use crate::potential::{Evaluation, Precision};
 use crate::run::words;
 use crate::terminal::Terminal;
 use crate::text::counted;
 use crate::{Error, Result, assemble, memory, streams};
-
-/// One structure is soon done: no other device is worth its start.
-const DEVICE: DevicePlan = DevicePlan {
-    kind: DeviceKind::Cpu,
-    threads: None,
-    engine: EngineChoice::Auto,
-};
 
 /// Runs the command.
 ///
 /// # Errors
 /// The model or the structure cannot be used, or the energy is not a finite number.
 pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
-    assemble::threads(&DEVICE)?;
+    let device = DevicePlan {
+        kind: args.device,
+        threads: None,
+        engine: EngineChoice::Auto,
+    };
+    let precision = args.precision.unwrap_or(match args.device {
+        DeviceKind::Cuda(_) => Precision::F32,
+        DeviceKind::Auto | DeviceKind::Cpu => Precision::F64,
+    });
+    assemble::threads(&device)?;
     let structure = formats::read_frame(&args.structure, args.frame.unwrap_or(0))?;
     let fitted = structure.fitted();
     let notes = notes(args, &structure, fitted.as_ref().ok());
@@ -45,11 +46,14 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     for note in model.notes() {
         streams::tell(&Terminal::err().message(&format!("note: {note}")));
     }
-    let appetite = model.appetite(args.precision, &DEVICE);
+    let appetite = model.appetite(precision, &device);
     memory::check(&cell, &structure.positions, (model.cutoff(), 0.0), appetite)
         .map_err(|e| e.within(args.structure.display()))?;
-    let potential = model.bind(&system, args.precision, &DEVICE)?;
-    let mut field = HostForceField::new(potential, 0.0);
+    let mut field =
+        assemble::field(&model, &system, precision, &device).map_err(|e| match args.device {
+            DeviceKind::Cuda(_) => e.advise("--device cpu does without a GPU, in f64 too"),
+            DeviceKind::Auto | DeviceKind::Cpu => e,
+        })?;
     let evaluation = field.at(&cell, &structure.positions)?;
     if !evaluation.energy.is_finite() {
         return Err(Error::run(format!(
@@ -65,7 +69,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         structure: &structure,
         notes,
         evaluation,
-        pairs: field.found().len(),
+        pairs: field.pairs(),
         stress,
     };
     streams::print(&if args.json {
@@ -96,7 +100,7 @@ struct SinglePoint<'a> {
     structure: &'a Structure,
     notes: Vec<String>,
     evaluation: Evaluation,
-    pairs: usize,
+    pairs: u64,
     /// eV / angstrom^3, where the cell is periodic in all directions.
     stress: Option<Mat3>,
 }

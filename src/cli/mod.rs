@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::plan::DeviceKind;
 use crate::potential::Precision;
 use crate::terminal::shown;
 use crate::{Error, Result, bench, streams};
@@ -193,9 +194,12 @@ pub struct EnergyArgs {
     /// Which of the structure's frames; the first is 0, the last -1
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub frame: Option<i64>,
-    /// Numbers of the network
-    #[arg(long, default_value = "f64", value_parser = parse_precision)]
-    pub precision: Precision,
+    /// Where to compute: cpu, or cuda:0 and so on
+    #[arg(long, default_value = "cpu", value_parser = bench::parse_device)]
+    pub device: DeviceKind,
+    /// Numbers of the network, f32 or f64 [default: f64, or f32 on a GPU, where there is no other]
+    #[arg(long, value_parser = parse_precision)]
+    pub precision: Option<Precision>,
     /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs, and what was
     /// read: elements, positions_angstrom, cell_angstrom, periodic, frames, notes
     #[arg(long)]

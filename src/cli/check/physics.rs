@@ -5,7 +5,7 @@ use super::table::{CheckTable, Grade};
 use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, MonitorPlan, Plan};
 use crate::core::rng::{Noise, Stream};
-use crate::core::{Cell, Fields, Mat3, System, Vec3, elements};
+use crate::core::{Cell, Mat3, System, Vec3, elements};
 use crate::diagnose::slope::{self, Agreement, Slopes};
 use crate::forcefield::{ForceField, HostForceField};
 use crate::neighbors::Pairs;
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 
 /// Largest change of the energy (eV) where symmetry wants none, for small energies.
 const SYMMETRY_TOLERANCE: f64 = 1e-10;
-/// The same in units of the rounding error of one energy, for large ones.
+/// Largest change of a large energy where symmetry wants none, in units of the rounding of one energy.
 const SYMMETRY_ROUNDING: f64 = 64.0;
 /// Largest jump of the energy (eV) where a pair enters the cutoff.
 const CUTOFF_TOLERANCE: f64 = 1e-6;
@@ -39,11 +39,6 @@ const JUDGE: DevicePlan = DevicePlan {
     kind: DeviceKind::Cpu,
     threads: None,
     engine: EngineChoice::Auto,
-};
-const FORCES: Fields = Fields {
-    positions: false,
-    velocities: false,
-    forces: true,
 };
 
 /// Adds what the physics of the model at the structure is.
@@ -73,8 +68,8 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
     symmetry(table, plan, &mut exact, reference.energy)?;
     let jump = cutoff_jump(plan, model)?;
     table.judge("cutoff is smooth", jump, CUTOFF_TOLERANCE, "eV");
-    let rounded = assemble::engine(plan, model)?.snapshot(FORCES)?.forces;
-    let worst = (rounded.iter().zip(&reference.forces))
+    let rounded = assemble::field_of(plan, model)?.at(&start.cell, &start.positions)?;
+    let worst = (rounded.forces.iter().zip(&reference.forces))
         .map(|(a, b)| (a - b).norm())
         .fold(0.0, f64::max);
     let found = format!("forces differ by {worst:.1e} eV/A at most");

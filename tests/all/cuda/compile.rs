@@ -105,3 +105,63 @@ fn a_missing_gpu_is_explained() {
         String::from_utf8_lossy(&advised.stderr)
     );
 }
+
+/// `mdrun energy` says what is missing likewise, with its own option; and there is no f64 on a GPU.
+#[test]
+fn a_missing_gpu_is_explained_for_a_single_point() {
+    let run = |more: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_mdrun"))
+            .args(["energy", "--model", "painn_hcno_gfn2", "--structure"])
+            .arg("configs/structures/ethanol.xyz")
+            .args(more)
+            .current_dir(crate::support::root())
+            .env("CUDA_VISIBLE_DEVICES", "")
+            .output()
+            .unwrap()
+    };
+    let refused = run(&["--device", "cuda:0"]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    for part in ["libcuda", "libnvrtc", "--device cpu"] {
+        assert!(text.contains(part), "no {part} in: {text}");
+    }
+    assert!(run(&["--device", "cpu"]).status.success());
+    let refused = run(&["--device", "gpu"]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(text.contains("cpu, or cuda:0 and so on"), "{text}");
+}
+
+/// A single point on a GPU is that of the CPU, as far as f32 goes, and a check tells how far.
+#[test]
+fn single_points_and_checks_are_computed_on_the_card() {
+    /// Energy (eV) and forces (eV/A) of 21 atoms: rounding of the network in f32.
+    const SINGLE: [f64; 2] = [1e-3, 1e-4];
+    if !super::gpu() {
+        return;
+    }
+    let point = |device: &str| -> serde_json::Value {
+        let structure = "configs/structures/aspirin.xyz";
+        let command = ["energy", "--model", "painn_hcno_gfn2", "--json"];
+        let more = ["--structure", structure, "--device", device];
+        let output = crate::support::mdrun(&[&command[..], &more].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let [card, host] = ["cuda:0", "cpu"].map(point);
+    assert_eq!(card["pairs"], host["pairs"]);
+    let energy = |found: &serde_json::Value| found["energy_ev"].as_f64().unwrap();
+    assert!((energy(&card) - energy(&host)).abs() < SINGLE[0]);
+    let forces = |found: &serde_json::Value| -> Vec<[f64; 3]> {
+        serde_json::from_value(found["forces_ev_per_angstrom"].clone()).unwrap()
+    };
+    let (a, b) = (forces(&card), forces(&host));
+    let off = (a.as_flattened().iter().zip(b.as_flattened())).map(|(a, b)| (a - b).abs());
+    let off = off.fold(0.0, f64::max);
+    assert!(off > 0.0 && off < SINGLE[1], "{off}");
+    let check = ["check", "configs/argon_nve.toml", "--json", "--set"];
+    let output = crate::support::mdrun(&[&check[..], &["device.kind=\"cuda:0\""]].concat());
+    let found = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && found.contains("run against f64"),
+        "{found}"
+    );
+}

@@ -1,0 +1,87 @@
+//! Force fields of models: on the card where a run's engine would be there, else in host memory.
+
+use super::model::{Model, Place, check_place, place};
+use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan};
+use crate::core::System;
+use crate::forcefield::{ForceField, HostForceField};
+use crate::potential::Precision;
+use crate::{Error, Result};
+
+/// A force field for the atoms of a system. In host memory its list has no skin: what it is asked for is seldom near to what
+/// was asked before.
+///
+/// # Errors
+/// The model does not know an element, the device is not there, or it cannot compute in these numbers.
+pub fn field<'m>(
+    model: &'m Model,
+    system: &System,
+    precision: Precision,
+    device: &DevicePlan,
+) -> Result<Box<dyn ForceField + 'm>> {
+    if let Model::Painn { .. } = model {
+        check_place(device, precision)?;
+    }
+    match resident(model, precision, device)? {
+        Some(index) => on_a_card(model, system, index),
+        None => in_host_memory(model, system, precision, device),
+    }
+}
+
+/// The force field of a plan's run.
+///
+/// # Errors
+/// As for [`field`].
+pub fn field_of<'m>(plan: &Plan, model: &'m Model) -> Result<Box<dyn ForceField + 'm>> {
+    let (system, precision) = (&plan.start.system, super::precision(&plan.potential));
+    match super::reachable(plan, model, precision)? {
+        Some(index) => on_a_card(model, system, index),
+        None => in_host_memory(model, system, precision, &plan.device),
+    }
+}
+
+fn in_host_memory<'m>(
+    model: &'m Model,
+    system: &System,
+    precision: Precision,
+    device: &DevicePlan,
+) -> Result<Box<dyn ForceField + 'm>> {
+    let potential = model.bind(system, precision, device)?;
+    Ok(Box::new(HostForceField::new(potential, 0.0)))
+}
+
+/// The GPU in whose memory a model's atoms, pairs and network are, if that is where they are.
+///
+/// # Errors
+/// The engine there does not compute in these numbers.
+pub(super) fn resident(
+    model: &Model,
+    precision: Precision,
+    device: &DevicePlan,
+) -> Result<Option<usize>> {
+    let asked = matches!(device.kind, DeviceKind::Cuda(_));
+    match (model, place(device, precision)) {
+        (_, Place::Cpu) => Ok(None),
+        (Model::Painn { .. }, Place::Cuda(_)) if device.engine == EngineChoice::Burn => Ok(None),
+        (Model::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
+        (Model::Painn { .. }, Place::Cuda(_)) if precision == Precision::F64 => {
+            Err(Error::input("the CUDA engine computes in f32"))
+        }
+        (_, Place::Cuda(index)) => Ok(Some(index)),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn on_a_card<'m>(
+    model: &'m Model,
+    system: &System,
+    index: usize,
+) -> Result<Box<dyn ForceField + 'm>> {
+    let potential = model.on_a_card(system)?;
+    let field = crate::engine::cuda::DeviceForceField::new(potential, &system.species, index)?;
+    Ok(Box::new(field))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_a_card<'m>(_: &'m Model, _: &System, index: usize) -> Result<Box<dyn ForceField + 'm>> {
+    Err(super::model::built_without(index))
+}
