@@ -26,7 +26,7 @@ impl Error {
         Self::Run(message.into())
     }
 
-    /// The same error with `place` (a file, a key, an activity) put before its message.
+    /// Puts `place` (a file, a key, an activity) before the message.
     pub fn within(self, place: impl std::fmt::Display) -> Self {
         match self {
             Self::Input(message) => Self::Input(format!("{place}: {message}")),
@@ -34,7 +34,7 @@ impl Error {
         }
     }
 
-    /// The same error with what to do put after its message.
+    /// Puts what to do after the message.
     pub fn advise(self, advice: impl std::fmt::Display) -> Self {
         match self {
             Self::Input(message) => Self::Input(format!("{message}; {advice}")),

@@ -58,7 +58,7 @@ impl Terminal {
         Self::of(width(&stream), anstream::AutoStream::choice(&stream))
     }
 
-    /// The same of standard error.
+    /// The terminal of standard error.
     pub fn err() -> Self {
         let stream = io::stderr();
         Self::of(width(&stream), anstream::AutoStream::choice(&stream))

@@ -68,7 +68,7 @@ impl<'s> Section<'s> {
         self.source.fault(span, message)
     }
 
-    /// That a key has to be there.
+    /// Says that a key has to be there.
     pub fn missing(&self, key: impl AsRef<str>, example: &str) -> Error {
         let key = key.as_ref();
         let why = format!("is missing; give it, such as {key} = {example}");

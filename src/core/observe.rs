@@ -86,7 +86,7 @@ pub enum WholeMotion {
 }
 
 impl WholeMotion {
-    /// That of constant energy from these positions (angstrom) and velocities (angstrom / time): what
+    /// What becomes of it at constant energy from these positions (angstrom) and velocities (angstrom / time): what
     /// rests stays at rest, and what moves has its share of the kinetic energy for good.
     pub fn of_constant_energy(
         system: &System,

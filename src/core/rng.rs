@@ -66,7 +66,7 @@ impl Noise {
         Self { key, ..self }
     }
 
-    /// The same noise for a run that goes on after another, which drew `start` steps of it: step 0 of this one
+    /// Continues this noise in a run that follows another, which drew `start` steps of it: step 0 of this one
     /// has the numbers of step `start`.
     pub fn after(self, start: u64) -> Self {
         Self { start, ..self }

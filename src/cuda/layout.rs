@@ -116,7 +116,7 @@ macro_rules! addresses {
 addresses!(Pointer = "", Constant = "const ");
 
 impl<T> Constant<T> {
-    /// The same memory for values of another type.
+    /// Points to this memory as values of another type.
     pub fn cast<U>(self) -> Constant<U> {
         Constant(self.0, PhantomData)
     }
@@ -143,7 +143,7 @@ impl<T> Pointer<T> {
         self.0 + (index * size_of::<T>()) as u64
     }
 
-    /// The same memory for values of another type.
+    /// Points to this memory as values of another type.
     pub fn cast<U>(self) -> Pointer<U> {
         Pointer(self.0, PhantomData)
     }

@@ -62,7 +62,7 @@ pub fn write_at<T: Copy>(stream: &CudaStream, to: u64, room: usize, values: &[T]
 /// Fills `values` from an address, after all work in the stream.
 ///
 /// # Safety
-/// That many values lie at the address.
+/// As many values lie at the address.
 pub unsafe fn read_at<T: Copy>(stream: &CudaStream, from: u64, values: &mut [T]) -> Result<()> {
     // SAFETY: as the caller says; any bits are a `T` (numbers only).
     unsafe { result::memcpy_dtoh_async(values, from, stream.cu_stream()) }

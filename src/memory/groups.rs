@@ -12,7 +12,7 @@ pub(super) fn room() -> Option<u64> {
     least(&read)
 }
 
-/// The same, files read by `read`.
+/// Memory that control groups leave, as the files say that `read` reads.
 fn least(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
     let groups = read(Path::new("/proc/self/cgroup"))?;
     let mounts = read(Path::new("/proc/self/mountinfo"))?;

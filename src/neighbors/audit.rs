@@ -14,7 +14,7 @@ const KEY: [u32; 2] = [0x6175_6469, 0x7473_0000];
 /// to the cutoff may be seen on either side of it.
 const ROUNDING: f64 = 1e-8;
 
-/// The same for each angstrom of distance from the origin.
+/// What that difference grows by for each angstrom of distance from the origin.
 const ROUNDING_FAR: f64 = 64.0 * f64::EPSILON;
 
 /// A neighbour as an engine has it.

@@ -251,7 +251,7 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// That positions are numbers, near enough to count cells in integers, and not too many.
+/// Checks that positions are numbers, near enough to count cells in integers, and not too many.
 fn check(cell: &Cell, positions: &[Vec3]) -> Result<()> {
     if positions.len() as u64 > MOST_PAIRS {
         return Err(Error::input(format!(

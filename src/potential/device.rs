@@ -1,7 +1,7 @@
 //! Potentials whose pairs, forces and energies stay on a card: pairs in, gradients of pairs and energies of atoms out.
 //!
-//! Such a potential sees what the engine has in its block of constants `E` (declared by [`DeviceView::source`]): for atoms by slot
-//! `species`; for pairs within the cutoff `rows`, `active`, `geometry`, `pair`. It writes `push`, and, when it is asked for,
+//! Such a potential sees what the engine has in its block of constants `E` ([`DeviceView::source`] declares it): for atoms by
+//! slot `species`; for pairs within the cutoff `rows`, `active`, `geometry`, `pair`. It writes `push`, and, when it is asked for,
 //! `energy`. It knows no velocity and no thermostat.
 
 use crate::Result;

@@ -57,7 +57,7 @@ pub struct EnergyRecord {
     pub kinetic: Series,
     /// Kinetic energy (eV) that the temperature is told from.
     pub counted: Series,
-    /// The same in the course of the run (eV).
+    /// Counted kinetic energy in the course of the run (eV).
     pub course: History,
     /// Potential energy (eV).
     pub potential: Series,
@@ -102,7 +102,7 @@ impl EnergyRecord {
         }
     }
 
-    /// The same record, of atoms of this total mass (u).
+    /// Sets the total mass of the atoms (u).
     pub fn of_mass(mut self, mass: f64) -> Self {
         self.mass = mass;
         self

@@ -109,7 +109,7 @@ impl OutputFile {
         Ok(())
     }
 
-    /// That the file has a name: what is written to a removed one is lost without a word.
+    /// Checks that the file has a name: what is written to a removed one is lost without a word.
     fn still_there(&self) -> io::Result<()> {
         match self.file.metadata()?.nlink() {
             0 => Err(io::Error::other("it was removed while the run went on")),

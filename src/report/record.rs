@@ -68,7 +68,7 @@ impl OriginFile {
         })
     }
 
-    /// The same of a model whose bytes have been read already.
+    /// A model file whose bytes have been read already.
     pub fn of_model(file: &ModelFile, bytes: &[u8]) -> Self {
         Self {
             path: file.path().to_owned(),
@@ -138,7 +138,7 @@ pub struct RunRecord {
     begun: Cell<bool>,
 }
 
-/// That a run went on from a checkpoint.
+/// A moment at which a run went on from a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumption {
     /// The checkpoint's step.

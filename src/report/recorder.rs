@@ -41,7 +41,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// That of a cause.
+    /// The kind of a cause.
     pub fn of(cause: &Cause) -> Self {
         match cause {
             Cause::Breach(breach) => match breach.what {
@@ -62,7 +62,7 @@ impl FaultKind {
 pub struct Recorded {
     /// What kind of fault it was.
     pub kind: FaultKind,
-    /// The same in words.
+    /// The fault in words.
     pub cause: String,
     /// Steps taken when it was seen.
     pub step: u64,

@@ -48,7 +48,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The same in another unit.
+    /// Converts to another unit.
     pub fn scaled(self, factor: f64) -> Self {
         Self {
             value: self.value * factor,

@@ -91,7 +91,7 @@ pub struct Summary {
     /// Root mean square deviation of the conserved energy from its slope (meV/atom); with a thermostat, from its
     /// means over 0.1 ps.
     pub energy_fluctuation_mev_per_atom: Option<f64>,
-    /// The same, in standard deviations of the kinetic energy.
+    /// That deviation in standard deviations of the kinetic energy.
     pub fluctuation_over_std_ekin: Option<f64>,
     /// Samples behind the statistics above.
     pub samples: u64,
@@ -99,7 +99,7 @@ pub struct Summary {
     pub momentum_u_a_per_fs: f64,
     /// Whether the energy was conserved; null where the run is too short to tell.
     pub energy_conserved: Option<bool>,
-    /// The same in a sentence.
+    /// Whether the energy was conserved, in a sentence.
     pub verdict: String,
     /// Simulated time after which a run would tell (ps), where this one does not.
     pub verdict_needs_ps: Option<f64>,

@@ -56,7 +56,7 @@ pub struct Scope<'c> {
 }
 
 impl<'c> Scope<'c> {
-    /// That of a run whose cell stays what it is, with lines every so many steps to the last one.
+    /// The scope of a run whose cell stays what it is, with a line every `every` steps up to `end`.
     pub fn unpressed(cell: &'c Cell, every: u64, end: u64) -> Self {
         Self {
             cell,

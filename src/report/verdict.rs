@@ -27,7 +27,7 @@ const FEWEST_SAMPLES: u64 = 64;
 const DRIFT: f64 = 0.1;
 /// A drift is known to within so many of its standard errors.
 const SURE: f64 = 2.0;
-/// The same where the error is a lower bound.
+/// Standard errors within which a drift is known where the error is a lower bound.
 const SURE_OF_BOUND: f64 = 5.0;
 /// Largest sound fluctuation of the conserved energy, as a part of that of the kinetic energy.
 const FLUCTUATION: f64 = 0.05;
@@ -51,7 +51,7 @@ const HEAT_CAPACITY: f64 = 3.0;
 pub(super) struct Verdict {
     /// Whether it was conserved; `None` where that cannot be told.
     pub conserved: Option<bool>,
-    /// The same in a sentence.
+    /// Whether it was conserved, in a sentence.
     pub text: String,
     /// Simulated time (internal) after which a run would tell.
     pub needs: Option<f64>,
@@ -77,7 +77,7 @@ pub(super) struct Evidence<'r> {
     kt: Option<f64>,
     /// Fluctuation of what should be conserved (eV per atom).
     pub fluctuation: Option<f64>,
-    /// The same as a part of that of the kinetic energy.
+    /// That fluctuation as a part of the kinetic energy's.
     pub fluctuation_ratio: Option<f64>,
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Standing {
 pub(super) struct Complete {
     /// Its record.
     pub earlier: Earlier,
-    /// That it is complete, for the user.
+    /// Tells the user that it is complete.
     pub remark: String,
 }
 

@@ -114,7 +114,7 @@ impl CudaEngine {
         Self::on(device, start, potential, noise, skin, false)
     }
 
-    /// The same engine, for compute-sanitizer's racecheck: kernels run one after another, and each thread gives shared memory
+    /// An engine for compute-sanitizer's racecheck: kernels run one after another, and each thread gives shared memory
     /// back for itself, since the tool does not follow one that does so for its warp. Slower, with the same results.
     ///
     /// # Errors
@@ -283,7 +283,7 @@ impl CudaEngine {
         Ok(())
     }
 
-    /// The same, with energy and forces.
+    /// Builds the pairs, and computes energy and forces.
     fn build(&mut self) -> Result<()> {
         self.build_pairs()?;
         self.evaluate()

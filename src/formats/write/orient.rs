@@ -70,7 +70,7 @@ impl Standard {
         self.rotation.map_or(*position, |r| r * position)
     }
 
-    /// The same lattice with the vectors that GROMACS asks for: none reaches farther along an earlier
+    /// Describes the lattice by the vectors that GROMACS asks for: none reaches farther along an earlier
     /// one than half of its length. GROMACS' tools take no images in other cells.
     ///
     /// # Errors

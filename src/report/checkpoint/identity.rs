@@ -58,7 +58,7 @@ impl Identity {
         self
     }
 
-    /// The same, with what another one says of the system: for a plan that has the state of a run, and no longer
+    /// Takes over what another one says of the system: for a plan that has the state of a run, and no longer
     /// its start.
     pub fn with_system_of(mut self, other: &Self) -> Self {
         let of_system = |(key, _): &&(String, String)| key.starts_with(SYSTEM);

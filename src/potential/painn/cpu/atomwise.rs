@@ -43,7 +43,7 @@ pub(super) struct StridedRows<T> {
 }
 
 impl<T: Real> StridedRows<T> {
-    /// The same; what is given is fetched into cache while the product is computed.
+    /// Has `next` fetched into cache while the product is computed.
     #[inline(always)]
     fn fetching(self, next: Span<T>) -> Self {
         Self { next, ..self }
@@ -141,7 +141,7 @@ impl<V: Products> BlockSlice<'_, V> {
         }
     }
 
-    /// The same of a scratch array.
+    /// Rows of a scratch array.
     #[inline(always)]
     unsafe fn scratch_rows(
         &self,

@@ -112,7 +112,7 @@ unsafe fn exp<V: Lane>(x: V) -> V {
     }
 }
 
-/// The same number in every place.
+/// Puts a number into every place.
 #[inline(always)]
 unsafe fn constant<V: Lane>(x: f64) -> V {
     unsafe { V::splat(V::T::of(x)) }

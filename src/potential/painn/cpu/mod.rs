@@ -55,7 +55,7 @@ use workspace::Workspace;
 
 /// Largest error of the filters' splines, as part of the largest filter (or slope): at f32's rounding.
 const SPLINE_BOUND_F32: f64 = 1e-6;
-/// The same where the network is f64: a thousandth of what parity with the reference asks for.
+/// Largest error of the filters' splines where the network is f64: a thousandth of what parity with the reference asks for.
 const SPLINE_BOUND_F64: f64 = 1e-11;
 
 /// Fewest atoms for each thread: below, threads cost more than they save.
@@ -133,7 +133,7 @@ impl FusedPainn {
         Self::with_isa(spec, weights, species, precision, threads, isa)
     }
 
-    /// The same with the instructions chosen by the caller.
+    /// Binds a model, with the instructions chosen by the caller.
     ///
     /// # Errors
     /// As [`FusedPainn::new`], or where the processor lacks the instructions.

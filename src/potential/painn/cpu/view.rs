@@ -119,7 +119,7 @@ impl<T: Real> View<'_, T> {
         self.rows[atom] as usize..self.rows[atom + 1] as usize
     }
 
-    /// The same pairs in the caller's list.
+    /// Places of an atom's pairs in the caller's list.
     #[inline(always)]
     pub(super) fn given_row(&self, atom: usize) -> Range<usize> {
         self.pairs.row(self.order[atom] as usize)

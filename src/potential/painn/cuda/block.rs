@@ -20,7 +20,7 @@ impl NetworkSizes {
         (rows * self.width).saturating_mul(self.atoms)
     }
 
-    /// The same, unless it is the first layer.
+    /// Length of as many rows, or none in the first layer.
     fn later(&self, rows: usize) -> usize {
         if self.later { self.rows(rows) } else { 0 }
     }

@@ -46,7 +46,7 @@ impl<'a> CudaPainn<'a> {
         }
     }
 
-    /// The same model with kernels chosen by hand, to measure or test them.
+    /// Chooses the kernels by hand, to measure or test them.
     pub fn with(self, choice: Choice) -> Self {
         Self {
             choice: Some(choice),

@@ -15,7 +15,7 @@ use super::model::{Painn, Rows};
 use super::passes::{FirstState, Forward};
 use crate::potential::painn::{RadialBasis, Spec, Weights};
 
-/// The same model in f64 on the CPU with forces by automatic differentiation: slow, and no use but to
+/// A model in f64 on the CPU with forces by automatic differentiation: slow, and no use but to
 /// check the others.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use crate::potential::painn::{Spec, Weights};
 /// Size of a tensor of one number per slot and feature on the CPU (bytes): a handful fit into a core's
 /// cache, and matrix products are long enough.
 const CPU_TENSOR: usize = 256 * 1024;
-/// The same on a GPU, which wants much work at once: a few dozen of them fit into its memory.
+/// Size of such a tensor on a GPU (bytes), which wants much work at once: a few dozen of them fit into its memory.
 #[cfg(feature = "cuda")]
 const GPU_TENSOR: usize = 128 * 1024 * 1024;
 

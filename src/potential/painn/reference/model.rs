@@ -166,7 +166,7 @@ pub struct Block<B: Backend> {
     pub mix: Vec<Param<Matrix<B>>>,
     /// First half of the mixing's context net, as it acts on scalars.
     pub scalars: Dense<B>,
-    /// The same, as it acts on norms of vectors.
+    /// First half, as it acts on norms of vectors.
     pub norms: Param<Matrix<B>>,
     /// Second half, one for each kind of gate.
     pub gates: Vec<Dense<B>>,
@@ -271,7 +271,7 @@ pub fn directions<B: Platform>(all: Matrix<B>) -> Triple<B> {
     [0, 1, 2].map(|a| all.clone().narrow(0, a * atoms, atoms))
 }
 
-/// The same \[n\]\[F\] for each direction, \[3 n\]\[F\].
+/// Repeats \[n\]\[F\] for each direction: \[3 n\]\[F\].
 pub fn every_direction<B: Platform>(one: Matrix<B>) -> Matrix<B> {
     // Not `repeat_dim`: its derivative in burn-autodiff 0.21 sums the wrong rows.
     Tensor::cat(vec![one.clone(), one.clone(), one], 0)
