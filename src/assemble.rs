@@ -19,9 +19,9 @@ use crate::dynamics::Program;
 use crate::engine::cuda::CudaEngine;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::{ForceField, HostForceField};
-use crate::formats::FINAL;
 use crate::formats::write::topology;
 use crate::potential::Precision;
+use crate::report::names::{FINAL, THERMO, TOPOLOGY};
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, Thermo,
     Trajectory, Verified, drift, replace, thermo, trajectory,
@@ -32,10 +32,6 @@ use crate::{Error, Result, memory};
 pub use field::{field, field_of};
 pub use model::{Model, Place, check_place, load, load_painn, place};
 
-/// The thermo table, in the run's directory.
-const THERMO: &str = "thermo.csv";
-/// Names, elements and bonds for viewers, in the run's directory.
-const TOPOLOGY: &str = "topology.pdb";
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
 /// costs as much as several steps of a small molecule.
 const AUDIT_HOST: u64 = 200;

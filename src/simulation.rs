@@ -24,7 +24,7 @@ use crate::{Error, Result};
 
 pub use ending::{Finish, Warning};
 use ending::{OrStop, Outside, Stop};
-pub use flight::{Cause, Flight, Guard, PHASE, Ring};
+pub use flight::{Cause, Flight, Guard, Ring};
 use judge::Judge;
 pub use observer::{Checkpointing, FileMark, Reporter, Signal, next_multiple};
 use pace::Pace;

@@ -20,6 +20,12 @@ impl Fields {
         velocities: false,
         forces: false,
     };
+    /// What has to be kept to go on from a state: forces follow from the positions.
+    pub const PHASE: Self = Self {
+        positions: true,
+        velocities: true,
+        forces: false,
+    };
     /// All arrays.
     pub const ALL: Self = Self {
         positions: true,
@@ -38,7 +44,7 @@ impl Fields {
 }
 
 /// The scalars (and small tensors) of one moment.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Observables {
     /// Potential energy (eV).
     pub potential: f64,
@@ -84,4 +90,19 @@ pub struct Snapshot {
     pub velocities: Vec<Vec3>,
     /// Forces, one per atom (eV / angstrom).
     pub forces: Vec<Vec3>,
+}
+
+impl Snapshot {
+    /// A moment of which nothing is known but its step, its time (angstrom sqrt(u / eV)) and its cell.
+    pub fn blank(step: u64, time: f64, cell: Cell) -> Self {
+        Self {
+            step,
+            time,
+            cell,
+            observables: Observables::default(),
+            positions: Vec::new(),
+            velocities: Vec::new(),
+            forces: Vec::new(),
+        }
+    }
 }

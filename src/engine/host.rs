@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched, restorable};
+use super::{
+    Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched, at_fault, not_numbers,
+    restorable,
+};
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
 use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
@@ -287,15 +290,10 @@ impl HostEngine {
     /// A number that is not finite: positions first, since the others follow from them.
     fn not_finite(&self) -> Option<(f64, Vec<usize>)> {
         let evaluation = &self.state.evaluation;
-        let first = |mut found: Vec<(usize, f64)>| {
-            found.truncate(Breach::MOST_ATOMS);
-            let value = found.first()?.1;
-            Some((value, found.into_iter().map(|(i, _)| i).collect()))
-        };
         let energy = || (!evaluation.energy.is_finite()).then(|| (evaluation.energy, Vec::new()));
-        first(self.lost().take(Breach::MOST_ATOMS).collect())
-            .or_else(|| first(not_numbers(&evaluation.forces)))
-            .or_else(|| first(not_numbers(&self.state.velocities)))
+        at_fault(self.lost())
+            .or_else(|| not_numbers(&evaluation.forces))
+            .or_else(|| not_numbers(&self.state.velocities))
             .or_else(energy)
     }
 
@@ -326,19 +324,6 @@ impl HostEngine {
         let kinetic = observe::counted_kinetic(&self.observables(), self.limits.held_mass);
         (kinetic > limit).then(|| (kinetic, Vec::new()))
     }
-}
-
-/// Atoms with a component that is not finite, with one such component, at most
-/// [`Breach::MOST_ATOMS`].
-fn not_numbers(vectors: &[Vec3]) -> Vec<(usize, f64)> {
-    let bad = |(i, v): (usize, &Vec3)| {
-        let component = v.iter().find(|x| !x.is_finite())?;
-        Some((i, *component))
-    };
-    (vectors.iter().enumerate())
-        .filter_map(bad)
-        .take(Breach::MOST_ATOMS)
-        .collect()
 }
 
 /// The component at fault: one that is not finite, else the largest.

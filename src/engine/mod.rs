@@ -186,6 +186,22 @@ impl Breach {
     pub const MOST_ATOMS: usize = 8;
 }
 
+/// A value and the atoms at fault.
+type AtFault = (f64, Vec<usize>);
+
+/// The first of values that are at fault, and the atoms of all of them, at most [`Breach::MOST_ATOMS`].
+fn at_fault(found: impl Iterator<Item = (usize, f64)>) -> Option<AtFault> {
+    let found: Vec<(usize, f64)> = found.take(Breach::MOST_ATOMS).collect();
+    let value = found.first()?.1;
+    Some((value, found.into_iter().map(|(i, _)| i).collect()))
+}
+
+/// Atoms with a component that is not finite, and the first such component.
+fn not_numbers(vectors: &[Vec3]) -> Option<AtFault> {
+    let bad = |v: &Vec3| v.iter().copied().find(|x| !x.is_finite());
+    at_fault((vectors.iter().enumerate()).filter_map(|(i, v)| Some((i, bad(v)?))))
+}
+
 /// How a block ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use super::file::{OutputFile, Verified};
 use crate::config::plan::{TrajectoryFormat, TrajectoryPlan};
-use crate::core::{Cell, Fields, Observables, Snapshot, System};
+use crate::core::{Cell, Fields, Snapshot, System};
 use crate::formats::write::Encoder;
 use crate::formats::write::dcd::Dcd;
 use crate::formats::write::xtc::Xtc;
@@ -151,7 +151,10 @@ impl Reporter for Trajectory {
     }
 
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
-        let mut frame = self.used.try_recv().unwrap_or_else(|_| blank());
+        let mut frame = self
+            .used
+            .try_recv()
+            .unwrap_or_else(|_| Snapshot::blank(0, 0.0, Cell::open()));
         copy(snapshot, self.wants, &mut frame);
         self.send(Order::Frame(frame))?;
         Ok(Signal::Continue)
@@ -208,26 +211,6 @@ fn write_all(
         let _ = recycle.try_send(frame);
     }
     file.finish()
-}
-
-/// A frame without anything in it.
-fn blank() -> Snapshot {
-    Snapshot {
-        step: 0,
-        time: 0.0,
-        cell: Cell::open(),
-        observables: Observables {
-            potential: 0.0,
-            kinetic: 0.0,
-            heat: 0.0,
-            work: 0.0,
-            momentum: Default::default(),
-            strain_derivative: Default::default(),
-        },
-        positions: Vec::new(),
-        velocities: Vec::new(),
-        forces: Vec::new(),
-    }
 }
 
 /// Copies the wanted part of a snapshot, into the memory that `to` has already.

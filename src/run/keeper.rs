@@ -12,7 +12,7 @@ use crate::config::plan::CheckpointPlan;
 use crate::core::{Fields, Snapshot};
 use crate::report::Energies;
 use crate::report::checkpoint::{self, Checkpoint};
-use crate::simulation::{Checkpointing, FileMark, PHASE, next_multiple};
+use crate::simulation::{Checkpointing, FileMark, next_multiple};
 
 /// Writes checkpoints of one run.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Checkpointing for Keeper {
     }
 
     fn wants(&self) -> Fields {
-        PHASE
+        Fields::PHASE
     }
 
     fn keep(&mut self, snapshot: Snapshot, files: Vec<FileMark>) -> Result<()> {

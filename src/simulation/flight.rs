@@ -6,18 +6,11 @@
 //! from the last one before it gone once more. What is kept thins out with its age, so that a fault that is
 //! seen late, such as a drift, can be followed back over a long time too.
 
-use crate::core::{Fields, Snapshot};
+use crate::core::Snapshot;
 use crate::engine::Breach;
 use crate::neighbors::Mismatch;
 
 use super::observer::next_multiple;
-
-/// What has to be kept to go on from a state; forces follow from the positions.
-pub const PHASE: Fields = Fields {
-    positions: true,
-    velocities: true,
-    forces: false,
-};
 
 /// Steps between two states kept: on a GPU a copy costs half a step of a small molecule, so 0.3 % at most.
 const EVERY: u64 = 200;
@@ -143,8 +136,7 @@ impl Ring {
         self.states.extend(kept);
     }
 
-    /// The state that is missed least: the gap that it leaves is the smallest part of its age. The newest one
-    /// and the oldest one stay.
+    /// Index of the state whose removal leaves the smallest gap relative to its age; the newest and the oldest are kept.
     fn thinnest(&self, now: u64) -> usize {
         let step = |k: usize| self.states[k].step as f64;
         let gap = |k: usize| (step(k + 1) - step(k - 1)) / (now as f64 - step(k - 1));

@@ -2,7 +2,7 @@
 
 use super::ending::{OrStop, Outside};
 use super::parcel::{Answers, Parcel};
-use super::{Cause, PHASE, Simulation};
+use super::{Cause, Simulation};
 use crate::Result;
 use crate::core::Fields;
 use crate::neighbors::audit;
@@ -17,7 +17,7 @@ impl Simulation {
         if !self.guard.audits(step) {
             return Ok(());
         }
-        let state = self.engine.snapshot(PHASE)?;
+        let state = self.engine.snapshot(Fields::PHASE)?;
         if let Some(ring) = self.guard.ring.as_mut().filter(|r| r.next(step) == step) {
             ring.push(&state);
         }
@@ -45,7 +45,11 @@ impl Simulation {
         if readers.is_empty() && !kept {
             return Ok(None);
         }
-        let all = if kept { wants.union(PHASE) } else { wants };
+        let all = if kept {
+            wants.union(Fields::PHASE)
+        } else {
+            wants
+        };
         Ok(Some(Parcel {
             pending: self.engine.request(all)?,
             readers,

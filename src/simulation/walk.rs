@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ending::{Outside, Stop};
-use super::{Cause, Finish, Flight, PHASE, Simulation, Warning};
+use super::{Cause, Finish, Flight, Simulation, Warning};
 use crate::Result;
 use crate::core::Fields;
 use crate::engine::{Flags, Limits};
@@ -19,7 +19,7 @@ impl Simulation {
             return Ok(None);
         }
         let (step, limits) = (self.step, self.limits);
-        let present = self.engine.snapshot(PHASE)?;
+        let present = self.engine.snapshot(Fields::PHASE)?;
         let flight = self.flight(cause, interrupt);
         self.step = step;
         self.engine.watch(limits);

@@ -308,6 +308,23 @@ fn declarations_are_seen() {
     }
 }
 
+/// Rooms that know no run file name none of its keys in their texts: what to set is said by the rooms that do.
+#[test]
+fn inner_rooms_name_no_keys() {
+    const TABLES: [&str; 6] = [
+        "[system]",
+        "[potential]",
+        "[dynamics]",
+        "[output]",
+        "[monitor]",
+        "[device]",
+    ];
+    check_lines(in_use("src"), |file, line| {
+        let named = |text: &String| TABLES.iter().any(|table| text.contains(table));
+        within(file, &INNER) && file.ends_with(".rs") && texts(line).iter().any(named)
+    });
+}
+
 /// What is advised is a key of the run file: `[device] kind`, not `device`.
 #[test]
 fn advice_names_keys_that_exist() {

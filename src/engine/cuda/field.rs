@@ -5,7 +5,7 @@
 use super::CudaEngine;
 use crate::Result;
 use crate::core::rng::Noise;
-use crate::core::{Cell, Fields, Mat3, Observables, Snapshot, System, Vec3};
+use crate::core::{Cell, Fields, Snapshot, System, Vec3};
 use crate::cuda::Device;
 use crate::engine::{Engine as _, Start};
 use crate::forcefield::ForceField;
@@ -88,20 +88,9 @@ impl<'p> DeviceForceField<'p> {
 /// A start as a state to restore.
 fn state(cell: Cell, start: Start) -> Snapshot {
     Snapshot {
-        step: start.step,
-        time: 0.0,
-        cell,
-        observables: Observables {
-            potential: 0.0,
-            kinetic: 0.0,
-            heat: 0.0,
-            work: 0.0,
-            momentum: Vec3::zeros(),
-            strain_derivative: Mat3::zeros(),
-        },
         positions: start.positions,
         velocities: start.velocities,
-        forces: Vec::new(),
+        ..Snapshot::blank(start.step, 0.0, cell)
     }
 }
 

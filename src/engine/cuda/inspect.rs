@@ -5,11 +5,8 @@ use super::CudaEngine;
 use crate::Result;
 use crate::core::observe::counted_kinetic;
 use crate::core::{Fields, Vec3};
-use crate::engine::{Breach, Watched};
+use crate::engine::{AtFault, Breach, Watched, not_numbers};
 use crate::neighbors::{Listed, Neighbor};
-
-/// A value and the atoms at fault.
-type AtFault = (f64, Vec<usize>);
 
 impl CudaEngine {
     /// The breach of the state after `step` steps: a number that is not finite, or else the first broken limit of
@@ -80,16 +77,4 @@ impl CudaEngine {
         let least = found.min_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
         Ok(least.map(|(d, i, j)| (d, vec![i, j])))
     }
-}
-
-/// Atoms with a component that is not finite, and the first such component.
-fn not_numbers(vectors: &[Vec3]) -> Option<AtFault> {
-    let bad = |v: &Vec3| v.iter().copied().find(|x| !x.is_finite());
-    let all = vectors
-        .iter()
-        .enumerate()
-        .filter_map(|(i, v)| Some((i, bad(v)?)));
-    let found: Vec<(usize, f64)> = all.take(Breach::MOST_ATOMS).collect();
-    let value = found.first()?.1;
-    Some((value, found.into_iter().map(|(i, _)| i).collect()))
 }

@@ -46,12 +46,6 @@ pub use self::field::DeviceForceField;
 
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;
-/// What a state is saved as.
-const PHASE: Fields = Fields {
-    positions: true,
-    velocities: true,
-    forces: false,
-};
 
 /// The strain of a cell that is what it was.
 const UNSTRAINED: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
@@ -78,9 +72,9 @@ pub struct CudaEngine {
     rebuilds: u64,
     /// As of the last snapshot taken.
     pairs: Arc<AtomicU64>,
-    /// How far atoms had come from where the pairs were built when the flags were last read: as the kernels have it.
+    /// Largest squared displacement since the pairs were built, as f32 bits, at the last read of the flags.
     reach: u32,
-    /// Strain of the cell since then, and the square of how far an atom may come beside it, likewise.
+    /// Strain of the cell since the pairs were built, and the squared displacement that it leaves room for, at that read.
     strain: [[f64; 3]; 3],
     slack2: f64,
     /// Steps since the last rebuild, and how many the one before lasted.
@@ -114,8 +108,8 @@ impl CudaEngine {
         Self::on(device, start, potential, noise, skin, false)
     }
 
-    /// An engine for compute-sanitizer's racecheck: kernels run one after another, and each thread gives shared memory
-    /// back for itself, since the tool does not follow one that does so for its warp. Slower, with the same results.
+    /// An engine for compute-sanitizer's racecheck, slower, with the same results. Kernels run one after another, and every
+    /// thread arrives at a barrier itself: the tool cannot follow one lane that arrives for its warp.
     ///
     /// # Errors
     /// As for [`CudaEngine::new`].
@@ -362,7 +356,7 @@ impl Engine for CudaEngine {
     fn save(&mut self) -> Result<()> {
         self.device.bind()?;
         let address = self.buffers.block.saved.address();
-        self.kernels.exchange(PHASE, address, true)?;
+        self.kernels.exchange(Fields::PHASE, address, true)?;
         self.saved = SavedState {
             step: self.step,
             member: self.member.clone(),
@@ -373,7 +367,7 @@ impl Engine for CudaEngine {
     fn rollback(&mut self) -> Result<()> {
         self.device.bind()?;
         let address = self.buffers.block.saved.address();
-        self.kernels.exchange(PHASE, address, false)?;
+        self.kernels.exchange(Fields::PHASE, address, false)?;
         self.step = self.saved.step;
         self.member.clone_from(&self.saved.member);
         self.start_count(self.step)?;

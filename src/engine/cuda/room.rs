@@ -13,7 +13,7 @@ const GIB: f64 = (1 << 30) as f64;
 pub(super) struct Demand {
     /// Number of atoms.
     pub atoms: usize,
-    /// Pairs that there is to be room for, if they have been counted.
+    /// Number of pairs, once counted.
     pub pairs: Option<usize>,
     /// Bytes.
     pub bytes: usize,
@@ -43,7 +43,7 @@ impl Demand {
         };
         Err(Error::input(format!(
             "{} has too little memory: {} atoms{pairs}, {:.2} of its {:.2} GiB are free; use fewer atoms, a card with \
-             more memory, or [device] kind = \"cpu\"",
+             more memory, or the CPU",
             device.name,
             self.atoms,
             free as f64 / GIB,

@@ -215,27 +215,25 @@ impl CudaEngine {
         room.fill(&self.device, &self.kernels, want)?;
         Ok(Box::new(Underway {
             room,
-            snapshot: Snapshot {
-                step: self.step,
-                time: self.step as f64 * self.timestep,
-                cell: self.member.cell.clone(),
-                observables: Observables {
-                    potential: 0.0,
-                    kinetic: 0.0,
-                    heat: self.member.heat,
-                    work: self.member.work,
-                    momentum: Vec3::zeros(),
-                    strain_derivative: Mat3::zeros(),
-                },
-                positions: Vec::new(),
-                velocities: Vec::new(),
-                forces: Vec::new(),
-            },
+            snapshot: self.present(),
             want,
             atoms: self.kernels.atoms,
             offset: self.kernels.potential.offset(),
             pairs: Arc::clone(&self.pairs),
         }))
+    }
+
+    /// What is known of the present state without asking the card.
+    fn present(&self) -> Snapshot {
+        let (member, time) = (&self.member, self.step as f64 * self.timestep);
+        Snapshot {
+            observables: Observables {
+                heat: member.heat,
+                work: member.work,
+                ..Observables::default()
+            },
+            ..Snapshot::blank(self.step, time, member.cell.clone())
+        }
     }
 
     /// The present state, at once.

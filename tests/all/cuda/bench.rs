@@ -5,8 +5,10 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use mdrun::core::rng::{Noise, Stream};
-use mdrun::core::{Cell, Fields, Mat3, System, Vec3};
+use mdrun::bench::water;
+use mdrun::core::Fields;
+use mdrun::core::rng::Noise;
+use mdrun::core::velocities::maxwell_boltzmann;
 use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Flags, Limits};
 use mdrun::report::thermo::Scope;
@@ -19,8 +21,6 @@ use mdrun::simulation::{Finish, Guard, Simulation};
 use super::{Scene, gpu};
 use crate::support::models::calm_model;
 
-/// Sizes under this are clusters without a cell.
-const PERIODIC_FROM: usize = 150;
 /// Temperature kT of the starting velocities (eV): 300 K.
 const KT: f64 = 0.025_852;
 /// Most that the energy of an atom changes in 300 steps of a network that is not a wild one (eV): a hundredth of its kinetic
@@ -29,61 +29,14 @@ const MOST_DRIFT: f64 = 1e-2 * 1.5 * KT;
 /// 0.5 fs in angstrom sqrt(u / eV).
 const TIMESTEP: f64 = 0.049_113_5;
 
-/// The box of `torch_painn.py`: water on a grid, turned by Shoemake's quaternions of the R3 sequence.
+/// The box that `mdrun bench` measures on, at 300 K.
 fn water(atoms: usize) -> Scene {
-    let molecules = (atoms / 3).max(1);
-    let edge = (3.0 * molecules as f64 / 0.1002).cbrt();
-    let mut m = (molecules as f64).cbrt().round() as usize;
-    if m * m * m < molecules {
-        m += 1;
-    }
-    let angle = 104.52f64.to_radians();
-    let body = [
-        Vec3::zeros(),
-        Vec3::new(0.9572, 0.0, 0.0),
-        Vec3::new(0.9572 * angle.cos(), 0.9572 * angle.sin(), 0.0),
-    ];
-    let mut positions = Vec::new();
-    for k in 0..molecules {
-        let grid =
-            Vec3::new((k / (m * m)) as f64, (k / m % m) as f64, (k % m) as f64) * (edge / m as f64);
-        let g = [
-            0.819_172_513_396_164_5,
-            0.671_043_606_703_789_3,
-            0.549_700_477_901_970_3,
-        ];
-        let u = g.map(|g: f64| ((k + 1) as f64 * g).fract());
-        let tau = std::f64::consts::TAU;
-        let (a, b) = ((1.0 - u[0]).sqrt(), u[0].sqrt());
-        let turn = nalgebra::UnitQuaternion::new_normalize(nalgebra::Quaternion::new(
-            a * (tau * u[1]).sin(),
-            a * (tau * u[1]).cos(),
-            b * (tau * u[2]).sin(),
-            b * (tau * u[2]).cos(),
-        ));
-        positions.extend(body.iter().map(|r| grid + turn * r));
-    }
-    let count = positions.len();
-    let masses: Vec<f64> = (0..count)
-        .map(|i| if i % 3 == 0 { 15.999 } else { 1.008 })
-        .collect();
-    let noise = Noise::new(1);
-    let velocities = (masses.iter().enumerate())
-        .map(|(i, m)| noise.normal3(0, i as u32, Stream::Velocities) * (KT / m).sqrt())
-        .collect();
-    let cell = if count < PERIODIC_FROM {
-        Cell::open()
-    } else {
-        Cell::new(Mat3::identity() * edge, [true; 3]).unwrap()
-    };
+    let start = water::start(atoms).unwrap();
     Scene {
-        system: System {
-            species: (0..count).map(|i| if i % 3 == 0 { 8 } else { 1 }).collect(),
-            masses,
-        },
-        cell,
-        positions,
-        velocities,
+        velocities: maxwell_boltzmann(&start.system, KT, Noise::new(1)),
+        cell: start.members.only().unwrap().cell.clone(),
+        system: start.system,
+        positions: start.positions,
     }
 }
 
