@@ -1,8 +1,10 @@
 //! Formats: structures are read, one reader a format, all of them behind [`read::read_frame`]; trajectories and
 //! topologies are [written](mod@write).
 
+pub mod pickle;
 pub mod read;
 pub mod structure;
+pub mod torch;
 
 mod cif;
 mod cif_tags;
@@ -25,6 +27,6 @@ mod text;
 pub mod write;
 mod xyz;
 
-pub use read::{read, read_frame};
-pub use structure::{FINAL, Structure, TOPOLOGY};
+pub use read::{read, read_frame, read_labelled};
+pub use structure::{FINAL, Labelled, Structure, TOPOLOGY};
 pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

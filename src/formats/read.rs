@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::structure::{FINAL, Structure, check};
+use super::structure::{FINAL, Labelled, Structure, check};
 use super::{cif, cml, gro, mol2, pdb, sdf, text, xyz};
 use crate::input::unreadable;
 use crate::{Error, Result, shell};
@@ -59,6 +59,31 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
         structure.path = path.to_path_buf();
         check(&structure)?;
         Ok(structure)
+    };
+    read().map_err(|e: Error| e.within(path.display()))
+}
+
+/// Reads all frames of an extended XYZ file with the energies and forces that it states for them.
+///
+/// # Errors
+/// As [`read`]; or a frame has no energy or no forces.
+pub fn read_labelled(path: &Path) -> Result<Vec<Labelled>> {
+    let read = || {
+        let frames = match format_of(path)? {
+            Format::Xyz => xyz::labelled(&text::read(path)?)?,
+            _ => {
+                return Err(Error::input(
+                    "extended XYZ (.xyz, .extxyz) alone has energies and forces beside structures",
+                ));
+            }
+        };
+        frames
+            .iter()
+            .try_for_each(|frame| check(&frame.structure))?;
+        match frames.is_empty() {
+            true => Err(Error::input("there are no structures in it")),
+            false => Ok(frames),
+        }
     };
     read().map_err(|e: Error| e.within(path.display()))
 }

@@ -43,6 +43,17 @@ pub struct Structure {
     pub notes: Vec<String>,
 }
 
+/// A structure with what somebody says of it, in units of theirs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labelled {
+    /// The structure.
+    pub structure: Structure,
+    /// Its energy.
+    pub energy: f64,
+    /// The force on each atom.
+    pub forces: Vec<Vec3>,
+}
+
 impl Structure {
     /// Species and masses.
     pub fn system(&self) -> System {

@@ -10,8 +10,8 @@ mod comment;
 
 use std::collections::BTreeSet;
 
-use super::fields::shorten;
-use super::structure::{Structure, pick};
+use super::fields::{number, shorten};
+use super::structure::{Labelled, Structure, pick};
 use crate::core::rng::NoiseMark;
 use crate::{Error, Result};
 use columns::Columns;
@@ -38,7 +38,49 @@ struct XyzFrame<'t> {
 pub(super) fn read(text: &str, frame: i64) -> Result<Structure> {
     let lines: Vec<&str> = text.lines().collect();
     let blocks = split(&lines)?;
-    let block = &blocks[pick(frame, blocks.len())?];
+    of_block(&blocks[pick(frame, blocks.len())?], blocks.len())
+}
+
+/// Reads all frames with the energies and forces that are stated for them.
+///
+/// # Errors
+/// As [`read`], or a frame lacks either of them.
+pub(super) fn labelled(text: &str) -> Result<Vec<Labelled>> {
+    let lines: Vec<&str> = text.lines().collect();
+    let blocks = split(&lines)?;
+    let labels = |block: &XyzFrame<'_>| {
+        let structure = of_block(block, blocks.len())?;
+        let at_comment = |e: Error| e.within(format!("line {}", block.line + 1));
+        let keys = Keys::parse(block.comment).map_err(at_comment)?;
+        let columns = Columns::new(&keys).map_err(at_comment)?;
+        let mut forces = Vec::with_capacity(block.rows.len());
+        for (k, row) in block.rows.iter().enumerate() {
+            let force = columns.force(row);
+            forces.push(force.map_err(|e| e.within(format!("line {}", block.line + 2 + k)))?);
+        }
+        Ok(Labelled {
+            structure,
+            energy: energy(&keys).map_err(at_comment)?,
+            forces,
+        })
+    };
+    blocks.iter().map(labels).collect()
+}
+
+/// The energy that a comment line states.
+fn energy(keys: &Keys) -> Result<f64> {
+    for key in ["energy", "Energy", "REF_energy"] {
+        if let Some(text) = keys.value(key)? {
+            return number(text, key);
+        }
+    }
+    Err(Error::input(
+        "no energy is stated (energy=...), as ASE writes it for a structure with a calculator",
+    ))
+}
+
+/// Reads the lines of one frame of so many.
+fn of_block(block: &XyzFrame<'_>, frames: usize) -> Result<Structure> {
     let at_comment = |e: Error| e.within(format!("line {}", block.line + 1));
     let keys = Keys::parse(block.comment).map_err(at_comment)?;
     let columns = Columns::new(&keys).map_err(at_comment)?;
@@ -47,7 +89,7 @@ pub(super) fn read(text: &str, frame: i64) -> Result<Structure> {
     let mut structure = Structure {
         vectors,
         periodic,
-        frames: blocks.len(),
+        frames,
         noise: noise(&keys).map_err(at_comment)?,
         ..Structure::default()
     };

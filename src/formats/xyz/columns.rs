@@ -35,6 +35,7 @@ pub(super) struct Columns {
     /// Velocities or momenta: name and place. The first is taken, and all must agree.
     motion: Vec<(&'static str, usize)>,
     mass: Option<usize>,
+    force: Option<usize>,
     names: Option<NameColumns>,
     /// Columns in all; `None` where plain XYZ may have more.
     count: Option<usize>,
@@ -72,6 +73,7 @@ impl Columns {
                 position: 1,
                 motion: Vec::new(),
                 mass: None,
+                force: None,
                 names: None,
                 count: None,
             });
@@ -125,6 +127,7 @@ impl Columns {
                 .filter_map(|name| find(&[name], "R", 3))
                 .collect(),
             mass: at(&["masses", "mass"], "R"),
+            force: find(&["forces", "force", "REF_forces"], "R", 3).map(|c| c.1),
             names: named.then_some(names),
             count: Some(count),
         })
@@ -138,6 +141,17 @@ impl Columns {
     /// Whether species are symbols, so that numbers in their place may be types.
     pub fn has_symbols(&self) -> bool {
         !self.numbers
+    }
+
+    /// The force that one line states for its atom, in the file's unit.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn force(&self, row: &str) -> Result<Vec3> {
+        let words = split(row);
+        let at = self.force.filter(|at| at + 3 <= words.len());
+        let at = at.ok_or_else(|| Error::input("no forces are stated (a column forces:R:3)"))?;
+        vector(&words, at, "force")
     }
 
     /// Reads the atom of one line.
