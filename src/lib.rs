@@ -35,6 +35,8 @@ pub mod diagnose;
 pub mod memory;
 pub mod shell;
 
+pub mod convert;
+
 pub mod assemble;
 pub mod run;
 

@@ -1,7 +1,13 @@
 //! Potentials as they are read, and where they are evaluated.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::thread_count;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan};
+use crate::convert;
 use crate::core::System;
 #[cfg(feature = "cuda")]
 use crate::cuda;
@@ -14,6 +20,9 @@ use crate::potential::painn::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::potential::painn::cuda::CudaPainn;
 use crate::potential::painn::{self, Spec, Weights, reference};
+#[cfg(feature = "cuda")]
+use crate::potential::pair::CudaBeside;
+use crate::potential::pair::{Beside, PairEnergy, PowerLaw};
 use crate::potential::{Potential, Precision};
 use crate::report::OriginFile;
 use crate::{Error, Result};
@@ -30,9 +39,13 @@ pub enum Model {
         /// Hyper-parameters.
         spec: Box<Spec>,
         /// Weights.
-        weights: Weights,
+        weights: Box<Weights>,
+        /// What is added for each pair.
+        repulsion: Option<PowerLaw>,
         /// What is to be said of the file.
         notes: Vec<String>,
+        /// Remarks of its metadata by key.
+        remarks: BTreeMap<String, Value>,
     },
     /// Lennard-Jones.
     LennardJones {
@@ -78,17 +91,24 @@ pub fn load(plan: &Plan) -> Result<Model> {
 /// The file cannot be read or is not a PaiNN.
 pub fn load_painn(file: &ModelFile) -> Result<Model> {
     let bytes = file.read()?;
+    if convert::is_foreign(&bytes) {
+        return Err(convert::advice(&bytes, file.path()).within(file));
+    }
     let painn::Imported {
         spec,
         weights,
+        repulsion,
         notes,
+        remarks,
     } = painn::import_noted(&bytes, &file.to_string())?;
     Ok(Model::Painn {
         source: OriginFile::of_model(file, &bytes),
         file: file.clone(),
         spec: Box::new(spec),
-        weights,
+        weights: Box::new(weights),
+        repulsion,
         notes,
+        remarks,
     })
 }
 
@@ -104,10 +124,21 @@ impl Model {
     /// What it is, for people.
     pub fn describe(&self) -> String {
         match self {
-            Self::Painn { file, spec, .. } => format!(
-                "PaiNN {file}, {} layers of {} features, cutoff {} A",
-                spec.layers, spec.features, spec.cutoff
-            ),
+            Self::Painn {
+                file,
+                spec,
+                repulsion,
+                ..
+            } => {
+                let beside = repulsion.map(|law| format!(", and {}", law.words()));
+                format!(
+                    "PaiNN {file}, {} layers of {} features, cutoff {} A{}",
+                    spec.layers,
+                    spec.features,
+                    spec.cutoff,
+                    beside.unwrap_or_default()
+                )
+            }
             Self::LennardJones {
                 epsilon,
                 sigma,
@@ -158,8 +189,13 @@ impl Model {
         device: &DevicePlan,
     ) -> Result<Box<dyn Potential>> {
         match self.fit(system)? {
-            Fitting::Painn(spec, weights) => {
-                bind_painn(spec, weights, &system.species, precision, device)
+            Fitting::Painn(spec, weights, term) => {
+                let species = &system.species;
+                let network = bind_painn(spec, weights, species, precision, device)?;
+                Ok(match term {
+                    None => network,
+                    Some(term) => Box::new(Beside::new(network, term, species)),
+                })
             }
             Fitting::LennardJones(potential) => Ok(Box::new(potential)),
         }
@@ -171,8 +207,15 @@ impl Model {
     /// The model does not know an element of the system.
     #[cfg(feature = "cuda")]
     pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
+        if let Self::Painn { weights, .. } = self {
+            CudaPainn::check(weights).map_err(|e| e.advise("set [device] kind = \"cpu\""))?;
+        }
         Ok(match self.fit(system)? {
-            Fitting::Painn(spec, weights) => Box::new(CudaPainn::new(spec, weights)),
+            Fitting::Painn(spec, weights, None) => Box::new(CudaPainn::new(spec, weights)),
+            Fitting::Painn(spec, weights, Some(term)) => Box::new(CudaBeside::new(
+                Box::new(CudaPainn::new(spec, weights)),
+                term,
+            )),
             Fitting::LennardJones(potential) => Box::new(potential),
         })
     }
@@ -184,11 +227,13 @@ impl Model {
                 file,
                 spec,
                 weights,
+                repulsion,
                 ..
             } => {
                 spec.check_species(&system.species)
                     .map_err(|e| e.within(file))?;
-                Ok(Fitting::Painn(spec, weights))
+                let term = repulsion.map(|law| Arc::new(law) as Arc<dyn PairEnergy>);
+                Ok(Fitting::Painn(spec, weights, term))
             }
             &Self::LennardJones {
                 epsilon,
@@ -201,7 +246,8 @@ impl Model {
 
 /// What fits the elements of a system.
 enum Fitting<'a> {
-    Painn(&'a Spec, &'a Weights),
+    /// With what is added for each pair.
+    Painn(&'a Spec, &'a Weights, Option<Arc<dyn PairEnergy>>),
     LennardJones(LennardJones),
 }
 

@@ -81,7 +81,26 @@ pub fn parse_device(text: &str) -> std::result::Result<DeviceKind, String> {
     .ok_or_else(|| "cpu, or cuda:0 and so on".to_owned())
 }
 
+/// The arguments alone, to be read from text.
+#[derive(clap::Parser)]
+struct Alone {
+    #[command(flatten)]
+    args: Args,
+}
+
 impl Args {
+    /// The measurement of a model as it is made where nothing else is asked for.
+    ///
+    /// # Errors
+    /// A default is none.
+    pub fn of_model(model: &Path) -> Result<Self> {
+        let typed = ["bench".as_ref(), "--model".as_ref(), model.as_os_str()];
+        let alone = <Alone as clap::Parser>::try_parse_from(typed);
+        alone
+            .map(|alone| alone.args)
+            .map_err(|e| Error::input(e.to_string()))
+    }
+
     /// Number type of the network.
     fn precision(&self) -> Precision {
         match self.precision.as_str() {

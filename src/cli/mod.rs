@@ -7,6 +7,7 @@ mod hints;
 mod interrupt;
 mod keys;
 mod manual;
+mod model;
 mod run;
 mod version;
 mod words;
@@ -61,6 +62,8 @@ enum Command {
     Energy(EnergyArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
     Bench(bench::Args),
+    /// Convert a model of another program, or say what a model is
+    Model(model::ModelArgs),
     /// Print every key of the run file: what it may be, its default, and what it is for
     Keys(KeysArgs),
     /// Print completions of the command line for a shell
@@ -248,6 +251,7 @@ pub fn run() -> Result<ExitCode> {
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
+        (Some(Command::Model(args)), _) => model::run(&args),
         (Some(Command::Keys(args)), _) => keys::run(&args),
         (Some(Command::Completions(args)), _) => manual::completions(&args),
         (Some(Command::Man(args)), _) => manual::man(&args),

@@ -5,6 +5,7 @@ mod about;
 pub mod device;
 pub mod lennard_jones;
 pub mod painn;
+pub mod pair;
 
 use crate::Result;
 use crate::core::{Mat3, Vec3};

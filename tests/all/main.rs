@@ -11,6 +11,7 @@ mod formats;
 mod fused;
 mod fuzz;
 mod loss;
+mod models;
 mod neighbors;
 mod parity;
 mod physics;

@@ -11,7 +11,15 @@ use tempfile::TempDir;
 use crate::support::{mdrun, root};
 
 /// Commands of the documentation that are not run, and why.
-const EXCEPTIONS: [(&str, &str); 6] = [
+const EXCEPTIONS: [(&str, &str); 8] = [
+    (
+        "mdrun model convert best_model ",
+        "needs a model of another program: tests/all/models makes one",
+    ),
+    (
+        "mdrun configs/ethanol_nve.toml --set potential.model=best_model",
+        "goes on from there",
+    ),
     (
         "make demo",
         "builds the program anew; its run is that of configs/ethanol_nve.toml",
@@ -211,7 +219,9 @@ fn options_of_the_documentation_exist() {
                 "{}: mdrun {span}: no such command",
                 page.display()
             );
+            let second = words.get(1).copied().unwrap_or_default();
             let text = match plain {
+                true if first == "model" => help(&[first, second]),
                 true => help(&[first]),
                 false => help(&[]) + &help(&["run"]),
             };

@@ -10,6 +10,7 @@ use crate::cuda::launch::{LoadedKernels, Size};
 use crate::cuda::layout::DeviceStruct;
 use crate::device_struct;
 use crate::potential::device::{BoundPotential, DevicePotential, DeviceView};
+use crate::potential::pair::ROWS;
 use crate::potential::{About, Processor};
 
 /// The potential's block of constants.
@@ -79,9 +80,12 @@ impl BoundLennardJones {
 
 impl BoundPotential for BoundLennardJones {
     fn parts(&self) -> Vec<Part> {
+        let block = LennardJonesBlock::declaration();
         let own = [
-            LennardJonesBlock::declaration(),
-            include_str!("kernels.cu").to_owned(),
+            &block,
+            include_str!("pair.cu"),
+            ROWS,
+            include_str!("kernels.cu"),
         ];
         vec![Part {
             source: self.engine.clone() + &own.concat(),

@@ -3,21 +3,13 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 
-use rayon::prelude::*;
-
+use super::pair::{ReceiverSum, rows};
 use super::{About, Evaluation, Potential};
-use crate::core::{Mat3, Vec3};
 use crate::neighbors::Pairs;
 use crate::{Error, Result};
 
 /// The switch begins at this part of the cutoff.
 const SWITCH_ON: f64 = 0.8;
-
-/// Rows that one task goes through.
-const CHUNK: usize = 128;
-
-/// Pairs below which threads cost more than they save.
-const PARALLEL: usize = 20_000;
 
 /// The 12-6 potential (Jones, Proc. R. Soc. A 106, 463 (1924)), the same for all atoms, switched off
 /// before the cutoff r_c so that energy, force and the force's slope are continuous everywhere:
@@ -35,15 +27,6 @@ pub struct LennardJones {
     cutoff: f64,
     /// What each receiver adds.
     shares: Vec<ReceiverSum>,
-}
-
-/// What the pairs of one receiver add to the whole.
-#[derive(Debug, Clone, Copy)]
-struct ReceiverSum {
-    /// Half of their energy (eV).
-    energy: f64,
-    /// Half of their strain derivative (eV).
-    strain: Mat3,
 }
 
 impl LennardJones {
@@ -101,33 +84,6 @@ impl LennardJones {
         let slope = -30.0 * (x * (1.0 - x)).powi(2) / width;
         (value, slope)
     }
-
-    /// Force on one receiver, and its half of the energy and strain derivative of its pairs.
-    fn receiver(&self, pairs: &Pairs, receiver: usize) -> (Vec3, ReceiverSum) {
-        let (mut force, mut energy, mut strain) = (Vec3::zeros(), 0.0, Mat3::zeros());
-        for p in pairs.row(receiver) {
-            let (u, slope) = self.pair(pairs.distances[p]);
-            let vector = pairs.vectors[p];
-            let pull = vector * (slope / pairs.distances[p]);
-            force += pull;
-            energy += 0.5 * u;
-            strain += 0.5 * vector * pull.transpose();
-        }
-        (force, ReceiverSum { energy, strain })
-    }
-
-    /// Receivers from `first` on.
-    fn receivers(
-        &self,
-        pairs: &Pairs,
-        first: usize,
-        forces: &mut [Vec3],
-        shares: &mut [ReceiverSum],
-    ) {
-        for (k, (force, share)) in forces.iter_mut().zip(shares).enumerate() {
-            (*force, *share) = self.receiver(pairs, first + k);
-        }
-    }
 }
 
 impl Potential for LennardJones {
@@ -136,24 +92,11 @@ impl Potential for LennardJones {
     }
 
     fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
-        let nothing = ReceiverSum {
-            energy: 0.0,
-            strain: Mat3::zeros(),
-        };
         let mut shares = std::mem::take(&mut self.shares);
-        shares.resize(pairs.atoms(), nothing);
-        out.forces.resize(pairs.atoms(), Vec3::zeros());
-        if pairs.len() < PARALLEL {
-            self.receivers(pairs, 0, &mut out.forces, &mut shares);
-        } else {
-            let forces = out.forces.par_chunks_mut(CHUNK);
-            let chunks = forces.zip(shares.par_chunks_mut(CHUNK)).enumerate();
-            chunks.for_each(|(k, (forces, shares))| {
-                self.receivers(pairs, k * CHUNK, forces, shares);
-            });
-        }
-        out.energy = shares.iter().map(|s| s.energy).sum();
-        out.strain_derivative = shares.iter().map(|s| s.strain).sum();
+        let at = |_, _, distance| self.pair(distance);
+        rows(&at, pairs, &mut out.forces, &mut shares);
+        out.energy = ReceiverSum::energy(&shares);
+        out.strain_derivative = ReceiverSum::strain(&shares);
         self.shares = shares;
         Ok(())
     }

@@ -21,13 +21,19 @@ mod hyper;
 mod json;
 mod keys;
 mod offsets;
+mod seal;
 mod shown;
 mod table;
 mod tensors;
 mod units;
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::spec::{RadialBasis, Spec};
 use super::weights::{Layer, Linear, Weights};
+use crate::potential::pair::PowerLaw;
 use crate::{Error, Result};
 
 use archive::Archive;
@@ -35,6 +41,11 @@ use hyper::{Basis, Hyper};
 use keys::Style;
 use shown::shown;
 use tensors::{BASIS, CUTOFF, EMBEDDING, FILTER, Names};
+
+pub use seal::{SEAL, seal};
+pub use units::{
+    ENERGIES as ENERGY_UNITS, LENGTHS as LENGTH_UNITS, energy as energy_unit, length as length_unit,
+};
 
 /// Numbers that metadata and tensor give alike within this part are the same, once rounded to f32.
 const SAME: f64 = 1e-6;
@@ -46,8 +57,12 @@ pub struct Imported {
     pub spec: Spec,
     /// Weights.
     pub weights: Weights,
+    /// What is added to the network's energy for each pair.
+    pub repulsion: Option<PowerLaw>,
     /// What of the file is left out or not added, and what it does not say: for people.
     pub notes: Vec<String>,
+    /// Remarks of its metadata by key: where it is from, how it was trained.
+    pub remarks: BTreeMap<String, Value>,
 }
 
 /// Reads a model, and what is to be said of it. Everything comes out in eV and angstrom; filters and interactions that the
@@ -65,10 +80,20 @@ pub fn import_noted(bytes: &[u8], name: &str) -> Result<Imported> {
 /// Reads a model like [`import_noted`], without the notes.
 ///
 /// # Errors
-/// As [`import_noted`].
+/// As [`import_noted`], or the model has a repulsion beside its network, which would be lost.
 pub fn import(bytes: &[u8], name: &str) -> Result<(Spec, Weights)> {
-    let Imported { spec, weights, .. } = import_noted(bytes, name)?;
-    Ok((spec, weights))
+    let Imported {
+        spec,
+        weights,
+        repulsion,
+        ..
+    } = import_noted(bytes, name)?;
+    match repulsion {
+        None => Ok((spec, weights)),
+        Some(_) => Err(Error::input(format!(
+            "{name}: the model has a repulsion of pairs beside its network, which the network alone leaves out"
+        ))),
+    }
 }
 
 /// The keys of both styles of metadata, as the tables of `models/README.md`: first that of `painn`, then SchNetPack's.
@@ -85,9 +110,26 @@ fn read(bytes: &[u8]) -> Result<Imported> {
     tensors::check(&mut archive, &hyper, &mut notes)?;
     let weights = weights(&mut archive, &hyper)?;
     let spec = spec(&mut archive, &hyper, &weights, &mut notes)?;
+    if weights
+        .layers
+        .iter()
+        .any(|layer| !layer.mix.bias.is_empty())
+    {
+        notes.push(
+            "the model's vector layers have a bias: its energy changes when a structure is turned"
+                .into(),
+        );
+    }
+    // A pair comes in both directions, and each adds.
+    let law = |stated: keys::StatedRepulsion| {
+        let sigma = stated.sigma * hyper.length;
+        PowerLaw::new(2.0 * stated.energy, sigma, stated.power)
+    };
     Ok(Imported {
         spec,
         weights,
+        repulsion: hyper.repulsion.map(law).transpose()?,
+        remarks: hyper::remarks(&archive.metadata),
         notes,
     })
 }
@@ -186,8 +228,11 @@ fn layer(archive: &mut Archive, names: &Names, f: usize, filter: Linear) -> Resu
         mix: Linear {
             inputs: f,
             outputs: 2 * f,
-            weight: archive.take(mix, &[2 * f, f])?,
-            bias: Vec::new(),
+            weight: archive.take(&format!("{mix}.weight"), &[2 * f, f])?,
+            bias: match format!("{mix}.bias") {
+                bias if archive.has(&bias) => archive.take(&bias, &[2 * f])?,
+                _ => Vec::new(),
+            },
         },
         update: [
             linear(archive, &format!("{update}.0"), 2 * f, f)?,

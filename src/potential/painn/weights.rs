@@ -26,7 +26,7 @@ pub struct Layer {
     pub filter: Linear,
     /// Context net of the interaction, F -> F -> 3 F with SiLU between.
     pub context: [Linear; 2],
-    /// Channel mix of vector features, F -> 2 F, without bias.
+    /// Channel mix of vector features, F -> 2 F; with a bias, which it should not have, a model is not equivariant.
     pub mix: Linear,
     /// Context net of the mixing, 2 F -> F -> 3 F with SiLU between.
     pub update: [Linear; 2],
@@ -120,7 +120,8 @@ impl Weights {
             let sound = layer.filter.is_sound(spec.basis.len(), 3 * f, 3 * f)
                 && layer.context[0].is_sound(f, f, f)
                 && layer.context[1].is_sound(f, 3 * f, 3 * f)
-                && layer.mix.is_sound(f, 2 * f, 0)
+                && layer.mix.is_sound(f, 2 * f, layer.mix.bias.len())
+                && [0, 2 * f].contains(&layer.mix.bias.len())
                 && layer.update[0].is_sound(2 * f, f, f)
                 && layer.update[1].is_sound(f, 3 * f, 3 * f);
             if !sound {

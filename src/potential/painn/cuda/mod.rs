@@ -13,7 +13,7 @@ mod tables;
 use self::buffers::NetworkBuffers;
 use self::launch::Launches;
 use self::shape::{MESSAGES, NETWORK, STAGE_KERNELS};
-use super::{Spec, Weights};
+use super::{Layer, Spec, Weights};
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
@@ -37,6 +37,20 @@ pub struct CudaPainn<'a> {
 }
 
 impl<'a> CudaPainn<'a> {
+    /// Checks that the kernels leave nothing of a model out.
+    ///
+    /// # Errors
+    /// Its vector layers have a bias.
+    pub fn check(weights: &Weights) -> Result<()> {
+        let has_bias = |layer: &Layer| !layer.mix.bias.is_empty();
+        match weights.layers.iter().any(has_bias) {
+            true => Err(Error::input(
+                "the model's vector layers have a bias, which the kernels on a card leave out",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// A model whose kernels are chosen for the card and the number of atoms.
     pub fn new(spec: &'a Spec, weights: &'a Weights) -> Self {
         Self {
@@ -83,6 +97,7 @@ impl DevicePotential for CudaPainn<'_> {
                 weights.readout.len()
             )));
         };
+        Self::check(weights)?;
         let atoms = view.species.len();
         let choice =
             (self.choice).unwrap_or_else(|| Choice::for_card(device.card, spec, weights, atoms));

@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, TensorV
 use crate::{Error, Result};
 
 use super::json;
+use super::seal::{SEAL, seal};
 use super::shown::shown;
 
 /// Longest header that the format allows (bytes).
@@ -32,10 +33,31 @@ impl<'a> Archive<'a> {
         }
         let file = SafeTensors::deserialize(bytes).map_err(|e| broken(bytes, &e))?;
         check_header(bytes)?;
-        Ok(Self {
+        let mut archive = Self {
             tensors: file.tensors().into_iter().collect(),
             metadata: header.metadata().clone().unwrap_or_default(),
-        })
+        };
+        archive.check_seal()?;
+        Ok(archive)
+    }
+
+    /// Compares the file with the hash of its contents, where it has one.
+    fn check_seal(&mut self) -> Result<()> {
+        let Some(stated) = self.metadata.remove(SEAL) else {
+            return Ok(());
+        };
+        let painn = self.metadata.get("painn").map_or("", String::as_str);
+        let tensors = self.tensors.iter().map(|(name, view)| {
+            let kind = format!("{:?}", view.dtype());
+            (name.as_str(), kind, view.shape(), view.data())
+        });
+        match seal(painn, tensors) == stated {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "the file is damaged or was changed: its contents do not have the hash in it ('{SEAL}'); convert the model \
+                 again, or leave that key out if the change was meant"
+            ))),
+        }
     }
 
     /// What stands before `name` in the names of tensors that end with it: nothing, or a training framework's `model.`

@@ -1,6 +1,6 @@
 //! Hyper-parameters from a file's metadata.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -54,6 +54,8 @@ pub struct Hyper {
     pub mean: Option<f64>,
     pub add_mean: Option<bool>,
     pub add_atomrefs: Option<bool>,
+    /// A repulsion beside the network.
+    pub repulsion: Option<keys::StatedRepulsion>,
 }
 
 impl Hyper {
@@ -146,6 +148,20 @@ impl Hyper {
         }
         Ok(())
     }
+}
+
+/// What the metadata say that no energy depends on, by key, in either style.
+pub fn remarks(metadata: &HashMap<String, String>) -> BTreeMap<String, Value> {
+    let text = |(key, text): (&String, &String)| (key.clone(), Value::String(text.clone()));
+    let mut all: BTreeMap<String, Value> = metadata.iter().map(text).collect();
+    let painn = all
+        .remove("painn")
+        .and_then(|painn| json::parse(painn.as_str()?).ok());
+    if let Some(Value::Object(map)) = painn {
+        all.extend(map);
+    }
+    all.retain(|key, _| keys::is_remark(key));
+    all
 }
 
 /// Checks that nothing that would be part of the energy stands beside a `painn` object.
@@ -301,6 +317,7 @@ fn common(table: &Table, cutoff: f64) -> Result<Hyper> {
         mean: None,
         add_mean: None,
         add_atomrefs: None,
+        repulsion: table.get("repulsion").and_then(keys::repulsion),
     })
 }
 

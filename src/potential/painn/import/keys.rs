@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::core::elements;
 use crate::error::nearest;
+use crate::potential::pair::PowerLaw;
 
 use super::shown::shown;
 use super::table::Need::{Default, Needed, Or};
@@ -205,7 +206,7 @@ impl Kind {
             Self::Units => "object".into(),
             Self::Epsilon => "number over 0, or a list".into(),
             Self::Elements => "list".into(),
-            Self::References => "object".into(),
+            Self::References | Self::Repulsion => "object".into(),
             Self::Remark => "any".into(),
         }
     }
@@ -225,6 +226,12 @@ impl Kind {
             Self::Units => return units_fault(key, value),
             Self::Elements => return elements_fault(key, value),
             Self::References => return references_fault(key, value),
+            Self::Repulsion if repulsion(value).is_none() => {
+                format!(
+                    "an object of a positive 'energy_eV', a positive 'sigma' and a 'power' from 1 to {}",
+                    PowerLaw::MOST
+                )
+            }
             Self::Remark => return None,
             Self::Number if value.as_f64().is_none_or(|x| !x.is_finite()) => {
                 "a finite number".into()
@@ -377,6 +384,28 @@ pub fn element_of(value: &Value) -> Option<u8> {
             .and_then(|z| u8::try_from(z).ok())
             .filter(|z| (1..=HEAVIEST).contains(z)),
     }
+}
+
+/// A repulsion beside a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StatedRepulsion {
+    /// For each direction of a pair (eV).
+    pub energy: f64,
+    /// In the model's unit.
+    pub sigma: f64,
+    pub power: usize,
+}
+
+/// The repulsion of a JSON value.
+pub fn repulsion(value: &Value) -> Option<StatedRepulsion> {
+    let map = value.as_object().filter(|map| map.len() == 3)?;
+    let positive = |key: &str| map.get(key).filter(|x| is_positive(x))?.as_f64();
+    let power = count(map.get("power")?)?;
+    Some(StatedRepulsion {
+        energy: positive("energy_eV")?,
+        sigma: positive("sigma")?,
+        power: Some(power).filter(|power| (1..=PowerLaw::MOST).contains(power))?,
+    })
 }
 
 /// The first of some numbers that is there a second time.

@@ -37,6 +37,8 @@ pub enum Kind {
     Elements,
     /// Energies by element.
     References,
+    /// An object with `energy_eV`, `sigma` and `power`.
+    Repulsion,
     /// Anything: a remark that no energy depends on.
     Remark,
 }
@@ -126,6 +128,9 @@ pub const PAINN: &[Key] = keys! {
         => "{\"1\": -13.6, \"6\": -1029.5, \"7\": -1485.3, \"8\": -2042.6}";
     "mean_per_atom_eV": Number, "eV", Default("0"),
         "energy added for each atom, beside its reference energy" => "0.0";
+    "repulsion": Repulsion, "", Default("none"),
+        "object with `energy_eV`, `sigma` (in `length_unit`) and `power`: energy_eV (sigma / d)^power is added for each ordered \
+         pair within the cutoff";
 };
 
 /// Keys of SchNetPack's style.

@@ -31,14 +31,14 @@ impl Names {
         let mixing = format!("representation.mixing.{layer}");
         Self {
             context: format!("representation.interactions.{layer}.interatomic_context_net"),
-            mix: format!("{mixing}.mu_channel_mix.weight"),
+            mix: format!("{mixing}.mu_channel_mix"),
             update: format!("{mixing}.intraatomic_context_net"),
         }
     }
 
     /// Names and shapes of the tensors of an interaction of `f` features.
     fn tensors(&self, f: usize) -> Vec<(String, Vec<usize>)> {
-        let mut all = vec![(self.mix.clone(), vec![2 * f, f])];
+        let mut all = vec![(format!("{}.weight", self.mix), vec![2 * f, f])];
         for (net, inputs) in [(&self.context, f), (&self.update, 2 * f)] {
             all.extend(linear(&format!("{net}.0"), inputs, f));
             all.extend(linear(&format!("{net}.1"), f, 3 * f));
@@ -86,6 +86,7 @@ fn possible(archive: &Archive, hyper: &Hyper) -> Vec<String> {
     };
     let mut all = vec![EMBEDDING.to_owned(), CUTOFF.to_owned()];
     all.extend(basis.iter().map(|name| format!("{BASIS}.{name}")));
+    all.extend((0..hyper.layers).map(|layer| format!("{}.bias", Names::of(layer).mix)));
     for name in ["mean", "atomref"] {
         all.extend(offsets::tensors(archive, name));
     }

@@ -164,6 +164,8 @@ pub struct Block<B: Backend> {
     pub messages: Vec<Dense<B>>,
     /// Channel mix of vector features: v and w.
     pub mix: Vec<Param<Matrix<B>>>,
+    /// Biases of both, \[1\]\[F\]; empty for none.
+    pub mix_bias: Vec<Param<Matrix<B>>>,
     /// First half of the mixing's context net, as it acts on scalars.
     pub scalars: Dense<B>,
     /// First half, as it acts on norms of vectors.
@@ -235,8 +237,14 @@ impl<B: Platform> Block<B> {
         mu: Matrix<B>,
         vectors: bool,
     ) -> (Matrix<B>, Option<Matrix<B>>, Mixed<B>) {
-        let v = B::product(mu.clone(), self.mix[0].val());
-        let w = B::product(mu.clone(), self.mix[1].val());
+        let part = |k: usize| {
+            let part = B::product(mu.clone(), self.mix[k].val());
+            match self.mix_bias.get(k) {
+                Some(bias) => part + bias.val(),
+                None => part,
+            }
+        };
+        let (v, w) = (part(0), part(1));
         let norm = (over_directions(v.clone() * v.clone()) + self.epsilon).sqrt();
         let overlap = over_directions(v.clone() * w.clone());
         let hidden = self.scalars.forward(&q) + B::product(norm.clone(), self.norms.val());
@@ -390,6 +398,9 @@ impl<B: Platform> Make<'_, B> {
                 .collect(),
             mix: (0..2)
                 .map(|k| self.part(&layer.mix, kind(k), 0..f))
+                .collect(),
+            mix_bias: (layer.mix.bias.chunks_exact(f))
+                .map(|bias| self.matrix(bias.to_vec(), [1, f]))
                 .collect(),
             scalars: Dense {
                 weight: self.part(first, 0..f, 0..f),

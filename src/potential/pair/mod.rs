@@ -1,0 +1,86 @@
+//! Energies of pairs alone: sums over pairs of a function of their distance, and such a term beside another potential.
+
+#[cfg(feature = "cuda")]
+mod cuda;
+mod power;
+mod sum;
+
+use std::sync::Arc;
+
+use super::{About, Evaluation, Potential};
+use crate::Result;
+use crate::core::Vec3;
+use crate::neighbors::Pairs;
+
+#[cfg(feature = "cuda")]
+pub use cuda::CudaBeside;
+#[cfg(feature = "cuda")]
+pub(super) use cuda::ROWS;
+pub use power::PowerLaw;
+pub(super) use sum::{ReceiverSum, rows};
+
+/// The energy of two atoms at a distance.
+pub trait PairEnergy: Send + Sync + std::fmt::Debug {
+    /// Energy (eV) of two atoms of these atomic numbers at a distance (angstrom), and its slope (eV / angstrom).
+    fn at(&self, species: [u8; 2], distance: f64) -> (f64, f64);
+
+    /// Its name and parameters, for people.
+    fn words(&self) -> String;
+
+    /// C++ text of `__device__ void pair_at(int i, int j, double r, double &energy, double &slope)`, for atoms in the slots
+    /// i and j of a card.
+    fn source(&self) -> String;
+}
+
+/// A potential and a term of pairs beside it, within the potential's range.
+pub struct Beside {
+    potential: Box<dyn Potential>,
+    term: Arc<dyn PairEnergy>,
+    species: Vec<u8>,
+    forces: Vec<Vec3>,
+    shares: Vec<ReceiverSum>,
+}
+
+impl Beside {
+    /// Adds `term` to a potential of atoms of these species.
+    pub fn new(potential: Box<dyn Potential>, term: Arc<dyn PairEnergy>, species: &[u8]) -> Self {
+        Self {
+            potential,
+            term,
+            species: species.to_vec(),
+            forces: Vec::new(),
+            shares: Vec::new(),
+        }
+    }
+}
+
+/// What a potential with a term beside it is called.
+fn words(potential: About, term: &dyn PairEnergy) -> About {
+    About {
+        potential: format!("{} and {}", potential.potential, term.words()),
+        ..potential
+    }
+}
+
+impl Potential for Beside {
+    fn cutoff(&self) -> f64 {
+        self.potential.cutoff()
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        self.potential.evaluate(pairs, out)?;
+        let species = &self.species;
+        let at = |i: usize, j: usize, d: f64| self.term.at([species[i], species[j]], d);
+        rows(&at, pairs, &mut self.forces, &mut self.shares);
+        for (sum, force) in out.forces.iter_mut().zip(&self.forces) {
+            *sum += force;
+        }
+        out.energy += ReceiverSum::energy(&self.shares);
+        out.strain_derivative += ReceiverSum::strain(&self.shares);
+        Ok(())
+    }
+
+    fn about(&self) -> About {
+        words(self.potential.about(), &*self.term)
+    }
+}
