@@ -9,10 +9,10 @@ use std::path::Path;
 use crate::config::plan::{
     Action, Audit, DeviceKind, DevicePlan, Plan, PotentialPlan, VelocityPlan,
 };
-use crate::core::Vec3;
 use crate::core::observe::{self, Thermometer, WholeBody, WholeMotion};
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
+use crate::core::{Kept, Vec3};
 use crate::diagnose::{Built, Variant};
 use crate::dynamics::Program;
 #[cfg(feature = "cuda")]
@@ -407,8 +407,7 @@ pub fn state(plan: &Plan, energies: &Energies, identity: Identity) -> Checkpoint
     let dynamics = &plan.dynamics;
     Checkpoint {
         step: 0,
-        heat: 0.0,
-        work: 0.0,
+        kept: Kept::default(),
         system: plan.start.system.clone(),
         cell: plan.start.cell.clone(),
         positions: Vec::new(),

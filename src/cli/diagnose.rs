@@ -215,12 +215,8 @@ fn moment(checkpoint: &Checkpoint) -> Snapshot {
         time: 0.0,
         cell: checkpoint.cell.clone(),
         observables: crate::core::Observables {
-            potential: 0.0,
-            kinetic: 0.0,
-            heat: checkpoint.heat,
-            work: checkpoint.work,
-            momentum: Default::default(),
-            strain_derivative: Default::default(),
+            kept: checkpoint.kept,
+            ..Default::default()
         },
         positions: checkpoint.positions.clone(),
         velocities: checkpoint.velocities.clone(),

@@ -2,8 +2,27 @@
 
 use std::ops::Range;
 
-use super::Cell;
+use super::{Cell, Mat3};
 use crate::{Error, Result};
+
+/// What thermostat and barostat have put into a system, and what they go on from.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Kept {
+    /// Energy that thermostat and drift removal have put in since step 0 (eV).
+    pub heat: f64,
+    /// Work that a barostat's strains of the cell have done since step 0 (eV).
+    pub work: f64,
+    /// What the last strain added to the pressure tensor (eV / cubic angstrom); symmetric, zero before the first.
+    pub response: Mat3,
+}
+
+impl Kept {
+    /// Whether all of it are numbers.
+    pub fn is_finite(&self) -> bool {
+        let response = self.response.iter().all(|x| x.is_finite());
+        self.heat.is_finite() && self.work.is_finite() && response
+    }
+}
 
 /// One system: which atoms are its own, and what of its state is not an array of theirs.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,10 +33,8 @@ pub struct Member {
     pub replica: u32,
     /// Cell and periodic directions.
     pub cell: Cell,
-    /// Energy that thermostat and drift removal have put in since step 0 (eV).
-    pub heat: f64,
-    /// Work that a barostat has done since step 0 (eV).
-    pub work: f64,
+    /// What was put in so far.
+    pub kept: Kept,
 }
 
 /// Systems that do not see each other, in one set of arrays. Their atoms lie one member after another, without gaps.
@@ -25,20 +42,19 @@ pub struct Member {
 pub struct Members(Vec<Member>);
 
 impl Members {
-    /// One system alone, of replica 0, with neither heat nor work so far.
+    /// One system alone, of replica 0, into which nothing was put so far.
     pub fn alone(atoms: usize, cell: Cell) -> Self {
         Self::default().and(atoms, 0, cell)
     }
 
-    /// Adds a system behind the others, with neither heat nor work so far.
+    /// Adds a system behind the others, into which nothing was put so far.
     pub fn and(mut self, atoms: usize, replica: u32, cell: Cell) -> Self {
         let first = self.atoms();
         self.0.push(Member {
             atoms: first..first + atoms,
             replica,
             cell,
-            heat: 0.0,
-            work: 0.0,
+            kept: Kept::default(),
         });
         self
     }

@@ -11,7 +11,7 @@ pub mod system;
 pub mod velocities;
 
 pub use cell::{Cell, Fitted};
-pub use members::{Member, Members};
+pub use members::{Kept, Member, Members};
 pub use snapshot::{Fields, Observables, Snapshot};
 pub use system::{AtomName, System};
 

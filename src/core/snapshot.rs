@@ -1,6 +1,6 @@
 //! One moment of a run, as it leaves the device.
 
-use super::{Cell, Mat3, Vec3};
+use super::{Cell, Kept, Mat3, Vec3};
 
 /// Which arrays a reader of snapshots wants. Observables always come along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,10 +50,8 @@ pub struct Observables {
     pub potential: f64,
     /// Kinetic energy (eV).
     pub kinetic: f64,
-    /// Energy that thermostat and drift removal have put into the system since step 0 (eV).
-    pub heat: f64,
-    /// Work that a barostat's strains of the cell have done on the system since step 0 (eV).
-    pub work: f64,
+    /// What thermostat and barostat have put in.
+    pub kept: Kept,
     /// Total momentum (u angstrom / time).
     pub momentum: Vec3,
     /// Derivative of the potential energy with respect to a homogeneous strain (eV):
@@ -69,7 +67,7 @@ impl Observables {
 
     /// The quantity (eV) that exact dynamics conserves: total energy, less the heat and the work put in.
     pub fn conserved(&self) -> f64 {
-        self.total() - self.heat - self.work
+        self.total() - self.kept.heat - self.kept.work
     }
 }
 

@@ -14,6 +14,11 @@
 //! drift (the papers' kT / V) is gone: Ito's correction to the logarithm takes it back, for every C. Rotations, which
 //! the papers' noise has and takes out again, never come in.
 //!
+//! A condensed system is stiffer at once than in the long run, and a strain finds it so: the Euler step of this equation makes
+//! volumes vary too much, by 1 / (1 - x/2) for x = B K' t / T and a modulus K' at once. P therefore is not the pressure found but
+//! that with half of what the last strain added to it: the mean over a strain to come, as Heun's method has it, foretold from
+//! the strain before. Of the error x^2 / 2 stays, and steps are stable below x = 1.
+//!
 //! What stays is exp(-(E + P0 V) / kT), with the volume's measure dV (dh / V^2 for a cell of any shape h). Positions are
 //! strained by exp(e), velocities by exp(-e), so that the measure of phase space is what it was.
 //!
@@ -100,14 +105,23 @@ impl CellRescaling {
         Op::Collective { every, what }
     }
 
-    /// The logarithm e of the strain of a periodic cell, given twice the kinetic energy tensor and the strain derivative (eV).
-    pub fn strain(&self, cell: &Cell, twice: &Mat3, derivative: &Mat3, noise: Mat3) -> Mat3 {
-        let volume = cell.vectors().determinant().abs();
-        let pressure = (twice - 0.5 * (derivative + derivative.transpose())) / volume;
+    /// The logarithm e of the strain of a periodic cell, given the pressure tensor P (eV / cubic angstrom) and the noise X.
+    pub fn strain(&self, cell: &Cell, pressure: &Mat3, noise: Mat3) -> Mat3 {
+        let volume = volume(cell);
         let lack = Mat3::identity() * self.pressure - pressure;
         let width = (2.0 * self.kt * self.mobility / volume).sqrt();
         (self.coupling).part(&(noise * width - lack * self.mobility), cell)
     }
+}
+
+fn volume(cell: &Cell) -> f64 {
+    cell.vectors().determinant().abs()
+}
+
+/// The pressure tensor (eV / cubic angstrom) of a periodic cell with twice the kinetic energy tensor and the strain derivative
+/// (eV).
+pub fn pressure(cell: &Cell, twice: &Mat3, derivative: &Mat3) -> Mat3 {
+    (twice - 0.5 * (derivative + derivative.transpose())) / volume(cell)
 }
 
 /// The symmetric noise X of a step.

@@ -36,6 +36,16 @@ pub struct HostEngine {
     refused: Option<f64>,
 }
 
+/// A strain, before its effect on the potential energy is known.
+struct Strained {
+    /// Its logarithm.
+    strain: Mat3,
+    /// Twice the kinetic energy tensor that presses behind it (eV).
+    twice: Mat3,
+    /// The pressure tensor ahead of it (eV / cubic angstrom).
+    pressure: Mat3,
+}
+
 /// What a rollback restores.
 #[derive(Clone)]
 struct State {
@@ -109,7 +119,7 @@ impl HostEngine {
 
     /// One step, or as much of it as is possible before a position is no longer usable.
     fn step(&mut self, program: &Program, step: u64) -> Result<()> {
-        let mut strain = None;
+        let mut strained = None;
         for op in &program.0 {
             match *op {
                 Op::Local(local) => self.act(local, step),
@@ -119,14 +129,14 @@ impl HostEngine {
                     match what {
                         Collective::RemoveDrift => self.remove_drift(),
                         Collective::RescaleVelocities(how) => self.rescale_velocities(&how, step),
-                        Collective::RescaleCell(how) => strain = self.rescale_cell(&how, step)?,
+                        Collective::RescaleCell(how) => strained = self.rescale_cell(&how, step)?,
                     }
                 }
                 Op::Collective { .. } => {}
             }
         }
-        if let Some(strain) = strain {
-            self.state.member.work += 0.5 * self.state.evaluation.strain_derivative.dot(&strain);
+        if let Some(strained) = strained {
+            self.settle(&strained);
         }
         self.state.step = step + 1;
         Ok(())
@@ -161,7 +171,7 @@ impl HostEngine {
             let xi = self.noise.normal3(step, i as u32, Stream::Thermostat);
             let before = v.norm_squared();
             *v = *v * c + xi * (variance / m).sqrt();
-            self.state.member.heat += 0.5 * m * (v.norm_squared() - before);
+            self.state.member.kept.heat += 0.5 * m * (v.norm_squared() - before);
         }
     }
 
@@ -178,12 +188,12 @@ impl HostEngine {
         for v in &mut self.state.velocities {
             *v = flight + (*v - flight) * factor;
         }
-        self.state.member.heat += (factor * factor - 1.0) * kinetic;
+        self.state.member.kept.heat += (factor * factor - 1.0) * kinetic;
     }
 
-    /// Strains cell, positions and velocities; returns the logarithm of the strain, whose work on what the forces will be
-    /// is still to come. The strain derivative is that of the start of the step. A strain too large is refused.
-    fn rescale_cell(&mut self, how: &CellRescaling, step: u64) -> Result<Option<Mat3>> {
+    /// Strains cell, positions and velocities, which is to be settled when the forces behind it are there. The strain derivative
+    /// is that of the start of the step. A strain too large is refused.
+    fn rescale_cell(&mut self, how: &CellRescaling, step: u64) -> Result<Option<Strained>> {
         let state = &mut self.state;
         let rest = Vec3::zeros();
         let twice = observe::kinetic_about(&self.system, state.velocities.iter(), &rest);
@@ -196,7 +206,9 @@ impl HostEngine {
         };
         let derivative = state.evaluation.strain_derivative;
         let noise = cell_rescaling::noise(&self.noise, step);
-        let strain = how.strain(&state.member.cell, &pressing, &derivative, noise);
+        let Member { cell, kept, .. } = &mut state.member;
+        let pressure = cell_rescaling::pressure(cell, &pressing, &derivative);
+        let strain = how.strain(cell, &(pressure + 0.5 * kept.response), noise);
         // False also for what is not a number.
         if !strain.iter().all(|e| e.abs() <= MOST_STRAIN) {
             self.refused = Some(strain.amax());
@@ -206,13 +218,27 @@ impl HostEngine {
             cell_rescaling::exponential(&strain),
             cell_rescaling::exponential(&-strain),
         );
-        state.member.cell = (state.member.cell.strained(&stretch))
+        *cell = (cell.strained(&stretch))
             .map_err(|e| Error::run(format!("the cell at step {step}: {e}")))?;
         state.positions.iter_mut().for_each(|r| *r = stretch * *r);
         (state.velocities.iter_mut()).for_each(|v| *v = shrink * *v);
         let after = shrink * twice * shrink;
-        state.member.work += 0.5 * (after.trace() - twice.trace() + derivative.dot(&strain));
-        Ok(Some(strain))
+        kept.work += 0.5 * (after.trace() - twice.trace() + derivative.dot(&strain));
+        Ok(Some(Strained {
+            strain,
+            twice: shrink * pressing * shrink,
+            pressure,
+        }))
+    }
+
+    /// Adds the second half of a strain's work, and finds what the strain added to the pressure, when the forces behind it are
+    /// there.
+    fn settle(&mut self, strained: &Strained) {
+        let derivative = self.state.evaluation.strain_derivative;
+        let Member { cell, kept, .. } = &mut self.state.member;
+        kept.work += 0.5 * derivative.dot(&strained.strain);
+        kept.response =
+            cell_rescaling::pressure(cell, &strained.twice, &derivative) - strained.pressure;
     }
 
     fn remove_drift(&mut self) {
@@ -221,7 +247,7 @@ impl HostEngine {
         for v in &mut self.state.velocities {
             *v -= drift;
         }
-        self.state.member.heat -= 0.5 * mass * drift.norm_squared();
+        self.state.member.kept.heat -= 0.5 * mass * drift.norm_squared();
     }
 
     /// Pairs, energy, forces and strain derivative at the present positions.
@@ -280,8 +306,7 @@ impl HostEngine {
         Observables {
             potential: state.evaluation.energy,
             kinetic: observe::kinetic_energy(&self.system, &state.velocities),
-            heat: state.member.heat,
-            work: state.member.work,
+            kept: state.member.kept,
             momentum: observe::momentum(&self.system, &state.velocities),
             strain_derivative: state.evaluation.strain_derivative,
         }
@@ -372,8 +397,7 @@ impl Engine for HostEngine {
         restorable(state, self.system.len())?;
         self.refused = None;
         self.state.step = state.step;
-        self.state.member.heat = state.observables.heat;
-        self.state.member.work = state.observables.work;
+        self.state.member.kept = state.observables.kept;
         self.state.member.cell.clone_from(&state.cell);
         self.state.positions.clone_from(&state.positions);
         self.state.velocities.clone_from(&state.velocities);

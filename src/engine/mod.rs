@@ -6,7 +6,7 @@ pub mod host;
 
 use std::ops::{ControlFlow, Range};
 
-use crate::core::{Cell, Fields, Members, Snapshot, System, Vec3};
+use crate::core::{Cell, Fields, Kept, Members, Snapshot, System, Vec3};
 use crate::dynamics::Program;
 use crate::neighbors::Listed;
 use crate::potential::About;
@@ -41,11 +41,11 @@ impl Start {
         }
     }
 
-    /// Sets the steps taken, and heat and work (eV) put into each member, already.
-    pub fn after(mut self, step: u64, heat: f64, work: f64) -> Self {
+    /// Sets the steps taken, and what was put into each member, already.
+    pub fn after(mut self, step: u64, kept: Kept) -> Self {
         self.step = step;
         for member in self.members.all_mut() {
-            (member.heat, member.work) = (heat, work);
+            member.kept = kept;
         }
         self
     }
@@ -284,8 +284,8 @@ pub trait Engine: Send {
     /// The device failed.
     fn rollback(&mut self) -> Result<()>;
 
-    /// Puts the engine into another state of the same system: step, cell, heat, work, positions and velocities of a
-    /// snapshot that holds both. What follows is, bit for bit, what followed then. The state saved is this
+    /// Puts the engine into another state of the same system: step, cell, what was put in, positions and velocities of
+    /// a snapshot that holds both. What follows is, bit for bit, what followed then. The state saved is this
     /// one now.
     ///
     /// # Errors

@@ -138,8 +138,7 @@ pub fn write(
     file::replace(&directory.join(names::FLIGHT), &text)?;
     let checkpoint = Checkpoint {
         step: state.step,
-        heat: state.observables.heat,
-        work: state.observables.work,
+        kept: state.observables.kept,
         system: about.system.clone(),
         cell: state.cell.clone(),
         positions: state.positions.clone(),

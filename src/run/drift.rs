@@ -40,7 +40,7 @@ pub(super) fn explain(
         state.positions.clone(),
         state.velocities.clone(),
     )
-    .after(state.step, o.heat, o.work);
+    .after(state.step, o.kept);
     let last = flight.frames.last();
     let case = Case {
         start,

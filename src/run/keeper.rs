@@ -95,8 +95,7 @@ impl Checkpointing for Keeper {
         let elapsed = self.elapsed().as_secs_f64();
         let state = &mut self.state;
         state.step = snapshot.step;
-        state.heat = snapshot.observables.heat;
-        state.work = snapshot.observables.work;
+        state.kept = snapshot.observables.kept;
         state.cell = snapshot.cell;
         state.positions = snapshot.positions;
         state.velocities = snapshot.velocities;

@@ -1,6 +1,6 @@
 """Compares runs at constant temperature and pressure with other programs.
 
-usage: ensembles.py MDRUN FOLDER lammps
+usage: ensembles.py MDRUN FOLDER lammps | physical_validation | literature
 
 MDRUN is the binary, FOLDER is where runs are written. Each comparison prints value, error and the deviation in standard
 errors; the fluid is argon as in configs/argon_nve.toml unless a comparison says otherwise. Runs are seeded, so that the
@@ -32,7 +32,7 @@ BAR = 1e-25 / 1.602176634e-19
 G_CM3 = 1.66053906892
 
 TIMESTEP = 0.004  # ps
-# Steps between two samples.
+# Steps between two samples where a state says nothing.
 EVERY = 10
 # Blocks that a series is cut into; each is many times as long as the memory of the volume (1 to 2 ps).
 BLOCKS = 16
@@ -53,6 +53,7 @@ class State(NamedTuple):
     cutoff: float = 10.0  # angstrom
     skin: float = 0.8  # angstrom
     every: int = 10  # steps between two rescalings of the cell
+    sample: int = EVERY  # steps between two samples
     duration: float = 340.0  # ps, with SETTLE
     seed: int = 1
 
@@ -132,7 +133,7 @@ duration = "{state.duration} ps"
 skin = "{state.skin} A"
 [output]
 directory = "{folder / state.name}"
-thermo_every = {EVERY}
+thermo_every = {state.sample}
 [device]
 kind = "cpu"
 """
@@ -247,8 +248,97 @@ def lammps_checks(mdrun, folder, report):
         report.compare(what, mean_and_error(ours), mean_and_error(theirs), "g/cm^3")
 
 
+def as_simulation(state, columns):
+    """A run as physical_validation sees it."""
+    import physical_validation as pv
+
+    # In units of GROMACS: kJ/mol, nm, K, bar, ps.
+    units = pv.data.UnitData(
+        kb=KB,
+        energy_conversion=96.48533212,
+        length_conversion=0.1,
+        volume_conversion=1e-3,
+        temperature_conversion=1.0,
+        pressure_conversion=1.0,
+        time_conversion=1e-3,
+    )
+    ensemble = pv.data.EnsembleData(
+        "NPT", natoms=state.atoms, pressure=state.pressure, temperature=state.temperature
+    )
+    observables = pv.data.ObservableData(
+        potential_energy=columns["potential_energy_ev"], volume=columns["volume_a3"]
+    )
+    return pv.data.SimulationData(units=units, ensemble=ensemble, observables=observables)
+
+
+def physical_validation_checks(mdrun, folder, report):
+    """Ratios of the distributions of neighbouring states: of volumes at two pressures, of enthalpies at two temperatures."""
+    from physical_validation.ensemble import check
+
+    base = State("", "npt", 120.0, 300.0, cells=3, cutoff=8.0, skin=1.2, sample=50, duration=3200.0 + SETTLE)
+    # Neighbours so far that the ratio changes by a few e over the width of the distributions.
+    neighbours = {"volumes": {"pressure": 500.0}, "enthalpies": {"temperature": 132.0}}
+    states = {}
+    for seed, thermostat in enumerate(["csvr", "langevin"]):
+        for k, (name, change) in enumerate([("", {}), *neighbours.items()]):
+            own = {"name": f"{thermostat}_{name}", "thermostat": thermostat, "seed": 51 + 3 * seed + k}
+            states[thermostat, name] = base._replace(**own, **change)
+    found = together({key: (run, mdrun, folder, state) for key, state in states.items()})
+    seen = {key: as_simulation(state, found[key]) for key, state in states.items()}
+    for thermostat, name in states:
+        if name:
+            quantile = check(seen[thermostat, ""], seen[thermostat, name], bootstrap_seed=1, verbosity=0)
+            report.deviation(f"physical_validation, {thermostat}, ratio of {name}", float(np.max(np.abs(quantile))))
+
+
+# Temperature, density, pressure and its error (units of epsilon and sigma) of the whole Lennard-Jones fluid: NIST Standard
+# Reference Simulation Website, Lennard-Jones fluid reference calculations, Monte Carlo with 500 atoms and long-range corrections.
+NIST = [(0.85, 0.776, 6.7714e-3, 1.72e-3), (0.90, 0.820, 8.2386e-1, 2e-3)]
+
+
+def missing_pressure(density, cutoff):
+    """Pressure (eV / angstrom^3) that the switch leaves out at a number density (1 / angstrom^3) that is even beyond."""
+    inner = np.linspace(SWITCH_ON * cutoff, cutoff, 20001)
+    outer = np.geomspace(cutoff, 100 * cutoff, 20001)
+    total = 0.0
+    for r in (inner, outer):
+        # No force is left of the switched potential beyond the cutoff.
+        total += np.trapezoid(r**3 * (full_pair(r)[1] + np.where(r < cutoff, pair(r, cutoff)[1], 0.0)), r)
+    return -2 / 3 * np.pi * density**2 * total
+
+
+def literature_checks(mdrun, folder, report):
+    """The density of the whole fluid at NIST's pressures, less what the switch leaves out."""
+    states = {}
+    for k, (kt, density, pressure, _) in enumerate(NIST):
+        cutoff = 4 * SIGMA
+        whole = pressure * EPSILON / SIGMA**3
+        switched = whole - missing_pressure(density / SIGMA**3, cutoff)
+        states[k] = State(
+            f"nist_{k}",
+            "npt",
+            kt * EPSILON / KB,
+            switched / BAR,
+            cells=5,
+            density=density * MASS * G_CM3 / SIGMA**3,
+            cutoff=cutoff,
+            skin=1.4,
+            seed=61 + k,
+        )
+    found = together({k: (run, mdrun, folder, state) for k, state in states.items()})
+    for k, (kt, expected, _, error) in enumerate(NIST):
+        volume = found[k]["volume_a3"]
+        mean, mean_error = mean_and_error(states[k].atoms * SIGMA**3 / volume)
+        # The modulus K = kT V / var V makes of an error of the pressure one of the density, rho dP / K.
+        modulus = kt * np.mean(volume) / SIGMA**3 / (np.var(volume) / SIGMA**6)
+        theirs = (expected, expected * error / modulus)
+        report.compare(f"density of the whole fluid at T = {kt}", (mean, mean_error), theirs, "sigma^-3")
+
+
 COMPARISONS = {
     "lammps": lammps_checks,
+    "physical_validation": physical_validation_checks,
+    "literature": literature_checks,
 }
 
 

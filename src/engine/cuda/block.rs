@@ -91,12 +91,14 @@ device_struct! {
     /// What the middle of a step does to all atoms alike.
     pub(super) struct Change = "Change" {
         strained: u32,
-        /// Whether the second half of a strain's work is still to be added.
+        /// Whether a strain is still to be settled: the second half of its work, and the response of the pressure.
         owing: u32,
         /// Logarithm of the strain, strain, and its inverse.
         strain: [[f64; 3]; 3],
         stretch: [[f64; 3]; 3],
         shrink: [[f64; 3]; 3],
+        /// What the kinetic energy behind a strain presses with, less the pressure tensor ahead of it.
+        rise: [[f64; 3]; 3],
         /// Velocity of the centre of mass, from which scaled velocities are counted.
         flight: [f64; 3],
         factor: f64,
@@ -135,6 +137,8 @@ device_struct! {
         heat: f64,
         /// Work that strains of the cell have done, likewise (eV).
         work: f64,
+        /// What the last strain added to the pressure tensor (eV / cubic angstrom).
+        response: [[f64; 3]; 3],
         /// Lattice vectors as rows (angstrom).
         cell: [[f64; 3]; 3],
         /// Strain of the cell since the build.

@@ -383,8 +383,7 @@ impl Engine for CudaEngine {
             step: state.step,
             member: Member {
                 cell: state.cell.clone(),
-                heat: state.observables.heat,
-                work: state.observables.work,
+                kept: state.observables.kept,
                 ..self.member.clone()
             },
         };

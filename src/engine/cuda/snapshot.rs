@@ -228,8 +228,7 @@ impl CudaEngine {
         let (member, time) = (&self.member, self.step as f64 * self.timestep);
         Snapshot {
             observables: Observables {
-                heat: member.heat,
-                work: member.work,
+                kept: member.kept,
                 ..Observables::default()
             },
             ..Snapshot::blank(self.step, time, member.cell.clone())

@@ -6,7 +6,7 @@ use super::CudaEngine;
 use super::block::{DeviceBarostat, DeviceOp, DeviceState, MOST_OPS, halted, kind};
 use super::launch::StepShape;
 use super::program::DeviceProgram;
-use crate::core::{Cell, Mat3};
+use crate::core::{Cell, Kept, Mat3};
 use crate::cuda::launch::Graph;
 use crate::dynamics::Program;
 use crate::engine::{Breach, Flags, Outcome, Watched};
@@ -41,6 +41,7 @@ impl CudaEngine {
     /// atoms since the last build stays.
     pub(super) fn start_count(&self, until: u64) -> Result<DeviceState> {
         let empty = until <= self.step;
+        let kept = &self.member.kept;
         let state = DeviceState {
             begun: self.step,
             done: self.step,
@@ -49,8 +50,9 @@ impl CudaEngine {
             drift_removed: self.step,
             // A block of steps checks what they lead to; an empty one the present.
             checked: if empty { u64::MAX } else { self.step },
-            heat: self.member.heat,
-            work: self.member.work,
+            heat: kept.heat,
+            work: kept.work,
+            response: matrix(&kept.response),
             cell: rows(&self.member.cell),
             opened: self.step,
             strain: self.strain,
@@ -178,7 +180,11 @@ impl CudaEngine {
             let before = state.done;
             state = self.finish_reading()?;
             self.step = state.done;
-            (self.member.heat, self.member.work) = (state.heat, state.work);
+            self.member.kept = Kept {
+                heat: state.heat,
+                work: state.work,
+                response: Mat3::from_fn(|a, b| state.response[a][b]),
+            };
             self.follow(&state)?;
             self.age += state.done - before;
             self.stale &= state.done == before;
@@ -270,6 +276,11 @@ impl Graphs {
             _ => (&self.one, 1),
         }
     }
+}
+
+/// A matrix as the card has it.
+fn matrix(of: &Mat3) -> [[f64; 3]; 3] {
+    std::array::from_fn(|a| std::array::from_fn(|b| of[(a, b)]))
 }
 
 /// Lattice vectors as the card has them.

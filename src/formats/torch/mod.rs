@@ -193,7 +193,7 @@ impl<'b> SavedFile<'b> {
         view.tensor(storage.kind, &storage.bytes).map(Some)
     }
 
-    /// Whether a tensor is at a place of the tree, and if so, whether a parameter: see [`tensor::View`].
+    /// Whether a tensor is at a place of the tree, and if so, whether a parameter: see [`tensor::view`].
     pub fn is_tensor(&self, id: ValueId) -> bool {
         matches!(tensor::view(&self.tree, id), Ok(Some(_)))
     }

@@ -163,7 +163,7 @@ impl Xyz {
             let o = &frame.observables;
             let energies = [
                 ("kinetic", o.kinetic),
-                ("heat", o.heat),
+                ("heat", o.kept.heat),
                 ("conserved", o.conserved()),
             ];
             for (key, value) in energies {

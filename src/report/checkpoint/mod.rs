@@ -1,8 +1,8 @@
 //! Checkpoints: all that a run needs to go on exactly as if it had never stopped.
 //!
 //! Engines promise that the state after a step depends on the state before it alone, and noise is a
-//! function of the seed and the step: so cell, positions, velocities, the step, heat and work are the whole of
-//! the dynamics. Beside them a checkpoint keeps the record of energies, how far every output file had
+//! function of the seed and the step: so cell, positions, velocities, the step and what was put in ([`Kept`]) are the
+//! whole of the dynamics. Beside them a checkpoint keeps the record of energies, how far every output file had
 //! come (see [`FileMark`]), and whose it is (see [`Identity`]).
 //!
 //! # Layout
@@ -12,7 +12,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `mdrunCKP` |
-//! | 4 | version of the format, 4 |
+//! | 4 | version of the format, 5 |
 //! | 4 | length h of the header |
 //! | h | header: JSON, numbers exact |
 //! | n | atomic numbers |
@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::drift::EnergyRecord;
-use crate::core::{Cell, Mat3, System, Vec3};
+use crate::core::{Cell, Kept, Mat3, System, Vec3};
 use crate::engine::Start;
 use crate::simulation::FileMark;
 use crate::{Error, Result};
@@ -46,7 +46,7 @@ pub use store::{Newest, newest, read, save, write};
 
 const MAGIC: [u8; 8] = *b"mdrunCKP";
 /// Version of the format.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// Magic, version and length of the header.
 const PREFIX: usize = 16;
 /// Length of the hash at the end.
@@ -63,10 +63,8 @@ const MOST_LEVELS: usize = 64;
 pub struct Checkpoint {
     /// Steps taken since the run began.
     pub step: u64,
-    /// Energy that thermostat and drift removal have put in (eV).
-    pub heat: f64,
-    /// Work that a barostat has done (eV).
-    pub work: f64,
+    /// What thermostat and barostat have put in.
+    pub kept: Kept,
     /// Species and masses.
     pub system: System,
     /// The cell.
@@ -96,6 +94,8 @@ struct Header {
     atoms: u64,
     heat: f64,
     work: f64,
+    /// Rows of what the last strain added to the pressure tensor.
+    response: [f64; 9],
     /// Lattice vectors as rows; null where none were given.
     vectors: Option<[f64; 9]>,
     periodic: [bool; 3],
@@ -110,18 +110,13 @@ struct Header {
 impl Header {
     fn of(checkpoint: &Checkpoint) -> Self {
         let cell = &checkpoint.cell;
-        let vectors = || {
-            let rows = cell.vectors().transpose();
-            let mut numbers = [0.0; 9];
-            numbers.copy_from_slice(rows.as_slice());
-            numbers
-        };
         Self {
             step: checkpoint.step,
             atoms: checkpoint.system.len() as u64,
-            heat: checkpoint.heat,
-            work: checkpoint.work,
-            vectors: cell.is_given().then(vectors),
+            heat: checkpoint.kept.heat,
+            work: checkpoint.kept.work,
+            response: rows(&checkpoint.kept.response),
+            vectors: cell.is_given().then(|| rows(cell.vectors())),
             periodic: cell.periodic(),
             stretch: checkpoint.stretch,
             elapsed: checkpoint.elapsed,
@@ -172,7 +167,7 @@ impl Checkpoint {
             self.positions.clone(),
             self.velocities.clone(),
         )
-        .after(self.step, self.heat, self.work)
+        .after(self.step, self.kept)
     }
 
     /// How far the file of this name had come.
@@ -186,8 +181,8 @@ impl Checkpoint {
     /// A number is not finite, or there is not one mass, position and velocity for each atom.
     pub fn encode(&self) -> Result<Vec<u8>> {
         (self.start().check()).map_err(|e| Error::run(format!("no checkpoint of this: {e}")))?;
-        if !(self.heat.is_finite() && self.work.is_finite() && self.elapsed.is_finite()) {
-            return Err(Error::run("heat or work is not a finite number"));
+        if !(self.kept.is_finite() && self.elapsed.is_finite()) {
+            return Err(Error::run("heat, work or response is not a finite number"));
         }
         let header = serde_json::to_vec(&Header::of(self))
             .map_err(|e| Error::run(format!("a checkpoint cannot be written: {e}")))?;
@@ -234,8 +229,11 @@ impl Checkpoint {
         let (positions, velocities) = vectors.split_at(24 * atoms);
         let checkpoint = Self {
             step: header.step,
-            heat: header.heat,
-            work: header.work,
+            kept: Kept {
+                heat: header.heat,
+                work: header.work,
+                response: Mat3::from_row_slice(&header.response),
+            },
             system: System {
                 species: species.to_vec(),
                 masses: numbers_of(masses).collect(),
@@ -255,6 +253,11 @@ impl Checkpoint {
         checkpoint.start().check()?;
         Ok(checkpoint)
     }
+}
+
+/// The rows of a matrix, one behind the other.
+fn rows(of: &Mat3) -> [f64; 9] {
+    std::array::from_fn(|k| of[(k / 3, k % 3)])
 }
 
 /// The length of the header that the start of a file announces.

@@ -109,7 +109,7 @@ fn programs_are_those_written_out() {
         println!("{name}: positions off by {dr:.1e}, velocities by {dv:.1e}");
         assert!(dr < POSITION && dv < VELOCITY, "{name}: {dr:e} {dv:e}");
         assert!(
-            (found.observables.heat - heat).abs() < 1e-4,
+            (found.observables.kept.heat - heat).abs() < 1e-4,
             "{name}: heat {heat}"
         );
         assert_eq!(found.step, STEPS);
@@ -120,7 +120,7 @@ fn programs_are_those_written_out() {
 fn bits(s: &Snapshot) -> Vec<u64> {
     let o = &s.observables;
     let arrays = s.positions.iter().chain(&s.velocities).chain(&s.forces);
-    let scalars = [o.potential, o.kinetic, o.heat]
+    let scalars = [o.potential, o.kinetic, o.kept.heat]
         .into_iter()
         .chain(o.momentum.iter().copied());
     (arrays.flat_map(|v| [v.x, v.y, v.z]))
@@ -203,9 +203,7 @@ fn a_run_can_be_taken_up() {
     let mut first = scene.engine(&spec, &weights, 0.4);
     first.run(&program, 0..40).unwrap();
     let middle = first.snapshot(Fields::ALL).unwrap();
-    let mut start = scene
-        .start()
-        .after(middle.step, middle.observables.heat, 0.0);
+    let mut start = scene.start().after(middle.step, middle.observables.kept);
     (start.positions, start.velocities) = (middle.positions, middle.velocities);
     let mut second = CudaEngine::new(
         start,

@@ -184,7 +184,7 @@ fn energy_less_heat_is_conserved() {
         let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
         let drift = 1e3 * slope(&times, &conserved) / atoms;
         let width = 1e3 * variance(&conserved).sqrt() / atoms;
-        let heat: Vec<f64> = moments.iter().map(|o| 1e3 * o.heat / atoms).collect();
+        let heat: Vec<f64> = moments.iter().map(|o| 1e3 * o.kept.heat / atoms).collect();
         println!(
             "step {:.0} fs: {drift:+.1e} meV/atom/ps, +- {width:.2e} meV/atom; heat +- {:.2}",
             timestep / FS,

@@ -265,13 +265,17 @@ pub fn bits(snapshot: &Snapshot) -> Vec<u64> {
         snapshot.time.to_bits(),
         o.potential.to_bits(),
         o.kinetic.to_bits(),
-        o.heat.to_bits(),
-        o.work.to_bits(),
+        o.kept.heat.to_bits(),
+        o.kept.work.to_bits(),
     ];
     let vectors = [&snapshot.positions, &snapshot.velocities, &snapshot.forces];
     let vectors = vectors.into_iter().flatten().chain([&o.momentum]);
     bits.extend(vectors.flat_map(Vec3::iter).map(|x| x.to_bits()));
-    let matrices = [&o.strain_derivative, snapshot.cell.vectors()];
+    let matrices = [
+        &o.strain_derivative,
+        &o.kept.response,
+        snapshot.cell.vectors(),
+    ];
     bits.extend(matrices.into_iter().flatten().map(|x| x.to_bits()));
     bits
 }

@@ -58,7 +58,7 @@ fn rolling_back_restores_every_bit() {
     run(&mut *engine, &program, 40..340);
     let reached = snapshot(&mut *engine);
     assert_ne!(bits(&reached), bits(&saved));
-    assert_ne!(reached.observables.heat, saved.observables.heat);
+    assert_ne!(reached.observables.kept, saved.observables.kept);
     for rebuild in [false, true] {
         engine.rollback().unwrap();
         assert_eq!(bits(&snapshot(&mut *engine)), bits(&saved));
@@ -88,7 +88,7 @@ fn a_start_in_the_middle_goes_on() {
         middle.positions,
         middle.velocities,
     )
-    .after(50, middle.observables.heat, 0.0);
+    .after(50, middle.observables.kept);
     let mut rest = subject.engine(start);
     run(&mut *rest, &program, 50..100);
     assert_eq!(bits(&snapshot(&mut *rest)), bits(&snapshot(&mut *whole)));
@@ -113,9 +113,9 @@ fn heat_is_what_the_bath_puts_in() {
         assert!(gained.abs() > 0.01);
         // Sums of some hundred terms of 0.01 eV.
         assert!(
-            (after.heat - gained).abs() < 1e-13,
+            (after.kept.heat - gained).abs() < 1e-13,
             "{} {gained}",
-            after.heat
+            after.kept.heat
         );
         let drifts = after.momentum.norm() > 1e-10;
         assert_eq!(drifts, steps % 2 == 1, "momentum {}", after.momentum.norm());

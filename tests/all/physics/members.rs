@@ -1,7 +1,7 @@
 //! Systems side by side: whose atoms are whose, whose noise is drawn, and that an engine takes one.
 
 use mdrun::core::rng::{Noise, Stream};
-use mdrun::core::{Cell, Fields, Mat3, Members};
+use mdrun::core::{Cell, Fields, Kept, Mat3, Members};
 use mdrun::dynamics::{Local, Op, Program};
 use mdrun::engine::{HostEngine, Start};
 
@@ -47,17 +47,22 @@ fn only_one_member_is_the_only_one() {
     }
 }
 
-/// Heat and work of a start are those of each of its members.
+/// What was put into a start was put into each of its members.
 #[test]
-fn a_later_start_has_heat_and_work() {
+fn a_later_start_keeps_what_was_put_in() {
     let subject = argon();
-    let start = start_of(&subject, 4).after(12, 0.5, -0.25);
+    let kept = Kept {
+        heat: 0.5,
+        work: -0.25,
+        response: Mat3::identity() * 0.125,
+    };
+    let start = start_of(&subject, 4).after(12, kept);
     let member = start.members.only().unwrap();
     assert_eq!((start.step, member.replica), (12, 4));
-    assert_eq!((member.heat, member.work), (0.5, -0.25));
+    assert_eq!(member.kept, kept);
     let mut engine = subject.engine(start);
     let o = engine.snapshot(Fields::NONE).unwrap().observables;
-    assert_eq!((o.heat, o.work), (0.5, -0.25));
+    assert_eq!(o.kept, kept);
 }
 
 /// Two boxes of 54 atoms in the arrays of one of 108: nothing of them is evaluated as one system.

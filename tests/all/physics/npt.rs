@@ -11,32 +11,45 @@ use super::pressed::{self, BAR, CSVR, LANGEVIN, PHASE, npt, program, thermometer
 use super::statistics::{deviation, mean, slope, standard_error, variance};
 use super::subjects::{FS, KB, argon};
 
-/// Mean and relative deviation of the volumes of an ideal gas of 8 atoms over its kT / P.
-fn gas(thermostat: Thermostat, coupling: Coupling, samples: u64) -> Vec<f64> {
-    const ATOMS: usize = 8;
+/// An ideal gas under pressure.
+struct Gas {
+    atoms: usize,
+    thermostat: Thermostat,
+    coupling: Coupling,
+    /// Steps of the barostat's relaxation, and between two strains.
+    relaxation: f64,
+    every: u64,
+}
+
+/// Volumes of an ideal gas over kT / P, every 20 steps.
+fn volumes(gas: &Gas, samples: u64) -> Vec<f64> {
     const KT: f64 = 0.025;
     /// Then kT / P is 100 A^3.
     const PRESSURE: f64 = KT / 100.0;
     const STEP: f64 = 1.0;
+    /// Wide, since pairs are found for nothing.
+    const SKIN: f64 = 4.0;
     let system = System {
-        species: vec![2; ATOMS],
-        masses: vec![4.0; ATOMS],
+        species: vec![2; gas.atoms],
+        masses: vec![4.0; gas.atoms],
     };
-    let degrees = thermometer(&system, thermostat).degrees_of_freedom as f64;
+    let degrees = thermometer(&system, gas.thermostat).degrees_of_freedom as f64;
     let edge = (100.0 * (degrees / 3.0 + 1.0)).cbrt();
     let vectors = Mat3::new(edge, 0.0, 0.0, 0.0, edge, 0.0, 0.0, 0.0, edge);
     let cell = Cell::new(vectors, [true; 3]).unwrap();
-    let positions = (0..ATOMS).map(|i| Vec3::new(i as f64, 0.5, 0.25)).collect();
+    let positions = (0..gas.atoms)
+        .map(|i| Vec3::new(i as f64, 0.5, 0.25))
+        .collect();
     let mut start = velocities::maxwell_boltzmann(&system, KT, Noise::new(1));
     let drift = observe::momentum(&system, &start) / system.total_mass();
     start.iter_mut().for_each(|v| *v -= drift);
     let start = Start::new(system.clone(), cell, positions, start);
-    let mut npt = npt(KT, PRESSURE, thermostat, coupling);
+    let mut npt = npt(KT, PRESSURE, gas.thermostat, gas.coupling);
     // An ideal gas has the compressibility 1 / P.
     npt.barostat.compressibility = 1.0 / PRESSURE;
-    npt.barostat.relaxation = 300.0 * STEP;
-    npt.barostat.every = 1;
-    npt.thermostat = match thermostat {
+    npt.barostat.relaxation = gas.relaxation * STEP;
+    npt.barostat.every = gas.every;
+    npt.thermostat = match gas.thermostat {
         Thermostat::Csvr { .. } => Thermostat::Csvr {
             relaxation: 5.0 * STEP,
         },
@@ -45,7 +58,7 @@ fn gas(thermostat: Thermostat, coupling: Coupling, samples: u64) -> Vec<f64> {
         },
     };
     let program = program(npt, STEP, &system);
-    let mut engine = HostEngine::new(start, Noise::new(7), 1.0, Box::new(Free)).unwrap();
+    let mut engine = HostEngine::new(start, Noise::new(7), SKIN, Box::new(Free)).unwrap();
     run(&mut engine, &program, 0..2000);
     let mut volumes = Vec::new();
     for k in 0..samples {
@@ -74,7 +87,14 @@ fn an_ideal_gas_has_the_volumes_of_theory() {
             Thermostat::Langevin { .. } => &[Coupling::Isotropic, Coupling::Plane][..],
         };
         for &coupling in couplings {
-            let volumes = gas(thermostat, coupling, 60_000);
+            let gas = Gas {
+                atoms: 8,
+                thermostat,
+                coupling,
+                relaxation: 300.0,
+                every: 1,
+            };
+            let volumes = volumes(&gas, 60_000);
             let error = standard_error(&volumes) / shape;
             let off = deviation(&volumes, shape);
             let squares: Vec<f64> = volumes.iter().map(|v| (v - shape).powi(2)).collect();
@@ -90,6 +110,64 @@ fn an_ideal_gas_has_the_volumes_of_theory() {
             );
             assert!(error < 0.02 && off.abs() < SIGMAS && off_variance.abs() < SIGMAS);
         }
+    }
+}
+
+/// Strains a fifth of the relaxation time apart. Of an ideal gas of N atoms whose kinetic energy the thermostat has relaxed from
+/// one strain to the next, the deviation v of the logarithm of the volume follows, with m = 1/5, the response -5/3 of the
+/// pressure to a strain, and thermal noise k of the kinetic energy (variance 2/3N),
+///
+/// v' = v - m (v + (5/6) (v - v_before) + k) + sqrt(2m / N) x,
+///
+/// whose variance is 1.039 / N. Without the response it is 1.185 / N.
+#[test]
+fn coarse_strains_leave_the_variance_of_the_volume() {
+    const ATOMS: usize = 160;
+    const SAMPLES: u64 = 15_000;
+    let gas = Gas {
+        atoms: ATOMS,
+        thermostat: LANGEVIN,
+        coupling: Coupling::Isotropic,
+        relaxation: 50.0,
+        every: 10,
+    };
+    let shape = ATOMS as f64 + 1.0;
+    let volumes = volumes(&gas, SAMPLES);
+    let squares: Vec<f64> = volumes
+        .iter()
+        .map(|v| (v - shape).powi(2) / shape)
+        .collect();
+    let (of_theory, without) = (deviation(&squares, 1.039), deviation(&squares, 1.185));
+    println!(
+        "variance {:.3} +- {:.3} of an exact sampler's ({of_theory:+.2} from theory)",
+        mean(&squares),
+        standard_error(&squares)
+    );
+    assert!(deviation(&volumes, shape).abs() < SIGMAS);
+    assert!(of_theory.abs() < SIGMAS && without < -SIGMAS);
+}
+
+/// What is kept of a strain is what it added to the pressure tensor.
+#[test]
+fn the_response_is_what_a_strain_adds_to_the_pressure() {
+    /// Rounding, of pressures of a thousand bar.
+    const ROUNDING: f64 = 1e-8;
+    let subject = argon();
+    let mut npt = npt(subject.kt, 0.0, CSVR, Coupling::Triclinic);
+    npt.barostat.every = 1;
+    npt.barostat.relaxation = 400.0 * FS;
+    let program = program(npt, subject.timestep, &subject.system);
+    let program = Program(vec![program.0[2], Op::Forces]);
+    let mut engine = subject.engine(subject.start(1));
+    let mut before = engine.snapshot(Fields::ALL).unwrap();
+    for step in 0..5 {
+        run(&mut *engine, &program, step..step + 1);
+        let after = engine.snapshot(Fields::ALL).unwrap();
+        let added = stress(&subject.system, &after) - stress(&subject.system, &before);
+        let off = (after.observables.kept.response / BAR - added).amax();
+        println!("{:.1} bar at most, {off:.1e} off", added.amax());
+        assert!(added.amax() > 1.0 && off < ROUNDING);
+        before = after;
     }
 }
 
@@ -123,7 +201,7 @@ fn work_is_the_change_of_energy() {
                 let after = engine.snapshot(Fields::NONE).unwrap();
                 let (a, b) = (after.observables, before.observables);
                 let energy = a.total() - b.total();
-                worst = worst.max((energy - (a.work - b.work)).abs());
+                worst = worst.max((energy - (a.kept.work - b.kept.work)).abs());
                 most = most.max(energy.abs());
                 engine.restore(&before).unwrap();
             }
@@ -160,7 +238,7 @@ fn energy_less_heat_and_work_is_conserved() {
             let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
             let drift = 1e3 * slope(&times, &conserved) / atoms;
             let width = 1e3 * variance(&conserved).sqrt() / atoms;
-            let work: Vec<f64> = moments.iter().map(|o| 1e3 * o.work / atoms).collect();
+            let work: Vec<f64> = moments.iter().map(|o| 1e3 * o.kept.work / atoms).collect();
             println!(
                 "step {:.0} fs: {drift:+.1e} meV/atom/ps, +- {width:.2e} meV/atom; work +- {:.3}",
                 timestep / FS,

@@ -48,3 +48,13 @@ fn compare(name: &str) {
 fn lammps_finds_the_same_densities() {
     compare("lammps");
 }
+
+#[test]
+fn physical_validation_finds_the_ensemble() {
+    compare("physical_validation");
+}
+
+#[test]
+fn the_fluid_has_the_density_of_nists_simulations() {
+    compare("literature");
+}

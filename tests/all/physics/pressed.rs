@@ -116,7 +116,7 @@ pub fn bits_do_not_depend_on_how_a_run_is_cut(subject: &Subject) {
             middle.positions.clone(),
             middle.velocities.clone(),
         )
-        .after(100, middle.observables.heat, middle.observables.work);
+        .after(100, middle.observables.kept);
         let mut other = make(start, 1.0);
         run(&mut *other, &program, 100..200);
         for mut engine in [cut, other] {

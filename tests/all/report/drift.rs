@@ -40,9 +40,9 @@ fn moment(step: u64, slope: f64) -> Snapshot {
     snapshot.time = step as f64 * TIMESTEP;
     let o = &mut snapshot.observables;
     o.kinetic = 300.0 * KELVIN * (degrees / 2.0 + (degrees / 2.0).sqrt() * noise.y);
-    o.heat = 0.7 * snapshot.time;
+    o.kept.heat = 0.7 * snapshot.time;
     let conserved = -500.0 + slope * MEV_PER_PS * ATOMS as f64 * snapshot.time + 1e-3 * noise.x;
-    o.potential = conserved + o.heat - o.kinetic;
+    o.potential = conserved + o.kept.heat - o.kinetic;
     snapshot
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mdrun::config::plan::{TrajectoryFormat, TrajectoryPlan};
 use mdrun::core::rng::{Noise, NoiseCourse, NoiseMark, Stream};
-use mdrun::core::{Cell, Mat3, Observables, Snapshot, System, Vec3, elements};
+use mdrun::core::{Cell, Kept, Mat3, Observables, Snapshot, System, Vec3, elements};
 use mdrun::report::Trajectory;
 use mdrun::simulation::{Reporter, Signal};
 use mdrun::units::FEMTOSECOND;
@@ -98,8 +98,10 @@ pub fn frame(number: u64, atoms: usize, cell: &Cell) -> Snapshot {
         observables: Observables {
             potential: -1_234.567_890_123_4 - number as f64,
             kinetic: 1.0 / 3.0,
-            heat: 0.125,
-            work: 0.0,
+            kept: Kept {
+                heat: 0.125,
+                ..Kept::default()
+            },
             momentum: Vec3::zeros(),
             strain_derivative: Mat3::from_diagonal(&Vec3::new(1.0, 2.0, 3.0)),
         },

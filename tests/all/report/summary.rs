@@ -99,7 +99,7 @@ impl Sampled {
             let per_atom =
                 self.slope * MEV_PER_PS * snapshot.time + 1e-3 * (self.noise * random.x + walked);
             o.potential = ATOMS as f64 * per_atom - o.kinetic;
-            o.heat = 0.0;
+            o.kept.heat = 0.0;
             o.momentum = Vec3::new(0.0, 3.0, 4.0) * ANGSTROM_PER_FS;
             monitor.report(&snapshot).unwrap();
         }

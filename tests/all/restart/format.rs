@@ -15,7 +15,9 @@ fn bits(checkpoint: &Checkpoint) -> Vec<u64> {
     let vectors = checkpoint.positions.iter().chain(&checkpoint.velocities);
     let numbers = vectors.flatten().chain(&checkpoint.system.masses);
     let numbers = numbers.chain(checkpoint.cell.vectors().iter());
-    let more = [checkpoint.heat, checkpoint.elapsed];
+    let kept = &checkpoint.kept;
+    let numbers = numbers.chain(kept.response.iter());
+    let more = [kept.heat, kept.work, checkpoint.elapsed];
     (numbers.copied().chain(more)).map(f64::to_bits).collect()
 }
 
@@ -40,7 +42,7 @@ fn numbers_that_are_not_finite_are_not_written() {
     for spoil in [
         |c: &mut Checkpoint| c.positions[1].y = f64::NAN,
         |c: &mut Checkpoint| c.velocities[0].x = f64::INFINITY,
-        |c: &mut Checkpoint| c.heat = f64::NAN,
+        |c: &mut Checkpoint| c.kept.response[(1, 2)] = f64::NAN,
         |c: &mut Checkpoint| c.velocities.truncate(2),
     ] {
         let mut checkpoint = sample(3);

@@ -12,7 +12,7 @@ mod resume;
 pub mod runs;
 mod signals;
 
-use mdrun::core::{Cell, Mat3, System, Vec3};
+use mdrun::core::{Cell, Kept, Mat3, System, Vec3};
 use mdrun::report::{Checkpoint, EnergyRecord, Identity};
 use mdrun::simulation::FileMark;
 
@@ -32,8 +32,11 @@ fn sample(atoms: usize) -> Checkpoint {
     let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
     Checkpoint {
         step: 123_456_789_012,
-        heat: -1.0 / 3.0,
-        work: 2.0 / 7.0,
+        kept: Kept {
+            heat: -1.0 / 3.0,
+            work: 2.0 / 7.0,
+            response: Mat3::new(0.1, 0.2, 0.3, 0.2, 0.5, 0.6, 0.3, 0.6, 1.0 / 9.0),
+        },
         system: System {
             species: (0..atoms).map(|i| 1 + (i % 118) as u8).collect(),
             masses: (0..atoms).map(|i| 1.008 + i as f64 / 3.0).collect(),

@@ -339,7 +339,20 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
     E.sums[size_t(blockIdx.x + 1) * OBSERVED + k] = sum;
 }
 
-// The second half of the work of a strain, when the forces behind it are there and observed.
+typedef double Matrix[3][3];
+
+__device__ double determinant(const Matrix &h) {
+    return h[0][0] * (h[1][1] * h[2][2] - h[1][2] * h[2][1]) - h[0][1] * (h[1][0] * h[2][2] - h[1][2] * h[2][0]) +
+           h[0][2] * (h[1][0] * h[2][1] - h[1][1] * h[2][0]);
+}
+
+// The symmetric part of the strain derivative last observed.
+__device__ __forceinline__ double symmetric_derivative(int a, int b) {
+    const double *derivative = E.observed + 6;
+    return 0.5 * (derivative[3 * a + b] + derivative[3 * b + a]);
+}
+
+// The second half of a strain's work, and what it added to the pressure, when the forces behind it are there and observed.
 __device__ void settle() {
     State &s = *E.state;
     Change &change = *E.change;
@@ -347,6 +360,10 @@ __device__ void settle() {
     double work = 0.0;
     for (int a = 0; a < 9; ++a) work += E.observed[6 + a] * change.strain[a / 3][a % 3];
     s.work += 0.5 * work;
+    const double volume = fabs(determinant(s.cell));
+    for (int a = 0; a < 3; ++a) {
+        for (int b = 0; b < 3; ++b) s.response[a][b] = change.rise[a][b] - symmetric_derivative(a, b) / volume;
+    }
     change.owing = 0;
 }
 

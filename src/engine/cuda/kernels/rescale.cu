@@ -1,8 +1,6 @@
 // What takes all atoms together in the middle of a step's drift: strains of the cell (`dynamics::cell_rescaling`) and the
 // scaling of velocities (`dynamics::csvr`). One thread finds both from sums over atoms; `advance` does them to each atom.
 
-typedef double Matrix[3][3];
-
 __device__ __forceinline__ void multiply(const Matrix &a, const Matrix &b, Matrix &c) {
     for (int i = 0; i < 3; ++i) {
         for (int j = 0; j < 3; ++j) c[i][j] = a[i][0] * b[0][j] + a[i][1] * b[1][j] + a[i][2] * b[2][j];
@@ -65,11 +63,6 @@ __device__ double velocity_factor(const Velocities &how, double kinetic, u64 ste
     return r * sqrt((1.0 - c) * q) + sqrt(c) < 0.0 ? -factor : factor;
 }
 
-__device__ double determinant(const Matrix &h) {
-    return h[0][0] * (h[1][1] * h[2][2] - h[1][2] * h[2][1]) - h[0][1] * (h[1][0] * h[2][2] - h[1][2] * h[2][0]) +
-           h[0][2] * (h[1][0] * h[2][1] - h[1][1] * h[2][0]);
-}
-
 // The part of a symmetric tensor that the coupling lets the cell take, as `dynamics::cell_rescaling::Coupling::part`.
 __device__ void coupled(u32 coupling, const Matrix &h, const Matrix &of, Matrix &out) {
     const double trace = of[0][0] + of[1][1] + of[2][2];
@@ -99,8 +92,7 @@ __device__ void coupled(u32 coupling, const Matrix &h, const Matrix &of, Matrix 
 }
 
 // The logarithm of the strain, as `dynamics::cell_rescaling::CellRescaling::strain`.
-__device__ void strain_of(const Barostat &how, const Matrix &h, const Matrix &twice, u64 step, Matrix &out) {
-    const double *derivative = E.observed + 6;
+__device__ void strain_of(const Barostat &how, const Matrix &h, const Matrix &pressure, u64 step, Matrix &out) {
     double xi[8];
     for (u32 k = 0; k < 2; ++k) {
         const uint4 bits = block_of(step, k, BAROSTAT_STREAM);
@@ -113,8 +105,7 @@ __device__ void strain_of(const Barostat &how, const Matrix &h, const Matrix &tw
     Matrix whole;
     for (int a = 0; a < 3; ++a) {
         for (int b = 0; b < 3; ++b) {
-            const double pressure = (twice[a][b] - 0.5 * (derivative[3 * a + b] + derivative[3 * b + a])) / volume;
-            whole[a][b] = noise[a][b] * width - ((a == b) * how.pressure - pressure) * how.mobility;
+            whole[a][b] = noise[a][b] * width - ((a == b) * how.pressure - pressure[a][b]) * how.mobility;
         }
     }
     coupled(how.coupling, h, whole, out);
@@ -183,14 +174,16 @@ __device__ __forceinline__ void rescale_all(int pressing) {
     Change &change = *E.change;
     change.strained = 0;
     if (pressing) {
-        Matrix pressing_part, h;
+        Matrix moving, ahead, seen;
+        const double volume = fabs(determinant(s.cell));
         for (int a = 0; a < 3; ++a) {
             for (int b = 0; b < 3; ++b) {
-                pressing_part[a][b] = twice[a][b] - (E.barostat.flight ? 0.0 : p[a] * p[b] / E.total_mass);
-                h[a][b] = s.cell[a][b];
+                moving[a][b] = twice[a][b] - (E.barostat.flight ? 0.0 : p[a] * p[b] / E.total_mass);
+                ahead[a][b] = (moving[a][b] - symmetric_derivative(a, b)) / volume;
+                seen[a][b] = ahead[a][b] + 0.5 * s.response[a][b];
             }
         }
-        strain_of(E.barostat, h, pressing_part, step, change.strain);
+        strain_of(E.barostat, s.cell, seen, step, change.strain);
         double largest = 0.0;
         bool fits = true;
         for (int a = 0; a < 9; ++a) {
@@ -214,6 +207,12 @@ __device__ __forceinline__ void rescale_all(int pressing) {
             double work = 0.0;
             for (int a = 0; a < 9; ++a) work += E.observed[6 + a] * change.strain[a / 3][a % 3];
             s.work += 0.5 * (trace - before + work);
+            multiply(change.shrink, moving, half);
+            multiply(half, change.shrink, after);
+            const double behind = fabs(determinant(s.cell));
+            for (int a = 0; a < 9; ++a) {
+                change.rise[a / 3][a % 3] = after[a / 3][a % 3] / behind - ahead[a / 3][a % 3];
+            }
             change.strained = change.owing = 1;
         } else {
             s.refused = largest;
