@@ -1,10 +1,13 @@
 //! The engine's memory on the card, and what the host reads of it.
 
 use super::block::{EngineBlock, EngineSizes, unpack_image};
+use super::flat;
 use crate::core::System;
+use crate::core::rng::Noise;
 use crate::cuda::Device;
 use crate::cuda::layout::{Arena, Pointer, bytes_of};
 use crate::cuda::memory::{Memory, read_at, write_at};
+use crate::engine::Start;
 use crate::potential::device::elements;
 use crate::{Error, Result};
 
@@ -69,6 +72,17 @@ impl Buffers {
         buffers.write(device, block.slot, &ids)?;
         buffers.write(device, block.mass, &system.masses)?;
         Ok(buffers)
+    }
+
+    /// Copies the start's positions and velocities to the card, and sets what kernels are told of the system and its noise.
+    pub fn put(&mut self, device: &Device, start: &Start, noise: Noise) -> Result<()> {
+        let block = &mut self.block;
+        [block.seed, block.replica] = noise.key();
+        block.noise_start = noise.start();
+        block.total_mass = start.system.total_mass();
+        let (positions, velocities) = (self.block.pos, self.block.vel);
+        self.write(device, positions, &flat(&start.positions))?;
+        self.write(device, velocities, &flat(&start.velocities))
     }
 
     /// The memory that a pointer of the block points to.

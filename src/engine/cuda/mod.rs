@@ -14,6 +14,7 @@ mod buffers;
 mod field;
 mod inspect;
 mod launch;
+mod list;
 mod program;
 mod room;
 mod snapshot;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::block::{DeviceState, halted};
 use self::buffers::Buffers;
 use self::launch::{Kernels, StepShape};
+use self::list::ListAge;
 use self::room::Demand;
 use self::snapshot::Rooms;
 use self::steps::Graphs;
@@ -47,9 +49,6 @@ pub use self::field::DeviceForceField;
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;
 
-/// The strain of a cell that is what it was.
-const UNSTRAINED: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-
 /// Owns phase space, forces, pairs and a potential on one CUDA device.
 pub struct CudaEngine {
     // Dropped in this order: what lives on the device before the device.
@@ -64,22 +63,13 @@ pub struct CudaEngine {
     device: Device,
     member: Member,
     about: About,
-    skin: f64,
     step: u64,
     timestep: f64,
     limits: Limits,
     extras: StepShape,
-    rebuilds: u64,
-    /// As of the last snapshot taken.
+    list: ListAge,
+    /// Pairs as of the last snapshot taken.
     pairs: Arc<AtomicU64>,
-    /// Largest squared displacement since the pairs were built, as f32 bits, at the last read of the flags.
-    reach: u32,
-    /// Strain of the cell since the pairs were built, and the squared displacement that it leaves room for, at that read.
-    strain: [[f64; 3]; 3],
-    slack2: f64,
-    /// Steps since the last rebuild, and how many the one before lasted.
-    age: u64,
-    lasted: u64,
     /// Whether pairs were built since the last evaluation: forces are those of the positions still, what snapshots sum is not.
     stale: bool,
 }
@@ -135,18 +125,7 @@ impl CudaEngine {
     ) -> Result<Self> {
         start.check()?;
         let member = start.members.only()?.clone();
-        let atoms = member.atoms.len();
-        if atoms == 0 || atoms > 1 << 30 {
-            return Err(Error::input(format!(
-                "the CUDA engine takes 1 to 2^30 atoms, not {atoms}"
-            )));
-        }
-        let demand = Demand {
-            atoms,
-            pairs: None,
-            bytes: Self::foreseen_memory(atoms, potential),
-        };
-        demand.check(&device, 0)?;
+        Self::check_room(&device, member.atoms.len(), potential)?;
         let about = potential.about(Processor::Card {
             name: device.name.clone(),
             index: device.index,
@@ -159,14 +138,9 @@ impl CudaEngine {
         };
         let bound = potential.bind(&device, &view)?;
         let mut buffers = Buffers::new(&device, &start.system, bound.gradient_parts())?;
-        let block = &mut buffers.block;
-        block.describe_range(member.cell.periodic(), potential.cutoff(), skin);
-        [block.seed, block.replica] = noise.of_replica(member.replica).key();
-        block.noise_start = noise.start();
-        block.total_mass = start.system.total_mass();
-        let block = buffers.block;
-        buffers.write(&device, block.pos, &flat(&start.positions))?;
-        buffers.write(&device, block.vel, &flat(&start.velocities))?;
+        let periodic = member.cell.periodic();
+        (buffers.block).describe_range(periodic, potential.cutoff(), skin);
+        buffers.put(&device, &start, noise.of_replica(member.replica))?;
         let mut engine = Self {
             graphs: None,
             evaluation: None,
@@ -176,32 +150,46 @@ impl CudaEngine {
                 step: start.step,
                 member: member.clone(),
             },
-            rooms: Rooms::new(&device, atoms)?,
+            rooms: Rooms::new(&device, member.atoms.len())?,
             flags: device.pinned(size_of::<DeviceState>())?,
             device,
             member,
             about,
-            skin,
             step: start.step,
             timestep: 0.0,
             limits: Limits::default(),
             extras: StepShape::default(),
-            rebuilds: 0,
+            list: ListAge::new(skin),
             pairs: Arc::default(),
-            reach: 0,
-            strain: UNSTRAINED,
-            slack2: 0.25 * skin * skin,
-            age: 0,
-            lasted: 0,
             stale: false,
         };
-        engine.apply_limits();
-        engine.kernels.see(&engine.device, &engine.buffers)?;
-        engine.start_count(engine.step)?;
-        engine.build()?;
-        engine.look(Fields::NONE)?;
-        engine.save()?;
+        engine.begin()?;
         Ok(engine)
+    }
+
+    /// Checks that as many atoms are not too many, for the kernels and for the memory that is left.
+    fn check_room(device: &Device, atoms: usize, potential: &dyn DevicePotential) -> Result<()> {
+        if atoms == 0 || atoms > 1 << 30 {
+            return Err(Error::input(format!(
+                "the CUDA engine takes 1 to 2^30 atoms, not {atoms}"
+            )));
+        }
+        let demand = Demand {
+            atoms,
+            pairs: None,
+            bytes: Self::foreseen_memory(atoms, potential),
+        };
+        demand.check(device, 0)
+    }
+
+    /// Finds pairs and forces of the start, and saves it.
+    fn begin(&mut self) -> Result<()> {
+        self.apply_limits();
+        self.kernels.see(&self.device, &self.buffers)?;
+        self.start_count(self.step)?;
+        self.build()?;
+        self.look(Fields::NONE)?;
+        self.save()
     }
 
     /// Forecasts the memory (bytes) that as many atoms will take at least, their pairs not counted.
@@ -237,10 +225,7 @@ impl CudaEngine {
     fn start_build(&mut self) -> Result<()> {
         self.kernels.count()?;
         self.kernels.fill()?;
-        self.rebuilds += 1;
-        self.lasted = self.age;
-        (self.age, self.reach) = (0, 0);
-        (self.strain, self.slack2) = (UNSTRAINED, 0.25 * self.skin * self.skin);
+        self.list.renew();
         Ok(())
     }
 
@@ -272,7 +257,7 @@ impl CudaEngine {
         if state.halt & halted::CAPACITY != 0 {
             self.grow(state.pairs as usize)?;
             self.start_build()?;
-            self.rebuilds -= 1;
+            self.list.builds -= 1;
         }
         Ok(())
     }
@@ -307,8 +292,7 @@ impl CudaEngine {
         self.device.wait()?;
         // SAFETY: the copy is done; a `State` is numbers only.
         let state = unsafe { self.flags.values::<DeviceState>(1) }[0];
-        self.reach = state.reach;
-        (self.strain, self.slack2) = (state.strain, state.slack2);
+        self.list.see(&state);
         Ok(state)
     }
 
@@ -417,7 +401,7 @@ impl Engine for CudaEngine {
 
     fn statistics(&self) -> Statistics {
         Statistics {
-            rebuilds: self.rebuilds,
+            rebuilds: self.list.builds,
             pairs: self.pairs.load(Ordering::Relaxed),
         }
     }

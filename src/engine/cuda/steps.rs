@@ -46,7 +46,7 @@ impl CudaEngine {
             begun: self.step,
             done: self.step,
             until,
-            reach: self.reach,
+            reach: self.list.reach,
             drift_removed: self.step,
             // A block of steps checks what they lead to; an empty one the present.
             checked: if empty { u64::MAX } else { self.step },
@@ -55,8 +55,8 @@ impl CudaEngine {
             response: matrix(&kept.response),
             cell: rows(&self.member.cell),
             opened: self.step,
-            strain: self.strain,
-            slack2: self.slack2,
+            strain: self.list.strain,
+            slack2: self.list.slack2,
             ..DeviceState::default()
         };
         self.kernels.set_state(state)?;
@@ -147,17 +147,12 @@ impl CudaEngine {
     }
 
     /// Foresees up to which step to go before the next look: about as far as the pairs will last.
-    fn foresee(&self, state: &DeviceState, until: u64) -> u64 {
-        let reach = f64::from(f32::from_bits(state.reach)).sqrt();
-        let ahead = if self.age == 0 || reach == 0.0 {
-            self.lasted * 9 / 10
-        } else {
-            ((state.slack2.max(0.0).sqrt() / reach - 1.0).max(0.0) * self.age as f64 * 0.8) as u64
-        };
-        let next = (state.begun + ahead.clamp(FEWEST_STEPS, MOST_STEPS)).min(until);
+    fn foresee(&self, begun: u64, until: u64) -> u64 {
+        let ahead = self.list.left().clamp(FEWEST_STEPS, MOST_STEPS);
+        let next = (begun + ahead).min(until);
         // Whole cycles of a barostat are one graph each.
         let whole = next - next % self.extras.press_every.max(1);
-        if whole > state.begun { whole } else { next }
+        if whole > begun { whole } else { next }
     }
 
     /// Runs until all steps are done or something ends the block, from the state that the kernels have been given.
@@ -170,7 +165,7 @@ impl CudaEngine {
         let mut outcome = Outcome::none(self.step);
         let mut meanwhile = Some(meanwhile);
         loop {
-            self.start_steps(state.begun, self.foresee(&state, until))?;
+            self.start_steps(state.begun, self.foresee(state.begun, until))?;
             self.start_reading()?;
             if let Some(work) = meanwhile.take()
                 && work().is_break()
@@ -186,7 +181,7 @@ impl CudaEngine {
                 response: Mat3::from_fn(|a, b| state.response[a][b]),
             };
             self.follow(&state)?;
-            self.age += state.done - before;
+            self.list.pass(state.done - before);
             self.stale &= state.done == before;
             outcome.step = state.done;
             if state.halt & halted::FATAL != 0 {
