@@ -275,7 +275,7 @@ def physical_validation_checks(mdrun, folder, report):
     """Ratios of the distributions of neighbouring states: of volumes at two pressures, of enthalpies at two temperatures."""
     from physical_validation.ensemble import check
 
-    base = State("", "npt", 120.0, 300.0, cells=3, cutoff=8.0, skin=1.2, sample=50, duration=3200.0 + SETTLE)
+    base = State("", "npt", 120.0, 300.0, cells=3, cutoff=8.0, skin=1.2, sample=50, duration=2000.0 + SETTLE)
     # Neighbours so far that the ratio changes by a few e over the width of the distributions.
     neighbours = {"volumes": {"pressure": 500.0}, "enthalpies": {"temperature": 132.0}}
     states = {}

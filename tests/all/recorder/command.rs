@@ -93,7 +93,7 @@ fn a_drift_under_a_barostat_is_walked_again_bit_for_bit() {
              pressure=\"500 bar\", thermostat=\"csvr\", relaxation=\"1 ps\", seed=1, \
              barostat_relaxation=\"5 ps\", compressibility=\"2e-4 1/bar\"}",
             "system.velocities.temperature=\"300 K\"",
-            "monitor={drift=\"0.012 meV/atom/ps\"}",
+            "monitor={drift=\"0.009 meV/atom/ps\"}",
         ],
         &path,
     );
