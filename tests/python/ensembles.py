@@ -317,8 +317,8 @@ def literature_checks(mdrun, folder, report):
         states[k] = State(
             f"nist_{k}",
             "npt",
-            kt * EPSILON / KB,
-            switched / BAR,
+            float(kt * EPSILON / KB),
+            float(switched / BAR),
             cells=5,
             density=density * MASS * G_CM3 / SIGMA**3,
             cutoff=cutoff,
