@@ -1,6 +1,7 @@
 //! Plan to simulation: the only room that names concrete engines, potentials and reporters together.
 
 mod field;
+mod loaded;
 mod model;
 
 use std::error::Error as _;
@@ -30,7 +31,8 @@ use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
 
 pub use field::{field, field_of};
-pub use model::{Model, Place, check_place, load, load_painn, place};
+pub use loaded::{Model, load, load_painn};
+pub use model::{ModelKind, Place, check_place, place};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
 /// costs as much as several steps of a small molecule.
@@ -228,9 +230,9 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
 /// # Errors
 /// There is none.
 pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()> {
-    let key = match model {
-        Model::Painn { .. } => "system.structure",
-        Model::LennardJones { .. } => "potential.lennard_jones.cutoff",
+    let key = match model.kind {
+        ModelKind::Painn { .. } => "system.structure",
+        ModelKind::LennardJones { .. } => "potential.lennard_jones.cutoff",
     };
     let (start, reach) = (&plan.start, (model.cutoff(), plan.dynamics.skin));
     let appetite = model.appetite(precision, &plan.device);
@@ -241,7 +243,7 @@ pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()
 /// The GPU that a plan's phase space lives on, if it does, once a network is seen to have its device.
 fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
     let resident = resident(plan, model, precision)?;
-    if let Model::Painn { .. } = model {
+    if let ModelKind::Painn { .. } = model.kind {
         check_place(&plan.device, precision).map_err(|e| {
             let place = plan.places.of("device.kind");
             e.within(place)

@@ -1,6 +1,7 @@
 //! Force fields of models: on the card where a run's engine would be there, else in host memory.
 
-use super::model::{Model, Place, check_place, place};
+use super::loaded::Model;
+use super::model::{ModelKind, Place, check_place, place};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan};
 use crate::core::System;
 use crate::forcefield::{ForceField, HostForceField};
@@ -18,7 +19,7 @@ pub fn field<'m>(
     precision: Precision,
     device: &DevicePlan,
 ) -> Result<Box<dyn ForceField + 'm>> {
-    if let Model::Painn { .. } = model {
+    if let ModelKind::Painn { .. } = model.kind {
         check_place(device, precision)?;
     }
     match resident(model, precision, device)? {
@@ -59,11 +60,13 @@ pub(super) fn resident(
     device: &DevicePlan,
 ) -> Result<Option<usize>> {
     let asked = matches!(device.kind, DeviceKind::Cuda(_));
-    match (model, place(device, precision)) {
+    match (&model.kind, place(device, precision)) {
         (_, Place::Cpu) => Ok(None),
-        (Model::Painn { .. }, Place::Cuda(_)) if device.engine == EngineChoice::Burn => Ok(None),
-        (Model::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
-        (Model::Painn { .. }, Place::Cuda(_)) if precision == Precision::F64 => {
+        (ModelKind::Painn { .. }, Place::Cuda(_)) if device.engine == EngineChoice::Burn => {
+            Ok(None)
+        }
+        (ModelKind::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
+        (ModelKind::Painn { .. }, Place::Cuda(_)) if precision == Precision::F64 => {
             Err(Error::input("the CUDA engine computes in f32"))
         }
         (_, Place::Cuda(index)) => Ok(Some(index)),

@@ -20,16 +20,14 @@ use crate::potential::painn::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::potential::painn::cuda::CudaPainn;
 use crate::potential::painn::{self, Spec, Weights, reference};
-#[cfg(feature = "cuda")]
-use crate::potential::pair::CudaBeside;
-use crate::potential::pair::{Beside, PairEnergy, PowerLaw};
+use crate::potential::pair::{PairEnergy, PairLaw, PowerLaw};
 use crate::potential::{Potential, Precision};
 use crate::report::OriginFile;
 use crate::{Error, Result};
 
-/// A potential that has been read and checked, to be bound to atoms.
+/// What kind of potential a model is, with its numbers.
 #[derive(Debug)]
-pub enum Model {
+pub enum ModelKind {
     /// A trained PaiNN.
     Painn {
         /// Where its weights are.
@@ -62,12 +60,12 @@ pub enum Model {
 ///
 /// # Errors
 /// The model file cannot be read, is not a PaiNN, or does not know an element of the structure.
-pub fn load(plan: &Plan) -> Result<Model> {
+pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
     match &plan.potential {
         PotentialPlan::Painn { model, .. } => {
             let model =
-                load_painn(model).map_err(|e| e.within(plan.places.of("potential.model")))?;
-            if let Model::Painn { spec, .. } = &model {
+                load_network(model).map_err(|e| e.within(plan.places.of("potential.model")))?;
+            if let ModelKind::Painn { spec, .. } = &model {
                 spec.check_species(&plan.start.system.species)
                     .map_err(|e| e.within(plan.places.of("system.structure")))?;
             }
@@ -77,7 +75,7 @@ pub fn load(plan: &Plan) -> Result<Model> {
             epsilon,
             sigma,
             cutoff,
-        } => Ok(Model::LennardJones {
+        } => Ok(ModelKind::LennardJones {
             epsilon,
             sigma,
             cutoff,
@@ -89,7 +87,7 @@ pub fn load(plan: &Plan) -> Result<Model> {
 ///
 /// # Errors
 /// The file cannot be read or is not a PaiNN.
-pub fn load_painn(file: &ModelFile) -> Result<Model> {
+pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
     let bytes = file.read()?;
     if convert::is_foreign(&bytes) {
         return Err(convert::advice(&bytes, file.path()).within(file));
@@ -101,7 +99,7 @@ pub fn load_painn(file: &ModelFile) -> Result<Model> {
         notes,
         remarks,
     } = painn::import_noted(&bytes, &file.to_string())?;
-    Ok(Model::Painn {
+    Ok(ModelKind::Painn {
         source: OriginFile::of_model(file, &bytes),
         file: file.clone(),
         spec: Box::new(spec),
@@ -112,7 +110,7 @@ pub fn load_painn(file: &ModelFile) -> Result<Model> {
     })
 }
 
-impl Model {
+impl ModelKind {
     /// Range (angstrom).
     pub fn cutoff(&self) -> f64 {
         match self {
@@ -178,7 +176,15 @@ impl Model {
         Appetite { atom, pair }
     }
 
-    /// The potential of atoms of these species, on a device.
+    /// What its file says to add for each pair.
+    pub fn own_term(&self) -> Option<PairLaw> {
+        match self {
+            Self::Painn { repulsion, .. } => repulsion.map(|law| Arc::new(law) as PairLaw),
+            Self::LennardJones { .. } => None,
+        }
+    }
+
+    /// The potential of atoms of these species, on a device, without what is added for each pair.
     ///
     /// # Errors
     /// The model does not know an element, or the device is not there.
@@ -189,19 +195,14 @@ impl Model {
         device: &DevicePlan,
     ) -> Result<Box<dyn Potential>> {
         match self.fit(system)? {
-            Fitting::Painn(spec, weights, term) => {
-                let species = &system.species;
-                let network = bind_painn(spec, weights, species, precision, device)?;
-                Ok(match term {
-                    None => network,
-                    Some(term) => Box::new(Beside::new(network, term, species)),
-                })
+            Fitting::Painn(spec, weights) => {
+                bind_painn(spec, weights, &system.species, precision, device)
             }
             Fitting::LennardJones(potential) => Ok(Box::new(potential)),
         }
     }
 
-    /// The potential for the engine that lives on a GPU.
+    /// The potential for the engine that lives on a GPU, without what is added for each pair.
     ///
     /// # Errors
     /// The model does not know an element of the system.
@@ -211,11 +212,7 @@ impl Model {
             CudaPainn::check(weights).map_err(|e| e.advise("set [device] kind = \"cpu\""))?;
         }
         Ok(match self.fit(system)? {
-            Fitting::Painn(spec, weights, None) => Box::new(CudaPainn::new(spec, weights)),
-            Fitting::Painn(spec, weights, Some(term)) => Box::new(CudaBeside::new(
-                Box::new(CudaPainn::new(spec, weights)),
-                term,
-            )),
+            Fitting::Painn(spec, weights) => Box::new(CudaPainn::new(spec, weights)),
             Fitting::LennardJones(potential) => Box::new(potential),
         })
     }
@@ -227,13 +224,11 @@ impl Model {
                 file,
                 spec,
                 weights,
-                repulsion,
                 ..
             } => {
                 spec.check_species(&system.species)
                     .map_err(|e| e.within(file))?;
-                let term = repulsion.map(|law| Arc::new(law) as Arc<dyn PairEnergy>);
-                Ok(Fitting::Painn(spec, weights, term))
+                Ok(Fitting::Painn(spec, weights))
             }
             &Self::LennardJones {
                 epsilon,
@@ -246,8 +241,7 @@ impl Model {
 
 /// What fits the elements of a system.
 enum Fitting<'a> {
-    /// With what is added for each pair.
-    Painn(&'a Spec, &'a Weights, Option<Arc<dyn PairEnergy>>),
+    Painn(&'a Spec, &'a Weights),
     LennardJones(LennardJones),
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::assemble::{self, Model};
+use crate::assemble::{self, Model, ModelKind};
 use crate::bench;
 use crate::convert::{self, ModelAnswers, Validation};
 use crate::core::elements::symbol;
@@ -161,7 +161,7 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
 
 /// What there is to know of a model, as JSON.
 fn facts(model: &Model) -> Value {
-    let Model::Painn {
+    let ModelKind::Painn {
         spec,
         weights,
         repulsion,
@@ -169,7 +169,7 @@ fn facts(model: &Model) -> Value {
         source,
         remarks,
         ..
-    } = model
+    } = &model.kind
     else {
         return Value::Null;
     };

@@ -15,11 +15,12 @@ pub mod system;
 use row::{Form, KeyTable};
 
 /// All tables, in the order of the reference.
-pub static TABLES: [&KeyTable; 9] = [
+pub static TABLES: [&KeyTable; 10] = [
     &system::TABLE,
     &system::VELOCITIES_TABLE,
     &potential::TABLE,
     &potential::LENNARD_JONES_TABLE,
+    &potential::REPULSION_TABLE,
     &dynamics::TABLE,
     &output::TABLE,
     &output::TRAJECTORY_TABLE,

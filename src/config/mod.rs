@@ -11,6 +11,7 @@ mod keys;
 mod output;
 mod overlap;
 mod raw;
+mod repulsion;
 mod resolve;
 mod section;
 mod source;
@@ -111,6 +112,7 @@ fn rest(
     let base = path.parent().unwrap_or(Path::new(""));
     let (mut section, table) = required(source, &keys::potential::TABLE, &raw.potential)?;
     let potential = resolve::potential(&mut section, table, base)?;
+    let repulsion = repulsion::resolve(&mut section, &table.repulsion)?;
     done.take(section);
 
     let (mut section, table) = required(source, &keys::dynamics::TABLE, &raw.dynamics)?;
@@ -147,6 +149,7 @@ fn rest(
         resolved: done.resolved,
         start,
         potential,
+        repulsion,
         dynamics,
         output,
         monitor,

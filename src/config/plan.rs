@@ -10,6 +10,7 @@ use crate::core::{AtomName, Cell, System, Vec3};
 use crate::dynamics::Dynamics;
 use crate::models::ModelFile;
 use crate::potential::Precision;
+use crate::potential::pair::{PowerLaw, Repulsion, RepulsionEnd, Zbl};
 
 /// A run, ready to be assembled.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Plan {
     pub start: StartPlan,
     /// What acts between them.
     pub potential: PotentialPlan,
+    /// A repulsion beside it.
+    pub repulsion: Option<RepulsionPlan>,
     /// How they move.
     pub dynamics: DynamicsPlan,
     /// What is written.
@@ -118,6 +121,34 @@ pub enum PotentialPlan {
         /// Range (angstrom).
         cutoff: f64,
     },
+}
+
+/// A repulsion at short range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RepulsionPlan {
+    /// The law, without its end.
+    pub law: RepulsionLaw,
+    /// Where it ends.
+    pub end: RepulsionEnd,
+}
+
+/// The law of a repulsion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RepulsionLaw {
+    /// That of Ziegler, Biersack and Littmark.
+    Zbl,
+    /// A power of the distance.
+    Power(PowerLaw),
+}
+
+impl RepulsionPlan {
+    /// The term that it asks for.
+    pub fn term(self) -> Repulsion {
+        match self.law {
+            RepulsionLaw::Zbl => Repulsion::new(Zbl, self.end),
+            RepulsionLaw::Power(law) => Repulsion::new(law, self.end),
+        }
+    }
 }
 
 /// How the atoms move.

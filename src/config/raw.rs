@@ -57,6 +57,7 @@ pub(super) struct PotentialTable {
     pub model: Leaf,
     pub precision: Leaf,
     pub lennard_jones: Option<Spanned<LennardJonesTable>>,
+    pub repulsion: Option<Spanned<RepulsionTable>>,
 }
 
 /// `[potential.lennard_jones]`
@@ -66,6 +67,17 @@ pub(super) struct LennardJonesTable {
     pub epsilon: Leaf,
     pub sigma: Leaf,
     pub cutoff: Leaf,
+}
+
+/// `[potential.repulsion]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RepulsionTable {
+    pub kind: Leaf,
+    pub energy: Leaf,
+    pub sigma: Leaf,
+    pub power: Leaf,
+    pub end: Leaf,
 }
 
 /// `[dynamics]`

@@ -1,4 +1,4 @@
-//! The periodic table: symbols and standard masses.
+//! The periodic table: symbols, standard masses, covalent radii.
 //!
 //! Standard atomic weights: IUPAC Commission on Isotopic Abundances and Atomic Weights, 2021
 //! (Prohaska et al., Pure Appl. Chem. 94, 573 (2022)), abridged or conventional values where the
@@ -41,6 +41,20 @@ const TABLE: [(&str, f64); 118] = [
 /// Mass Evaluation 2020, Wang et al., Chin. Phys. C 45, 030003 (2021)).
 const ISOTOPES: [(&str, (u8, f64)); 2] = [("D", (1, 2.014101778)), ("T", (1, 3.016049282))];
 
+/// Covalent radii (hundredths of an angstrom) in the order of atomic numbers from 1: Cordero et al., Dalton Trans. 2008, 2832;
+/// of carbon with four neighbours, and of low spin where there are two.
+#[rustfmt::skip]
+const COVALENT_RADII: [u16; 96] = [
+    31, 28,
+    128, 96, 84, 76, 71, 66, 57, 58,
+    166, 141, 121, 111, 107, 105, 102, 106,
+    203, 176, 170, 160, 153, 139, 139, 132, 126, 124, 132, 122, 122, 120, 119, 120, 120, 116,
+    220, 195, 190, 175, 164, 154, 147, 146, 142, 139, 145, 144, 142, 139, 139, 138, 139, 140,
+    244, 215, 207, 204, 203, 201, 199, 198, 198, 196, 194, 192, 192, 189, 190, 187, 187,
+    175, 170, 162, 151, 144, 141, 136, 136, 132, 145, 146, 148, 140, 150, 150,
+    260, 221, 215, 206, 200, 196, 190, 187, 180, 169,
+];
+
 /// The largest atomic number.
 pub const LAST: u8 = TABLE.len() as u8;
 
@@ -58,6 +72,12 @@ pub fn symbol(number: u8) -> &'static str {
 /// The standard mass (u) of an atomic number from 1 to 118.
 pub fn mass(number: u8) -> Option<f64> {
     entry(number).map(|e| e.1)
+}
+
+/// The covalent radius (angstrom) of an atomic number from 1 to 96; heavier elements have none that was measured.
+pub fn covalent_radius(number: u8) -> Option<f64> {
+    let place = usize::from(number).checked_sub(1)?;
+    (COVALENT_RADII.get(place)).map(|&hundredths| f64::from(hundredths) / 100.0)
 }
 
 /// The atomic number of a symbol, whose letters are in their proper case: `"Co"` is cobalt, `"CO"`
@@ -79,6 +99,14 @@ pub fn number_and_mass(symbol: &str) -> Option<(u8, f64)> {
 pub fn isotope(number: u8, mass: f64) -> Option<&'static str> {
     let found = ISOTOPES.iter().find(|i| i.1 == (number, mass));
     found.map(|i| i.0)
+}
+
+/// The elements among atoms of these atomic numbers, each once, ascending.
+pub fn kinds(species: &[u8]) -> Vec<u8> {
+    let mut kinds = species.to_vec();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 /// The sum formula in Hill's order (Hill, J. Am. Chem. Soc. 22, 478 (1900)): `"C2H6O"`.
@@ -156,6 +184,47 @@ mod tests {
             let a = mass(z).unwrap_or(0.0) / f64::from(z);
             assert!((1.9..2.65).contains(&a), "{}: {a} u per proton", symbol(z));
         }
+    }
+
+    /// Beside the numbers that ASE 3.29 has of the same paper (`ase.data.covalent_radii`): sums of number times radius
+    /// over rows of the periodic table, and single ones.
+    #[test]
+    fn covalent_radii_are_those_of_their_paper() {
+        let radius = |z: u8| covalent_radius(z).unwrap();
+        let sum =
+            |first: u8, last: u8| -> f64 { (first..=last).map(|z| f64::from(z) * radius(z)).sum() };
+        for (first, last, ase) in [
+            (1, 2, 0.87),
+            (3, 10, 37.62),
+            (11, 18, 135.72),
+            (19, 36, 665.96),
+            (37, 54, 1255.08),
+            (55, 71, 2130.36),
+            (72, 86, 1754.47),
+            (87, 96, 1845.47),
+        ] {
+            let found = sum(first, last);
+            assert!((found - ase).abs() < 1e-9, "{first} to {last}: {found}");
+        }
+        for (symbol, ase) in [
+            ("H", 0.31),
+            ("C", 0.76),
+            ("N", 0.71),
+            ("O", 0.66),
+            ("F", 0.57),
+            ("P", 1.07),
+            ("S", 1.05),
+            ("Cl", 1.02),
+            ("Ti", 1.60),
+            ("Mn", 1.39),
+            ("Br", 1.20),
+            ("Sr", 1.95),
+            ("Cs", 2.44),
+            ("Cm", 1.69),
+        ] {
+            assert_eq!(radius(number(symbol).unwrap()), ase, "{symbol}");
+        }
+        assert_eq!([0, 97, 118].map(covalent_radius), [None; 3]);
     }
 
     #[test]

@@ -4,12 +4,12 @@
 //! Two atoms are bonded where they are nearer than the sum of their covalent radii and a margin. Nothing
 //! in the dynamics depends on it.
 //!
-//! Radii: Cordero et al., Dalton Trans. 2008, 2832, of low spin where there are two. The alkali metals
-//! and the alkaline earths from magnesium on have none here: as ions they stand apart from what is
-//! around them, and a salt's water would be one molecule with it.
+//! The alkali metals and the alkaline earths from magnesium on have no radius here: as ions they stand apart from
+//! what is around them, and a salt's water would be one molecule with it.
 
 use super::Candidate;
 use super::grid::Grid;
+use crate::core::elements::covalent_radius;
 use crate::core::{Cell, Vec3};
 
 /// Added to the sum of two covalent radii (angstrom): a bond stretched by thermal motion is still one
@@ -20,18 +20,8 @@ pub const MARGIN: f64 = 0.4;
 /// Atoms that are packed more densely are on top of each other, and no chemistry tells them apart.
 const MOST_NEIGHBORS: f64 = 1000.0;
 
-/// Covalent radii (hundredths of an angstrom) in the order of atomic numbers from 1; 0 for none.
-#[rustfmt::skip]
-const RADII: [u8; 96] = [
-    31, 28,
-    0, 96, 84, 76, 71, 66, 57, 58,
-    0, 0, 121, 111, 107, 105, 102, 106,
-    0, 0, 170, 160, 153, 139, 139, 132, 126, 124, 132, 122, 122, 120, 119, 120, 120, 116,
-    0, 0, 190, 175, 164, 154, 147, 146, 142, 139, 145, 144, 142, 139, 139, 138, 139, 140,
-    0, 0, 207, 204, 203, 201, 199, 198, 198, 196, 194, 192, 192, 189, 190, 187, 187,
-    175, 170, 162, 151, 144, 141, 136, 136, 132, 145, 146, 148, 140, 150, 150,
-    0, 0, 215, 206, 200, 196, 190, 187, 180, 169,
-];
+/// Elements that make no bonds here: the alkali metals, and the alkaline earths from magnesium on.
+const IONS: [u8; 11] = [3, 11, 12, 19, 20, 37, 38, 55, 56, 87, 88];
 
 /// A bond of atoms `first` < `second`, or of an atom with its own image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,11 +36,7 @@ pub struct Bond {
 
 /// The covalent radius (angstrom) of an element, if it makes such bonds.
 pub fn radius(species: u8) -> Option<f64> {
-    let known = usize::from(species).checked_sub(1);
-    match known.and_then(|k| RADII.get(k)) {
-        None | Some(0) => None,
-        Some(&hundredths) => Some(f64::from(hundredths) / 100.0),
-    }
+    covalent_radius(species).filter(|_| !IONS.contains(&species))
 }
 
 /// Finds the bonds of atoms of these elements at `positions` (angstrom), sorted. Time and memory grow

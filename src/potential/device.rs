@@ -10,6 +10,9 @@ use crate::cuda::compiler::Part;
 use crate::cuda::launch::LoadedKernels;
 use crate::potential::{About, Processor};
 
+/// The elements of a system in ascending order: `species` of the block `E` counts in them.
+pub use crate::core::elements::kinds as elements;
+
 /// A potential that can be evaluated on a card.
 pub trait DevicePotential: Send {
     /// Range (angstrom): atoms farther apart do not interact directly.
@@ -82,12 +85,4 @@ pub trait BoundPotential: Send {
 
     /// Memory in use on the card (bytes).
     fn memory(&self) -> usize;
-}
-
-/// The elements of a system in ascending order: `species` of the block `E` counts in them.
-pub fn elements(species: &[u8]) -> Vec<u8> {
-    let mut elements = species.to_vec();
-    elements.sort_unstable();
-    elements.dedup();
-    elements
 }

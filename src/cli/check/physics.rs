@@ -10,7 +10,7 @@ use crate::diagnose::slope::{self, Agreement, Slopes};
 use crate::forcefield::{ForceField, HostForceField};
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Precision};
-use crate::text::significant;
+use crate::text::{counted, significant};
 use crate::{Error, Result};
 
 /// Largest change of the energy (eV) where symmetry wants none, for small energies.
@@ -50,6 +50,7 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
     let mut exact = field(model, &start.system)?;
     let reference = exact.at(&start.cell, &start.positions)?;
     contact(table, plan, exact.found());
+    repulsion(table, plan, model, exact.found());
     let pairs = exact.found().len();
     let sound =
         reference.energy.is_finite() && reference.forces.iter().flatten().all(|x| x.is_finite());
@@ -112,6 +113,33 @@ fn contact(table: &mut CheckTable, plan: &Plan, pairs: &Pairs) {
     if let Some(limit) = contact {
         finding.limit(limit);
     }
+}
+
+/// The starting pairs that a repulsion at short range acts on: none, where it touches no bond.
+fn repulsion(table: &mut CheckTable, plan: &Plan, model: &Model, pairs: &Pairs) {
+    let Some(term) = &model.repulsion else {
+        return;
+    };
+    let species = &plan.start.system.species;
+    let inside = term.inside(species, pairs);
+    let Some(pair) = inside.deepest else {
+        let found = "no starting pair is inside";
+        table.add("repulsion", found, Grade::Ok).value(0.0, "");
+        return;
+    };
+    let [i, j] = [pairs.receivers[pair], pairs.neighbors[pair]].map(|i| i as usize);
+    let found = format!(
+        "acts on {}, with {} eV: atoms {} and {} are {:.3} A apart, and it ends at {:.3} A; a model knows its bonds, which \
+         it should not touch ([potential.repulsion] end)",
+        counted(inside.count as u64, "starting pair"),
+        significant(inside.energy, 3),
+        name(plan, i),
+        name(plan, j),
+        pairs.distances[pair],
+        term.end([species[i], species[j]]),
+    );
+    let finding = table.add("repulsion", found, Grade::Look);
+    finding.value(inside.count as f64, "");
 }
 
 /// An atom by its number and element.

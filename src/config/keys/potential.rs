@@ -1,7 +1,8 @@
 //! Keys of `[potential]`.
 
-use super::row::{Absent, ConfigKey, Form, Forms, KeyTable, OneOf, Quantity, Sign, Text};
+use super::row::{Absent, ConfigKey, Form, Forms, KeyTable, OneOf, Quantity, Sign, Text, Whole};
 use crate::potential::Precision;
+use crate::potential::pair::PowerLaw;
 use crate::units::Dimension;
 
 /// `[potential]`
@@ -9,7 +10,7 @@ pub static TABLE: KeyTable = KeyTable {
     name: "potential",
     form: Form::Once,
     doc: "What acts between the atoms: a trained network, or Lennard-Jones.",
-    rows: &[&MODEL, &PRECISION, &LENNARD_JONES],
+    rows: &[&MODEL, &PRECISION, &LENNARD_JONES, &REPULSION],
 };
 
 /// `model`
@@ -86,4 +87,86 @@ pub static CUTOFF: ConfigKey<Quantity> = ConfigKey {
     absent: Absent::Required,
     of: &[],
     doc: "Distance from which on there is no interaction; more than `sigma`, 2.5 `sigma` is usual.",
+};
+
+/// `repulsion`
+pub static REPULSION: ConfigKey<Forms> = ConfigKey {
+    name: "repulsion",
+    value: Forms("a table (below)"),
+    absent: Absent::Told("none"),
+    of: &[],
+    doc: "A repulsion at short range beside the potential, so that atoms cannot fall into each other.",
+};
+
+/// `[potential.repulsion]`
+pub static REPULSION_TABLE: KeyTable = KeyTable {
+    name: "potential.repulsion",
+    form: Form::Once,
+    doc: "A repulsion beside `model` or Lennard-Jones, switched off smoothly from half of its `end` on and exactly zero beyond it.",
+    rows: &[&KIND, &ENERGY, &AT, &POWER, &END],
+};
+
+/// What a repulsion may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepulsionKind {
+    /// `"zbl"`
+    Zbl,
+    /// `"power"`
+    Power,
+}
+
+/// `kind`
+pub static KIND: ConfigKey<OneOf<RepulsionKind>> = ConfigKey {
+    name: "kind",
+    value: OneOf {
+        words: &[("zbl", RepulsionKind::Zbl), ("power", RepulsionKind::Power)],
+        or: "",
+    },
+    absent: Absent::Required,
+    of: &[],
+    doc: "`\"zbl\"`: two nuclei screened by their electrons (Ziegler, Biersack and Littmark), without parameters. `\"power\"`: \
+          `energy` (`sigma` / r)^`power`.",
+};
+
+/// `energy`
+pub static ENERGY: ConfigKey<Quantity> = ConfigKey {
+    name: "energy",
+    value: Quantity {
+        dimension: Dimension::Energy,
+        sign: Sign::Positive,
+    },
+    absent: Absent::Told("required with `\"power\"`"),
+    of: &[],
+    doc: "Of `\"power\"`: energy of two atoms at the distance `sigma`.",
+};
+
+/// `sigma`
+pub static AT: ConfigKey<Quantity> = ConfigKey {
+    name: "sigma",
+    value: LENGTH,
+    absent: Absent::Told("required with `\"power\"`"),
+    of: &[],
+    doc: "Of `\"power\"`: that distance.",
+};
+
+/// `power`
+pub static POWER: ConfigKey<Whole> = ConfigKey {
+    name: "power",
+    value: Whole {
+        least: 1,
+        most: PowerLaw::MOST as u64,
+    },
+    absent: Absent::Told("12"),
+    of: &[],
+    doc: "Of `\"power\"`: the power.",
+};
+
+/// `end`
+pub static END: ConfigKey<Quantity> = ConfigKey {
+    name: "end",
+    value: LENGTH,
+    absent: Absent::Told("0.7 times the sum of the covalent radii of the two atoms"),
+    of: &[],
+    doc: "Distance from which on there is none, for all pairs; a model that was trained without it knows its bonds, which \
+          should lie beyond.",
 };

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{LennardJones, SWITCH_ON};
+use super::LennardJones;
 use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
@@ -10,7 +10,7 @@ use crate::cuda::launch::{LoadedKernels, Size};
 use crate::cuda::layout::DeviceStruct;
 use crate::device_struct;
 use crate::potential::device::{BoundPotential, DevicePotential, DeviceView};
-use crate::potential::pair::ROWS;
+use crate::potential::pair::{ROWS, Switch};
 use crate::potential::{About, Processor};
 
 /// The potential's block of constants.
@@ -64,7 +64,7 @@ struct BoundLennardJones {
 
 impl BoundLennardJones {
     fn new(potential: &LennardJones, engine: &str, atoms: usize) -> Self {
-        let on = SWITCH_ON * potential.cutoff;
+        let Switch { on, width } = potential.switch();
         Self {
             engine: engine.to_owned(),
             atoms,
@@ -72,7 +72,7 @@ impl BoundLennardJones {
                 epsilon: potential.epsilon,
                 sigma: potential.sigma,
                 on,
-                width: potential.cutoff - on,
+                width,
             },
         }
     }
@@ -83,6 +83,7 @@ impl BoundPotential for BoundLennardJones {
         let block = LennardJonesBlock::declaration();
         let own = [
             &block,
+            Switch::SOURCE,
             include_str!("pair.cu"),
             ROWS,
             include_str!("kernels.cu"),

@@ -3,7 +3,7 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 
-use super::pair::{ReceiverSum, rows};
+use super::pair::{ReceiverSum, Switch, rows};
 use super::{About, Evaluation, Potential};
 use crate::neighbors::Pairs;
 use crate::{Error, Result};
@@ -65,24 +65,14 @@ impl LennardJones {
         let sixth = (self.sigma / distance).powi(6);
         let energy = 4.0 * self.epsilon * sixth * (sixth - 1.0);
         let slope = -24.0 * self.epsilon * sixth * (2.0 * sixth - 1.0) / distance;
-        let (switch, switch_slope) = self.switch(distance);
-        (energy * switch, slope * switch + energy * switch_slope)
+        let [switch, change] = self.switch().at(distance);
+        (energy * switch, slope * switch + energy * change)
     }
 
-    /// S and dS/dr.
-    fn switch(&self, distance: f64) -> (f64, f64) {
+    fn switch(&self) -> Switch {
         let on = SWITCH_ON * self.cutoff;
         let width = self.cutoff - on;
-        let x = (distance - on) / width;
-        if x <= 0.0 {
-            return (1.0, 0.0);
-        }
-        if x >= 1.0 {
-            return (0.0, 0.0);
-        }
-        let value = 1.0 - x * x * x * (10.0 + x * (6.0 * x - 15.0));
-        let slope = -30.0 * (x * (1.0 - x)).powi(2) / width;
-        (value, slope)
+        Switch { on, width }
     }
 }
 

@@ -1,13 +1,11 @@
 //! A term of pairs beside a potential, on a card.
 
-use std::sync::Arc;
-
-use super::PairEnergy;
+use super::PairLaw;
 use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
-use crate::potential::device::{BoundPotential, DevicePotential, DeviceView};
+use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, elements};
 use crate::potential::{About, Processor};
 
 /// C++ text of sums over pairs, behind that of `pair_at`.
@@ -16,12 +14,12 @@ pub const ROWS: &str = include_str!("rows.cu");
 /// A potential and a term of pairs beside it, within the potential's range.
 pub struct CudaBeside<'a> {
     potential: Box<dyn DevicePotential + 'a>,
-    term: Arc<dyn PairEnergy>,
+    term: PairLaw,
 }
 
 impl<'a> CudaBeside<'a> {
     /// Adds `term` to a potential.
-    pub fn new(potential: Box<dyn DevicePotential + 'a>, term: Arc<dyn PairEnergy>) -> Self {
+    pub fn new(potential: Box<dyn DevicePotential + 'a>, term: PairLaw) -> Self {
         Self { potential, term }
     }
 }
@@ -41,7 +39,8 @@ impl DevicePotential for CudaBeside<'_> {
 
     fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
         let potential = self.potential.bind(device, view)?;
-        let part = part(view.source, &*self.term, potential.gradient_parts());
+        let term = self.term.source(&elements(view.species));
+        let part = part(view.source, &term, potential.gradient_parts());
         Ok(Box::new(BoundBeside {
             potential,
             source: part.source,
@@ -50,15 +49,10 @@ impl DevicePotential for CudaBeside<'_> {
     }
 }
 
-/// The kernels of a term beside a potential whose gradients come in so many parts.
-fn part(engine: &str, term: &dyn PairEnergy, parts: usize) -> Part {
+/// The kernels of a term, as C++ text, beside a potential whose gradients come in so many parts.
+fn part(engine: &str, term: &str, parts: usize) -> Part {
     let define = format!("#define BESIDE_PARTS {parts}\n");
-    let own = [
-        define.as_str(),
-        &term.source(),
-        ROWS,
-        include_str!("beside.cu"),
-    ];
+    let own = [define.as_str(), term, ROWS, include_str!("beside.cu")];
     Part {
         source: engine.to_owned() + &own.concat(),
         early: &[c"beside"],
@@ -124,15 +118,26 @@ impl BoundPotential for BoundBeside {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::cuda::compiler::{compile, excused};
-    use crate::potential::pair::PowerLaw;
+    use crate::potential::pair::{PairEnergy, PowerLaw, Repulsion, RepulsionEnd, Zbl, sum_of};
 
     #[test]
     fn kernels_compile_for_each_card() {
         let law = PowerLaw::new(0.0434, 1.5, 12).unwrap();
-        for parts in [1, 4] {
-            let parts = [part(&crate::engine::cuda::source(), &law, parts)];
+        let zbl = Repulsion::new(Zbl, RepulsionEnd::Covalent);
+        let soft = Repulsion::new(law, RepulsionEnd::Distance(0.9));
+        let all: Vec<PairLaw> = vec![Arc::new(law), Arc::new(zbl.clone()), Arc::new(soft)];
+        let several = sum_of(all).unwrap();
+        let terms: [&dyn PairEnergy; 3] = [&law, &zbl, &*several];
+        for (term, parts) in terms.into_iter().flat_map(|term| [(term, 1), (term, 4)]) {
+            let parts = [part(
+                &crate::engine::cuda::source(),
+                &term.source(&[1, 6, 8]),
+                parts,
+            )];
             for capability in [80, 90, 100] {
                 let codes = match compile(&parts, capability) {
                     Err(error) if excused(&error) => return,

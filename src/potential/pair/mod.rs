@@ -3,7 +3,11 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 mod power;
+mod repulsion;
 mod sum;
+mod switch;
+mod terms;
+mod zbl;
 
 use std::sync::Arc;
 
@@ -17,7 +21,14 @@ pub use cuda::CudaBeside;
 #[cfg(feature = "cuda")]
 pub(super) use cuda::ROWS;
 pub use power::PowerLaw;
+pub use repulsion::{COVALENT_PART, RepelledPairs, Repulsion, RepulsionEnd};
 pub(super) use sum::{ReceiverSum, rows};
+pub(super) use switch::Switch;
+pub use terms::sum_of;
+pub use zbl::Zbl;
+
+/// An energy of pairs that several may share.
+pub type PairLaw = Arc<dyn PairEnergy>;
 
 /// The energy of two atoms at a distance.
 pub trait PairEnergy: Send + Sync + std::fmt::Debug {
@@ -28,14 +39,22 @@ pub trait PairEnergy: Send + Sync + std::fmt::Debug {
     fn words(&self) -> String;
 
     /// C++ text of `__device__ void pair_at(int i, int j, double r, double &energy, double &slope)`, for atoms in the slots
-    /// i and j of a card.
-    fn source(&self) -> String;
+    /// i and j of a card, where `E.species` counts in these elements (atomic numbers, ascending).
+    #[cfg(feature = "cuda")]
+    fn source(&self, elements: &[u8]) -> String;
+}
+
+/// Numbers as a list of C++.
+#[cfg(feature = "cuda")]
+fn list(numbers: impl Iterator<Item = f64>) -> String {
+    let numbers: Vec<String> = numbers.map(|x| format!("{x:?}")).collect();
+    format!("{{{}}}", numbers.join(", "))
 }
 
 /// A potential and a term of pairs beside it, within the potential's range.
 pub struct Beside {
     potential: Box<dyn Potential>,
-    term: Arc<dyn PairEnergy>,
+    term: PairLaw,
     species: Vec<u8>,
     forces: Vec<Vec3>,
     shares: Vec<ReceiverSum>,
@@ -43,7 +62,7 @@ pub struct Beside {
 
 impl Beside {
     /// Adds `term` to a potential of atoms of these species.
-    pub fn new(potential: Box<dyn Potential>, term: Arc<dyn PairEnergy>, species: &[u8]) -> Self {
+    pub fn new(potential: Box<dyn Potential>, term: PairLaw, species: &[u8]) -> Self {
         Self {
             potential,
             term,

@@ -58,7 +58,8 @@ impl PairEnergy for PowerLaw {
         format!("{} eV ({} A / r)^{}", self.energy, self.sigma, self.power)
     }
 
-    fn source(&self) -> String {
+    #[cfg(feature = "cuda")]
+    fn source(&self, _elements: &[u8]) -> String {
         let Self {
             energy,
             sigma,

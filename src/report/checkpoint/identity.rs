@@ -7,6 +7,7 @@ use crate::config::plan::{Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements};
 use crate::dynamics::{Parameter, Value};
 use crate::potential::About;
+use crate::potential::pair::PairEnergy as _;
 use crate::report::trajectory::extension;
 use crate::text::{hexadecimal, round};
 use crate::units::{BAR, FEMTOSECOND, KELVIN, PICOSECOND};
@@ -37,6 +38,9 @@ impl Identity {
         let mut put = |key: &str, value: String| run.push((key.to_owned(), value));
         system(plan, &mut put);
         potential(&plan.potential, model, &mut put);
+        if let Some(repulsion) = plan.repulsion {
+            put("potential.repulsion", repulsion.term().words());
+        }
         dynamics(plan, &mut put);
         put("output.thermo_every", plan.output.thermo_every.to_string());
         for (k, one) in plan.output.trajectories.iter().enumerate() {

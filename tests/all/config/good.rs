@@ -9,6 +9,7 @@ use mdrun::core::{Mat3, Vec3};
 use mdrun::dynamics::{Dynamics, Langevin, Nve};
 use mdrun::models::{EMBEDDED, ModelFile};
 use mdrun::potential::Precision;
+use mdrun::potential::pair::RepulsionEnd;
 use mdrun::units::*;
 
 use crate::support::root;
@@ -233,6 +234,30 @@ fn units_of_the_literature_are_understood() {
             .iter()
             .any(|n| n.contains("dynamics.timestep: 10 fs is long"))
     );
+}
+
+/// A repulsion beside Lennard-Jones: 10 kcal/mol is 0.43364 eV. Without anything else it is ZBL's, up to covalent radii.
+#[test]
+fn a_repulsion_stands_beside_any_potential() {
+    let file = good("repulsion.toml");
+    let plan = plan(&file);
+    let Some(RepulsionPlan { law, end }) = plan.repulsion else {
+        panic!("a repulsion");
+    };
+    let RepulsionLaw::Power(law) = law else {
+        panic!("a power");
+    };
+    close(law.energy(), 10.0 * 0.043_364_104_241_800_934);
+    assert_eq!(law.shape(), (1.5, 12));
+    assert_eq!(end, RepulsionEnd::Distance(1.2));
+    let kept = &plan.resolved["potential"]["repulsion"];
+    assert_eq!(kept["power"].as_integer(), Some(12));
+    let plain = overridden(&file, &["potential.repulsion={kind=\"zbl\"}"]).unwrap();
+    let zbl = RepulsionPlan {
+        law: RepulsionLaw::Zbl,
+        end: RepulsionEnd::Covalent,
+    };
+    assert_eq!(plain.repulsion, Some(zbl));
 }
 
 #[test]

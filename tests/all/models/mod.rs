@@ -9,3 +9,4 @@ mod pair;
 mod pickled;
 mod pickles;
 mod reference;
+mod repulsion;

@@ -1,6 +1,6 @@
 //! What computes energies and forces: one list for all tests of what must hold of any engine, potential and numbers.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use mdrun::core::System;
 use mdrun::engine::HostEngine;
@@ -9,6 +9,7 @@ use mdrun::potential::lennard_jones::LennardJones;
 use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::reference::{self, BurnDevice};
 use mdrun::potential::painn::{Spec, Weights};
+use mdrun::potential::pair::{Beside, PairLaw, Repulsion, RepulsionEnd, Zbl};
 use mdrun::potential::{Potential, Precision};
 
 use super::models;
@@ -78,6 +79,16 @@ fn fused(model: &(Spec, Weights), species: &[u8], precision: Precision) -> Box<d
     Box::new(potential.expect("the model knows the elements"))
 }
 
+/// A repulsion that ends at a distance (angstrom), farther out than a run would have it, so that there are pairs inside.
+fn repulsion(end: f64) -> PairLaw {
+    Arc::new(Repulsion::new(Zbl, RepulsionEnd::Distance(end)))
+}
+
+/// An end within the vibration of bonds to hydrogen.
+const IN_BONDS: f64 = 1.1;
+/// An end within the nearest distances of argon, and less than argon's range.
+const IN_ARGON: f64 = 4.0;
+
 const DOUBLE: Calculator = Calculator {
     name: "PaiNN, fused, f64",
     matter: Matter::Molecules,
@@ -87,7 +98,7 @@ const DOUBLE: Calculator = Calculator {
 };
 
 /// Those of the host.
-const ON_THE_HOST: [Calculator; 5] = [
+const ON_THE_HOST: [Calculator; 7] = [
     Calculator {
         name: "Lennard-Jones",
         matter: Matter::Argon,
@@ -117,11 +128,30 @@ const ON_THE_HOST: [Calculator; 5] = [
         }),
         ..DOUBLE
     },
+    Calculator {
+        name: "Lennard-Jones and a repulsion",
+        matter: Matter::Argon,
+        slow: true,
+        place: Place::Host(|species| {
+            let (potential, term) = (Box::new(lennard_jones()), repulsion(IN_ARGON));
+            Box::new(Beside::new(potential, term, species))
+        }),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "PaiNN, fused, f64, and a repulsion",
+        slow: true,
+        place: Place::Host(|species| {
+            let network = fused(&SHIPPED, species, Precision::F64);
+            Box::new(Beside::new(network, repulsion(IN_BONDS), species))
+        }),
+        ..DOUBLE
+    },
 ];
 
 /// Those of the first GPU.
 #[cfg(feature = "cuda")]
-const ON_THE_CARD: [Calculator; 2] = [
+const ON_THE_CARD: [Calculator; 4] = [
     Calculator {
         name: "Lennard-Jones, CUDA",
         matter: Matter::Argon,
@@ -135,6 +165,32 @@ const ON_THE_CARD: [Calculator; 2] = [
         place: Place::Card(|| {
             let (spec, weights) = &*SHIPPED;
             Box::new(mdrun::potential::painn::cuda::CudaPainn::new(spec, weights))
+        }),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "Lennard-Jones and a repulsion, CUDA",
+        matter: Matter::Argon,
+        numbers: Numbers::RoundedPairs,
+        slow: true,
+        place: Place::Card(|| {
+            let (potential, term) = (Box::new(lennard_jones()), repulsion(IN_ARGON));
+            Box::new(mdrun::potential::pair::CudaBeside::new(potential, term))
+        }),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "PaiNN and a repulsion, CUDA, f32",
+        numbers: Numbers::Single,
+        slow: true,
+        place: Place::Card(|| {
+            let (spec, weights) = &*SHIPPED;
+            let network = mdrun::potential::painn::cuda::CudaPainn::new(spec, weights);
+            let term = repulsion(IN_BONDS);
+            Box::new(mdrun::potential::pair::CudaBeside::new(
+                Box::new(network),
+                term,
+            ))
         }),
         ..DOUBLE
     },

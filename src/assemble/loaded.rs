@@ -1,0 +1,120 @@
+//! A model with all that acts beside it, as a run uses it.
+
+use std::sync::Arc;
+
+use super::model::{ModelKind, load_kind, load_network};
+use crate::Result;
+use crate::config::plan::{DevicePlan, Plan};
+use crate::core::{System, elements};
+use crate::memory::Appetite;
+use crate::models::ModelFile;
+#[cfg(feature = "cuda")]
+use crate::potential::device::DevicePotential;
+#[cfg(feature = "cuda")]
+use crate::potential::pair::CudaBeside;
+use crate::potential::pair::{Beside, PairEnergy as _, PairLaw, Repulsion, sum_of};
+use crate::potential::{Potential, Precision};
+use crate::report::OriginFile;
+
+/// A potential that has been read and checked, to be bound to atoms.
+#[derive(Debug)]
+pub struct Model {
+    /// What it is.
+    pub kind: ModelKind,
+    /// What a run adds to it at short range.
+    pub repulsion: Option<Repulsion>,
+}
+
+/// Reads the potential that a plan asks for.
+///
+/// # Errors
+/// The model file cannot be read, is not a PaiNN, or does not know an element of the structure; a repulsion beside it has no
+/// end, or one beyond its range.
+pub fn load(plan: &Plan) -> Result<Model> {
+    let kind = load_kind(plan)?;
+    let repulsion = plan.repulsion.map(|plan| plan.term());
+    if let Some(term) = &repulsion {
+        let elements = elements::kinds(&plan.start.system.species);
+        term.check(&elements, kind.cutoff()).map_err(|e| {
+            e.within(plan.places.of("potential.repulsion.end"))
+                .advise("give a shorter one, such as end = \"0.8 A\"")
+        })?;
+    }
+    Ok(Model { kind, repulsion })
+}
+
+/// Reads a trained PaiNN.
+///
+/// # Errors
+/// The file cannot be read or is not a PaiNN.
+pub fn load_painn(file: &ModelFile) -> Result<Model> {
+    Ok(Model {
+        kind: load_network(file)?,
+        repulsion: None,
+    })
+}
+
+impl Model {
+    /// Range (angstrom).
+    pub fn cutoff(&self) -> f64 {
+        self.kind.cutoff()
+    }
+
+    /// What it is, for people.
+    pub fn describe(&self) -> String {
+        let beside = self.repulsion.as_ref();
+        let beside = beside.map_or_else(String::new, |term| format!(", and {}", term.words()));
+        self.kind.describe() + &beside
+    }
+
+    /// What is to be said of its file.
+    pub fn notes(&self) -> &[String] {
+        self.kind.notes()
+    }
+
+    /// The model file with its hash; `None` where there is none.
+    pub fn source(&self) -> Option<&OriginFile> {
+        self.kind.source()
+    }
+
+    /// Memory that the potential's arrays take in that of the host, at the least.
+    pub fn appetite(&self, precision: Precision, device: &DevicePlan) -> Appetite {
+        self.kind.appetite(precision, device)
+    }
+
+    /// What is added for each pair.
+    fn term(&self) -> Option<PairLaw> {
+        let beside = (self.repulsion.clone()).map(|term| Arc::new(term) as PairLaw);
+        sum_of(self.kind.own_term().into_iter().chain(beside).collect())
+    }
+
+    /// The potential of atoms of these species, on a device.
+    ///
+    /// # Errors
+    /// The model does not know an element, or the device is not there.
+    pub fn bind(
+        &self,
+        system: &System,
+        precision: Precision,
+        device: &DevicePlan,
+    ) -> Result<Box<dyn Potential>> {
+        let potential = self.kind.bind(system, precision, device)?;
+        Ok(match self.term() {
+            None => potential,
+            Some(term) => Box::new(Beside::new(potential, term, &system.species)),
+        })
+    }
+
+    /// The potential for the engine that lives on a GPU.
+    ///
+    /// # Errors
+    /// The model does not know an element of the system.
+    #[cfg(feature = "cuda")]
+    pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
+        let potential = self.kind.on_a_card(system)?;
+        Ok(match self.term() {
+            None => potential,
+            Some(term) => Box::new(CudaBeside::new(potential, term)),
+        })
+    }
+}
