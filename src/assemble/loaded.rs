@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use super::model::{ModelKind, load_kind, load_network};
 use crate::Result;
-use crate::config::plan::{DevicePlan, Plan};
+use crate::config::plan::{DevicePlan, Plan, StartPlan};
 use crate::core::{System, elements};
 use crate::memory::Appetite;
 use crate::models::ModelFile;
 #[cfg(feature = "cuda")]
 use crate::potential::device::DevicePotential;
+use crate::potential::painn::import::UNTOLD;
 #[cfg(feature = "cuda")]
 use crate::potential::pair::CudaBeside;
 use crate::potential::pair::{Beside, PairEnergy as _, PairLaw, Repulsion, sum_of};
-use crate::potential::{Potential, Precision};
+use crate::potential::{ElectronScene, Potential, Precision};
 use crate::report::OriginFile;
 
 /// A potential that has been read and checked, to be bound to atoms.
@@ -40,7 +41,9 @@ pub fn load(plan: &Plan) -> Result<Model> {
                 .advise("give a shorter one, such as end = \"0.8 A\"")
         })?;
     }
-    Ok(Model { kind, repulsion })
+    let mut model = Model { kind, repulsion };
+    model.advise(&plan.start.system.species);
+    Ok(model)
 }
 
 /// Reads a trained PaiNN.
@@ -55,6 +58,36 @@ pub fn load_painn(file: &ModelFile) -> Result<Model> {
 }
 
 impl Model {
+    /// Says what to do where the file of a run's model does not list its elements.
+    fn advise(&mut self, species: &[u8]) {
+        let symbols = elements::kinds(species).into_iter().map(elements::symbol);
+        let list: Vec<String> = symbols.map(|symbol| format!("{symbol:?}")).collect();
+        let advice = format!(
+            "; [potential] elements = [{}] would say it",
+            list.join(", ")
+        );
+        if let ModelKind::Painn { notes, .. } = &mut self.kind {
+            let untold = notes.iter_mut().filter(|note| note.starts_with(UNTOLD));
+            untold.for_each(|note| *note += &advice);
+        }
+    }
+
+    /// What of the electrons of some atoms the model has not learned.
+    pub fn doubts(&self, scene: &ElectronScene<'_>) -> Vec<String> {
+        let trained_on = self.kind.trained_on();
+        trained_on.map_or_else(Vec::new, |trained_on| trained_on.doubts(scene))
+    }
+
+    /// What of the electrons of a plan's start it has not learned.
+    pub fn doubts_of(&self, start: &StartPlan) -> Vec<String> {
+        self.doubts(&ElectronScene {
+            species: &start.system.species,
+            cell: &start.cell,
+            positions: &start.positions,
+            electrons: &start.electrons,
+        })
+    }
+
     /// Range (angstrom).
     pub fn cutoff(&self) -> f64 {
         self.kind.cutoff()

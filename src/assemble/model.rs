@@ -21,7 +21,7 @@ use crate::potential::painn::cpu::FusedPainn;
 use crate::potential::painn::cuda::CudaPainn;
 use crate::potential::painn::{self, Spec, Weights, reference};
 use crate::potential::pair::{PairEnergy, PairLaw, PowerLaw};
-use crate::potential::{Potential, Precision};
+use crate::potential::{Potential, Precision, TrainedOn};
 use crate::report::OriginFile;
 use crate::{Error, Result};
 
@@ -40,6 +40,8 @@ pub enum ModelKind {
         weights: Box<Weights>,
         /// What is added for each pair.
         repulsion: Option<PowerLaw>,
+        /// What it was trained on, as far as the file says.
+        trained_on: TrainedOn,
         /// What is to be said of the file.
         notes: Vec<String>,
         /// Remarks of its metadata by key.
@@ -63,8 +65,12 @@ pub enum ModelKind {
 pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
     match &plan.potential {
         PotentialPlan::Painn { model, .. } => {
-            let model =
+            let mut model =
                 load_network(model).map_err(|e| e.within(plan.places.of("potential.model")))?;
+            if let Some(elements) = &plan.stated_elements {
+                (model.restrict(elements))
+                    .map_err(|e| e.within(plan.places.of("potential.elements")))?;
+            }
             if let ModelKind::Painn { spec, .. } = &model {
                 spec.check_species(&plan.start.system.species)
                     .map_err(|e| e.within(plan.places.of("system.structure")))?;
@@ -96,6 +102,7 @@ pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
         spec,
         weights,
         repulsion,
+        trained_on,
         notes,
         remarks,
     } = painn::import_noted(&bytes, &file.to_string())?;
@@ -105,6 +112,7 @@ pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
         spec: Box::new(spec),
         weights: Box::new(weights),
         repulsion,
+        trained_on,
         notes,
         remarks,
     })
@@ -144,6 +152,35 @@ impl ModelKind {
             } => format!(
                 "Lennard-Jones, epsilon {epsilon:.6} eV, sigma {sigma} A, cutoff {cutoff} A"
             ),
+        }
+    }
+
+    /// Takes it for a model of these elements (atomic numbers) alone, as its user says.
+    ///
+    /// # Errors
+    /// It does not know one of them.
+    pub fn restrict(&mut self, elements: &[u8]) -> Result<()> {
+        match self {
+            Self::Painn {
+                spec,
+                trained_on,
+                notes,
+                ..
+            } => {
+                spec.restrict(elements)?;
+                trained_on.elements = true;
+                notes.retain(|note| !note.starts_with(painn::import::UNTOLD));
+                Ok(())
+            }
+            Self::LennardJones { .. } => Ok(()),
+        }
+    }
+
+    /// What it was trained on, as far as its file says; `None` of a potential that was not trained.
+    pub fn trained_on(&self) -> Option<TrainedOn> {
+        match self {
+            Self::Painn { trained_on, .. } => Some(*trained_on),
+            Self::LennardJones { .. } => None,
         }
     }
 

@@ -11,8 +11,8 @@ use super::interrupt::Interrupt;
 use crate::assemble;
 use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
-use crate::core::Snapshot;
 use crate::core::observe::Thermometer;
+use crate::core::{FormalElectrons, Snapshot};
 use crate::diagnose::{Case, Question, Report, Suspect};
 use crate::models::ModelFile;
 use crate::potential::Precision;
@@ -133,6 +133,7 @@ impl FinishedRun {
             names: None,
             cell: state.cell.clone(),
             positions: state.positions.clone(),
+            electrons: FormalElectrons::default(),
             velocities: VelocityPlan::Given(state.velocities.clone()),
             noise: None,
             degrees_of_freedom: None,

@@ -11,7 +11,7 @@ use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Cell, Fitted, Mat3, Vec3, elements};
 use crate::formats::{self, Structure};
 use crate::models::ModelFile;
-use crate::potential::{Evaluation, Precision};
+use crate::potential::{ElectronScene, Evaluation, Precision};
 use crate::run::words;
 use crate::terminal::Terminal;
 use crate::text::counted;
@@ -45,6 +45,14 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
     for note in model.notes() {
         streams::tell(&Terminal::err().message(&format!("note: {note}")));
+    }
+    for doubt in model.doubts(&ElectronScene {
+        species: &structure.species,
+        cell: &cell,
+        positions: &structure.positions,
+        electrons: &structure.electrons,
+    }) {
+        streams::tell(&Terminal::err().message(&format!("warning: {doubt}")));
     }
     let appetite = model.appetite(precision, &device);
     memory::check(&cell, &structure.positions, (model.cutoff(), 0.0), appetite)

@@ -168,6 +168,7 @@ fn facts(model: &Model) -> Value {
         notes,
         source,
         remarks,
+        trained_on,
         ..
     } = &model.kind
     else {
@@ -191,6 +192,10 @@ fn facts(model: &Model) -> Value {
         "readout": weights.readout.iter().map(|l| l.outputs).collect::<Vec<_>>(),
         "parameters": weights.parameters(),
         "elements": elements,
+        "elements_are_told": trained_on.elements,
+        "charge": trained_on.charge,
+        "spin": trained_on.spin,
+        "trained_on": trained_on.words(),
         "energy_unit_eV": spec.energy_scale,
         "mean_per_atom_eV": spec.mean_per_atom,
         "reference_energies_eV": references,
@@ -249,6 +254,9 @@ fn table(facts: &Value) -> String {
     row("cutoff", format!("{} A", of("cutoff_angstrom")));
     row("readout", of("readout"));
     row("elements", of("elements"));
+    if facts["trained_on"].is_string() {
+        row("trained on", of("trained_on"));
+    }
     row(
         "unit of its energies",
         format!("{} eV", number("energy_unit_eV")),

@@ -112,6 +112,7 @@ fn rest(
     let base = path.parent().unwrap_or(Path::new(""));
     let (mut section, table) = required(source, &keys::potential::TABLE, &raw.potential)?;
     let potential = resolve::potential(&mut section, table, base)?;
+    let stated_elements = resolve::elements(&mut section, table)?;
     let repulsion = repulsion::resolve(&mut section, &table.repulsion)?;
     done.take(section);
 
@@ -149,6 +150,7 @@ fn rest(
         resolved: done.resolved,
         start,
         potential,
+        stated_elements,
         repulsion,
         dynamics,
         output,

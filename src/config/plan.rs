@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::core::rng::{NoiseCourse, NoiseMark};
-use crate::core::{AtomName, Cell, System, Vec3};
+use crate::core::{AtomName, Cell, FormalElectrons, System, Vec3};
 use crate::dynamics::Dynamics;
 use crate::models::ModelFile;
 use crate::potential::Precision;
@@ -23,6 +23,8 @@ pub struct Plan {
     pub start: StartPlan,
     /// What acts between them.
     pub potential: PotentialPlan,
+    /// The elements (atomic numbers, ascending) that its model was trained on, where the run file says so.
+    pub stated_elements: Option<Vec<u8>>,
     /// A repulsion beside it.
     pub repulsion: Option<RepulsionPlan>,
     /// How they move.
@@ -78,6 +80,8 @@ pub struct StartPlan {
     pub cell: Cell,
     /// Positions (angstrom).
     pub positions: Vec<Vec3>,
+    /// What the structure file says of electrons.
+    pub electrons: FormalElectrons,
     /// Where velocities come from.
     pub velocities: VelocityPlan,
     /// How far the run that wrote the structure had come in its thermostat's noise, if the file says so.

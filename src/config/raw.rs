@@ -56,6 +56,7 @@ pub(super) struct Thermal {
 pub(super) struct PotentialTable {
     pub model: Leaf,
     pub precision: Leaf,
+    pub elements: Leaf,
     pub lennard_jones: Option<Spanned<LennardJonesTable>>,
     pub repulsion: Option<Spanned<RepulsionTable>>,
 }

@@ -12,6 +12,7 @@ use super::plan::{
 use super::raw;
 use super::section::Section;
 use crate::Result;
+use crate::core::elements::number;
 use crate::core::rng::NoiseMark;
 use crate::dynamics::{Bath, Dynamics};
 use crate::input::path_of;
@@ -65,6 +66,39 @@ fn model(section: &mut Section<'_>, raw: &raw::PotentialTable, base: &Path) -> R
     };
     section.keep(key, &raw.model, kept);
     Ok(model)
+}
+
+/// `elements`: atomic numbers, ascending; `None` where nothing is said.
+pub(super) fn elements(
+    section: &mut Section<'_>,
+    raw: &raw::PotentialTable,
+) -> Result<Option<Vec<u8>>> {
+    let (key, leaf) = (&keys::potential::ELEMENTS, &raw.elements);
+    let Some(given) = leaf else {
+        return Ok(None);
+    };
+    if raw.lennard_jones.is_some() {
+        let why =
+            "is what a model was trained on; Lennard-Jones is the same for all elements: remove it";
+        return Err(section.fault(key, leaf, why));
+    }
+    let wanted = "a list of symbols is wanted, such as [\"H\", \"C\", \"O\"]";
+    let Some(list) = given.get_ref().as_array().filter(|list| !list.is_empty()) else {
+        return Err(section.fault(key, leaf, format!("{}: {wanted}", given.get_ref())));
+    };
+    let mut found = Vec::new();
+    for entry in list {
+        let number = entry.as_str().and_then(number);
+        let number = number
+            .ok_or_else(|| section.fault(key, leaf, format!("{entry} is no element: {wanted}")))?;
+        if found.contains(&number) {
+            return Err(section.fault(key, leaf, format!("{entry} is there twice")));
+        }
+        found.push(number);
+    }
+    section.keep(key, leaf, list.clone());
+    found.sort_unstable();
+    Ok(Some(found))
 }
 
 fn lennard_jones(

@@ -43,6 +43,7 @@ pub(super) fn system(
         names,
         cell,
         positions,
+        electrons: structure.electrons,
         velocities,
         noise: structure.noise,
         degrees_of_freedom: None,

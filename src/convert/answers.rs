@@ -22,6 +22,12 @@ pub struct ModelAnswers {
     /// Elements that it was trained on, as in H,C,O
     #[arg(long, value_name = "LIST")]
     pub elements: Option<String>,
+    /// Total charge of the structures that it was trained on: 0 for neutral molecules
+    #[arg(long, value_name = "Q", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1000..=1000))]
+    pub charge: Option<i64>,
+    /// Their spin multiplicity, 2 S + 1: 1 for closed shells
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub spin: Option<u32>,
     /// The output that is the energy, where there are several; NAME:K is state K of several states
     #[arg(long, value_name = "NAME")]
     pub head: Option<String>,
@@ -177,6 +183,8 @@ impl ModelAnswers {
             ("--energy-unit", self.energy_unit.clone()),
             ("--length-unit", self.length_unit.clone()),
             ("--elements", self.elements.clone()),
+            ("--charge", self.charge.map(|charge| charge.to_string())),
+            ("--spin", self.spin.map(|spin| spin.to_string())),
             ("--head", self.head.clone()),
             ("--weights", self.weights.clone()),
             ("--epsilon", self.epsilon.map(number)),

@@ -40,6 +40,7 @@ pub fn own(bytes: &[u8]) -> Result<Draft> {
         spec,
         weights,
         repulsion,
+        trained_on,
         notes,
         remarks,
     } = painn::import_noted(bytes, "the file")?;
@@ -49,6 +50,16 @@ pub fn own(bytes: &[u8]) -> Result<Draft> {
     let hyper = painn.and_then(|text| serde_json::from_str(text).ok());
     let mut hyper: Map<String, Value> = hyper.unwrap_or_default();
     hyper.extend(remarks);
+    if !trained_on.elements {
+        hyper.remove("elements");
+        hyper.remove("reference_energies_eV");
+    }
+    hyper.extend(
+        trained_on
+            .charge
+            .map(|charge| ("charge".into(), json!(charge))),
+    );
+    hyper.extend(trained_on.spin.map(|spin| ("spin".into(), json!(spin))));
     if let Some(law) = repulsion {
         // The energy is that of both directions.
         hyper.insert("repulsion".into(), stated(&law, 0.5 * law.energy()));
@@ -130,6 +141,12 @@ pub fn finish(
             answers,
         )?);
     }
+    painn.extend(
+        answers
+            .charge
+            .map(|charge| ("charge".into(), json!(charge))),
+    );
+    painn.extend(answers.spin.map(|spin| ("spin".into(), json!(spin))));
     if !draft.left_out.is_empty() {
         let some: Vec<&str> = draft.left_out.iter().take(6).map(String::as_str).collect();
         notes.push(format!(

@@ -13,7 +13,7 @@ pub mod velocities;
 pub use cell::{Cell, Fitted};
 pub use members::{Kept, Member, Members};
 pub use snapshot::{Fields, Observables, Snapshot};
-pub use system::{AtomName, System};
+pub use system::{AtomName, FormalElectrons, System};
 
 /// A position, velocity, force or other Cartesian vector of one atom.
 pub type Vec3 = nalgebra::Vector3<f64>;

@@ -26,6 +26,31 @@ impl System {
     }
 }
 
+/// What a structure file says of the electrons of its atoms.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FormalElectrons {
+    /// Formal charge of each atom (e); empty where the file gives none.
+    pub charges: Vec<i64>,
+    /// Atoms that it marks as radicals, with unpaired electrons.
+    pub radicals: Vec<usize>,
+}
+
+impl FormalElectrons {
+    /// Formal charges (e) of all atoms; where all are zero, nothing is said.
+    pub fn of_charges(charges: Vec<i64>) -> Self {
+        let said = charges.iter().any(|charge| *charge != 0);
+        Self {
+            charges: if said { charges } else { Vec::new() },
+            radicals: Vec::new(),
+        }
+    }
+
+    /// Sum of the formal charges (e).
+    pub fn charge(&self) -> i64 {
+        (self.charges.iter()).fold(0, |sum, charge| sum.saturating_add(*charge))
+    }
+}
+
 /// What a structure file calls an atom: viewers select by these. Texts are as the file has them, without
 /// padding; empty where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -10,7 +10,7 @@ use super::isotopes::isotope_mass;
 use super::labels::{WHOLE, charge_note, element_of_type, flat_note, partly_occupied};
 use super::lattice::{real_cell, triclinic};
 use super::structure::{Structure, pick};
-use crate::core::{Mat3, Vec3};
+use crate::core::{FormalElectrons, Mat3, Vec3};
 use crate::{Error, Result};
 
 /// Reads one molecule (negative: from the end) of a CML file.
@@ -168,7 +168,7 @@ fn at_line<T>(node: &Node<'_, '_>, result: Result<T>) -> Result<T> {
 /// What is counted while atoms are read.
 #[derive(Default)]
 struct Tally {
-    charge: i64,
+    charges: Vec<i64>,
     /// Atoms that have coordinates of a drawing alone.
     drawn: usize,
     /// Hydrogens that atoms say they bear.
@@ -189,8 +189,9 @@ impl Tally {
         }
         let atoms = structure.species.len();
         let hydrogens = structure.species.iter().filter(|z| **z == 1).count();
+        structure.electrons = FormalElectrons::of_charges(all.charges);
         let notes = &mut structure.notes;
-        notes.extend(charge_note(all.charge));
+        notes.extend(charge_note(structure.electrons.charge()));
         if usize::try_from(all.borne).is_ok_and(|borne| borne > hydrogens) {
             notes.push(format!(
                 "its atoms bear {} hydrogens (hydrogenCount), but {hydrogens} are there: those that are \
@@ -253,7 +254,7 @@ impl Tally {
                 return Err(Error::input(partly_occupied(part)));
             }
         }
-        self.charge += whole("formalCharge")?;
+        self.charges.push(whole("formalCharge")?);
         self.borne += whole("hydrogenCount")?.max(0);
         let mass = match value("isotope").or(value("isotopeNumber")) {
             None | Some("") => standard,

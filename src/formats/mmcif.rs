@@ -13,7 +13,7 @@ use super::labels::{
 use super::lattice::real_cell;
 use super::star::{DataBlock, TagColumn, number, shown};
 use super::structure::Structure;
-use crate::core::{AtomName, Vec3};
+use crate::core::{AtomName, FormalElectrons, Vec3};
 use crate::{Error, Result};
 
 /// Cartesian coordinates.
@@ -85,16 +85,19 @@ pub(super) fn read(block: &DataBlock, model: usize) -> Result<Structure> {
     structure.set_cell(vectors);
     structure.names = table.has_names().then(Vec::new);
     structure.notes = notes;
-    let mut charge = 0_i64;
+    let mut charges = Vec::new();
     for row in Models::of(block)?.rows(model) {
         table.read(row, &mut structure)?;
+        // A row that is no atom has no charge either.
         let own = table.text(&[table.charge], row).parse().unwrap_or(0);
-        charge = charge.saturating_add(own);
+        charges.resize(structure.species.len(), own);
     }
     let atoms = structure.species.len();
     structure
         .notes
         .extend(unoccupied_note(table.unoccupied.get(), atoms));
+    structure.electrons = FormalElectrons::of_charges(charges);
+    let charge = structure.electrons.charge();
     structure.notes.extend(charge_note(charge));
     Ok(structure)
 }

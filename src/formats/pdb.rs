@@ -14,7 +14,7 @@ use super::labels::{
 };
 use super::lattice::{real_cell, triclinic};
 use super::structure::{Structure, pick};
-use crate::core::{AtomName, Mat3, Vec3};
+use crate::core::{AtomName, FormalElectrons, Mat3, Vec3};
 use crate::{Error, Result};
 
 /// A line and its number, from 1.
@@ -140,7 +140,7 @@ struct Reader {
     aligned: bool,
     /// Atoms that are there already, if any are marked as alternates.
     places: Option<HashSet<(String, i32, String, String)>>,
-    charge: i64,
+    charges: Vec<i64>,
     by_name: usize,
     empty: usize,
     beyond_one: usize,
@@ -162,7 +162,7 @@ impl Reader {
             names: Vec::with_capacity(atoms.len()),
             aligned: atoms.iter().any(|(_, row)| set_by_element(row)),
             places: alternates.then(HashSet::new),
-            charge: 0,
+            charges: Vec::with_capacity(atoms.len()),
             by_name: 0,
             empty: 0,
             beyond_one: 0,
@@ -189,7 +189,7 @@ impl Reader {
                     .map_err(|why| nameless(&name, &why))?
             }
         };
-        self.charge += charge(row)?;
+        self.charges.push(charge(row)?);
         self.structure.push(element, position);
         self.names.push(name);
         Ok(())
@@ -281,7 +281,9 @@ impl Reader {
                 self.by_name
             ));
         }
-        notes.extend(charge_note(self.charge));
+        let electrons = FormalElectrons::of_charges(self.charges);
+        notes.extend(charge_note(electrons.charge()));
+        self.structure.electrons = electrons;
         self.structure.names = Some(self.names);
         self.structure
     }

@@ -9,11 +9,15 @@ use super::fields::{ascii, columns, coordinate, shorten};
 use super::isotopes::{isotope_mass, usual_mass_number};
 use super::labels::{charge_note, flat_note};
 use super::structure::{Structure, pick};
-use crate::core::{Vec3, elements};
+use crate::core::{FormalElectrons, Vec3, elements};
 use crate::{Error, Result};
 
 /// Lines of a molecule before its atoms: name, program, comment, counts.
 const HEADER: usize = 4;
+
+/// Codes of atoms with one and with two unpaired electrons; 1 is a carbene's pair.
+const DOUBLET: i64 = 2;
+const TRIPLET: i64 = 3;
 
 /// What is read of a molecule's atoms, whichever version it is of.
 #[derive(Default)]
@@ -21,6 +25,8 @@ struct Atoms {
     structure: Structure,
     /// Formal charge of each atom.
     charges: Vec<i64>,
+    /// Atoms with unpaired electrons.
+    radicals: Vec<usize>,
 }
 
 /// Reads one molecule (negative: from the end) of a molfile or SD file.
@@ -45,6 +51,10 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
             &atoms.structure.positions,
         ));
     atoms.structure.notes.extend(notes);
+    atoms.structure.electrons = FormalElectrons {
+        radicals: atoms.radicals,
+        ..FormalElectrons::of_charges(atoms.charges)
+    };
     atoms.structure.frames = molecules.len();
     Ok(atoms.structure)
 }
@@ -95,6 +105,7 @@ fn v2000(molecule: &[&str], start: usize) -> Result<Atoms> {
         Properties::of(rest, announced).map_err(|(k, e)| e.within(at(HEADER + announced + k)))?;
     if let Some(charges) = properties.charges {
         atoms.charges = charges;
+        atoms.radicals = properties.radicals;
     }
     // Absolute mass numbers replace all differences.
     let masses = properties.isotopes.unwrap_or_else(|| {
@@ -130,12 +141,15 @@ fn atom(row: &str, atoms: &mut Atoms) -> Result<i64> {
             }),
         }
     };
-    // 1 to 7 stand for +3 to -3, but 4, which is a radical.
+    // 1 to 7 stand for +3 to -3, but 4, which is a radical of one electron.
     let code = small("charge", (37, 39))?;
     if !(0..=7).contains(&code) {
         return Err(Error::input(format!(
             "columns 37 to 39 (charge) hold {code}; 0 to 7 are wanted"
         )));
+    }
+    if code == 4 {
+        atoms.radicals.push(atoms.charges.len());
     }
     atoms.charges.push(if code == 0 { 0 } else { 4 - code });
     small("mass difference", (35, 36))
@@ -145,6 +159,8 @@ fn atom(row: &str, atoms: &mut Atoms) -> Result<i64> {
 #[derive(Default)]
 struct Properties {
     charges: Option<Vec<i64>>,
+    /// Atoms with unpaired electrons.
+    radicals: Vec<usize>,
     isotopes: Option<Vec<Option<i64>>>,
 }
 
@@ -159,8 +175,10 @@ impl Properties {
                     // Either replaces charges and radicals of the atoms' lines.
                     let charges = all.charges.get_or_insert_with(|| vec![0; atoms]);
                     for (atom, value) in pairs(line, atoms).map_err(|e| (k, e))? {
-                        if line.starts_with("M  CHG") {
-                            charges[atom] = value;
+                        match (line.starts_with("M  CHG"), value) {
+                            (true, charge) => charges[atom] = charge,
+                            (false, DOUBLET | TRIPLET) => all.radicals.push(atom),
+                            (false, _) => {}
                         }
                     }
                 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::core::rng::NoiseMark;
-use crate::core::{AtomName, Cell, Fitted, Mat3, System, Vec3, elements};
+use crate::core::{AtomName, Cell, Fitted, FormalElectrons, Mat3, System, Vec3, elements};
 use crate::{Error, Result};
 
 /// The last state of a run, in its directory.
@@ -29,6 +29,8 @@ pub struct Structure {
     pub positions: Vec<Vec3>,
     /// What the file calls each atom, if it names residues; shared by all readers of such formats.
     pub names: Option<Vec<AtomName>>,
+    /// What the file says of the electrons of its atoms.
+    pub electrons: FormalElectrons,
     /// Velocities (angstrom / time), if the file has any.
     pub velocities: Option<Vec<Vec3>>,
     /// How far the run that wrote the file had come in its thermostat's noise, if the file says so.

@@ -6,12 +6,14 @@ pub mod device;
 pub mod lennard_jones;
 pub mod painn;
 pub mod pair;
+mod trained;
 
 use crate::Result;
 use crate::core::{Mat3, Vec3};
 use crate::neighbors::Pairs;
 
 pub use about::{About, Processor};
+pub use trained::{ElectronScene, TrainedOn};
 
 /// Numbers of a network; phase space is f64 always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

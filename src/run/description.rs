@@ -62,6 +62,9 @@ pub(super) fn introduce(console: &Console, plan: &Plan, model: &Model, about: &D
     for note in plan.notes.iter().chain(model.notes()) {
         console.note(note);
     }
+    for doubt in model.doubts_of(&plan.start) {
+        console.remark(&format!("warning: {doubt}"));
+    }
     if let Some(note) = words::whole_motion(plan) {
         console.note(&note);
     }

@@ -6,6 +6,7 @@ use toml::Table;
 
 use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
+use crate::core::FormalElectrons;
 use crate::models::ModelFile;
 use crate::paths::absolute;
 use crate::report::checkpoint::{Checkpoint, store};
@@ -144,6 +145,8 @@ fn state(
         names: None,
         cell,
         positions,
+        // The checkpoint has no structure file's word.
+        electrons: FormalElectrons::default(),
         velocities: drawn(config).unwrap_or(VelocityPlan::Given(velocities)),
         noise: None,
         degrees_of_freedom: Some(energies.degrees_of_freedom),

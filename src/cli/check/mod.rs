@@ -65,11 +65,39 @@ fn describe(table: &mut CheckTable, plan: &Plan, model: &Model) {
     for note in model.notes() {
         table.info("note", note.clone());
     }
+    trained_on(table, plan, model);
     table.info("dynamics", words::dynamics(plan));
     width(table, plan, model.cutoff());
     temperature(table, plan);
     if let Some(note) = words::whole_motion(plan) {
         table.add("whole motion", note, Grade::Look);
+    }
+}
+
+/// What the model was trained on beside what it is to be used for.
+fn trained_on(table: &mut CheckTable, plan: &Plan, model: &Model) {
+    let Some(told) = model.kind.trained_on() else {
+        return;
+    };
+    let elements = match told.elements {
+        true => "the structure's elements",
+        false => "its file does not say which elements",
+    };
+    let electrons = told.words();
+    let unsaid = "; nor whether on molecules that are neutral with closed shells";
+    let electrons = electrons.map_or_else(|| unsaid.to_owned(), |words| format!("; {words}"));
+    let grade = if told.elements {
+        Grade::Ok
+    } else {
+        Grade::Look
+    };
+    table.add("trained on", format!("{elements}{electrons}"), grade);
+    let doubts = model.doubts_of(&plan.start);
+    if doubts.is_empty() && told.words().is_some() {
+        table.add("electrons", "nothing else than that is seen", Grade::Ok);
+    }
+    for doubt in doubts {
+        table.add("electrons", doubt, Grade::Look);
     }
 }
 

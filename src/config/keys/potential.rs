@@ -10,7 +10,7 @@ pub static TABLE: KeyTable = KeyTable {
     name: "potential",
     form: Form::Once,
     doc: "What acts between the atoms: a trained network, or Lennard-Jones.",
-    rows: &[&MODEL, &PRECISION, &LENNARD_JONES, &REPULSION],
+    rows: &[&MODEL, &PRECISION, &ELEMENTS, &LENNARD_JONES, &REPULSION],
 };
 
 /// `model`
@@ -35,6 +35,15 @@ pub static PRECISION: ConfigKey<OneOf<Precision>> = ConfigKey {
     absent: Absent::Is("f32"),
     of: &[],
     doc: "Numbers of the network. Positions, velocities and sums of energies are f64 always, and all of Lennard-Jones is.",
+};
+
+/// `elements`
+pub static ELEMENTS: ConfigKey<Forms> = ConfigKey {
+    name: "elements",
+    value: Forms("a list of symbols, such as `[\"H\", \"C\", \"O\"]`"),
+    absent: Absent::Told("as the model's file says"),
+    of: &[],
+    doc: "Elements that the model was trained on: for a file that does not say so. Others are refused.",
 };
 
 /// `lennard_jones`

@@ -1,6 +1,6 @@
 //! Molfiles of version V3000: words after `M  V30`, lines that end with `-` go on in the next.
 
-use super::Atoms;
+use super::{Atoms, DOUBLET, TRIPLET};
 use crate::core::Vec3;
 use crate::formats::fields::{number, shorten};
 use crate::{Error, Result};
@@ -83,6 +83,9 @@ fn atom(words: &[&str], atoms: &mut Atoms) -> Result<()> {
                 .map_err(|_| Error::input(format!("{key}={:?} is no whole number", shorten(value))))
         })
     };
+    if let Some(DOUBLET | TRIPLET) = whole("RAD")? {
+        atoms.radicals.push(atoms.charges.len());
+    }
     atoms.charges.push(whole("CHG")?.unwrap_or(0));
     match whole("MASS")? {
         Some(mass) => atoms.set_isotope(atoms.charges.len() - 1, mass),

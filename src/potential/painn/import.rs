@@ -33,6 +33,7 @@ use serde_json::Value;
 
 use super::spec::{RadialBasis, Spec};
 use super::weights::{Layer, Linear, Weights};
+use crate::potential::TrainedOn;
 use crate::potential::pair::PowerLaw;
 use crate::{Error, Result};
 
@@ -42,6 +43,7 @@ use keys::Style;
 use shown::shown;
 use tensors::{BASIS, CUTOFF, EMBEDDING, FILTER, Names};
 
+pub use offsets::UNTOLD;
 pub use seal::{SEAL, seal};
 pub use units::{
     ENERGIES as ENERGY_UNITS, LENGTHS as LENGTH_UNITS, energy as energy_unit, length as length_unit,
@@ -59,6 +61,8 @@ pub struct Imported {
     pub weights: Weights,
     /// What is added to the network's energy for each pair.
     pub repulsion: Option<PowerLaw>,
+    /// What the model was trained on, as far as the file says.
+    pub trained_on: TrainedOn,
     /// What of the file is left out or not added, and what it does not say: for people.
     pub notes: Vec<String>,
     /// Remarks of its metadata by key: where it is from, how it was trained.
@@ -130,6 +134,11 @@ fn read(bytes: &[u8]) -> Result<Imported> {
         weights,
         repulsion: hyper.repulsion.map(law).transpose()?,
         remarks: hyper::remarks(&archive.metadata),
+        trained_on: TrainedOn {
+            elements: !notes.iter().any(|note| note.starts_with(UNTOLD)),
+            charge: hyper.charge,
+            spin: hyper.spin,
+        },
         notes,
     })
 }

@@ -77,6 +77,12 @@ impl RadialBasis {
     }
 }
 
+/// Elements as a list of their symbols.
+fn symbols(elements: &[u8]) -> String {
+    let names: Vec<&str> = elements.iter().map(|&z| symbol(z)).collect();
+    names.join(", ")
+}
+
 /// The hyper-parameters of one PaiNN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
@@ -142,6 +148,28 @@ impl Spec {
         [0.5 * (1.0 + cos), -0.5 * frequency * sin]
     }
 
+    /// Takes the model for one of these elements (atomic numbers) alone.
+    ///
+    /// # Errors
+    /// It does not know one of them.
+    pub fn restrict(&mut self, elements: &[u8]) -> Result<()> {
+        if let Some(&z) = elements
+            .iter()
+            .find(|z| self.elements.binary_search(z).is_err())
+        {
+            return Err(Error::input(format!(
+                "the model does not know {}; it knows {}",
+                symbol(z),
+                symbols(&self.elements)
+            )));
+        }
+        let energies = std::mem::take(&mut self.reference_energies).into_iter();
+        let all = std::mem::take(&mut self.elements).into_iter().zip(energies);
+        (self.elements, self.reference_energies) =
+            all.filter(|(z, _)| elements.contains(z)).unzip();
+        Ok(())
+    }
+
     /// Whether the model was trained on all of these atomic numbers.
     ///
     /// # Errors
@@ -154,15 +182,11 @@ impl Spec {
         let mut missing: Vec<u8> = species.iter().copied().filter(unknown).collect();
         missing.sort_unstable();
         missing.dedup();
-        let names = |list: &[u8]| {
-            let names: Vec<&str> = list.iter().map(|&z| symbol(z)).collect();
-            names.join(", ")
-        };
         Err(Error::input(format!(
             "the model does not know {} (first met as atom {atom}, counted from 0); it knows {}: use a \
              model trained on these elements",
-            names(&missing),
-            names(&self.elements)
+            symbols(&missing),
+            symbols(&self.elements)
         )))
     }
 

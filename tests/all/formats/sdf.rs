@@ -156,6 +156,29 @@ fn charges_and_drawings_are_told() {
     assert_eq!(read("d.sdf", v2000("", &flat[..3], "")).notes, [""; 0]);
 }
 
+/// Charges and radicals of the atoms' lines hold where no property replaces them.
+#[test]
+fn electrons_are_read() {
+    let lines = [("N", [0.0; 3], " 0  3"), ("C", [1.5, 0.0, 0.0], " 0  4")];
+    let electrons = |text: String| read("e.sdf", text).electrons;
+    let found = electrons(v2000("3D", &lines, ""));
+    assert_eq!((found.charges, found.radicals), (vec![1, 0], vec![1]));
+    let found = electrons(v2000("3D", &lines, "M  RAD  2   1   2   2   1\n"));
+    assert_eq!((found.charges, found.radicals), (vec![], vec![0]));
+    let found = electrons(v2000(
+        "3D",
+        &lines,
+        "M  CHG  1   2  -2\nM  RAD  1   2   3\n",
+    ));
+    assert_eq!((found.charges, found.radicals), (vec![0, -2], vec![1]));
+    assert_eq!(electrons(v2000("3D", &WATER, "")), Default::default());
+    let text = "x\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  V30 COUNTS 2 1 0 0 0\n\
+        M  V30 BEGIN ATOM\nM  V30 1 O 1.0 2.0 3.0 0 CHG=-1\nM  V30 2 H 1.96 2.0 3.0 0 RAD=2\n\
+        M  V30 END ATOM\nM  V30 END CTAB\nM  END\n";
+    let found = electrons(text.to_owned());
+    assert_eq!((found.charges, found.radicals), (vec![-1, 0], vec![1]));
+}
+
 #[test]
 fn molecules_are_frames() {
     let one = v2000("3D", &WATER, "");

@@ -10,3 +10,4 @@ mod pickled;
 mod pickles;
 mod reference;
 mod repulsion;
+mod trained;

@@ -54,6 +54,9 @@ pub struct Hyper {
     pub mean: Option<f64>,
     pub add_mean: Option<bool>,
     pub add_atomrefs: Option<bool>,
+    /// Charge and spin multiplicity of what it was trained on.
+    pub charge: Option<i64>,
+    pub spin: Option<u32>,
     /// A repulsion beside the network.
     pub repulsion: Option<keys::StatedRepulsion>,
 }
@@ -317,6 +320,8 @@ fn common(table: &Table, cutoff: f64) -> Result<Hyper> {
         mean: None,
         add_mean: None,
         add_atomrefs: None,
+        charge: table.get("charge").and_then(Value::as_i64),
+        spin: (table.get("spin").and_then(Value::as_i64)).and_then(|spin| u32::try_from(spin).ok()),
         repulsion: table.get("repulsion").and_then(keys::repulsion),
     })
 }

@@ -200,6 +200,7 @@ impl Kind {
             Self::Number => "number".into(),
             Self::Positive => "number over 0".into(),
             Self::Count(most) => format!("1 to {most}"),
+            Self::Whole(least, most) => format!("{least} to {most}"),
             Self::Flag => "`true`, `false`".into(),
             Self::EnergyUnit => format!("{}, or a number of eV", units::ENERGIES),
             Self::LengthUnit => units::LENGTHS.into(),
@@ -242,6 +243,11 @@ impl Kind {
             Self::Positive if !is_positive(value) => "positive".into(),
             Self::Count(most) if count(value).is_none_or(|n| !(1..=most).contains(&n)) => {
                 format!("a whole number from 1 to {most}")
+            }
+            Self::Whole(least, most)
+                if value.as_i64().is_none_or(|n| !(least..=most).contains(&n)) =>
+            {
+                format!("a whole number from {least} to {most}")
             }
             Self::Flag if !value.is_boolean() => "true or false".into(),
             Self::Epsilon if !is_epsilon(value) => {

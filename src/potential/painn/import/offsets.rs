@@ -142,10 +142,13 @@ pub fn references(
     Ok((elements, energies))
 }
 
+/// What the note of a file begins with that does not list its elements.
+pub const UNTOLD: &str = "the model's file does not say which elements it was trained on";
+
 /// Every element that the embedding has a row for, which is all that can be said where the file says nothing.
 fn all(most: u8, notes: &mut Vec<String>) -> Vec<u8> {
     notes.push(format!(
-        "the model's file does not say which elements it was trained on: those up to {} are accepted",
+        "{UNTOLD}: those up to {} are accepted",
         symbol(most)
     ));
     (1..=most).collect()

@@ -27,6 +27,8 @@ pub enum Kind {
     Number,
     Positive,
     Count(usize),
+    /// A whole number between these.
+    Whole(i64, i64),
     Flag,
     EnergyUnit,
     LengthUnit,
@@ -91,6 +93,10 @@ const BASES: &[&str] = &[
 const COSINE: &[&str] = &["cosine", "CosineCutoff"];
 const SILU: &[&str] = &["silu", "swish"];
 const OF_BASIS: Need = Default("0 (centred: 1)");
+/// Bounds far beyond any structure.
+const CHARGE: Kind = Whole(-1000, 1000);
+const SPIN: Kind = Whole(1, 1000);
+const UNSAID: Need = Default("not said");
 const OWN: &str = "`length_unit`";
 
 /// Keys of the object `painn`.
@@ -128,6 +134,8 @@ pub const PAINN: &[Key] = keys! {
         => "{\"1\": -13.6, \"6\": -1029.5, \"7\": -1485.3, \"8\": -2042.6}";
     "mean_per_atom_eV": Number, "eV", Default("0"),
         "energy added for each atom, beside its reference energy" => "0.0";
+    "charge": CHARGE, "e", UNSAID, "total charge of the structures that it was trained on: 0 for neutral molecules";
+    "spin": SPIN, "", UNSAID, "their spin multiplicity, 2 S + 1: 1 for closed shells";
     "repulsion": Repulsion, "", Default("none"),
         "object with `energy_eV`, `sigma` (in `length_unit`) and `power`: energy_eV (sigma / d)^power is added for each ordered \
          pair within the cutoff";
@@ -174,6 +182,8 @@ pub const SCHNETPACK: &[Key] = keys! {
     "is_extensive": Flag, "", Default("`true`"), "whether offsets are added for each atom";
     "elements": Elements, "", Default("those with a reference energy, else all"),
         "elements that the model knows, by atomic number or symbol";
+    "charge": CHARGE, "e", UNSAID, "total charge of the structures that it was trained on: 0 for neutral molecules";
+    "spin": SPIN, "", UNSAID, "their spin multiplicity, 2 S + 1: 1 for closed shells";
     "n_parameters": Remark, "", Default("none"), "not used: the tensors say";
     "embedding_shape": Remark, "", Default("none"), "not used: the tensors say";
     "embedding_padding_idx": Remark, "", Default("none"), "not used: no atom has number 0";
