@@ -111,7 +111,7 @@ pub static REPULSION: ConfigKey<Forms> = ConfigKey {
 pub static REPULSION_TABLE: KeyTable = KeyTable {
     name: "potential.repulsion",
     form: Form::Once,
-    doc: "A repulsion beside `model` or Lennard-Jones, switched off smoothly from half of its `end` on and exactly zero beyond it.",
+    doc: "A repulsion beside `model` or Lennard-Jones: switched off smoothly from half of its `end` on, exactly zero beyond it.",
     rows: &[&KIND, &ENERGY, &AT, &POWER, &END],
 };
 

@@ -3,7 +3,7 @@
 use super::PairEnergy;
 
 /// e^2 / (4 pi epsilon_0) (eV angstrom): a hartree times a bohr. CODATA 2022.
-const COULOMB: f64 = 14.399_645_478;
+const COULOMB: f64 = 14.399_645_468_7;
 /// Screening length (angstrom) of two atoms, times the sum of [`POWER`] powers of their atomic numbers: 0.8854 bohr.
 const SCREENING: f64 = 0.46850;
 /// Power of the atomic number in it.

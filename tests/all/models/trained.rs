@@ -54,7 +54,7 @@ impl Bench {
 
     /// What a run says on stderr, and whether it came to its end.
     fn run(&self) -> (String, bool) {
-        let output = mdrun(&["run", &self.config, "--force"]);
+        let output = mdrun(&[&self.config, "--force"]);
         (
             String::from_utf8_lossy(&output.stderr).into_owned(),
             output.status.success(),
