@@ -12,6 +12,7 @@ pub mod models;
 pub mod naive;
 pub mod pty;
 pub mod python;
+pub mod shapes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -11,6 +11,7 @@ pub mod lennard_jones;
 mod limits;
 mod parity;
 mod room;
+mod shapes;
 mod snapshots;
 
 use mdrun::core::rng::Noise;
