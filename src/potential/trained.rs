@@ -31,16 +31,17 @@ pub struct ElectronScene<'a> {
 impl TrainedOn {
     /// Charge and spin in words; `None` where nothing is said.
     pub fn words(&self) -> Option<String> {
-        let charge = self.charge.map(|charge| match charge {
-            0 => "neutral".to_owned(),
-            _ => format!("of charge {charge:+}"),
-        });
-        let spin = self.spin.map(|spin| match spin {
-            1 => "with closed shells".to_owned(),
-            _ => format!("of spin multiplicity {spin}"),
-        });
-        let said: Vec<String> = charge.into_iter().chain(spin).collect();
-        (!said.is_empty()).then(|| format!("structures {}", said.join(", ")))
+        let structures = match self.charge {
+            Some(0) => "neutral structures".to_owned(),
+            Some(charge) => format!("structures of charge {charge:+}"),
+            None => "structures".to_owned(),
+        };
+        let shells = match self.spin {
+            Some(1) => " with closed shells".to_owned(),
+            Some(spin) => format!(" of spin multiplicity {spin}"),
+            None => String::new(),
+        };
+        (self.charge.is_some() || self.spin.is_some()).then(|| structures + &shells)
     }
 
     /// What of the electrons of some atoms the model has not learned; nothing where its file does not say what it has. Molecules

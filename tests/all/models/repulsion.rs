@@ -213,8 +213,8 @@ fn run_file(folder: &std::path::Path, xyz: &str, potential: &str) -> String {
     fs::write(&structure, xyz).unwrap();
     let text = format!(
         "[system]\nstructure = {structure:?}\nvelocities = \"zero\"\n[potential]\n{potential}\n\
-         [dynamics]\nensemble = \"nve\"\ntimestep = \"0.2 fs\"\nsteps = 20\n\
-         [monitor]\nforce = \"off\"\n[device]\nkind = \"cpu\"\n[output]\ndirectory = {:?}\n",
+         [dynamics]\nensemble = \"nve\"\ntimestep = \"0.02 fs\"\nsteps = 200\n\
+         [monitor]\nforce = \"off\"\ntemperature = \"off\"\n[device]\nkind = \"cpu\"\n[output]\ndirectory = {:?}\n",
         folder.join("out")
     );
     let path = folder.join("run.toml");
@@ -299,12 +299,12 @@ fn runs_of_every_potential_take_it() {
         );
         // It falls out of the wall: what is set free is far more than what the step loses.
         assert!(
-            last[kinetic] > 0.3 && drift < 1e-3 * last[kinetic],
+            last[kinetic] > 0.3 && drift < 2e-3 * last[kinetic],
             "{rows:?}"
         );
         let longer = [
             "--set",
-            "dynamics.steps=40",
+            "dynamics.steps=400",
             "--set",
             "potential.repulsion.end=0.65 A",
         ];

@@ -207,6 +207,7 @@ fn ions_and_radicals_get_a_warning() {
             "energy",
             "--model",
             "painn_hcno_gfn2",
+            "--structure",
             path.to_str().unwrap(),
         ]);
         let single = flat(&String::from_utf8_lossy(&single.stderr));
@@ -215,7 +216,7 @@ fn ions_and_radicals_get_a_warning() {
             Some(says) => {
                 for told in [&told, &single] {
                     assert!(
-                        told.contains("warning: the model was trained on structures neutral"),
+                        told.contains("warning: the model was trained on neutral structures with closed shells"),
                         "{told}"
                     );
                     assert!(told.contains(says), "{told}");
@@ -239,6 +240,7 @@ fn ions_and_radicals_get_a_warning() {
         "energy",
         "--model",
         "painn_hcno_gfn2",
+        "--structure",
         water.to_str().unwrap(),
     ]);
     assert!(!String::from_utf8_lossy(&water.stderr).contains("warning"));
