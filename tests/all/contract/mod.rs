@@ -22,10 +22,12 @@ const STRONGEST: f64 = 2.5;
 /// Skin (angstrom): what is evaluated is near to what was, and far from it.
 const SKIN: f64 = 0.5;
 
+/// Makes a force field for atoms of some species.
+type Make<'c> = Box<dyn Fn(&[u8]) -> Box<dyn ForceField> + 'c>;
+
 /// A force field, and how well its numbers are known.
 struct Subject<'c> {
-    /// Makes it for atoms of some species.
-    make: Box<dyn Fn(&[u8]) -> Box<dyn ForceField> + 'c>,
+    make: Make<'c>,
     name: String,
     /// What it is tried on.
     scenes: Vec<Atoms>,

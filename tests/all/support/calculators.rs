@@ -177,7 +177,6 @@ const ON_THE_CARD: [Calculator; 4] = [
             let (potential, term) = (Box::new(lennard_jones()), repulsion(IN_ARGON));
             Box::new(mdrun::potential::pair::CudaBeside::new(potential, term))
         }),
-        ..DOUBLE
     },
     Calculator {
         name: "PaiNN and a repulsion, CUDA, f32",
