@@ -84,21 +84,23 @@ const fn shape(
 
 use Functions::*;
 
-/// Every number of features, interactions, functions and readout layers that needs something of its own, each kind of basis
-/// with few functions and with many.
-pub const SHAPES: [ModelShape; 12] = [
+/// Every number of features, interactions, functions and readout layers that needs something of its own, and each kind of basis with
+/// few functions and with many. Where there are many functions there are few features: splines of filters are made anew for each
+/// test.
+pub const SHAPES: [ModelShape; 13] = [
     shape(16, 1, (Gaussian, 1), &[]),
     shape(17, 7, (CentredGaussian, 2), &[3]),
     shape(20, 2, (Bessel, 1), &[8, 5]),
+    shape(24, 8, (TrainedGaussian, 5), &[12]),
+    shape(32, 2, (Gaussian, 64), &[48]),
     shape(33, 3, (CentredGaussian, 20), &[16, 7, 5]),
-    shape(48, 4, (Gaussian, 64), &[48]),
+    shape(40, 1, (Bessel, 64), &[100, 30, 9]),
     shape(64, 6, (TrainedBessel, 3), &[]),
-    shape(96, 5, (TrainedGaussian, 12), &[48, 20]),
-    shape(100, 2, (Bessel, 64), &[100, 30, 9]),
-    shape(128, 8, (Gaussian, 20), &[64]),
-    shape(200, 3, (TrainedBessel, 20), &[300]),
-    shape(384, 1, (CentredGaussian, 64), &[192, 40]),
-    shape(512, 2, (TrainedGaussian, 50), &[256, 64, 16]),
+    shape(100, 3, (TrainedGaussian, 12), &[50, 20]),
+    shape(128, 3, (Gaussian, 20), &[64]),
+    shape(200, 2, (TrainedBessel, 8), &[300]),
+    shape(384, 1, (CentredGaussian, 6), &[192, 40]),
+    shape(512, 1, (Gaussian, 10), &[256, 64, 16]),
 ];
 
 impl ModelShape {
