@@ -253,7 +253,13 @@ fn table(facts: &Value) -> String {
     );
     row("cutoff", format!("{} A", of("cutoff_angstrom")));
     row("readout", of("readout"));
-    row("elements", of("elements"));
+    row(
+        "elements",
+        match facts["elements_are_told"] == json!(false) {
+            true => "not said: all that the embedding has a row for are accepted".into(),
+            false => of("elements"),
+        },
+    );
     if facts["trained_on"].is_string() {
         row("trained on", of("trained_on"));
     }
@@ -284,7 +290,12 @@ fn table(facts: &Value) -> String {
             .unwrap_or_else(|| vec![value.clone()]);
         for value in list {
             let value = value.as_str().map_or(value.to_string(), str::to_owned);
-            row(key, shown(&value).into_owned());
+            let label = if key == "sha256" {
+                "SHA-256 of source"
+            } else {
+                key
+            };
+            row(label, shown(&value).into_owned());
         }
     }
     for note in facts["notes"].as_array().into_iter().flatten() {

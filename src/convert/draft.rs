@@ -222,6 +222,16 @@ impl Draft {
             let plain = name.trim_matches(['"', '\'']);
             TRAINING.contains(&plain) || BEGINNINGS.iter().any(|with| begins(name, with))
         };
+        let idle = answers.leave_out.iter().find(|with| {
+            let mut all = rest.iter().chain(self.tensors.keys());
+            !all.any(|name| begins(name, with))
+        });
+        if let Some(with) = idle {
+            return Err(Error::input(format!(
+                "--leave-out {}: no tensor without a place, and no other entry of the file, begins so",
+                with.escape_default()
+            )));
+        }
         let other = rest.iter().find(|name| !left(name) && !own(name));
         if let Some(name) = other {
             return Err(Error::input(format!(

@@ -11,7 +11,7 @@ use super::answers::ModelAnswers;
 use super::draft::Draft;
 use crate::core::elements::symbol;
 use crate::formats::torch::{NumberKind, SavedTensor};
-use crate::potential::painn::import::{SEAL, seal};
+use crate::potential::painn::import::{SEAL, UNTOLD, seal};
 use crate::potential::painn::{self, Imported, export};
 use crate::potential::pair::PowerLaw;
 use crate::{Error, Result};
@@ -43,16 +43,19 @@ pub fn own(bytes: &[u8]) -> Result<Draft> {
         trained_on,
         notes,
         remarks,
-    } = painn::import_noted(bytes, "the file")?;
+    } = painn::import_unnamed(bytes)?;
     let whole = export(&spec, &weights)?;
     let (_, header) = safetensors::SafeTensors::read_metadata(&whole).map_err(unwritable)?;
     let painn = header.metadata().as_ref().and_then(|all| all.get("painn"));
     let hyper = painn.and_then(|text| serde_json::from_str(text).ok());
     let mut hyper: Map<String, Value> = hyper.unwrap_or_default();
     hyper.extend(remarks);
+    // What was not said is asked for, and its note goes.
+    let mut notes = notes;
     if !trained_on.elements {
         hyper.remove("elements");
         hyper.remove("reference_energies_eV");
+        notes.retain(|note| !note.starts_with(UNTOLD));
     }
     hyper.extend(
         trained_on
@@ -81,7 +84,7 @@ pub fn own(bytes: &[u8]) -> Result<Draft> {
         (name.to_owned(), tensor)
     };
     Ok(Draft {
-        what: "a PaiNN in safetensors, which says everything".into(),
+        what: "a PaiNN in safetensors with its hyper-parameters".into(),
         tensors: file.iter().map(tensor).collect(),
         hyper,
         notes,
@@ -115,6 +118,7 @@ pub fn finish(
     let units = [answers.energy()?, answers.length()?];
     let elements = answers.elements()?;
     let references = answers.references()?;
+    check_references(&references, elements.as_deref())?;
     if !open.is_empty() {
         let asked: Vec<&str> = open.iter().map(|q| q.what.as_str()).collect();
         return Err(Error::input(format!(
@@ -148,11 +152,10 @@ pub fn finish(
     );
     painn.extend(answers.spin.map(|spin| ("spin".into(), json!(spin))));
     if !draft.left_out.is_empty() {
-        let some: Vec<&str> = draft.left_out.iter().take(6).map(String::as_str).collect();
         notes.push(format!(
-            "{} tensors are left out: {}, ...",
-            draft.left_out.len(),
-            some.join(", ")
+            "{} left out: {}",
+            are(draft.left_out.len()),
+            draft.left_out.join(", ")
         ));
     }
     remarks(&mut painn, &draft, source, from, &notes);
@@ -166,6 +169,31 @@ pub fn finish(
         notes,
         units,
     })
+}
+
+/// Checks that energies of elements are given for all that are listed.
+fn check_references(references: &[f64], elements: Option<&[u8]>) -> Result<()> {
+    let known = |z: &&u8| references.get(usize::from(**z)).is_some_and(|e| *e != 0.0);
+    let lacks = |elements: &&[u8]| elements.iter().find(|z| !known(z)).copied();
+    match elements
+        .as_ref()
+        .filter(|_| !references.is_empty())
+        .and_then(lacks)
+    {
+        None => Ok(()),
+        Some(z) => Err(Error::input(format!(
+            "--reference-energies has none for {}, which --elements lists",
+            symbol(z)
+        ))),
+    }
+}
+
+/// So many tensors.
+fn are(count: usize) -> String {
+    match count {
+        1 => "a tensor is".into(),
+        n => format!("{n} tensors are"),
+    }
 }
 
 /// What the metadata say of energies.

@@ -1,6 +1,7 @@
 //! Models of other programs, brought into the project's own format: what a file says is read, what it cannot say is asked
 //! for, all of it at once, and the file that comes out says everything.
 
+mod agree;
 mod answers;
 mod draft;
 mod finish;
@@ -36,6 +37,7 @@ pub fn convert(bytes: &[u8], from: &Path, to: &Path, answers: &ModelAnswers) -> 
         true => of_torch(bytes, answers)?,
         false => of_safetensors(bytes, answers)?,
     };
+    agree::check(&draft, answers)?;
     finish::finish(draft, bytes, (from, to), answers)
 }
 
@@ -110,7 +112,9 @@ fn unlabelled(bytes: &[u8]) -> Option<safetensors::SafeTensors<'_>> {
 
 fn of_safetensors(bytes: &[u8], answers: &ModelAnswers) -> Result<Draft> {
     let Some(file) = unlabelled(bytes) else {
-        return finish::own(bytes);
+        let mut draft = finish::own(bytes)?;
+        agree::with_own(&mut draft, answers)?;
+        return Ok(draft);
     };
     let mut prefixes = state::prefixes(file.names().into_iter());
     prefixes.sort();

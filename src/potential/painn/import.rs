@@ -81,6 +81,14 @@ pub fn import_noted(bytes: &[u8], name: &str) -> Result<Imported> {
     read(bytes).map_err(|e| e.within(name))
 }
 
+/// Reads a model like [`import_noted`], of a file whose name the caller puts before messages.
+///
+/// # Errors
+/// As there.
+pub fn import_unnamed(bytes: &[u8]) -> Result<Imported> {
+    read(bytes)
+}
+
 /// Reads a model like [`import_noted`], without the notes.
 ///
 /// # Errors

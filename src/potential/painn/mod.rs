@@ -11,6 +11,6 @@ pub mod spec;
 pub mod weights;
 
 pub use export::export;
-pub use import::{Imported, import, import_noted};
+pub use import::{Imported, import, import_noted, import_unnamed};
 pub use spec::{RadialBasis, Spec};
 pub use weights::{Layer, Linear, Weights};

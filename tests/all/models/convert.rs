@@ -57,7 +57,7 @@ fn refusal(bytes: &[u8], answers: &ModelAnswers) -> String {
 }
 
 #[track_caller]
-fn refused(bytes: &[u8], answers: &ModelAnswers, parts: &[&str]) {
+pub fn refused(bytes: &[u8], answers: &ModelAnswers, parts: &[&str]) {
     let message = refusal(bytes, answers);
     for part in parts {
         assert!(message.contains(part), "no {part:?} in: {message}");

@@ -1,5 +1,6 @@
 //! Models of other programs: files as PyTorch, SchNetPack and Neural Force Field write them, converted, compared and damaged.
 
+mod agree;
 mod command;
 mod convert;
 mod damage;

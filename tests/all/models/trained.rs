@@ -303,17 +303,26 @@ fn a_conversion_keeps_what_is_said() {
     let [from, to] = ["net.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
     model(&from, &[LISTED]);
     let [from, to] = [&from, &to].map(|path| path.to_str().unwrap());
-    let output = mdrun(&[
+    let said = [
         "model", "convert", from, to, "--charge", "-1", "--spin", "1",
-    ]);
+    ];
+    let asked = mdrun(&said);
+    let error = String::from_utf8_lossy(&asked.stderr);
+    assert_eq!(asked.status.code(), Some(2));
+    assert!(
+        error.contains("--charge -1 --spin 1 --elements LIST"),
+        "{error}"
+    );
+    let output = mdrun(&[&said[..], &["--elements", "H,O"]].concat());
     assert!(output.status.success(), "{output:?}");
     let model = import_noted(&fs::read(to).unwrap(), "out").unwrap();
+    let expected = TrainedOn {
+        elements: true,
+        charge: Some(-1),
+        spin: Some(1),
+    };
     assert_eq!(
-        (model.trained_on.charge, model.trained_on.spin),
-        (Some(-1), Some(1))
-    );
-    assert!(
-        !model.trained_on.elements,
-        "what was not said is not made up"
+        (model.trained_on, model.spec.elements),
+        (expected, vec![1, 8])
     );
 }

@@ -1,0 +1,130 @@
+//! What the user says beside a model's file: two statements that differ are refused, and so is an answer to what there is not.
+
+use super::convert::{ZIP, all_answers, answers, converted, refused};
+use super::layouts::{SchNetPack, state_of};
+use super::pickled::{Py, save};
+use crate::parity::model_file::small;
+use mdrun::convert::ModelAnswers;
+
+fn module() -> Vec<u8> {
+    let model = small();
+    save(&SchNetPack::of(&model).module(&model), ZIP)
+}
+
+#[test]
+fn a_module_and_its_user_have_to_agree() {
+    let bytes = module();
+    let plain = converted(&bytes, &answers()).unwrap();
+    let cutoff = small().0.cutoff;
+    // What the file says too may be said.
+    let same = ModelAnswers {
+        cutoff: Some(cutoff),
+        epsilon: Some(small().0.epsilon[0]),
+        ..answers()
+    };
+    let found = converted(&bytes, &same).unwrap();
+    assert_eq!(found.model.spec, plain.model.spec);
+    let cases: [(ModelAnswers, &[&str]); 5] = [
+        (
+            ModelAnswers {
+                cutoff: Some(cutoff + 0.5),
+                ..answers()
+            },
+            &["--cutoff 4.5, but the file says 4.0: which of them is right?"],
+        ),
+        (
+            ModelAnswers {
+                epsilon: Some(1e-6),
+                ..answers()
+            },
+            &["--epsilon 1e-6, but the file says"],
+        ),
+        (
+            ModelAnswers {
+                offsets: Some("left-out".into()),
+                ..answers()
+            },
+            &[
+                "--offsets left-out, but the file says that the energies of its postprocessors are added",
+            ],
+        ),
+        (
+            ModelAnswers {
+                leave_out: vec!["nothing.begins_so".into()],
+                ..answers()
+            },
+            &["--leave-out nothing.begins_so: no tensor"],
+        ),
+        (
+            ModelAnswers {
+                reference_energies: Some("H=-1,O=-2".into()),
+                ..answers()
+            },
+            &["--reference-energies has none for F, which --elements lists"],
+        ),
+    ];
+    for (answers, parts) in cases {
+        refused(&bytes, &answers, parts);
+    }
+    // A state dict says the cutoff too, in its tensors.
+    let model = small();
+    let state = Py::Ordered(state_of(&SchNetPack::of(&model).module(&model), ""));
+    let other = ModelAnswers {
+        cutoff: Some(cutoff + 0.5),
+        ..all_answers()
+    };
+    refused(
+        &save(&state, ZIP),
+        &other,
+        &["--cutoff 4.5: which of them is right?"],
+    );
+}
+
+#[test]
+fn a_converted_file_and_its_user_have_to_agree() {
+    let own = converted(&module(), &answers()).unwrap().bytes;
+    let with = |change: fn(&mut ModelAnswers)| {
+        let mut answers = ModelAnswers::default();
+        change(&mut answers);
+        answers
+    };
+    let same = with(|a| {
+        a.energy_unit = Some("kcal/mol".into());
+        a.length_unit = Some("angstrom".into());
+        a.cutoff = Some(4.0);
+    });
+    assert!(converted(&own, &same).is_ok());
+    let fewer = with(|a| a.elements = Some("O,H".into()));
+    assert_eq!(converted(&own, &fewer).unwrap().model.spec.elements, [1, 8]);
+    let cases: [(fn(&mut ModelAnswers), &str); 8] = [
+        (
+            |a| a.energy_unit = Some("eV".into()),
+            "--energy-unit 1.0, but the file says 0.0433",
+        ),
+        (
+            |a| a.length_unit = Some("Bohr".into()),
+            "--length-unit 0.529",
+        ),
+        (
+            |a| a.elements = Some("H,C".into()),
+            "--elements lists C, which the file does not",
+        ),
+        (
+            |a| a.cutoff = Some(5.0),
+            "--cutoff 5.0, but the file says 4.0",
+        ),
+        (
+            |a| a.head = Some("energy".into()),
+            "--head: the file is a model of one output",
+        ),
+        (|a| a.weights = Some("ema".into()), "--weights: "),
+        (
+            |a| a.reference_energies = Some("H=1".into()),
+            "--reference-energies: ",
+        ),
+        (|a| a.leave_out = vec!["x".into()], "--leave-out: "),
+    ];
+    for (change, says) in cases {
+        refused(&own, &with(change), &[says]);
+    }
+}
