@@ -205,6 +205,8 @@ impl Draft {
             "amp",
             "version",
         ];
+        /// What averages of weights count with, under any name: `ema_model.n_averaged`.
+        const COUNTERS: [&str; 3] = ["n_averaged", "num_updates", "decay"];
         const BEGINNINGS: [&str; 9] = [
             "outputs.",
             "optimizer",
@@ -220,10 +222,13 @@ impl Draft {
         let left = |name: &&String| answers.leave_out.iter().any(|with| begins(name, with));
         let own = |name: &&String| {
             let plain = name.trim_matches(['"', '\'']);
-            TRAINING.contains(&plain) || BEGINNINGS.iter().any(|with| begins(name, with))
+            let last = plain.rsplit('.').next().unwrap_or_default();
+            TRAINING.contains(&plain)
+                || COUNTERS.contains(&last)
+                || BEGINNINGS.iter().any(|with| begins(name, with))
         };
         let idle = answers.leave_out.iter().find(|with| {
-            let mut all = rest.iter().chain(self.tensors.keys());
+            let mut all = rest.iter().chain(self.tensors.keys()).chain(&self.left_out);
             !all.any(|name| begins(name, with))
         });
         if let Some(with) = idle {

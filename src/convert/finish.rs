@@ -160,7 +160,7 @@ pub fn finish(
     }
     remarks(&mut painn, &draft, source, from, &notes);
     let bytes = sealed(&draft, painn)?;
-    let model = painn::import_noted(&bytes, &from.display().to_string())?;
+    let model = painn::import_unnamed(&bytes)?;
     notes.extend(model.notes.iter().cloned());
     Ok(Converted {
         bytes,

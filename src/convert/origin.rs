@@ -6,6 +6,7 @@ use super::module::{ModuleTree, is_module};
 use super::{answers::ModelAnswers, draft::OpenQuestion, state};
 use crate::formats::pickle::{PickleValue, Tree, ValueId};
 use crate::formats::torch::{SavedFile, SavedTensor};
+use crate::terminal::shown;
 use crate::{Error, Result};
 
 /// Modules that do nothing but hold another one.
@@ -312,7 +313,7 @@ impl<'t> Origin<'t> {
         Error::input(format!(
             "the file has no weights of a PaiNN; it is {}, with {}",
             self.what,
-            names.join(", ").escape_debug()
+            shown(&names.join(", "))
         ))
     }
 }

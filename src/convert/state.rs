@@ -193,6 +193,30 @@ fn head(draft: &mut Draft, answers: &ModelAnswers) -> Result<()> {
     draft.choose_state(&chosen, state)
 }
 
+/// Checks that there is one of each kind: without their classes it cannot be told which of several act.
+fn check_single(found: &BTreeMap<usize, BTreeMap<String, Vec<f64>>>) -> Result<()> {
+    for what in ["mean", "atomref", "scale"] {
+        let acts = |parts: &&BTreeMap<String, Vec<f64>>| {
+            parts
+                .get(what)
+                .is_some_and(|all| all.iter().any(|x| *x != 0.0))
+        };
+        let places: Vec<String> = found
+            .iter()
+            .filter(|(_, parts)| acts(parts))
+            .map(|(place, _)| format!("postprocessors.{place}.{what}"))
+            .collect();
+        if let [_, .., last] = places.as_slice() {
+            return Err(Error::input(format!(
+                "the file has {}: whether all of them act cannot be told from a state dict; save the whole model, \
+                 torch.save(model, ...), or drop what does not: --leave-out {last}",
+                places.join(" and ")
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Energies and factors of postprocessors, in their order: whether they are applied is not said.
 fn offsets(draft: &mut Draft, answers: &ModelAnswers) -> Result<()> {
     let mut found: BTreeMap<usize, BTreeMap<String, Vec<f64>>> = BTreeMap::new();
@@ -202,7 +226,12 @@ fn offsets(draft: &mut Draft, answers: &ModelAnswers) -> Result<()> {
             .strip_prefix("postprocessors.")
             .and_then(|rest| rest.split_once('.'));
         let place = own.and_then(|(place, what)| Some((place.parse::<usize>().ok()?, what)));
+        let unwanted = answers
+            .leave_out
+            .iter()
+            .any(|with| name.starts_with(with.as_str()));
         match place {
+            Some(_) if unwanted => draft.left_out(&name),
             Some((place, what @ ("mean" | "atomref" | "scale"))) => {
                 let values = numbers(&tensor)?;
                 found
@@ -213,6 +242,7 @@ fn offsets(draft: &mut Draft, answers: &ModelAnswers) -> Result<()> {
             _ => drop(draft.tensors.insert(name, tensor)),
         }
     }
+    check_single(&found)?;
     let mut offsets = Offsets::default();
     for parts in found.values() {
         if let Some([scale]) = parts.get("scale").map(Vec::as_slice) {

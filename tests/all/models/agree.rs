@@ -2,7 +2,7 @@
 
 use super::convert::{ZIP, all_answers, answers, converted, refused};
 use super::layouts::{SchNetPack, state_of};
-use super::pickled::{Py, save};
+use super::pickled::{Array, Py, save, text};
 use crate::parity::model_file::small;
 use mdrun::convert::ModelAnswers;
 
@@ -127,4 +127,38 @@ fn a_converted_file_and_its_user_have_to_agree() {
     for (change, says) in cases {
         refused(&own, &with(change), &[says]);
     }
+}
+
+/// A second mean would be added in silence: a state dict does not say which postprocessors act.
+#[test]
+fn a_second_mean_is_refused_until_it_is_left_out() {
+    let model = small();
+    let state = state_of(&SchNetPack::of(&model).module(&model), "");
+    let once = converted(&save(&Py::Ordered(state.clone()), ZIP), &all_answers()).unwrap();
+    let mut twice = state;
+    twice.push((
+        text("postprocessors.7.mean"),
+        Py::Tensor(Array::single(&[1], &[5.0])),
+    ));
+    let twice = save(&Py::Ordered(twice), ZIP);
+    refused(
+        &twice,
+        &all_answers(),
+        &[
+            "and postprocessors.7.mean: whether all of them act cannot be told",
+            "--leave-out postprocessors.7.mean",
+        ],
+    );
+    let left = ModelAnswers {
+        leave_out: vec!["postprocessors.7".into()],
+        ..all_answers()
+    };
+    let found = converted(&twice, &left).unwrap();
+    assert_eq!(found.model.spec, once.model.spec);
+    assert!(
+        found
+            .notes
+            .iter()
+            .any(|note| note.contains("postprocessors.7.mean"))
+    );
 }

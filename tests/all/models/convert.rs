@@ -259,7 +259,9 @@ fn checkpoints_have_the_weights_that_are_asked_for() {
     // Two state dicts under prefixes.
     let mut both = state(&plain, "model.");
     both.extend(state(&averaged, "ema_model.module."));
-    both.push((text("n_averaged"), Py::Tensor(Array::single(&[], &[5.0]))));
+    for counter in ["n_averaged", "ema_model.n_averaged"] {
+        both.push((text(counter), Py::Tensor(Array::single(&[], &[5.0]))));
+    }
     let both = save(&Py::Ordered(both), ZIP);
     refused(&both, &all_answers(), &["--weights ema"]);
     let chosen = ModelAnswers {
