@@ -183,8 +183,6 @@ impl ModelAnswers {
             ("--energy-unit", self.energy_unit.clone()),
             ("--length-unit", self.length_unit.clone()),
             ("--elements", self.elements.clone()),
-            ("--charge", self.charge.map(|charge| charge.to_string())),
-            ("--spin", self.spin.map(|spin| spin.to_string())),
             ("--head", self.head.clone()),
             ("--weights", self.weights.clone()),
             ("--epsilon", self.epsilon.map(number)),
@@ -201,6 +199,9 @@ impl ModelAnswers {
         for name in &self.leave_out {
             add("--leave-out", name);
         }
+        // Numbers, which are no paths: quoting would take the sign for an option.
+        all.extend(self.charge.map(|charge| format!("--charge {charge}")));
+        all.extend(self.spin.map(|spin| format!("--spin {spin}")));
         if let Some(path) = &self.validate {
             all.push(format!("--validate {}", quoted(path)));
         }
