@@ -199,7 +199,7 @@ impl ModelAnswers {
         for name in &self.leave_out {
             add("--leave-out", name);
         }
-        // Numbers, which are no paths: quoting would take the sign for an option.
+        // Typed as they are: a path that begins with a sign is quoted as ./-1.
         all.extend(self.charge.map(|charge| format!("--charge {charge}")));
         all.extend(self.spin.map(|spin| format!("--spin {spin}")));
         if let Some(path) = &self.validate {
