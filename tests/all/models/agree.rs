@@ -82,8 +82,10 @@ fn a_module_and_its_user_have_to_agree() {
 
 #[test]
 fn a_converted_file_and_its_user_have_to_agree() {
+    /// Says something beside the file.
+    type Said = fn(&mut ModelAnswers);
     let own = converted(&module(), &answers()).unwrap().bytes;
-    let with = |change: fn(&mut ModelAnswers)| {
+    let with = |change: Said| {
         let mut answers = ModelAnswers::default();
         change(&mut answers);
         answers
@@ -96,7 +98,7 @@ fn a_converted_file_and_its_user_have_to_agree() {
     assert!(converted(&own, &same).is_ok());
     let fewer = with(|a| a.elements = Some("O,H".into()));
     assert_eq!(converted(&own, &fewer).unwrap().model.spec.elements, [1, 8]);
-    let cases: [(fn(&mut ModelAnswers), &str); 8] = [
+    let cases: [(Said, &str); 8] = [
         (
             |a| a.energy_unit = Some("eV".into()),
             "--energy-unit 1.0, but the file says 0.0433",
