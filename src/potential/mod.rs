@@ -3,7 +3,9 @@
 mod about;
 #[cfg(feature = "cuda")]
 pub mod device;
+pub mod fused;
 pub mod lennard_jones;
+mod linear;
 pub mod painn;
 pub mod pair;
 mod trained;
@@ -13,6 +15,7 @@ use crate::core::{Mat3, Vec3};
 use crate::neighbors::Pairs;
 
 pub use about::{About, Processor};
+pub use linear::Linear;
 pub use trained::{ElectronScene, TrainedOn};
 
 /// Numbers of a network; phase space is f64 always.

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use crate::{Error, Result};
 
 use super::spec::{RadialBasis, Spec};
-use super::weights::{Linear, Weights};
+use super::{Linear, Weights};
 
 /// A tensor to be written.
 struct Tensor {

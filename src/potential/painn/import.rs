@@ -16,13 +16,13 @@
 //! say: rows of the embedding that were never trained look like trained ones. Then every row but the
 //! first is accepted (atomic number 0 is none), which is noted.
 
-mod archive;
+pub(in crate::potential) mod archive;
 mod hyper;
-mod json;
+pub(in crate::potential) mod json;
 mod keys;
 mod offsets;
 mod seal;
-mod shown;
+pub(in crate::potential) mod shown;
 mod table;
 mod tensors;
 mod units;
@@ -32,8 +32,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::spec::{RadialBasis, Spec};
-use super::weights::{Layer, Linear, Weights};
-use crate::potential::TrainedOn;
+use super::weights::{Layer, Weights};
+use crate::potential::{Linear, TrainedOn};
 use crate::potential::pair::PowerLaw;
 use crate::{Error, Result};
 

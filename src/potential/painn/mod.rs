@@ -10,7 +10,8 @@ pub mod reference;
 pub mod spec;
 pub mod weights;
 
+pub use crate::potential::Linear;
 pub use export::export;
 pub use import::{Imported, import, import_noted, import_unnamed};
 pub use spec::{RadialBasis, Spec};
-pub use weights::{Layer, Linear, Weights};
+pub use weights::{Layer, Weights};

@@ -4,20 +4,7 @@
 use crate::core::rng::philox;
 use crate::{Error, Result};
 
-use super::Spec;
-
-/// y = W x + b.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Linear {
-    /// Number of inputs.
-    pub inputs: usize,
-    /// Number of outputs.
-    pub outputs: usize,
-    /// W, row-major, \[outputs\]\[inputs\].
-    pub weight: Vec<f64>,
-    /// b, \[outputs\]; empty for none.
-    pub bias: Vec<f64>,
-}
+use super::{Linear, Spec};
 
 /// One interaction and mixing block.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,20 +28,6 @@ pub struct Weights {
     pub layers: Vec<Layer>,
     /// Readout, F -> ... -> 1 with SiLU between.
     pub readout: Vec<Linear>,
-}
-
-impl Linear {
-    /// Whether there are as many numbers as there should be.
-    fn is_sound(&self, inputs: usize, outputs: usize, biases: usize) -> bool {
-        (self.inputs, self.outputs) == (inputs, outputs)
-            && self.weight.len() == inputs * outputs
-            && self.bias.len() == biases
-    }
-
-    /// Number of weights and biases.
-    pub fn parameters(&self) -> usize {
-        self.weight.len() + self.bias.len()
-    }
 }
 
 impl Weights {
@@ -156,9 +129,9 @@ impl Weights {
 }
 
 /// Random tensors, one after another.
-struct Draws {
-    seed: u32,
-    tensor: u32,
+pub(in crate::potential) struct Draws {
+    pub(in crate::potential) seed: u32,
+    pub(in crate::potential) tensor: u32,
 }
 
 impl Draws {
@@ -166,7 +139,7 @@ impl Draws {
     const BIAS: f64 = 0.3;
 
     /// Numbers uniform between `-bound` and `bound`, rounded to f32.
-    fn uniform(&mut self, count: usize, bound: f64) -> Vec<f64> {
+    pub(in crate::potential) fn uniform(&mut self, count: usize, bound: f64) -> Vec<f64> {
         self.tensor += 1;
         let word = |n: usize| {
             let counter = [n as u32 / 4, self.tensor, 0, 0];
@@ -188,7 +161,7 @@ impl Draws {
         }
     }
 
-    fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
+    pub(in crate::potential) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
         let mut linear = self.without_bias(inputs, outputs);
         linear.bias = self.uniform(outputs, Self::BIAS);
         linear

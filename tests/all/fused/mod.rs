@@ -3,6 +3,7 @@
 
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::neighbors::Pairs;
+use mdrun::potential::fused::Curves as _;
 use mdrun::potential::painn::cpu::{Filters, FusedPainn, Isa};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Potential, Precision};

@@ -5,94 +5,11 @@
 //! after the message, (v, w) = Wmix mu; n = sqrt(|v|^2 + eps); (a, b, c) = V2 silu(V1 \[q, n\] + c1) + c2;
 //! q += a + c (v.w); mu += b w.
 
-use std::mem::MaybeUninit;
-
-use super::gemm::{Multiplication, Panels, Products};
+use super::affine::{StridedRows, Tile};
+use super::gemm::Products;
 use super::lane::{Lane, Real, silu, silu_slope};
 use super::memory::{Shared, Span};
-use super::network::Affine;
-use super::view::{ATOMS_PER_BLOCK, AtomBlock, Saved, View};
-
-/// Most numbers of a tile: three rows an atom, and the widest slice (two lanes of AVX-512 in f32).
-const TILE: usize = 3 * ATOMS_PER_BLOCK * 32;
-
-/// A product on the stack.
-#[repr(align(64))]
-pub(super) struct Tile<T>([MaybeUninit<T>; TILE]);
-
-impl<T> Tile<T> {
-    #[inline(always)]
-    pub(super) fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; TILE])
-    }
-
-    #[inline(always)]
-    pub(super) fn start(&mut self) -> *mut T {
-        self.0.as_mut_ptr().cast()
-    }
-}
-
-/// The left factor of a product: rows `stride` apart.
-#[derive(Clone, Copy)]
-pub(super) struct StridedRows<T> {
-    pub(super) start: *const T,
-    pub(super) stride: usize,
-    pub(super) count: usize,
-    /// What is fetched into cache meanwhile.
-    pub(super) next: Span<T>,
-}
-
-impl<T: Real> StridedRows<T> {
-    /// Has `next` fetched into cache while the product is computed.
-    #[inline(always)]
-    fn fetching(self, next: Span<T>) -> Self {
-        Self { next, ..self }
-    }
-
-    /// Into `tile`: these rows times a panel, plus a bias.
-    #[inline(always)]
-    unsafe fn times<V: Products<T = T>>(
-        self,
-        panels: &Panels<T>,
-        slice: usize,
-        bias: *const T,
-        tile: &mut Tile<T>,
-    ) {
-        let product = Multiplication {
-            rows: self.count,
-            k: panels.k,
-            a: self.start,
-            stride: self.stride,
-            panel: panels.slice(slice),
-            bias,
-            c: tile.start(),
-            next: self.next,
-        };
-        debug_assert!(self.count * 2 * V::N <= TILE);
-        // SAFETY: the caller's rows hold k numbers each, and the tile has room.
-        unsafe { V::product(&product) }
-    }
-
-    #[inline(always)]
-    pub(super) unsafe fn forward<V: Products<T = T>>(
-        self,
-        map: &Affine<T>,
-        slice: usize,
-        tile: &mut Tile<T>,
-    ) {
-        unsafe { self.times::<V>(&map.forward, slice, map.bias(slice, 2 * V::N), tile) }
-    }
-
-    #[inline(always)]
-    pub(super) unsafe fn backward<V: Products<T = T>>(
-        self,
-        map: &Affine<T>,
-        slice: usize,
-        tile: &mut Tile<T>,
-    ) {
-        unsafe { self.times::<V>(&map.backward, slice, std::ptr::null(), tile) }
-    }
-}
+use super::view::{AtomBlock, Saved, View};
 
 /// Runs a body for every atom of a part and both lanes of its slice: the atom, its row in a tile, and
 /// where the lane's channels begin. A macro, since a closure is not compiled for the processor feature

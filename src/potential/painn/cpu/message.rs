@@ -1,150 +1,20 @@
-//! The kernels over pairs: geometry, messages forward and backward, forces.
+//! The kernels over pairs: messages forward and backward (`fused::rows` has geometry and forces).
 //!
 //! Messages are gathers over the rows of the pair list, slice by slice of the channels, with the
 //! receiver's sums in registers and its pairs in their canonical order. Backward, an atom gathers
 //! over the same row what it sent to each of its neighbours.
 
-use std::sync::atomic::Ordering;
-
-use crate::core::{Mat3, Vec3};
-
-use super::lane::{Lane, Real};
+use super::lane::Lane;
 use super::memory::prefetch;
-use super::spline::{self, ORDER};
-use super::view::{Geometry, View};
-
-/// Pairs from the one at work to that whose neighbour is fetched into cache: in a large system
-/// neighbours come from the third level, a hundred nanoseconds away.
-pub(super) const AHEAD: usize = 6;
+use super::rows::AHEAD;
+use super::slices::{
+    Slice, filters, filters_and_slopes, load, load3, mul, mul_add, scale_add, splats, store, zero,
+};
+use super::view::View;
 
 /// Bytes of a slice of what all atoms send up to which the forward pass is faster without, since it
 /// stays in the second-level cache.
 const NEAR: usize = 1 << 19;
-
-/// Geometry of the pairs of a block of rows, in f64, then rounded.
-#[inline(always)]
-pub(super) unsafe fn geometry<V: Lane>(view: &View<V::T>, block: usize) {
-    let pairs = view.pairs;
-    let per_angstrom = view.network.layers[0].filter.intervals as f64 / view.network.cutoff;
-    let last = view.network.layers[0].filter.intervals - 1;
-    for i in view.row_block(block) {
-        fetch_given(view, i + 1);
-        for (p, here) in view.given_row(i).zip(view.row(i)) {
-            let d = pairs.distances[p];
-            let neighbor = pairs.neighbors[p] as usize;
-            let reverse = pairs.reverse[p] as usize;
-            if neighbor >= view.atoms || !pairs.row(neighbor).contains(&reverse) {
-                view.faulty.store(true, Ordering::Relaxed);
-                return;
-            }
-            let x = d * per_angstrom;
-            let knot = (x as usize).min(last);
-            let t = x - knot as f64;
-            // A pair at the cutoff or beyond (there is none in a proper list) weighs nothing.
-            let inside = if d >= view.network.cutoff { 0.0 } else { 1.0 };
-            let unit = pairs.vectors[p] / d;
-            // SAFETY: `here` is a pair, and rows of other blocks have other pairs.
-            unsafe {
-                *view.geometry.at(here) = Geometry {
-                    weights: rounded(spline::values(t), inside),
-                    unit: rounded([unit.x, unit.y, unit.z], 1.0),
-                    knot: knot as u32,
-                    neighbor: view.rank[neighbor],
-                };
-                *view.slopes.at(here) = rounded(spline::slopes(t), per_angstrom * inside);
-                let back = view.row(view.rank[neighbor] as usize).start;
-                *view.reverse.at(here) = (back + reverse - pairs.row(neighbor).start) as u32;
-                *view.sent.at(here) = [V::T::default(); 4];
-            }
-        }
-    }
-}
-
-/// Begins to fetch the pairs of an atom in the caller's list, whose rows are in another order.
-#[inline(always)]
-fn fetch_given<T: Real>(view: &View<T>, atom: usize) {
-    if atom < view.atoms {
-        let row = view.given_row(atom);
-        prefetch(view.pairs.vectors[row.clone()].as_ptr(), row.len());
-        prefetch(view.pairs.distances[row.clone()].as_ptr(), row.len());
-        prefetch(view.pairs.neighbors[row.clone()].as_ptr(), row.len());
-        prefetch(view.pairs.reverse[row.clone()].as_ptr(), row.len());
-    }
-}
-
-/// `scale` times numbers, in the network's precision.
-#[inline(always)]
-fn rounded<T: Real, const N: usize>(numbers: [f64; N], scale: f64) -> [T; N] {
-    let mut out = [T::default(); N];
-    for k in 0..N {
-        out[k] = T::of(numbers[k] * scale);
-    }
-    out
-}
-
-/// Two lanes: one slice of one row.
-type Slice<V> = [V; 2];
-
-#[inline(always)]
-unsafe fn load<V: Lane>(from: *const V::T) -> Slice<V> {
-    unsafe { [V::load(from), V::load(from.add(V::N))] }
-}
-
-/// Three slices, `stride` apart.
-#[inline(always)]
-unsafe fn load3<V: Lane>(from: *const V::T, stride: usize) -> [Slice<V>; 3] {
-    unsafe {
-        [
-            load::<V>(from),
-            load::<V>(from.add(stride)),
-            load::<V>(from.add(2 * stride)),
-        ]
-    }
-}
-
-#[inline(always)]
-unsafe fn zero<V: Lane>() -> Slice<V> {
-    unsafe { [V::splat(V::T::default()); 2] }
-}
-
-#[inline(always)]
-unsafe fn store<V: Lane>(x: Slice<V>, to: *mut V::T) {
-    unsafe {
-        x[0].store(to);
-        x[1].store(to.add(V::N));
-    }
-}
-
-#[inline(always)]
-unsafe fn mul<V: Lane>(a: Slice<V>, b: Slice<V>) -> Slice<V> {
-    unsafe { [a[0].mul(b[0]), a[1].mul(b[1])] }
-}
-
-#[inline(always)]
-unsafe fn mul_add<V: Lane>(a: Slice<V>, b: Slice<V>, c: Slice<V>) -> Slice<V> {
-    unsafe { [a[0].mul_add(b[0], c[0]), a[1].mul_add(b[1], c[1])] }
-}
-
-#[inline(always)]
-unsafe fn scale_add<V: Lane>(a: Slice<V>, b: V, c: Slice<V>) -> Slice<V> {
-    unsafe { [a[0].mul_add(b, c[0]), a[1].mul_add(b, c[1])] }
-}
-
-#[inline(always)]
-unsafe fn scale<V: Lane>(a: Slice<V>, b: V) -> Slice<V> {
-    unsafe { [a[0].mul(b), a[1].mul(b)] }
-}
-
-#[inline(always)]
-unsafe fn splats<V: Lane, const N: usize>(x: &[V::T; N]) -> [V; N] {
-    unsafe {
-        let mut out = [V::splat(x[0]); N];
-        for k in 1..N {
-            out[k] = V::splat(x[k]);
-        }
-        out
-    }
-}
 
 /// Messages of layer `layer` to the atoms of a block: q and mu after the sum, over all slices.
 ///
@@ -241,59 +111,6 @@ unsafe fn receive<V: Lane, const FIRST: bool>(
                 mu[a] = mul_add(carried, load::<V>(x.add((3 + a) * width)), mu[a]);
             }
         }
-    }
-}
-
-/// The three filters (the first layer has no use for the third).
-#[inline(always)]
-unsafe fn filters<V: Lane, const FIRST: bool>(
-    table: *const V::T,
-    weights: &[V::T; ORDER],
-) -> [Slice<V>; 3] {
-    let width = 2 * V::N;
-    let kinds = if FIRST { 2 } else { 3 };
-    unsafe {
-        let mut w = [zero::<V>(); 3];
-        for m in 0..ORDER {
-            let weight = V::splat(weights[m]);
-            for kind in 0..kinds {
-                let c = load::<V>(table.add((m * 3 + kind) * width));
-                w[kind] = if m == 0 {
-                    scale(c, weight)
-                } else {
-                    scale_add(c, weight, w[kind])
-                };
-            }
-        }
-        w
-    }
-}
-
-/// The three filters and their slopes, one lane.
-#[inline(always)]
-unsafe fn filters_and_slopes<V: Lane, const FIRST: bool>(
-    table: *const V::T,
-    weights: &[V::T; ORDER],
-    slope_weights: &[V::T; ORDER],
-) -> [[V; 3]; 2] {
-    let width = 2 * V::N;
-    let kinds = if FIRST { 2 } else { 3 };
-    unsafe {
-        let mut w = [[V::splat(V::T::default()); 3]; 2];
-        for m in 0..ORDER {
-            let (value, slope) = (V::splat(weights[m]), V::splat(slope_weights[m]));
-            for kind in 0..kinds {
-                let c = V::load(table.add((m * 3 + kind) * width));
-                if m == 0 {
-                    w[0][kind] = c.mul(value);
-                    w[1][kind] = c.mul(slope);
-                } else {
-                    w[0][kind] = c.mul_add(value, w[0][kind]);
-                    w[1][kind] = c.mul_add(slope, w[1][kind]);
-                }
-            }
-        }
-        w
     }
 }
 
@@ -428,52 +245,4 @@ pub(super) unsafe fn gather_back<V: Lane, const FIRST: bool>(
             }
         }
     }
-}
-
-/// Forces on the atoms of a block and their part of the strain derivative, in f64.
-///
-/// With D_p = dE/dr_p - dE/dr_rev(p), F_i = sum over the row of D_p, and the strain derivative is
-/// sum over all pairs of r_p (x) D_p / 2.
-#[inline(always)]
-pub(super) unsafe fn forces<V: Lane>(view: &View<V::T>, block: usize) {
-    let pairs = view.pairs;
-    for i in view.row_block(block) {
-        fetch_given(view, i + 1);
-        let mut force = Vec3::zeros();
-        let mut strain = Mat3::zeros();
-        for (p, here) in view.given_row(i).zip(view.row(i)) {
-            // SAFETY: as in `gather`; `geometry` has written `reverse`.
-            let (own, back) = unsafe {
-                prefetch(view.sent.at(*view.reverse.at(here + AHEAD) as usize), 1);
-                (
-                    sent(view, here),
-                    sent(view, *view.reverse.at(here) as usize),
-                )
-            };
-            let d = pairs.distances[p];
-            let unit = pairs.vectors[p] / d;
-            let turn = Vec3::new(back[1] - own[1], back[2] - own[2], back[3] - own[3]);
-            let along = own[0] + back[0] - turn.dot(&unit) / d;
-            let pull = unit * along + turn / d;
-            force += pull;
-            strain += pairs.vectors[p] * pull.transpose();
-        }
-        // SAFETY: each atom has one row.
-        unsafe {
-            *view.forces.at(view.order[i] as usize) = force * view.scale;
-            *view.strain.at(i) = strain * (0.5 * view.scale);
-        }
-    }
-}
-
-/// What was sent over a pair, in f64.
-#[inline(always)]
-unsafe fn sent<T: Real>(view: &View<T>, pair: usize) -> [f64; 4] {
-    let sent = unsafe { &*view.sent.at(pair) };
-    [
-        sent[0].to_f64(),
-        sent[1].to_f64(),
-        sent[2].to_f64(),
-        sent[3].to_f64(),
-    ]
 }

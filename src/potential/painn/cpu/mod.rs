@@ -27,83 +27,30 @@
 )]
 
 mod atomwise;
-mod gemm;
-mod lane;
-mod memory;
+mod filters;
 mod message;
 mod network;
-mod order;
-mod pool;
 mod readout;
-mod spline;
 mod stages;
 mod view;
 mod workspace;
 
+use crate::Result;
 use crate::neighbors::Pairs;
+use crate::potential::fused::{
+    self, ATOMS_PER_BLOCK, ATOMS_PER_THREAD, affine, check_instructions, for_each_lane, gemm, lane,
+    memory, pool, rows, slices, species_indices, spline, with_lanes,
+};
 use crate::potential::painn::{Spec, Weights};
-use crate::potential::{About, Evaluation, Potential, Precision, Processor};
-use crate::{Error, Result};
+use crate::potential::{About, Evaluation, Potential, Precision};
 
-pub use spline::{Filters, SplineError};
+pub use crate::potential::fused::{Isa, SplineError};
+pub use filters::Filters;
 
-use lane::Wide;
 use network::Network;
 use pool::Pool;
 use stages::LaneKernels;
 use workspace::Workspace;
-
-/// Largest error of the filters' splines, as part of the largest filter (or slope): at f32's rounding.
-const SPLINE_BOUND_F32: f64 = 1e-6;
-/// Largest error of the filters' splines where the network is f64: a thousandth of what parity with the reference asks for.
-const SPLINE_BOUND_F64: f64 = 1e-11;
-
-/// Fewest atoms for each thread: below, threads cost more than they save.
-const ATOMS_PER_THREAD: usize = 4;
-
-/// Instructions to compute with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isa {
-    /// 512-bit vectors.
-    Avx512,
-    /// 256-bit vectors with fused multiply-add.
-    Avx2,
-    /// Whatever the compiler makes of arrays (NEON, SSE2).
-    Portable,
-}
-
-impl Isa {
-    /// All that this processor has, the fastest first.
-    pub fn available() -> Vec<Self> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            let wide = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512bw");
-            let narrow = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if wide && narrow {
-                found.push(Self::Avx512);
-            }
-            if narrow {
-                found.push(Self::Avx2);
-            }
-        }
-        found.push(Self::Portable);
-        found
-    }
-
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Avx512 => "AVX-512",
-            Self::Avx2 => "AVX2",
-            Self::Portable if cfg!(target_arch = "aarch64") => "NEON",
-            Self::Portable => "portable SIMD",
-        }
-    }
-}
 
 /// PaiNN on the processor, bound to the species of one system.
 pub struct FusedPainn {
@@ -145,55 +92,9 @@ impl FusedPainn {
         threads: usize,
         isa: Isa,
     ) -> Result<Self> {
-        if !Isa::available().contains(&isa) {
-            return Err(Error::input(format!(
-                "this processor has no {}",
-                isa.name()
-            )));
-        }
-        let (runner, error, name) = match precision {
-            Precision::F32 => {
-                let (runner, error) = match isa {
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => {
-                        bind::<std::arch::x86_64::__m512>(spec, weights, species, threads)?
-                    }
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => {
-                        bind::<std::arch::x86_64::__m256>(spec, weights, species, threads)?
-                    }
-                    _ => bind::<Wide<f32, 8>>(spec, weights, species, threads)?,
-                };
-                (runner, error, "f32")
-            }
-            Precision::F64 => {
-                let (runner, error) = match isa {
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => {
-                        bind::<std::arch::x86_64::__m512d>(spec, weights, species, threads)?
-                    }
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => {
-                        bind::<std::arch::x86_64::__m256d>(spec, weights, species, threads)?
-                    }
-                    _ => bind::<Wide<f64, 4>>(spec, weights, species, threads)?,
-                };
-                (runner, error, "f64")
-            }
-        };
-        let about = About {
-            potential: spec.words(),
-            arithmetic: name.to_owned(),
-            implementation: "fused".to_owned(),
-            approximation: format!(
-                "filters as quintic splines, errors at most {:.0e} of a filter and {:.0e} of a slope",
-                error.value, error.slope
-            ),
-            place: Processor::Cpu {
-                instructions: Some(isa.name()),
-                threads: Some(threads.max(1)),
-            },
-        };
+        check_instructions(isa)?;
+        let (runner, error) = with_lanes!(precision, isa, bind(spec, weights, species, threads))?;
+        let about = fused::about(spec.words(), precision, error, isa, threads);
         Ok(Self {
             runner,
             cutoff: spec.cutoff,
@@ -253,16 +154,8 @@ fn bind<V: LaneKernels>(
     species: &[u8],
     threads: usize,
 ) -> Result<(Box<dyn Runner>, SplineError)> {
-    let mut present = species.to_vec();
-    present.sort_unstable();
-    present.dedup();
-    let index = |z: &u8| present.binary_search(z).map_or(0, |k| k as u32);
-    let indices = species.iter().map(index).collect();
-    let bound = if size_of::<V::T>() == 4 {
-        SPLINE_BOUND_F32
-    } else {
-        SPLINE_BOUND_F64
-    };
+    let (present, indices) = species_indices(species);
+    let bound = spline::bound::<V::T>();
     let (network, error) = Network::new(spec, weights, &present, 2 * V::N, bound)?;
     let workspace = Workspace::new(&network, indices, threads.max(1));
     let pool = Pool::new(threads, workspace.stages())?;
@@ -276,10 +169,9 @@ fn bind<V: LaneKernels>(
 
 impl<V: LaneKernels> Runner for BoundNetwork<V> {
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64> {
-        let atoms = self.workspace.atoms();
+        let atoms = self.workspace.rows.atoms();
         let threads = self.pool.threads().min(atoms / ATOMS_PER_THREAD).max(1);
-        self.workspace
-            .prepare(pairs, self.network.cutoff, threads, out)?;
+        (self.workspace.rows).prepare(pairs, self.network.cutoff, threads, out)?;
         let (view, program) = (self.workspace).view(&self.network, pairs, threads, scale, out);
         let work = |thread: usize, stage: usize, task: usize| {
             // What the first stage finds not to be a pair list is not followed.
@@ -291,6 +183,6 @@ impl<V: LaneKernels> Runner for BoundNetwork<V> {
         };
         let tasks = program.iter().map(|stage| stage.tasks(&view));
         self.pool.run(threads, tasks, &work);
-        self.workspace.finish(out)
+        self.workspace.rows.finish(out)
     }
 }

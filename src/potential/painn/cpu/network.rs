@@ -6,28 +6,11 @@
 use crate::potential::painn::{Layer, Linear, Spec, Weights};
 use crate::{Error, Result};
 
-use super::gemm::Panels;
+use super::affine::{Affine, Padding, Readout, readout};
+use super::filters::Filters;
 use super::lane::Real;
 use super::memory::Aligned;
 use super::spline::{self, SplineError, SplineTable};
-
-/// A padded affine map with its transpose.
-pub(super) struct Affine<T> {
-    pub(super) forward: Panels<T>,
-    pub(super) bias: Aligned<T>,
-    pub(super) backward: Panels<T>,
-}
-
-impl<T> Affine<T> {
-    /// Bias of an output slice.
-    #[inline(always)]
-    pub(super) fn bias(&self, slice: usize, width: usize) -> *const T
-    where
-        T: Real,
-    {
-        self.bias.as_slice()[slice * width..].as_ptr()
-    }
-}
 
 /// One interaction and mixing block.
 pub(super) struct PackedLayer<T> {
@@ -39,25 +22,6 @@ pub(super) struct PackedLayer<T> {
     pub(super) update: [Affine<T>; 2],
     /// Under the root of the norm.
     pub(super) epsilon: T,
-}
-
-/// A hidden layer of the readout.
-pub(super) struct Hidden<T> {
-    pub(super) map: Affine<T>,
-    /// Padded number of outputs.
-    pub(super) width: usize,
-    /// Where its numbers begin in an atom's record of hidden numbers.
-    pub(super) offset: usize,
-}
-
-/// The readout, F -> ... -> 1.
-pub(super) struct Readout<T> {
-    pub(super) hidden: Vec<Hidden<T>>,
-    /// Padded size of an atom's record of hidden numbers.
-    pub(super) size: usize,
-    /// Weights of the one output.
-    pub(super) last: Aligned<T>,
-    pub(super) bias: f64,
 }
 
 /// All weights.
@@ -76,42 +40,6 @@ pub(super) struct Network<T> {
     pub(super) cutoff: f64,
 }
 
-/// How features are padded.
-#[derive(Clone, Copy)]
-struct Padding {
-    features: usize,
-    padded: usize,
-    width: usize,
-}
-
-impl Padding {
-    /// Place in the model's vector of blocks of an index of the padded vector; `None` in the padding.
-    /// `blocks` names the model's block behind each padded one.
-    fn source(self, index: usize, blocks: &[usize]) -> Option<usize> {
-        let (block, f) = (index / self.padded, index % self.padded);
-        (f < self.features).then(|| blocks[block] * self.features + f)
-    }
-
-    fn affine<T: Real>(self, linear: &Linear, inputs: &[usize], outputs: &[usize]) -> Affine<T> {
-        let number = |input: usize, output: usize| {
-            let place = self.source(output, outputs).zip(self.source(input, inputs));
-            place.map_or(0.0, |(o, i)| linear.weight[o * linear.inputs + i])
-        };
-        let (k, n) = (inputs.len() * self.padded, outputs.len() * self.padded);
-        let mut bias = Aligned::zeros(n);
-        if !linear.bias.is_empty() {
-            for (output, to) in bias.as_mut_slice().iter_mut().enumerate() {
-                *to = T::of((self.source(output, outputs)).map_or(0.0, |o| linear.bias[o]));
-            }
-        }
-        Affine {
-            forward: Panels::pack(k, n, self.width, number),
-            bias,
-            backward: Panels::pack(n, k, self.width, |k, n| number(n, k)),
-        }
-    }
-}
-
 impl<T: Real> Network<T> {
     /// Packs the weights for atoms of the given species, in slices of `width`; also the error of the
     /// filters' splines, made to be under `bound`.
@@ -123,14 +51,12 @@ impl<T: Real> Network<T> {
         bound: f64,
     ) -> Result<(Self, SplineError)> {
         check(spec, weights, species)?;
-        let padded = spec.features.next_multiple_of(width);
-        let padding = Padding {
-            features: spec.features,
-            padded,
-            width,
-        };
-        let linears: Vec<_> = weights.layers.iter().map(|l| &l.filter).collect();
-        let (tables, error) = spline::tables(&spec.basis, spec.cutoff, &linears, width, bound);
+        let padding = Padding::new(spec.features, width);
+        let padded = padding.padded;
+        let filters: Vec<_> = (weights.layers.iter())
+            .map(|l| Filters::new(&spec.basis, spec.cutoff, &l.filter))
+            .collect();
+        let (tables, error) = spline::tables(&filters, width, bound);
         let count = weights.layers.len();
         let layers = (weights.layers.iter().zip(tables).enumerate())
             .map(|(l, (layer, filter))| {
@@ -156,7 +82,7 @@ impl<T: Real> Network<T> {
             width,
             features: padded,
             slices: padded / width,
-            embedding: embedding(weights, species, padding),
+            embedding: padding.embedding(&weights.embedding, species),
             first_context: first_context(weights, species, padding),
             layers,
             readout: readout(&weights.readout, padding)?,
@@ -166,89 +92,22 @@ impl<T: Real> Network<T> {
     }
 }
 
-fn embedding<T: Real>(weights: &Weights, species: &[u8], p: Padding) -> Aligned<T> {
-    let mut rows = Aligned::zeros(species.len() * p.padded);
-    for (row, &z) in rows.as_mut_slice().chunks_exact_mut(p.padded).zip(species) {
-        let from = &weights.embedding[usize::from(z) * p.features..][..p.features];
-        for (to, from) in row.iter_mut().zip(from) {
-            *to = T::of(*from);
-        }
-    }
-    rows
-}
-
 /// W2 silu(W1 q + b1) + b2 of each species' embedding, in f64.
 fn first_context<T: Real>(weights: &Weights, species: &[u8], p: Padding) -> Aligned<T> {
     let [one, two] = &weights.layers[0].context;
     let mut out = Aligned::zeros(species.len() * 3 * p.padded);
     for (s, &z) in species.iter().enumerate() {
         let q = &weights.embedding[usize::from(z) * p.features..][..p.features];
-        let hidden: Vec<f64> = apply(one, q)
-            .iter()
+        let hidden: Vec<f64> = (one.apply(q).iter())
             .map(|h| h / (1.0 + (-h).exp()))
             .collect();
-        for (index, x) in apply(two, &hidden).into_iter().enumerate() {
+        for (index, x) in two.apply(&hidden).into_iter().enumerate() {
             let (kind, f) = (index / p.features, index % p.features);
             let block = (f / p.width) * species.len() + s;
             out.as_mut_slice()[(block * 3 + kind) * p.width + f % p.width] = T::of(x);
         }
     }
     out
-}
-
-/// W x + b.
-fn apply(linear: &Linear, x: &[f64]) -> Vec<f64> {
-    let rows = linear.weight.chunks_exact(linear.inputs.max(1));
-    let dot = |row: &[f64]| -> f64 { row.iter().zip(x).map(|(w, x)| w * x).sum() };
-    rows.enumerate()
-        .map(|(o, row)| dot(row) + linear.bias.get(o).copied().unwrap_or(0.0))
-        .collect()
-}
-
-fn readout<T: Real>(linears: &[Linear], p: Padding) -> Result<Readout<T>> {
-    let Some((last, hidden)) = linears.split_last() else {
-        return Err(Error::input("the model has no readout"));
-    };
-    let pad = |n: usize| n.next_multiple_of(p.width);
-    let mut size = 0;
-    let hidden: Vec<_> = (hidden.iter())
-        .map(|linear| {
-            let number = |i: usize, o: usize| {
-                let inside = i < linear.inputs && o < linear.outputs;
-                if inside {
-                    linear.weight[o * linear.inputs + i]
-                } else {
-                    0.0
-                }
-            };
-            let (k, n) = (pad(linear.inputs), pad(linear.outputs));
-            let mut bias = Aligned::zeros(n);
-            for (to, from) in bias.as_mut_slice().iter_mut().zip(&linear.bias) {
-                *to = T::of(*from);
-            }
-            let offset = size;
-            size += n;
-            Hidden {
-                map: Affine {
-                    forward: Panels::pack(k, n, p.width, number),
-                    bias,
-                    backward: Panels::pack(n, k, p.width, |k, n| number(n, k)),
-                },
-                width: n,
-                offset,
-            }
-        })
-        .collect();
-    let mut row = Aligned::zeros(pad(last.inputs));
-    for (to, from) in row.as_mut_slice().iter_mut().zip(&last.weight) {
-        *to = T::of(*from);
-    }
-    Ok(Readout {
-        hidden,
-        size,
-        last: row,
-        bias: last.bias.first().copied().unwrap_or(0.0),
-    })
 }
 
 /// What the kernels rely on.

@@ -1,6 +1,7 @@
 //! The readout: energies of atoms, and the gradient with which the backward pass begins.
 
-use super::atomwise::{BlockSlice, StridedRows, Tile, each};
+use super::affine::{StridedRows, Tile};
+use super::atomwise::{BlockSlice, each};
 use super::gemm::Products;
 use super::lane::{Real, silu, silu_slope};
 use super::memory::{Shared, Span};

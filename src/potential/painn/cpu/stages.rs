@@ -8,9 +8,9 @@
 
 use super::atomwise::BlockSlice;
 use super::gemm::Products;
-use super::lane::{Real, Wide};
-use super::message;
-use super::view::{ATOMS_PER_BLOCK, AtomBlock, View};
+use super::lane::Real;
+use super::view::{AtomBlock, View};
+use super::{ATOMS_PER_BLOCK, for_each_lane, message, rows};
 
 /// Fewest atoms of a block that a task takes through a chain of stages: with fewer, reading all weights
 /// on every thread takes longer than handing activations around.
@@ -138,12 +138,12 @@ unsafe fn task<V: LaneKernels>(view: &View<V::T>, stage: Stage, task: usize, thr
     };
     unsafe {
         match stage {
-            Stage::Geometry => message::geometry::<V>(view, task),
+            Stage::Geometry => rows::geometry(view, task),
             Stage::Gather(0) => message::gather::<V, true>(view, 0, task),
             Stage::Gather(layer) => message::gather::<V, false>(view, layer, task),
             Stage::GatherBack(0) => message::gather_back::<V, true>(view, 0, task),
             Stage::GatherBack(layer) => message::gather_back::<V, false>(view, layer, task),
-            Stage::Forces => message::forces::<V>(view, task),
+            Stage::Forces => rows::forces(view, task),
             // One stage after another: every atom has a row of its own in the scratch arrays.
             Stage::Atoms(stage, layer) => {
                 let (atoms, slice) = match stage {
@@ -250,19 +250,7 @@ macro_rules! kernels {
     };
 }
 
-kernels!(Wide<f32, 8>);
-kernels!(Wide<f64, 4>);
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::*;
-    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
-
-    kernels!(__m512, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma");
-    kernels!(__m512d, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma");
-    kernels!(__m256, "avx2,fma");
-    kernels!(__m256d, "avx2,fma");
-}
+for_each_lane!(kernels);
 
 #[cfg(test)]
 mod tests {

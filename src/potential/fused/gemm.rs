@@ -4,20 +4,21 @@
 //! output's channels. Every number of C is a sum over k in ascending order, whatever the tile that
 //! it falls into, so that results depend neither on how rows are cut into blocks nor on threads.
 
-use super::lane::{Lane, Real, Wide};
+use super::for_each_lane;
+use super::lane::{Lane, Real};
 use super::memory::{Aligned, Span};
 
 /// Weights as panels of `width` columns: \[slice\]\[k\]\[width\].
-pub(super) struct Panels<T> {
+pub(in crate::potential) struct Panels<T> {
     numbers: Aligned<T>,
     /// Number of inputs, padded.
-    pub(super) k: usize,
+    pub(in crate::potential) k: usize,
     width: usize,
 }
 
 impl<T: Real> Panels<T> {
     /// Packs the matrix whose number for input k and output n is given.
-    pub(super) fn pack(
+    pub(in crate::potential) fn pack(
         k: usize,
         outputs: usize,
         width: usize,
@@ -31,29 +32,35 @@ impl<T: Real> Panels<T> {
         Self { numbers, k, width }
     }
 
+    /// All panels.
+    #[cfg(feature = "cuda")]
+    pub(in crate::potential) fn numbers(&self) -> &[T] {
+        self.numbers.as_slice()
+    }
+
     /// One panel.
     #[inline(always)]
-    pub(super) fn slice(&self, slice: usize) -> *const T {
+    pub(in crate::potential) fn slice(&self, slice: usize) -> *const T {
         let size = self.k * self.width;
         self.numbers.as_slice()[slice * size..(slice + 1) * size].as_ptr()
     }
 }
 
 /// One product.
-pub(super) struct Multiplication<T> {
-    pub(super) rows: usize,
-    pub(super) k: usize,
+pub(in crate::potential) struct Multiplication<T> {
+    pub(in crate::potential) rows: usize,
+    pub(in crate::potential) k: usize,
     /// A, its rows `stride` apart.
-    pub(super) a: *const T,
-    pub(super) stride: usize,
+    pub(in crate::potential) a: *const T,
+    pub(in crate::potential) stride: usize,
     /// Panel of B.
-    pub(super) panel: *const T,
+    pub(in crate::potential) panel: *const T,
     /// Bias of this slice; null for none.
-    pub(super) bias: *const T,
+    pub(in crate::potential) bias: *const T,
     /// C, rows next to each other.
-    pub(super) c: *mut T,
+    pub(in crate::potential) c: *mut T,
     /// What is fetched into cache meanwhile.
-    pub(super) next: Span<T>,
+    pub(in crate::potential) next: Span<T>,
 }
 
 /// Computes a product, in register tiles of nearly equal numbers of rows.
@@ -61,7 +68,7 @@ pub(super) struct Multiplication<T> {
 /// # Safety
 /// All pointers hold what [`Multiplication`] says they do.
 #[inline(always)]
-pub(super) unsafe fn multiply<V: Lane>(p: &Multiplication<V::T>) {
+pub(in crate::potential) unsafe fn multiply<V: Lane>(p: &Multiplication<V::T>) {
     let tiles = p.rows.div_ceil(V::ROWS);
     let mut row = 0;
     for t in 0..tiles {
@@ -129,7 +136,7 @@ unsafe fn tile<V: Lane, const R: usize>(p: &Multiplication<V::T>, row: usize) {
 /// # Safety
 /// The processor has the lane's feature, and the product's arrays live and have its sizes.
 #[allow(clippy::missing_safety_doc, reason = "said above")]
-pub(super) trait Products: Lane {
+pub(in crate::potential) trait Products: Lane {
     unsafe fn product(product: &Multiplication<Self::T>);
 }
 
@@ -144,16 +151,4 @@ macro_rules! products {
     };
 }
 
-products!(Wide<f32, 8>);
-products!(Wide<f64, 4>);
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::*;
-    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
-
-    products!(__m512, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma");
-    products!(__m512d, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma");
-    products!(__m256, "avx2,fma");
-    products!(__m256d, "avx2,fma");
-}
+for_each_lane!(products);

@@ -1,19 +1,31 @@
 //! The filters of one layer as splines of the distance.
 //!
-//! A filter w(d) = (Wf phi(d) + bf) fc(d) depends on the distance alone. It is replaced by the quintic
+//! A filter that depends on the distance alone is replaced by the quintic
 //! spline that interpolates it on equal intervals from 0 to the cutoff, with its first and second
 //! derivative at both ends (de Boor, A Practical Guide to Splines, 2001): four times continuously
 //! differentiable, and with forces taken from the very same spline, so that they are the exact
-//! gradient of the energy. A value costs six multiply-adds whatever the number of basis functions.
+//! gradient of the energy. A value costs six multiply-adds whatever the filter is made of.
 //! The intervals are halved until the largest error of value and slope is under a bound.
-
-use crate::potential::painn::{Linear, RadialBasis};
 
 use super::lane::Real;
 use super::memory::Aligned;
 
+/// Largest error of the filters' splines, as part of the largest filter (or slope): at f32's rounding.
+const BOUND_F32: f64 = 1e-6;
+/// Largest error of the filters' splines where the network is f64: a thousandth of what parity with the reference asks for.
+const BOUND_F64: f64 = 1e-11;
+
+/// The bound on the error of splines in these numbers.
+pub(in crate::potential) fn bound<T>() -> f64 {
+    if size_of::<T>() == 4 {
+        BOUND_F32
+    } else {
+        BOUND_F64
+    }
+}
+
 /// Coefficients that a value depends on: order of the quintic spline.
-pub(super) const ORDER: usize = 6;
+pub(in crate::potential) const ORDER: usize = 6;
 
 /// Fewest and most intervals of a table.
 const INTERVALS: [usize; 2] = [32, 4096];
@@ -42,93 +54,39 @@ impl SplineError {
 }
 
 /// Function value, first and second derivative.
-type Jet = [f64; 3];
+pub type Jet = [f64; 3];
 
-/// One layer's filters in f64, the definition.
-pub struct Filters<'a> {
-    basis: &'a RadialBasis,
-    cutoff: f64,
-    linear: &'a Linear,
+/// Functions of the distance that splines stand for: the filters of one layer, in f64.
+pub trait Curves {
+    /// Where they end (angstrom).
+    fn cutoff(&self) -> f64;
+
+    /// Number of functions.
+    fn channels(&self) -> usize;
+
+    /// Value, first and second derivative of each at distance `d` (angstrom).
+    fn jets(&self, d: f64) -> Vec<Jet>;
 }
 
-impl<'a> Filters<'a> {
-    /// The filters of a layer.
-    pub fn new(basis: &'a RadialBasis, cutoff: f64, linear: &'a Linear) -> Self {
-        Self {
-            basis,
-            cutoff,
-            linear,
-        }
-    }
-
-    /// Value, first and second derivative of every filter at distance `d` (angstrom), \[outputs\].
-    pub fn jets(&self, d: f64) -> Vec<Jet> {
-        let phi = basis_jets(self.basis, d);
-        let k = std::f64::consts::PI / self.cutoff;
-        let (sin, cos) = (k * d).sin_cos();
-        let fc = [0.5 * (1.0 + cos), -0.5 * k * sin, -0.5 * k * k * cos];
-        (0..self.linear.outputs)
-            .map(|o| {
-                let row = &self.linear.weight[o * phi.len()..(o + 1) * phi.len()];
-                let mut w = [self.linear.bias.get(o).copied().unwrap_or(0.0), 0.0, 0.0];
-                for (weight, phi) in row.iter().zip(&phi) {
-                    for n in 0..3 {
-                        w[n] += weight * phi[n];
-                    }
-                }
-                [
-                    w[0] * fc[0],
-                    w[1] * fc[0] + w[0] * fc[1],
-                    w[2] * fc[0] + 2.0 * w[1] * fc[1] + w[0] * fc[2],
-                ]
-            })
-            .collect()
-    }
+/// The cosine cutoff (1 + cos(pi d / cutoff)) / 2 with its derivatives.
+pub(in crate::potential) fn cosine_cutoff(d: f64, cutoff: f64) -> Jet {
+    let k = std::f64::consts::PI / cutoff;
+    let (sin, cos) = (k * d).sin_cos();
+    [0.5 * (1.0 + cos), -0.5 * k * sin, -0.5 * k * k * cos]
 }
 
-/// Every basis function with its derivatives.
-fn basis_jets(basis: &RadialBasis, d: f64) -> Vec<Jet> {
-    match basis {
-        RadialBasis::Gaussian { centers, widths } => (centers.iter().zip(widths))
-            .map(|(c, w)| {
-                let x = (d - c) / w;
-                let g = (-0.5 * x * x).exp();
-                [g, -x / w * g, (x * x - 1.0) / (w * w) * g]
-            })
-            .collect(),
-        RadialBasis::Bessel { frequencies, scale } => (frequencies.iter())
-            .map(|&f| {
-                let [s, s1, s2] = sinc(f * d);
-                [scale * f * s, scale * f * f * s1, scale * f * f * f * s2]
-            })
-            .collect(),
-    }
-}
-
-/// sin(x) / x with its derivatives.
-fn sinc(x: f64) -> Jet {
-    /// Below it the closed forms cancel, and the series are exact to rounding.
-    const SERIES: f64 = 0.05;
-    let (sin, cos) = x.sin_cos();
-    let y = x * x;
-    if x.abs() < SERIES {
-        [
-            1.0 - y / 6.0 * (1.0 - y / 20.0 * (1.0 - y / 42.0)),
-            -x / 3.0 * (1.0 - y / 10.0 * (1.0 - y / 28.0 * (1.0 - y / 54.0))),
-            -1.0 / 3.0 * (1.0 - 3.0 * y / 10.0 * (1.0 - 5.0 * y / 84.0 * (1.0 - 7.0 * y / 270.0))),
-        ]
-    } else {
-        [
-            sin / x,
-            cos / x - sin / y,
-            -sin / x - 2.0 * cos / y + 2.0 * sin / (y * x),
-        ]
-    }
+/// Value and derivatives of a product.
+pub(in crate::potential) fn product(a: Jet, b: Jet) -> Jet {
+    [
+        a[0] * b[0],
+        a[1] * b[0] + a[0] * b[1],
+        a[2] * b[0] + 2.0 * a[1] * b[1] + a[0] * b[2],
+    ]
 }
 
 /// Weights of the six coefficients at part t of an interval: uniform B-splines.
 #[inline(always)]
-pub(super) fn values(t: f64) -> [f64; ORDER] {
+pub(in crate::potential) fn values(t: f64) -> [f64; ORDER] {
     const SCALE: f64 = 1.0 / 120.0;
     let s = 1.0 - t;
     [
@@ -153,7 +111,7 @@ fn outer(t: f64) -> f64 {
 
 /// Derivatives of [`values`] with respect to t.
 #[inline(always)]
-pub(super) fn slopes(t: f64) -> [f64; ORDER] {
+pub(in crate::potential) fn slopes(t: f64) -> [f64; ORDER] {
     const SCALE: f64 = 1.0 / 24.0;
     let s = 1.0 - t;
     [
@@ -186,9 +144,9 @@ struct Coefficients {
 
 impl Coefficients {
     /// Interpolates the filters on so many intervals.
-    fn interpolate(filters: &Filters, intervals: usize) -> Self {
-        let channels = filters.linear.outputs;
-        let h = filters.cutoff / intervals as f64;
+    fn interpolate(curves: &impl Curves, intervals: usize) -> Self {
+        let channels = curves.channels();
+        let h = curves.cutoff() / intervals as f64;
         let size = intervals + ORDER - 1;
         let mut system = Banded::new(size);
         let mut numbers = vec![0.0; size * channels];
@@ -203,7 +161,7 @@ impl Coefficients {
                 rhs[row * channels..(row + 1) * channels].copy_from_slice(&numbers);
             };
         for knot in 0..=intervals {
-            let jets = filters.jets(h * knot as f64);
+            let jets = curves.jets(h * knot as f64);
             let part = |n: usize| jets.iter().map(|j| j[n] * h.powi(n as i32)).collect();
             put(knot + 2, knot, value, part(0), &mut numbers);
             if knot == 0 {
@@ -232,13 +190,13 @@ impl Coefficients {
     }
 
     /// The largest error found.
-    fn error(&self, filters: &Filters) -> SplineError {
-        let h = filters.cutoff / self.intervals as f64;
+    fn error(&self, curves: &impl Curves) -> SplineError {
+        let h = curves.cutoff() / self.intervals as f64;
         let mut error = [0.0_f64; 2];
         let mut largest = [f64::MIN_POSITIVE; 2];
         for interval in 0..self.intervals {
             for t in PROBES {
-                let jets = filters.jets(h * (interval as f64 + t));
+                let jets = curves.jets(h * (interval as f64 + t));
                 for (channel, exact) in jets.iter().enumerate() {
                     let [value, slope] = self.at(interval, t, channel);
                     for (n, found) in [value, slope / h].into_iter().enumerate() {
@@ -314,39 +272,40 @@ impl Banded {
 
 /// The splines of one layer, laid out for the kernels: \[slice\]\[coefficient\]\[3\]\[width\], where a
 /// slice is `width` neighbouring channels of each of the three filters.
-pub(super) struct SplineTable<T> {
+pub(in crate::potential) struct SplineTable<T> {
     coefficients: Aligned<T>,
     /// Number of intervals between 0 and the cutoff.
-    pub(super) intervals: usize,
+    pub(in crate::potential) intervals: usize,
     /// Numbers per slice.
-    pub(super) stride: usize,
+    pub(in crate::potential) stride: usize,
 }
 
 impl<T: Real> SplineTable<T> {
+    /// All slices.
+    #[cfg(feature = "cuda")]
+    pub(in crate::potential) fn numbers(&self) -> &[T] {
+        self.coefficients.as_slice()
+    }
+
     /// Start of a slice.
-    pub(super) fn slice(&self, slice: usize) -> &[T] {
+    pub(in crate::potential) fn slice(&self, slice: usize) -> &[T] {
         &self.coefficients.as_slice()[slice * self.stride..(slice + 1) * self.stride]
     }
 }
 
 /// The tables of all layers on one set of intervals, as many as the `bound` on their error asks for,
 /// and the error that they have.
-pub(super) fn tables<T: Real>(
-    basis: &RadialBasis,
-    cutoff: f64,
-    linears: &[&Linear],
+pub(in crate::potential) fn tables<T: Real>(
+    layers: &[impl Curves],
     width: usize,
     bound: f64,
 ) -> (Vec<SplineTable<T>>, SplineError) {
-    let filters: Vec<_> = (linears.iter())
-        .map(|linear| Filters::new(basis, cutoff, linear))
-        .collect();
     let [mut intervals, most] = INTERVALS;
     loop {
-        let splines: Vec<_> = (filters.iter())
+        let splines: Vec<_> = (layers.iter())
             .map(|f| Coefficients::interpolate(f, intervals))
             .collect();
-        let error = (splines.iter().zip(&filters))
+        let error = (splines.iter().zip(layers))
             .map(|(s, f)| s.error(f))
             .fold(SplineError::default(), SplineError::max);
         let good = error.value <= bound && error.slope <= bound;
@@ -384,15 +343,16 @@ fn lay_out<T: Real>(splines: &Coefficients, width: usize) -> SplineTable<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::potential::painn::{Spec, Weights};
+    use crate::potential::painn::cpu::Filters;
+    use crate::potential::painn::{RadialBasis, Spec, Weights};
 
     /// Places within an interval at which nobody has looked for errors.
     const PLACES: usize = 37;
 
     /// The largest error of a table's values and slopes at places between the probes, each as part of the largest.
     fn between_probes(table: &SplineTable<f64>, filters: &Filters, width: usize) -> SplineError {
-        let features = filters.linear.outputs / 3;
-        let h = filters.cutoff / table.intervals as f64;
+        let features = filters.channels() / 3;
+        let h = filters.cutoff() / table.intervals as f64;
         let (mut error, mut largest) = ([0f64; 2], [f64::MIN_POSITIVE; 2]);
         for place in 0..table.intervals * PLACES {
             let (interval, t) = (
@@ -435,7 +395,8 @@ mod tests {
             let linear = &Weights::random(&spec, 3).layers[0].filter;
             let filters = Filters::new(&spec.basis, cutoff, linear);
             for bound in [1e-6, 1e-11] {
-                let (tables, told) = tables::<f64>(&spec.basis, cutoff, &[linear], WIDTH, bound);
+                let (tables, told) =
+                    tables::<f64>(&[Filters::new(&spec.basis, cutoff, linear)], WIDTH, bound);
                 let found = between_probes(&tables[0], &filters, WIDTH);
                 let limit = bound * BESIDE;
                 assert!(

@@ -25,7 +25,7 @@ use crate::{Error, Result};
 const SPINS: u32 = 1000;
 
 /// Most tasks of a stage.
-pub(super) const MOST_TASKS: usize = (1 << FIELD) - 1;
+pub(in crate::potential) const MOST_TASKS: usize = (1 << FIELD) - 1;
 
 /// Bits of the numbers in a [`Claim`]: next task and end; the rest is the run's number.
 const FIELD: u32 = 20;
@@ -37,7 +37,7 @@ type Work<'a> = dyn Fn(usize, usize, usize) + Sync + 'a;
 const ALONE: [u32; 2] = [16, 1024];
 
 /// The caller and `threads - 1` helpers.
-pub(super) struct Pool {
+pub(in crate::potential) struct Pool {
     shared: Arc<PoolState>,
     helpers: Vec<JoinHandle<()>>,
     /// Runs that the caller still does alone.
@@ -84,7 +84,7 @@ impl Pool {
     ///
     /// # Errors
     /// The system starts no more threads.
-    pub(super) fn new(threads: usize, stages: usize) -> Result<Self> {
+    pub(in crate::potential) fn new(threads: usize, stages: usize) -> Result<Self> {
         let threads = threads.max(1);
         let seat = |_| {
             CacheLine(Seat {
@@ -119,7 +119,7 @@ impl Pool {
     }
 
     /// Number of threads, the caller included.
-    pub(super) fn threads(&self) -> usize {
+    pub(in crate::potential) fn threads(&self) -> usize {
         self.shared.seats.len()
     }
 
@@ -128,7 +128,7 @@ impl Pool {
     ///
     /// # Panics
     /// Where a task has panicked, or on more stages or tasks than there is room for.
-    pub(super) fn run(
+    pub(in crate::potential) fn run(
         &mut self,
         active: usize,
         tasks: impl ExactSizeIterator<Item = usize>,

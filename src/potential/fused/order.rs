@@ -17,11 +17,11 @@ const RENEWAL: u32 = 2000;
 const BITS: u32 = 20;
 
 /// Atoms along a space-filling curve.
-pub(super) struct AtomOrder {
+pub(in crate::potential) struct AtomOrder {
     /// The caller's index of each atom in memory.
-    pub(super) order: Vec<u32>,
+    pub(in crate::potential) order: Vec<u32>,
     /// The place in memory of each of the caller's atoms.
-    pub(super) rank: Vec<u32>,
+    pub(in crate::potential) rank: Vec<u32>,
     positions: Vec<Vec3>,
     /// (Place on the curve, caller's index); while atoms are visited, the queue.
     places: Vec<(u64, u32)>,
@@ -30,7 +30,7 @@ pub(super) struct AtomOrder {
 
 impl AtomOrder {
     /// The caller's order.
-    pub(super) fn new(atoms: usize) -> Self {
+    pub(in crate::potential) fn new(atoms: usize) -> Self {
         Self {
             order: (0..atoms as u32).collect(),
             rank: (0..atoms as u32).collect(),
@@ -42,7 +42,7 @@ impl AtomOrder {
 
     /// Puts atoms in order if it is time to; says whether it has. `spacing` (angstrom) is the edge of
     /// the cubes that the curve goes through, within which the caller's order remains.
-    pub(super) fn renew(&mut self, pairs: &Pairs, spacing: f64) -> bool {
+    pub(in crate::potential) fn renew(&mut self, pairs: &Pairs, spacing: f64) -> bool {
         let due = self.evaluations.is_multiple_of(RENEWAL) && self.order.len() >= FEWEST_ATOMS;
         self.evaluations = (self.evaluations + 1) % RENEWAL;
         if due {

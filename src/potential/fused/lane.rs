@@ -10,7 +10,7 @@
 //! `N` numbers.
 
 /// Numbers of the network.
-pub(super) trait Real:
+pub(in crate::potential) trait Real:
     Copy + Default + Send + Sync + PartialOrd + std::ops::Add<Output = Self> + 'static
 {
     fn of(x: f64) -> Self;
@@ -37,7 +37,7 @@ impl Real for f64 {
 
 /// `N` numbers in one register (or a few).
 #[allow(clippy::missing_safety_doc, reason = "the module says what is needed")]
-pub(super) trait Lane: Copy + Send + Sync + 'static {
+pub(in crate::potential) trait Lane: Copy + Send + Sync + 'static {
     type T: Real;
     /// Numbers per lane.
     const N: usize;
@@ -120,7 +120,7 @@ unsafe fn constant<V: Lane>(x: f64) -> V {
 
 /// 1 / (1 + exp(-x)).
 #[inline(always)]
-pub(super) unsafe fn sigmoid<V: Lane>(x: V) -> V {
+pub(in crate::potential) unsafe fn sigmoid<V: Lane>(x: V) -> V {
     unsafe {
         let one = V::splat(V::T::of(1.0));
         let minus = V::splat(V::T::of(0.0)).sub(x);
@@ -130,13 +130,13 @@ pub(super) unsafe fn sigmoid<V: Lane>(x: V) -> V {
 
 /// x sigmoid(x).
 #[inline(always)]
-pub(super) unsafe fn silu<V: Lane>(x: V) -> V {
+pub(in crate::potential) unsafe fn silu<V: Lane>(x: V) -> V {
     unsafe { x.mul(sigmoid(x)) }
 }
 
 /// d silu / dx = s (1 + x (1 - s)), s = sigmoid(x).
 #[inline(always)]
-pub(super) unsafe fn silu_slope<V: Lane>(x: V) -> V {
+pub(in crate::potential) unsafe fn silu_slope<V: Lane>(x: V) -> V {
     unsafe {
         let one = V::splat(V::T::of(1.0));
         let s = sigmoid(x);
@@ -146,7 +146,7 @@ pub(super) unsafe fn silu_slope<V: Lane>(x: V) -> V {
 
 /// Portable lanes: arrays, vectorised by the compiler.
 #[derive(Clone, Copy)]
-pub(super) struct Wide<T, const N: usize>([T; N]);
+pub(in crate::potential) struct Wide<T, const N: usize>([T; N]);
 
 macro_rules! portable {
     ($t:ty, $bits:ty, $n:literal, $mantissa:literal, $bias:literal, $magic:expr, $limit:expr, $degree:literal) => {

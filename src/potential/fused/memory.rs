@@ -6,7 +6,7 @@ use super::lane::Real;
 const LINE: usize = 64;
 
 /// Numbers that begin on a cache line.
-pub(super) struct Aligned<T> {
+pub(in crate::potential) struct Aligned<T> {
     numbers: Vec<T>,
     offset: usize,
     len: usize,
@@ -19,7 +19,7 @@ impl<T: Real> Default for Aligned<T> {
 }
 
 impl<T: Real> Aligned<T> {
-    pub(super) fn zeros(len: usize) -> Self {
+    pub(in crate::potential) fn zeros(len: usize) -> Self {
         let mut numbers = vec![T::default(); len + LINE / size_of::<T>()];
         // Zeros of a large array are pages that nobody has touched yet.
         ask_for_huge_pages(numbers.as_mut_ptr(), numbers.len());
@@ -31,22 +31,22 @@ impl<T: Real> Aligned<T> {
         }
     }
 
-    pub(super) fn as_slice(&self) -> &[T] {
+    pub(in crate::potential) fn as_slice(&self) -> &[T] {
         &self.numbers[self.offset..self.offset + self.len]
     }
 
-    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
+    pub(in crate::potential) fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.numbers[self.offset..self.offset + self.len]
     }
 
     /// A pointer for tasks that write parts which do not overlap.
-    pub(super) fn shared(&mut self) -> Shared<T> {
+    pub(in crate::potential) fn shared(&mut self) -> Shared<T> {
         Shared::new(self.as_mut_slice())
     }
 }
 
 /// `len` times the default.
-pub(super) fn large_vec<T: Default + Clone>(len: usize) -> Vec<T> {
+pub(in crate::potential) fn large_vec<T: Default + Clone>(len: usize) -> Vec<T> {
     let mut items = Vec::with_capacity(len);
     ask_for_huge_pages(items.as_mut_ptr(), len);
     items.resize(len, T::default());
@@ -79,7 +79,7 @@ fn ask_for_huge_pages<T>(start: *mut T, len: usize) {
 }
 
 /// An array that the tasks of a stage read and write at once, each in places of its own.
-pub(super) struct Shared<T> {
+pub(in crate::potential) struct Shared<T> {
     start: *mut T,
     len: usize,
 }
@@ -99,7 +99,7 @@ unsafe impl<T: Send> Send for Shared<T> {}
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
-    pub(super) fn new(slice: &mut [T]) -> Self {
+    pub(in crate::potential) fn new(slice: &mut [T]) -> Self {
         Self {
             start: slice.as_mut_ptr(),
             len: slice.len(),
@@ -108,7 +108,7 @@ impl<T> Shared<T> {
 
     /// Part of the array, cut off at its end.
     #[inline(always)]
-    pub(super) fn span(self, range: std::ops::Range<usize>) -> Span<T> {
+    pub(in crate::potential) fn span(self, range: std::ops::Range<usize>) -> Span<T> {
         let start = range.start.min(self.len);
         Span {
             start: self.start.wrapping_add(start),
@@ -121,7 +121,7 @@ impl<T> Shared<T> {
     /// # Safety
     /// The array lives, and `index` does not exceed its length.
     #[inline(always)]
-    pub(super) unsafe fn at(self, index: usize) -> *mut T {
+    pub(in crate::potential) unsafe fn at(self, index: usize) -> *mut T {
         debug_assert!(index <= self.len);
         // SAFETY: the caller keeps within the array.
         unsafe { self.start.add(index) }
@@ -130,20 +130,20 @@ impl<T> Shared<T> {
 
 /// Numbers next to each other that will be read or written soon.
 #[derive(Clone, Copy)]
-pub(super) struct Span<T> {
-    pub(super) start: *const T,
-    pub(super) count: usize,
+pub(in crate::potential) struct Span<T> {
+    pub(in crate::potential) start: *const T,
+    pub(in crate::potential) count: usize,
 }
 
 impl<T> Span<T> {
-    pub(super) const NONE: Self = Self {
+    pub(in crate::potential) const NONE: Self = Self {
         start: std::ptr::null(),
         count: 0,
     };
 
     /// Begins to fetch one of so many parts into the second-level cache.
     #[inline(always)]
-    pub(super) fn fetch_part(self, part: usize, parts: usize) {
+    pub(in crate::potential) fn fetch_part(self, part: usize, parts: usize) {
         let lines = self.count * size_of::<T>() / LINE;
         for line in part * lines / parts..(part + 1) * lines / parts {
             let line = self.start.wrapping_byte_add(line * LINE).cast::<i8>();
@@ -161,7 +161,7 @@ impl<T> Span<T> {
 
 /// Begins to fetch numbers into the first-level cache.
 #[inline(always)]
-pub(super) fn prefetch<T>(start: *const T, count: usize) {
+pub(in crate::potential) fn prefetch<T>(start: *const T, count: usize) {
     for offset in (0..count * size_of::<T>()).step_by(LINE) {
         let line = start.wrapping_byte_add(offset).cast::<i8>();
         #[cfg(target_arch = "x86_64")]
