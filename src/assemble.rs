@@ -31,8 +31,8 @@ use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
 
 pub use field::{field, field_of};
-pub use loaded::{Model, load, load_painn};
-pub use model::{ModelKind, Place, check_place, place};
+pub use loaded::{Model, load, load_network};
+pub use model::{ModelKind, Place, check_place, origin, place};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
 /// costs as much as several steps of a small molecule.
@@ -231,7 +231,7 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
 /// There is none.
 pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()> {
     let key = match model.kind {
-        ModelKind::Painn { .. } => "system.structure",
+        ModelKind::Painn { .. } | ModelKind::Network { .. } => "system.structure",
         ModelKind::LennardJones { .. } => "potential.lennard_jones.cutoff",
     };
     let (start, reach) = (&plan.start, (model.cutoff(), plan.dynamics.skin));
@@ -243,7 +243,7 @@ pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()
 /// The GPU that a plan's phase space lives on, if it does, once a network is seen to have its device.
 fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
     let resident = resident(plan, model, precision)?;
-    if let ModelKind::Painn { .. } = model.kind {
+    if model.kind.is_network() {
         check_place(&plan.device, precision).map_err(|e| {
             let place = plan.places.of("device.kind");
             e.within(place)

@@ -5,12 +5,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::input::unreadable;
+use crate::input::{self, unreadable};
 use crate::paths::join;
 use crate::{Error, Result, memory};
 
 /// The ending of a model file.
 const ENDING: &str = "safetensors";
+
+/// Most bytes of hyper-parameters beside a model.
+const MOST_BESIDE: u64 = 1 << 20;
 
 /// A model inside the program.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,6 +107,26 @@ impl ModelFile {
                 })
             }
         }
+    }
+
+    /// The text of the `.json` file of the same name beside the model, where there is one: hyper-parameters of models whose
+    /// own file does not have them.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not text.
+    pub fn beside(&self) -> Result<Option<String>> {
+        let Self::Path(path) = self else {
+            return Ok(None);
+        };
+        let beside = path.with_extension("json");
+        if beside == *path || !beside.is_file() {
+            return Ok(None);
+        }
+        let fault = |e: String| Error::input(format!("{}: {e}", beside.display()));
+        let bytes = input::read(&beside, MOST_BESIDE).map_err(|e| fault(unreadable(&e)))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| fault("it is not UTF-8 text".to_owned()))?;
+        Ok(Some(text))
     }
 
     /// What run files call it: a whole path, or the name of a model inside the program.

@@ -19,7 +19,7 @@ pub fn field<'m>(
     precision: Precision,
     device: &DevicePlan,
 ) -> Result<Box<dyn ForceField + 'm>> {
-    if let ModelKind::Painn { .. } = model.kind {
+    if model.kind.is_network() {
         check_place(device, precision)?;
     }
     match resident(model, precision, device)? {
@@ -62,11 +62,10 @@ pub(super) fn resident(
     let asked = matches!(device.kind, DeviceKind::Cuda(_));
     match (&model.kind, place(device, precision)) {
         (_, Place::Cpu) => Ok(None),
-        (ModelKind::Painn { .. }, Place::Cuda(_)) if device.engine == EngineChoice::Burn => {
-            Ok(None)
-        }
         (ModelKind::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
-        (ModelKind::Painn { .. }, Place::Cuda(_)) if precision == Precision::F64 => {
+        (ModelKind::LennardJones { .. }, Place::Cuda(index)) => Ok(Some(index)),
+        (_, Place::Cuda(_)) if device.engine == EngineChoice::Burn => Ok(None),
+        (_, Place::Cuda(_)) if precision == Precision::F64 => {
             Err(Error::input("the CUDA engine computes in f32"))
         }
         (_, Place::Cuda(index)) => Ok(Some(index)),

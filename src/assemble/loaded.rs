@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::{ModelKind, load_kind, load_network};
+use super::model::{self, ModelKind, load_kind};
 use crate::Result;
 use crate::config::plan::{DevicePlan, Plan, StartPlan};
 use crate::core::{System, elements};
@@ -46,13 +46,13 @@ pub fn load(plan: &Plan) -> Result<Model> {
     Ok(model)
 }
 
-/// Reads a trained PaiNN.
+/// Reads a trained network.
 ///
 /// # Errors
-/// The file cannot be read or is not a PaiNN.
-pub fn load_painn(file: &ModelFile) -> Result<Model> {
+/// The file cannot be read or is no network that is known.
+pub fn load_network(file: &ModelFile) -> Result<Model> {
     Ok(Model {
-        kind: load_network(file)?,
+        kind: model::load_network(file)?,
         repulsion: None,
     })
 }
@@ -66,7 +66,12 @@ impl Model {
             "; [potential] elements = [{}] would say it",
             list.join(", ")
         );
-        if let ModelKind::Painn { notes, .. } = &mut self.kind {
+        let notes = match &mut self.kind {
+            ModelKind::Painn { notes, .. } => Some(notes),
+            ModelKind::Network { read, .. } => Some(&mut read.notes),
+            ModelKind::LennardJones { .. } => None,
+        };
+        if let Some(notes) = notes {
             let untold = notes.iter_mut().filter(|note| note.starts_with(UNTOLD));
             untold.for_each(|note| *note += &advice);
         }

@@ -16,6 +16,7 @@ use crate::models::ModelFile;
 #[cfg(feature = "cuda")]
 use crate::potential::device::DevicePotential;
 use crate::potential::lennard_jones::LennardJones;
+use crate::potential::network::{self, NeuralNetwork, ReadNetwork};
 use crate::potential::painn::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::potential::painn::cuda::CudaPainn;
@@ -47,6 +48,15 @@ pub enum ModelKind {
         /// Remarks of its metadata by key.
         remarks: BTreeMap<String, Value>,
     },
+    /// A trained network of another architecture.
+    Network {
+        /// Where its numbers are.
+        file: ModelFile,
+        /// The file with its hash.
+        source: OriginFile,
+        /// The network, with what is to be said of its file.
+        read: ReadNetwork,
+    },
     /// Lennard-Jones.
     LennardJones {
         /// Depth of the well (eV).
@@ -71,10 +81,13 @@ pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
                 (model.restrict(elements))
                     .map_err(|e| e.within(plan.places.of("potential.elements")))?;
             }
-            if let ModelKind::Painn { spec, .. } = &model {
-                spec.check_species(&plan.start.system.species)
-                    .map_err(|e| e.within(plan.places.of("system.structure")))?;
+            let species = &plan.start.system.species;
+            match &model {
+                ModelKind::Painn { spec, .. } => spec.check_species(species),
+                ModelKind::Network { read, .. } => read.check_species(species),
+                ModelKind::LennardJones { .. } => Ok(()),
             }
+            .map_err(|e| e.within(plan.places.of("system.structure")))?;
             Ok(model)
         }
         &PotentialPlan::LennardJones {
@@ -89,12 +102,33 @@ pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
     }
 }
 
-/// Reads a trained PaiNN.
+/// A model's file with its hash.
 ///
 /// # Errors
-/// The file cannot be read or is not a PaiNN.
+/// The hyper-parameters beside it cannot be read.
+pub fn origin(file: &ModelFile, bytes: &[u8]) -> Result<OriginFile> {
+    let beside = match network::architecture(bytes) {
+        Some(_) => file.beside()?,
+        None => None,
+    };
+    Ok(OriginFile::of_model(file, bytes, beside.as_deref()))
+}
+
+/// Reads a trained network.
+///
+/// # Errors
+/// The file cannot be read or is no network that is known.
 pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
     let bytes = file.read()?;
+    if let Some(architecture) = network::architecture(&bytes) {
+        let beside = file.beside()?;
+        let read = (architecture.read)(&bytes, beside.as_deref()).map_err(|e| e.within(file))?;
+        return Ok(ModelKind::Network {
+            source: origin(file, &bytes)?,
+            file: file.clone(),
+            read,
+        });
+    }
     if convert::is_foreign(&bytes) {
         return Err(convert::advice(&bytes, file.path()).within(file));
     }
@@ -107,7 +141,7 @@ pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
         remarks,
     } = painn::import_noted(&bytes, &file.to_string())?;
     Ok(ModelKind::Painn {
-        source: OriginFile::of_model(file, &bytes),
+        source: origin(file, &bytes)?,
         file: file.clone(),
         spec: Box::new(spec),
         weights: Box::new(weights),
@@ -123,6 +157,7 @@ impl ModelKind {
     pub fn cutoff(&self) -> f64 {
         match self {
             Self::Painn { spec, .. } => spec.cutoff,
+            Self::Network { read, .. } => read.network.cutoff(),
             Self::LennardJones { cutoff, .. } => *cutoff,
         }
     }
@@ -144,6 +179,10 @@ impl ModelKind {
                     spec.cutoff,
                     beside.unwrap_or_default()
                 )
+            }
+            Self::Network { file, read, .. } => {
+                let network = &read.network;
+                format!("{}, {file}, cutoff {} A", network.words(), network.cutoff())
             }
             Self::LennardJones {
                 epsilon,
@@ -172,6 +211,7 @@ impl ModelKind {
                 notes.retain(|note| !note.starts_with(painn::import::UNTOLD));
                 Ok(())
             }
+            Self::Network { read, .. } => read.restrict(elements),
             Self::LennardJones { .. } => Ok(()),
         }
     }
@@ -180,6 +220,7 @@ impl ModelKind {
     pub fn trained_on(&self) -> Option<TrainedOn> {
         match self {
             Self::Painn { trained_on, .. } => Some(*trained_on),
+            Self::Network { read, .. } => Some(read.trained_on()),
             Self::LennardJones { .. } => None,
         }
     }
@@ -188,6 +229,7 @@ impl ModelKind {
     pub fn notes(&self) -> &[String] {
         match self {
             Self::Painn { notes, .. } => notes,
+            Self::Network { read, .. } => &read.notes,
             Self::LennardJones { .. } => &[],
         }
     }
@@ -195,20 +237,30 @@ impl ModelKind {
     /// The model file with its hash; `None` where there is none.
     pub fn source(&self) -> Option<&OriginFile> {
         match self {
-            Self::Painn { source, .. } => Some(source),
+            Self::Painn { source, .. } | Self::Network { source, .. } => Some(source),
             Self::LennardJones { .. } => None,
         }
     }
 
+    /// Whether it is a trained network.
+    pub fn is_network(&self) -> bool {
+        !matches!(self, Self::LennardJones { .. })
+    }
+
+    /// Whether its authors' code leaves the cell out.
+    pub fn leaves_cells_out(&self) -> bool {
+        matches!(self, Self::Network { read, .. } if read.network.leaves_cells_out())
+    }
+
     /// Memory that the potential's arrays take in that of the host, at the least.
     pub fn appetite(&self, precision: Precision, device: &DevicePlan) -> Appetite {
-        let Self::Painn { spec, .. } = self else {
-            return Appetite::default();
-        };
-        let [atom, pair] = match (place(device, precision), device.engine) {
-            (Place::Cuda(_), _) => [0.0; 2],
-            (Place::Cpu, EngineChoice::Burn) => reference::bytes_needed(spec, precision),
-            (Place::Cpu, _) => FusedPainn::bytes_needed(spec, precision),
+        let [atom, pair] = match (self, place(device, precision), device.engine) {
+            (Self::LennardJones { .. }, ..) | (_, Place::Cuda(_), _) => [0.0; 2],
+            (Self::Painn { spec, .. }, _, EngineChoice::Burn) => {
+                reference::bytes_needed(spec, precision)
+            }
+            (Self::Painn { spec, .. }, ..) => FusedPainn::bytes_needed(spec, precision),
+            (Self::Network { read, .. }, ..) => read.network.bytes_needed(precision),
         };
         Appetite { atom, pair }
     }
@@ -217,7 +269,7 @@ impl ModelKind {
     pub fn own_term(&self) -> Option<PairLaw> {
         match self {
             Self::Painn { repulsion, .. } => repulsion.map(|law| Arc::new(law) as PairLaw),
-            Self::LennardJones { .. } => None,
+            Self::Network { .. } | Self::LennardJones { .. } => None,
         }
     }
 
@@ -235,6 +287,15 @@ impl ModelKind {
             Fitting::Painn(spec, weights) => {
                 bind_painn(spec, weights, &system.species, precision, device)
             }
+            Fitting::Network(network) => {
+                if place(device, precision) != Place::Cpu || device.engine == EngineChoice::Burn {
+                    return Err(Error::input(format!(
+                        "{} has no engine in Burn's tensors: leave out [device] engine",
+                        network.words()
+                    )));
+                }
+                network.on_the_host(&system.species, precision, thread_count(device))
+            }
             Fitting::LennardJones(potential) => Ok(Box::new(potential)),
         }
     }
@@ -250,6 +311,7 @@ impl ModelKind {
         }
         Ok(match self.fit(system)? {
             Fitting::Painn(spec, weights) => Box::new(CudaPainn::new(spec, weights)),
+            Fitting::Network(network) => network.on_a_card(),
             Fitting::LennardJones(potential) => Box::new(potential),
         })
     }
@@ -267,6 +329,11 @@ impl ModelKind {
                     .map_err(|e| e.within(file))?;
                 Ok(Fitting::Painn(spec, weights))
             }
+            Self::Network { file, read, .. } => {
+                read.check_species(&system.species)
+                    .map_err(|e| e.within(file))?;
+                Ok(Fitting::Network(&*read.network))
+            }
             &Self::LennardJones {
                 epsilon,
                 sigma,
@@ -279,6 +346,7 @@ impl ModelKind {
 /// What fits the elements of a system.
 enum Fitting<'a> {
     Painn(&'a Spec, &'a Weights),
+    Network(&'a dyn NeuralNetwork),
     LennardJones(LennardJones),
 }
 

@@ -273,7 +273,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
-    let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
+    let model = assemble::load_network(&ModelFile::find(&args.model, Path::new(""))?)?;
     assemble::check_place(&args.device(), args.precision())
         .map_err(|e| e.advise("--device cpu does without a GPU"))?;
     assemble::threads(&args.device())?;

@@ -19,7 +19,7 @@ use crate::potential::Precision;
 use crate::report::checkpoint::{self, Checkpoint};
 use crate::report::names;
 use crate::report::recorder::FaultKind;
-use crate::report::{OriginFile, Recorded, record};
+use crate::report::{Recorded, record};
 use crate::run::Interruption as _;
 use crate::run::drift::{question, replay};
 use crate::run::recorded::rename_model;
@@ -231,7 +231,7 @@ fn check_model(record: &Value, plan: &Plan) -> Result<()> {
         return Ok(());
     };
     let had = record.pointer("/model/sha256").and_then(Value::as_str);
-    let has = OriginFile::of_model(model, &model.read()?).sha256;
+    let has = assemble::origin(model, &model.read()?)?.sha256;
     match had {
         Some(had) if had == has => Ok(()),
         _ => Err(Error::input(format!(

@@ -42,7 +42,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     let system = structure.system();
     check_overlaps(&system, &structure.positions, &cell)
         .map_err(|e| e.within(args.structure.display()))?;
-    let model = assemble::load_painn(&ModelFile::find(&args.model, Path::new(""))?)?;
+    let model = assemble::load_network(&ModelFile::find(&args.model, Path::new(""))?)?;
     for note in model.notes() {
         streams::tell(&Terminal::err().message(&format!("note: {note}")));
     }

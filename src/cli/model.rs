@@ -11,8 +11,10 @@ use crate::bench;
 use crate::convert::{self, ModelAnswers, Validation};
 use crate::core::elements::symbol;
 use crate::models::ModelFile;
+use crate::potential::network::{NetworkFacts, ReadNetwork};
 use crate::potential::painn::{RadialBasis, Spec};
 use crate::potential::pair::PairEnergy as _;
+use crate::report::OriginFile;
 use crate::report::file::replace;
 use crate::shell::quoted;
 use crate::terminal::{Terminal, shown};
@@ -107,7 +109,7 @@ fn convert(args: &ConvertArgs) -> Result<ExitCode> {
             "{frames} frames agree: energies to {energy:.1e}, forces to {force:.1e}, relative to the largest\n"
         );
     }
-    let model = assemble::load_painn(&ModelFile::Path(to.clone()))?;
+    let model = assemble::load_network(&ModelFile::Path(to.clone()))?;
     text += &table(&facts(&model));
     text += &format!(
         "\nIn a run file: potential.model = {:?}\n",
@@ -150,7 +152,7 @@ fn check_target(args: &ConvertArgs) -> Result<()> {
 /// Says what a model is.
 fn info(args: &InfoArgs) -> Result<ExitCode> {
     let file = ModelFile::find(&args.model, Path::new(""))?;
-    let model = assemble::load_painn(&file)?;
+    let model = assemble::load_network(&file)?;
     let facts = facts(&model);
     streams::print(&match args.json {
         true => format!("{facts}\n"),
@@ -161,6 +163,9 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
 
 /// What there is to know of a model, as JSON.
 fn facts(model: &Model) -> Value {
+    if let ModelKind::Network { read, source, .. } = &model.kind {
+        return facts_of_network(read, source);
+    }
     let ModelKind::Painn {
         spec,
         weights,
@@ -207,6 +212,41 @@ fn facts(model: &Model) -> Value {
     });
     for (key, value) in remarks {
         facts["origin"][key] = value.clone();
+    }
+    facts
+}
+
+fn facts_of_network(read: &ReadNetwork, source: &OriginFile) -> Value {
+    let NetworkFacts {
+        architecture,
+        features,
+        layers,
+        basis,
+        functions,
+        readout,
+        parameters,
+        elements,
+        energy_scale,
+    } = read.network.facts();
+    let mut facts = json!({
+        "architecture": architecture,
+        "features": features,
+        "interactions": layers,
+        "radial_basis": basis,
+        "radial_functions": functions,
+        "cutoff_angstrom": read.network.cutoff(),
+        "readout": readout,
+        "parameters": parameters,
+        "elements": elements,
+        "energy_unit_eV": energy_scale,
+        "mean_per_atom_eV": 0.0,
+        "file": source.path.display().to_string(),
+        "bytes": source.bytes,
+        "sha256": source.sha256,
+        "notes": read.notes,
+    });
+    for (key, value) in &read.remarks {
+        facts["origin"][key] = json!(value);
     }
     facts
 }

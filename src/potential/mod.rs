@@ -6,8 +6,10 @@ pub mod device;
 pub mod fused;
 pub mod lennard_jones;
 mod linear;
+pub mod network;
 pub mod painn;
 pub mod pair;
+pub mod student;
 mod trained;
 
 use crate::Result;

@@ -68,11 +68,13 @@ impl OriginFile {
         })
     }
 
-    /// A model file whose bytes have been read already.
-    pub fn of_model(file: &ModelFile, bytes: &[u8]) -> Self {
+    /// A model file whose bytes have been read already, with the hyper-parameters beside it where it has no own: they are
+    /// hashed behind it.
+    pub fn of_model(file: &ModelFile, bytes: &[u8], beside: Option<&str>) -> Self {
+        let hash = Sha256::new_with_prefix(bytes).chain_update(beside.unwrap_or_default());
         Self {
             path: file.path().to_owned(),
-            sha256: hexadecimal(&Sha256::digest(bytes)),
+            sha256: hexadecimal(&hash.finalize()),
             bytes: bytes.len() as u64,
             embedded: matches!(file, ModelFile::Embedded(_)),
         }

@@ -19,5 +19,6 @@ mod readme;
 mod recorder;
 mod report;
 mod restart;
+mod student;
 mod support;
 mod tidy;

@@ -67,6 +67,9 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
 
     tell_slopes(table, &slopes(&mut exact, plan, pairs)?);
     symmetry(table, plan, &mut exact, reference.energy)?;
+    if model.kind.leaves_cells_out() {
+        images(table, plan, &mut exact, reference.energy)?;
+    }
     let jump = cutoff_jump(plan, model)?;
     table.judge("cutoff is smooth", jump, CUTOFF_TOLERANCE, "eV");
     let rounded = assemble::field_of(plan, model)?.at(&start.cell, &start.positions)?;
@@ -277,6 +280,48 @@ fn symmetry(
         let change = (energy - reference).abs();
         table.judge("periodic images", change, tolerance, "eV");
     }
+    Ok(())
+}
+
+/// What the images of a cell make of the energy, where the model's authors leave cells out: it was trained on energies without.
+/// Of a structure without a cell, a box about it tells.
+fn images(
+    table: &mut CheckTable,
+    plan: &Plan,
+    exact: &mut dyn ForceField,
+    reference: f64,
+) -> Result<()> {
+    /// Space (angstrom) between a structure and its images.
+    const GAP: f64 = 2.5;
+    let (cell, positions) = (&plan.start.cell, &plan.start.positions);
+    let (with, without) = if cell.is_periodic() {
+        let without = exact.at(&Cell::open(), positions)?.energy;
+        (reference, without)
+    } else {
+        let first = positions.first().copied().unwrap_or_default();
+        let [low, high] = positions
+            .iter()
+            .fold([first; 2], |[low, high], r| [low.inf(r), high.sup(r)]);
+        let edges = (high - low).add_scalar(GAP);
+        let around = Cell::new(Mat3::from_diagonal(&edges), [true; 3])?;
+        (exact.at(&around, positions)?.energy, reference)
+    };
+    let change = (with - without).abs();
+    let (grade, of) = match cell.is_periodic() {
+        true => (Grade::Bad, "of the cell"),
+        false => (
+            Grade::Look,
+            "of a box about the structure, which has no cell",
+        ),
+    };
+    let found = format!(
+        "images {of} change the energy by {} eV; the model's authors leave them out, it was not trained with them",
+        significant(change, 2)
+    );
+    table
+        .add("cell is known", found, grade)
+        .value(change, "eV")
+        .limit(0.0);
     Ok(())
 }
 

@@ -33,8 +33,8 @@ use serde_json::Value;
 
 use super::spec::{RadialBasis, Spec};
 use super::weights::{Layer, Weights};
-use crate::potential::{Linear, TrainedOn};
 use crate::potential::pair::PowerLaw;
+use crate::potential::{Linear, TrainedOn};
 use crate::{Error, Result};
 
 use archive::Archive;

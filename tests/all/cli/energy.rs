@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{mdrun, stderr, stdout};
-use crate::support::reference;
 
 const MODEL: &str = "models/painn_hcno_gfn2.safetensors";
 /// Forces of an open system add up to nothing but rounding (eV / angstrom), 200 times that of a force of
@@ -77,10 +76,6 @@ fn foreign_models_and_elements_are_named() {
     assert!(message.contains("Ar"), "{message}");
     let message = run("README.md", "configs/structures/ethanol.xyz");
     assert!(message.contains("README.md"), "{message}");
-    if let Some(student) = reference("student_427k.safetensors") {
-        let message = run(student.to_str().unwrap(), "configs/structures/ethanol.xyz");
-        assert!(message.contains("student_427k"), "{message}");
-    }
 }
 
 /// What was read is there for others to compare, with every note: here on a cell that another takes the place of.

@@ -61,6 +61,7 @@ fn every_shape_keeps_the_contract(network: Network, what: &str) {
             scenes: scenes(),
             same: [DOUBLE; 2],
             slopes: Some(slope::TOLERANCE),
+            flawed: false,
         });
     }
 }

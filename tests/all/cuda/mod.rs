@@ -13,6 +13,7 @@ mod parity;
 mod room;
 mod shapes;
 mod snapshots;
+mod student;
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Mat3, System, Vec3};

@@ -67,7 +67,7 @@ fn recorder_and_audits_cost_less_than_a_hundredth() {
         eprintln!("skipped: set MDRUN_VALIDATE=1 to measure");
         return;
     }
-    let model = assemble::load_painn(&ModelFile::Path(
+    let model = assemble::load_network(&ModelFile::Path(
         root().join("models/painn_hcno_gfn2.safetensors"),
     ))
     .unwrap();

@@ -10,6 +10,9 @@ use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::reference::{self, BurnDevice};
 use mdrun::potential::painn::{Spec, Weights};
 use mdrun::potential::pair::{Beside, PairLaw, Repulsion, RepulsionEnd, Zbl};
+#[cfg(feature = "cuda")]
+use mdrun::potential::student::CudaStudent;
+use mdrun::potential::student::{FusedStudent, Student};
 use mdrun::potential::{Potential, Precision};
 
 use super::models;
@@ -22,6 +25,8 @@ pub enum Matter {
     Argon,
     /// Molecules of H, C, N and O: networks.
     Molecules,
+    /// The same, of networks that are no potentials of nature: for the contract alone, which knows what each lacks.
+    Tried,
 }
 
 /// Numbers that a calculator computes in. Sums of energies and of forces over pairs are f64 always.
@@ -47,6 +52,8 @@ pub struct Calculator {
     pub numbers: Numbers,
     /// Whether it takes too long for statistics.
     pub slow: bool,
+    /// Whether its definition has a preferred direction of space, and jumps where a pair comes into range.
+    pub flawed: bool,
     place: Place,
 }
 
@@ -94,11 +101,21 @@ const DOUBLE: Calculator = Calculator {
     matter: Matter::Molecules,
     numbers: Numbers::Double,
     slow: false,
+    flawed: false,
     place: Place::Host(|species| fused(&SHIPPED, species, Precision::F64)),
 };
 
+/// A StudentForceField of random numbers, as its authors define it, and without what makes it no potential.
+static STUDENT: LazyLock<Student> = LazyLock::new(|| Student::random(40, 3, &[24, 12], 7));
+static CURED: LazyLock<Student> = LazyLock::new(|| STUDENT.clone().without_flaws());
+
+fn student(model: &Student, species: &[u8], precision: Precision) -> Box<dyn Potential> {
+    let potential = FusedStudent::new(model, species, precision, 2);
+    Box::new(potential.expect("the model knows the elements"))
+}
+
 /// Those of the host.
-const ON_THE_HOST: [Calculator; 7] = [
+const ON_THE_HOST: [Calculator; 11] = [
     Calculator {
         name: "Lennard-Jones",
         matter: Matter::Argon,
@@ -147,11 +164,39 @@ const ON_THE_HOST: [Calculator; 7] = [
         }),
         ..DOUBLE
     },
+    Calculator {
+        name: "student, f64",
+        matter: Matter::Tried,
+        flawed: true,
+        place: Place::Host(|species| student(&STUDENT, species, Precision::F64)),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "student, f32",
+        matter: Matter::Tried,
+        flawed: true,
+        numbers: Numbers::Single,
+        place: Place::Host(|species| student(&STUDENT, species, Precision::F32)),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "student without flaws, f64",
+        matter: Matter::Tried,
+        place: Place::Exhaustive(|species| student(&CURED, species, Precision::F64)),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "student without flaws, f32",
+        matter: Matter::Tried,
+        numbers: Numbers::Single,
+        place: Place::Host(|species| student(&CURED, species, Precision::F32)),
+        ..DOUBLE
+    },
 ];
 
 /// Those of the first GPU.
 #[cfg(feature = "cuda")]
-const ON_THE_CARD: [Calculator; 4] = [
+const ON_THE_CARD: [Calculator; 6] = [
     Calculator {
         name: "Lennard-Jones, CUDA",
         matter: Matter::Argon,
@@ -177,6 +222,7 @@ const ON_THE_CARD: [Calculator; 4] = [
             let (potential, term) = (Box::new(lennard_jones()), repulsion(IN_ARGON));
             Box::new(mdrun::potential::pair::CudaBeside::new(potential, term))
         }),
+        ..DOUBLE
     },
     Calculator {
         name: "PaiNN and a repulsion, CUDA, f32",
@@ -191,6 +237,21 @@ const ON_THE_CARD: [Calculator; 4] = [
                 term,
             ))
         }),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "student, CUDA, f32",
+        matter: Matter::Tried,
+        flawed: true,
+        numbers: Numbers::Single,
+        place: Place::Card(|| Box::new(CudaStudent::new(&STUDENT))),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "student without flaws, CUDA, f32",
+        matter: Matter::Tried,
+        numbers: Numbers::Single,
+        place: Place::Card(|| Box::new(CudaStudent::new(&CURED))),
         ..DOUBLE
     },
 ];
