@@ -71,7 +71,7 @@ pub enum ModelKind {
 /// Reads the potential that a plan asks for.
 ///
 /// # Errors
-/// The model file cannot be read, is not a PaiNN, or does not know an element of the structure.
+/// The model file cannot be read, is no network that is known, or does not know an element of the structure.
 pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
     match &plan.potential {
         PotentialPlan::Painn { model, .. } => {

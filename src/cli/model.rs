@@ -227,6 +227,7 @@ fn facts_of_network(read: &ReadNetwork, source: &OriginFile) -> Value {
         parameters,
         elements,
         energy_scale,
+        mean_per_atom,
     } = read.network.facts();
     let mut facts = json!({
         "architecture": architecture,
@@ -239,7 +240,7 @@ fn facts_of_network(read: &ReadNetwork, source: &OriginFile) -> Value {
         "parameters": parameters,
         "elements": elements,
         "energy_unit_eV": energy_scale,
-        "mean_per_atom_eV": 0.0,
+        "mean_per_atom_eV": mean_per_atom,
         "file": source.path.display().to_string(),
         "bytes": source.bytes,
         "sha256": source.sha256,

@@ -109,7 +109,7 @@ pub enum VelocityPlan {
 /// What acts between the atoms.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PotentialPlan {
-    /// A trained PaiNN.
+    /// A trained network: a PaiNN, or one of `potential::network`.
     Painn {
         /// Where its weights are.
         model: ModelFile,

@@ -9,6 +9,8 @@ mod linear;
 pub mod network;
 pub mod painn;
 pub mod pair;
+pub mod schnet;
+mod stated;
 pub mod student;
 mod trained;
 

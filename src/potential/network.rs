@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 #[cfg(feature = "cuda")]
 use super::device::DevicePotential;
 use super::painn::import::UNTOLD;
-use super::{Potential, Precision, TrainedOn, student};
+use super::{Potential, Precision, TrainedOn, schnet, student};
 use crate::core::elements::symbol;
 use crate::{Error, Result};
 
@@ -76,6 +76,8 @@ pub struct NetworkFacts {
     pub elements: Vec<&'static str>,
     /// eV per unit of the network's output.
     pub energy_scale: f64,
+    /// Energy added for each atom (eV).
+    pub mean_per_atom: f64,
 }
 
 /// A network that was read, with what is to be said of its file.
@@ -147,7 +149,7 @@ pub struct Architecture {
 }
 
 /// Those that are known, but for PaiNN.
-const ARCHITECTURES: [Architecture; 1] = [student::ARCHITECTURE];
+const ARCHITECTURES: [Architecture; 2] = [student::ARCHITECTURE, schnet::ARCHITECTURE];
 
 /// The architecture of a safetensors file, if it is one of the list.
 pub fn architecture(bytes: &[u8]) -> Option<Architecture> {

@@ -19,6 +19,7 @@ mod readme;
 mod recorder;
 mod report;
 mod restart;
+mod schnet;
 mod student;
 mod support;
 mod tidy;

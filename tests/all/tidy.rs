@@ -32,10 +32,7 @@ const TOUCH_FILES: [&str; 2] = ["src/cuda/cache.rs", "src/cuda/device.rs"];
 const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];
 
 /// Parses the bytes of a model file: its metadata is JSON.
-const PARSES_JSON: [&str; 2] = [
-    "src/potential/painn/import",
-    "src/potential/student/import.rs",
-];
+const PARSES_JSON: [&str; 2] = ["src/potential/painn/import", "src/potential/stated.rs"];
 
 /// Rooms that turn quantities with units into numbers and back.
 const OUTER: [&str; 10] = [

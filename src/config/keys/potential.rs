@@ -22,7 +22,7 @@ pub static MODEL: ConfigKey<Text> = ConfigKey {
     },
     absent: Absent::Told("required, but for Lennard-Jones"),
     of: &[],
-    doc: "A trained PaiNN: by its [name](#models-by-name), or its file, such as `\"net.safetensors\"`.",
+    doc: "A trained PaiNN, SchNet or StudentForceField: its [name](#models-by-name), or its file, such as `\"net.safetensors\"`.",
 };
 
 /// `precision`

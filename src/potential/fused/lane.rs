@@ -144,6 +144,30 @@ pub(in crate::potential) unsafe fn silu_slope<V: Lane>(x: V) -> V {
     }
 }
 
+/// ln(1 + exp(x)) - ln 2, the shifted softplus; its slope is [`sigmoid`].
+///
+/// With z = exp(-|x|) it is max(x, 0) + ln(1 + z) - ln 2, and ln(1 + z) = 2 artanh(u), u = z / (2 + z) <= 1/3: the series ends
+/// where its terms are under the rounding.
+#[inline(always)]
+pub(in crate::potential) unsafe fn shifted_softplus<V: Lane>(x: V) -> V {
+    unsafe {
+        let terms = if size_of::<V::T>() == 4 { 8 } else { 17 };
+        let zero = V::splat(V::T::of(0.0));
+        let z = exp(zero.sub(x.max(zero.sub(x))));
+        let u = z.div(z.add(constant::<V>(2.0)));
+        let square = u.mul(u);
+        let mut series = constant::<V>(1.0 / (2 * terms + 1) as f64);
+        let mut k = terms;
+        while k > 0 {
+            k -= 1;
+            series = series.mul_add(square, constant::<V>(1.0 / (2 * k + 1) as f64));
+        }
+        let log = u.add(u).mul(series);
+        x.max(zero)
+            .add(log.sub(constant::<V>(std::f64::consts::LN_2)))
+    }
+}
+
 /// Portable lanes: arrays, vectorised by the compiler.
 #[derive(Clone, Copy)]
 pub(in crate::potential) struct Wide<T, const N: usize>([T; N]);

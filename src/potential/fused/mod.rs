@@ -15,6 +15,7 @@ pub(in crate::potential) mod lane;
 pub(in crate::potential) mod memory;
 mod order;
 pub(in crate::potential) mod pool;
+pub(in crate::potential) mod readout;
 pub(in crate::potential) mod rows;
 pub(in crate::potential) mod slices;
 pub(in crate::potential) mod spline;

@@ -131,3 +131,33 @@ pub(in crate::potential) unsafe fn filters_and_slopes<V: Lane, const FIRST: bool
         w
     }
 }
+
+/// The filter of a table of one kind.
+#[inline(always)]
+pub(in crate::potential) unsafe fn filter<V: Lane>(
+    table: *const V::T,
+    weights: &[V::T; ORDER],
+) -> Slice<V> {
+    unsafe {
+        let mut w = scale(load::<V>(table), V::splat(weights[0]));
+        for m in 1..ORDER {
+            w = scale_add(load::<V>(table.add(m * 2 * V::N)), V::splat(weights[m]), w);
+        }
+        w
+    }
+}
+
+/// The filter of a table of one kind, and its slope.
+#[inline(always)]
+pub(in crate::potential) unsafe fn filter_and_slope<V: Lane>(
+    table: *const V::T,
+    weights: &[V::T; ORDER],
+    slope_weights: &[V::T; ORDER],
+) -> [Slice<V>; 2] {
+    unsafe {
+        [
+            filter::<V>(table, weights),
+            filter::<V>(table, slope_weights),
+        ]
+    }
+}

@@ -64,6 +64,11 @@ pub trait Curves {
     /// Number of functions.
     fn channels(&self) -> usize;
 
+    /// How many of them each feature has.
+    fn kinds(&self) -> usize {
+        3
+    }
+
     /// Value, first and second derivative of each at distance `d` (angstrom).
     fn jets(&self, d: f64) -> Vec<Jet>;
 }
@@ -270,8 +275,8 @@ impl Banded {
     }
 }
 
-/// The splines of one layer, laid out for the kernels: \[slice\]\[coefficient\]\[3\]\[width\], where a
-/// slice is `width` neighbouring channels of each of the three filters.
+/// The splines of one layer, laid out for the kernels: \[slice\]\[coefficient\]\[kinds\]\[width\], where a
+/// slice is `width` neighbouring channels of each kind of filter, three or one.
 pub(in crate::potential) struct SplineTable<T> {
     coefficients: Aligned<T>,
     /// Number of intervals between 0 and the cutoff.
@@ -310,24 +315,28 @@ pub(in crate::potential) fn tables<T: Real>(
             .fold(SplineError::default(), SplineError::max);
         let good = error.value <= bound && error.slope <= bound;
         if good || intervals >= most {
-            let tables = splines.iter().map(|s| lay_out(s, width)).collect();
+            let tables = splines
+                .iter()
+                .zip(layers)
+                .map(|(s, f)| lay_out(s, f.kinds(), width))
+                .collect();
             return (tables, error);
         }
         intervals *= 2;
     }
 }
 
-fn lay_out<T: Real>(splines: &Coefficients, width: usize) -> SplineTable<T> {
-    let features = splines.channels / 3;
+fn lay_out<T: Real>(splines: &Coefficients, kinds: usize, width: usize) -> SplineTable<T> {
+    let features = splines.channels / kinds;
     let slices = features.div_ceil(width);
     let rows = splines.intervals + ORDER - 1;
-    let stride = rows * 3 * width;
+    let stride = rows * kinds * width;
     let mut coefficients = Aligned::zeros(slices * stride);
     let numbers = coefficients.as_mut_slice();
     for row in 0..rows {
-        for kind in 0..3 {
+        for kind in 0..kinds {
             for f in 0..features {
-                let to = (f / width) * stride + (row * 3 + kind) * width + f % width;
+                let to = (f / width) * stride + (row * kinds + kind) * width + f % width;
                 let from = row * splines.channels + kind * features + f;
                 numbers[to] = T::of(splines.numbers[from]);
             }
@@ -413,7 +422,7 @@ mod tests {
                     "{found:?}, told {told:?}"
                 );
                 let half = Coefficients::interpolate(&filters, tables[0].intervals / 2);
-                let coarse = between_probes(&lay_out(&half, WIDTH), &filters, WIDTH);
+                let coarse = between_probes(&lay_out(&half, 3, WIDTH), &filters, WIDTH);
                 assert!(
                     coarse.value > bound || coarse.slope > bound,
                     "{coarse:?}, bound {bound}"

@@ -152,13 +152,23 @@ impl Draws {
     }
 
     /// A map that keeps the variance of its inputs.
-    fn without_bias(&mut self, inputs: usize, outputs: usize) -> Linear {
+    pub(in crate::potential) fn without_bias(&mut self, inputs: usize, outputs: usize) -> Linear {
         Linear {
             inputs,
             outputs,
             weight: self.uniform(inputs * outputs, (3.0 / inputs as f64).sqrt()),
             bias: Vec::new(),
         }
+    }
+
+    /// A map whose outputs are an eighth of those of [`Draws::linear`], so that sums over some forty neighbours of what it
+    /// gives do not grow from layer to layer.
+    pub(in crate::potential) fn calm(&mut self, inputs: usize, outputs: usize) -> Linear {
+        const CALM: f64 = 0.125;
+        let mut linear = self.linear(inputs, outputs);
+        let numbers = linear.weight.iter_mut().chain(&mut linear.bias);
+        numbers.for_each(|x| *x *= CALM);
+        linear
     }
 
     pub(in crate::potential) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {

@@ -157,6 +157,7 @@ impl NeuralNetwork for Student {
                 .map(symbol)
                 .collect(),
             energy_scale: self.energy_scale,
+            mean_per_atom: 0.0,
         }
     }
 }

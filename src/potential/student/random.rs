@@ -2,7 +2,6 @@
 
 use super::{SOFT, Student, StudentLayer};
 use crate::core::elements::LAST;
-use crate::potential::Linear;
 use crate::potential::painn::weights::Draws;
 
 /// Range (angstrom).
@@ -11,8 +10,6 @@ const CUTOFF: f64 = 5.0;
 const FUNCTIONS: usize = 12;
 /// eV per unit of the network's output: energies of atoms are some hundredths of an eV.
 const UNIT: f64 = 0.05;
-/// What filters are scaled by, so that sums over some forty neighbours do not grow from layer to layer.
-const CALM: f64 = 0.125;
 
 impl Student {
     /// A model of all elements with random numbers and these hidden widths of the readout: a pure function of the shape and the
@@ -25,7 +22,7 @@ impl Student {
             .map(|_| {
                 let mixing = source.uniform(9, 1.0);
                 StudentLayer {
-                    filter: [source.linear(FUNCTIONS, f), scaled(source.linear(f, 3 * f))],
+                    filter: [source.linear(FUNCTIONS, f), source.calm(f, 3 * f)],
                     update: [source.linear(2 * f, f), source.linear(f, 3 * f)],
                     mixing: [0, 1, 2].map(|a| [0, 1, 2].map(|b| mixing[3 * a + b])),
                 }
@@ -64,11 +61,4 @@ impl Student {
         }
         self
     }
-}
-
-/// A map whose outputs are scaled, by a power of two.
-fn scaled(mut map: Linear) -> Linear {
-    let numbers = map.weight.iter_mut().chain(&mut map.bias);
-    numbers.for_each(|x| *x *= CALM);
-    map
 }

@@ -9,11 +9,11 @@ mod compile;
 mod dynamics;
 pub mod lennard_jones;
 mod limits;
+mod networks;
 mod parity;
 mod room;
 mod shapes;
 mod snapshots;
-mod student;
 
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Mat3, System, Vec3};

@@ -8,8 +8,11 @@ use mdrun::forcefield::{ForceField, HostForceField};
 use mdrun::potential::lennard_jones::LennardJones;
 use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::reference::{self, BurnDevice};
-use mdrun::potential::painn::{Spec, Weights};
+use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::pair::{Beside, PairLaw, Repulsion, RepulsionEnd, Zbl};
+#[cfg(feature = "cuda")]
+use mdrun::potential::schnet::CudaSchnet;
+use mdrun::potential::schnet::{FusedSchnet, Schnet};
 #[cfg(feature = "cuda")]
 use mdrun::potential::student::CudaStudent;
 use mdrun::potential::student::{FusedStudent, Student};
@@ -114,8 +117,19 @@ fn student(model: &Student, species: &[u8], precision: Precision) -> Box<dyn Pot
     Box::new(potential.expect("the model knows the elements"))
 }
 
+/// A SchNet of random numbers.
+static SCHNET: LazyLock<Schnet> = LazyLock::new(|| {
+    let basis = RadialBasis::gaussian(12, 5.0);
+    Schnet::random(40, 3, basis, &[20], 7)
+});
+
+fn schnet(species: &[u8], precision: Precision) -> Box<dyn Potential> {
+    let potential = FusedSchnet::new(&SCHNET, species, precision, 2);
+    Box::new(potential.expect("the model knows the elements"))
+}
+
 /// Those of the host.
-const ON_THE_HOST: [Calculator; 11] = [
+const ON_THE_HOST: [Calculator; 13] = [
     Calculator {
         name: "Lennard-Jones",
         matter: Matter::Argon,
@@ -192,11 +206,24 @@ const ON_THE_HOST: [Calculator; 11] = [
         place: Place::Host(|species| student(&CURED, species, Precision::F32)),
         ..DOUBLE
     },
+    Calculator {
+        name: "SchNet, f64",
+        matter: Matter::Tried,
+        place: Place::Host(|species| schnet(species, Precision::F64)),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "SchNet, f32",
+        matter: Matter::Tried,
+        numbers: Numbers::Single,
+        place: Place::Host(|species| schnet(species, Precision::F32)),
+        ..DOUBLE
+    },
 ];
 
 /// Those of the first GPU.
 #[cfg(feature = "cuda")]
-const ON_THE_CARD: [Calculator; 6] = [
+const ON_THE_CARD: [Calculator; 7] = [
     Calculator {
         name: "Lennard-Jones, CUDA",
         matter: Matter::Argon,
@@ -252,6 +279,13 @@ const ON_THE_CARD: [Calculator; 6] = [
         matter: Matter::Tried,
         numbers: Numbers::Single,
         place: Place::Card(|| Box::new(CudaStudent::new(&CURED))),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "SchNet, CUDA, f32",
+        matter: Matter::Tried,
+        numbers: Numbers::Single,
+        place: Place::Card(|| Box::new(CudaSchnet::new(&SCHNET))),
         ..DOUBLE
     },
 ];

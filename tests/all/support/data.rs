@@ -63,7 +63,7 @@ impl Table {
     }
 
     /// All arrangements, by name.
-    fn arrangements(&self) -> Vec<Arrangement> {
+    pub fn arrangements(&self) -> Vec<Arrangement> {
         let mut names: Vec<&str> = self.0.keys().filter_map(|k| k.strip_suffix(".E")).collect();
         names.sort_unstable();
         names.iter().map(|name| self.arrangement(name)).collect()

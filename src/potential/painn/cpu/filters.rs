@@ -40,7 +40,7 @@ impl Curves for Filters<'_> {
 }
 
 /// Every basis function with its derivatives.
-fn basis_jets(basis: &RadialBasis, d: f64) -> Vec<Jet> {
+pub(in crate::potential) fn basis_jets(basis: &RadialBasis, d: f64) -> Vec<Jet> {
     match basis {
         RadialBasis::Gaussian { centers, widths } => (centers.iter().zip(widths))
             .map(|(c, w)| {

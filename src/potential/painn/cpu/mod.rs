@@ -27,7 +27,7 @@
 )]
 
 mod atomwise;
-mod filters;
+pub(in crate::potential) mod filters;
 mod message;
 mod network;
 mod readout;

@@ -9,6 +9,7 @@ use crate::potential::fused::affine::{StridedRows, Tile};
 use crate::potential::fused::gemm::Products;
 use crate::potential::fused::lane::{Lane, Real, silu, silu_slope};
 use crate::potential::fused::memory::{Shared, Span};
+use crate::potential::fused::readout::ReadoutPass;
 
 /// Norms below this do not turn a gradient: at v = 0, where |v| has no slope, none is taken.
 const LEAST_NORM: f64 = 1e-15;
@@ -258,88 +259,29 @@ impl<V: Products> StudentBlock<'_, V> {
         }
     }
 
-    /// A place in the record of hidden numbers of the readout of the block's atom `row`.
-    #[inline(always)]
-    unsafe fn record(&self, array: Shared<V::T>, row: usize, place: usize) -> *mut V::T {
-        unsafe { array.at((self.scratch + row) * self.view.network.readout.size + place) }
-    }
-
     /// Energies of the block's atoms, and G_s behind the last layer.
     #[inline(always)]
     pub(super) unsafe fn readout(&self) {
         let view = self.view;
-        let readout = &view.network.readout;
+        let pass = ReadoutPass {
+            readout: &view.network.readout,
+            values: view.readout,
+            slopes: view.readout_back,
+            scratch: self.scratch,
+            count: self.atoms.len(),
+        };
         let mut tile = Tile::new();
         unsafe {
-            let mut input = self.feature_rows();
-            for hidden in &readout.hidden {
-                for slice in 0..hidden.width / Self::WIDTH {
-                    input.forward::<V>(&hidden.map, slice, &mut tile);
-                    let tile = tile.start();
-                    each!(self, |_, lane, row| {
-                        let h = V::load(tile.add(row * Self::WIDTH + lane));
-                        let place = hidden.offset + slice * Self::WIDTH + lane;
-                        silu(h).store(self.record(view.readout, row, place));
-                        silu_slope(h).store(self.record(view.readout_back, row, place));
-                    });
-                }
-                input = self.rows(self.record(view.readout, 0, hidden.offset), readout.size);
-            }
-            let last = readout.last.as_slice();
+            let last = pass.forward::<V>(self.feature_rows(), &mut tile);
             for (row, atom) in self.atoms.clone().enumerate() {
-                let mut sum = V::splat(V::T::default());
-                for k in (0..last.len()).step_by(V::N) {
-                    let x = V::load(input.start.add(row * input.stride + k));
-                    sum = x.mul_add(V::load(last.as_ptr().add(k)), sum);
-                }
-                let mut sums = [V::T::default(); 4];
-                V::add_sums([sum; 4], &mut sums);
-                *view.energies.at(view.order[atom] as usize) = sums[0].to_f64() + readout.bias;
+                *view.energies.at(view.order[atom] as usize) = pass.energy::<V>(last, row);
             }
-            self.readout_back(&mut tile);
-        }
-    }
-
-    /// Back through the readout: `readout_back` holds the slopes of silu, each of which becomes a gradient once what follows
-    /// is known.
-    #[inline(always)]
-    unsafe fn readout_back(&self, tile: &mut Tile<V::T>) {
-        let view = self.view;
-        let readout = &view.network.readout;
-        let last = readout.last.as_slice();
-        unsafe {
-            for (k, hidden) in readout.hidden.iter().enumerate().rev() {
-                let follows = readout.hidden.get(k + 1);
-                for slice in 0..hidden.width / Self::WIDTH {
-                    if let Some(follows) = follows {
-                        let start = self.record(view.readout_back, 0, follows.offset);
-                        self.rows(start, readout.size)
-                            .backward::<V>(&follows.map, slice, tile);
-                    }
-                    let tile = tile.start();
-                    each!(self, |_, lane, row| {
-                        let at = slice * Self::WIDTH + lane;
-                        let g = match follows {
-                            Some(_) => V::load(tile.add(row * Self::WIDTH + lane)),
-                            None => V::load(last[at..].as_ptr()),
-                        };
-                        let place = self.record(view.readout_back, row, hidden.offset + at);
-                        V::load(place).mul(g).store(place);
-                    });
-                }
-            }
+            pass.backward::<V>(&mut tile);
             for slice in 0..view.network.slices {
-                if let Some(first) = readout.hidden.first() {
-                    let start = self.record(view.readout_back, 0, first.offset);
-                    self.rows(start, readout.size)
-                        .backward::<V>(&first.map, slice, tile);
-                }
+                pass.gradient::<V>(slice, &mut tile);
                 let tile = tile.start();
                 each!(self, |atom, lane, row| {
-                    let g = match readout.hidden.is_empty() {
-                        false => V::load(tile.add(row * Self::WIDTH + lane)),
-                        true => V::load(last[slice * Self::WIDTH + lane..].as_ptr()),
-                    };
+                    let g = V::load(tile.add(row * Self::WIDTH + lane));
                     g.store(view.gradient(self.layer, slice, atom).add(lane));
                 });
             }

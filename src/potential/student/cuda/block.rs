@@ -2,19 +2,20 @@
 
 use super::super::Student;
 use super::super::packed::{PackedStudent, PackedStudentLayer};
-use super::SLICE;
 use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::layout::{Arena, Constant, DeviceStruct, Element, Pointer, bytes_of};
 use crate::cuda::memory::Memory;
 use crate::device_struct;
-use crate::potential::fused::affine::Hidden;
+use crate::potential::device::readout::{
+    PanelHead, SLICE, block_bytes, block_source, demand_of_heads, head_out, place_heads,
+};
 
 /// What the lengths of arrays are made of.
 #[derive(Clone, Copy)]
 pub(super) struct StudentSizes {
     atoms: usize,
-    /// Features, padded; or outputs of a hidden layer of the readout.
+    /// Features, padded.
     width: usize,
     first: bool,
     last: bool,
@@ -58,22 +59,6 @@ device_struct! {
 }
 
 device_struct! {
-    /// A hidden layer of the readout; widths are padded with zeros.
-    pub(super) struct StudentHeadBlock = "StudentHead" {
-        weight: Constant<f32>,
-        bias: Constant<f32>,
-        weight_back: Constant<f32>,
-        inputs: i32,
-        outputs: i32,
-    }
-    /// What it computes of each atom.
-    arrays ATOMS (StudentSizes) {
-        /// Before SiLU.
-        h: Pointer<f32> = |s| s.rows(1),
-    }
-}
-
-device_struct! {
     /// The network, up to its layers.
     pub(super) struct StudentNetworkBlock = "StudentNetwork" {
         /// \[elements\]\[F\].
@@ -93,17 +78,9 @@ device_struct! {
 
 /// The C++ text of the block and its layers.
 pub(super) fn source() -> String {
-    let name = StudentNetworkBlock::NAME;
-    [
-        "constexpr int F = FEATURES, SLICES = F / SLICE;\n".to_owned(),
-        StudentLayerBlock::declaration(),
-        StudentHeadBlock::declaration(),
-        format!("struct {name} {{\n{}", StudentNetworkBlock::members()),
-        "    StudentLayer layer[LAYERS];\n    StudentHead head[HEADS > 0 ? HEADS : 1];\n};\n"
-            .to_owned(),
-        format!("__constant__ {name} S;\n"),
-    ]
-    .concat()
+    let layer = StudentLayerBlock::declaration();
+    let (name, members) = (StudentNetworkBlock::NAME, StudentNetworkBlock::members());
+    layer + &block_source(name, &members, StudentLayerBlock::NAME)
 }
 
 /// Forecasts what atoms take (bytes), without weights.
@@ -118,17 +95,15 @@ pub(super) fn demand(student: &Student, atoms: usize) -> usize {
     let network = bytes_of(StudentNetworkBlock::ATOMS, &sizes(student.features, 0));
     let of_layers =
         (0..layers).map(|l| bytes_of(StudentLayerBlock::ATOMS, &sizes(student.features, l)));
-    let hidden = student.readout.len().saturating_sub(1);
-    let heads = (student.readout[..hidden].iter())
-        .map(|linear| bytes_of(StudentHeadBlock::ATOMS, &sizes(linear.outputs, 0)));
-    of_layers.chain(heads).fold(network, usize::saturating_add)
+    let heads = demand_of_heads(&student.readout, atoms);
+    of_layers.fold(network.saturating_add(heads), usize::saturating_add)
 }
 
 /// Everything of the network's on the card.
 pub(super) struct StudentBuffers {
     network: StudentNetworkBlock,
     layers: Vec<StudentLayerBlock>,
-    heads: Vec<StudentHeadBlock>,
+    heads: Vec<PanelHead>,
     /// Keeps alive what the addresses point to.
     memory: Vec<Memory>,
 }
@@ -149,12 +124,10 @@ impl StudentBuffers {
             first: l == 0,
             last: l == last,
         };
-        let head_out = packed.readout.last.as_slice().iter();
-        let head_out: Vec<f32> = head_out.map(|w| (f64::from(*w) * scale) as f32).collect();
         let intervals = packed.layers[0].filter.intervals as f64;
         let mut network = StudentNetworkBlock {
             embedding: arena.copy(packed.embedding.as_slice())?,
-            head_out: arena.copy(&head_out)?,
+            head_out: arena.copy(&head_out(&packed.readout, scale))?,
             knots_per_length: (intervals / packed.cutoff) as f32,
             ..StudentNetworkBlock::default()
         };
@@ -162,9 +135,7 @@ impl StudentBuffers {
         let layers = (packed.layers.iter().enumerate())
             .map(|(l, layer)| place_layer(&mut arena, layer, &sizes(l)))
             .collect::<Result<_>>()?;
-        let heads = (packed.readout.hidden.iter())
-            .map(|hidden| place_head(&mut arena, hidden, atoms))
-            .collect::<Result<_>>()?;
+        let heads = place_heads(&mut arena, &packed.readout, atoms)?;
         Ok(Self {
             network,
             layers,
@@ -175,13 +146,7 @@ impl StudentBuffers {
 
     /// The block as the kernels lay it out.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = self.network.bytes();
-        bytes.extend(self.layers.iter().flat_map(DeviceStruct::bytes));
-        bytes.extend(self.heads.iter().flat_map(DeviceStruct::bytes));
-        if self.heads.is_empty() {
-            bytes.extend(StudentHeadBlock::default().bytes());
-        }
-        bytes
+        block_bytes(&self.network, &self.layers, &self.heads)
     }
 
     /// Memory in use on the card (bytes).
@@ -211,29 +176,6 @@ fn place_layer(
     Ok(block)
 }
 
-fn place_head(
-    arena: &mut Arena<'_>,
-    hidden: &Hidden<f32>,
-    atoms: usize,
-) -> Result<StudentHeadBlock> {
-    let mut block = StudentHeadBlock {
-        weight: arena.copy(hidden.map.forward.numbers())?,
-        bias: arena.copy(hidden.map.bias.as_slice())?,
-        weight_back: arena.copy(hidden.map.backward.numbers())?,
-        inputs: hidden.map.forward.k as i32,
-        outputs: hidden.width as i32,
-        ..StudentHeadBlock::default()
-    };
-    let sizes = StudentSizes {
-        atoms,
-        width: hidden.width,
-        first: false,
-        last: false,
-    };
-    arena.place(&mut block, StudentHeadBlock::ATOMS, &sizes)?;
-    Ok(block)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,7 +188,7 @@ mod tests {
         let (layers, heads) = (3, 2);
         let all = size_of::<StudentNetworkBlock>()
             + layers * size_of::<StudentLayerBlock>()
-            + heads * size_of::<StudentHeadBlock>();
+            + heads * size_of::<PanelHead>();
         let shape = [
             ("FEATURES", 64),
             ("SLICE", SLICE),
@@ -259,7 +201,6 @@ mod tests {
             source(),
             StudentNetworkBlock::probe(),
             StudentLayerBlock::probe(),
-            StudentHeadBlock::probe(),
             format!("static_assert(sizeof(StudentNetwork) == {all}, \"StudentNetwork\");\n"),
         ];
         match check(&source.concat()) {

@@ -1,61 +1,7 @@
-// The atom-wise layers of a StudentForceField: updates, forward and backward, and the readout.
-//
-// A block takes ROWS atoms through a layer, its numbers in shared memory; a thread computes one output of all of them at a
-// time, each a sum over inputs in ascending order.
-
-__device__ __forceinline__ float silu(float x) { return x / (1.0f + expf(-x)); }
-__device__ __forceinline__ float silu_slope(float x) {
-    const float s = 1.0f / (1.0f + expf(-x));
-    return s * fmaf(x, 1.0f - s, 1.0f);
-}
+// The atom-wise layers of a StudentForceField: updates, forward and backward.
 
 // Norms below this do not turn a gradient: at v = 0, where |v| has no slope, none is taken.
 constexpr float LEAST_NORM = 1e-15f;
-
-// Calls out(row, output, sum) with the sums over `inputs` numbers of each row of `a`, rows `stride` apart, times a map in
-// panels of SLICE outputs.
-template <class Out>
-__device__ __forceinline__ void dense(const float *a, int stride, int inputs, const float *panels, const float *bias,
-                                      int outputs, Out out) {
-    for (int n = threadIdx.x; n < outputs; n += THREADS) {
-        const float *w = panels + size_t(n / SLICE) * inputs * SLICE + n % SLICE;
-        const float start = bias ? bias[n] : 0.0f;
-        float sum[ROWS];
-#pragma unroll
-        for (int r = 0; r < ROWS; ++r) sum[r] = start;
-#pragma unroll 4
-        for (int k = 0; k < inputs; k += 4, w += 4 * SLICE) {
-            const float w0 = w[0], w1 = w[SLICE], w2 = w[2 * SLICE], w3 = w[3 * SLICE];
-#pragma unroll
-            for (int r = 0; r < ROWS; ++r) {
-                const float4 x = ld4(a + r * stride + k);
-                sum[r] = fmaf(x.w, w3, fmaf(x.z, w2, fmaf(x.y, w1, fmaf(x.x, w0, sum[r]))));
-            }
-        }
-#pragma unroll
-        for (int r = 0; r < ROWS; ++r) out(r, n, sum[r]);
-    }
-}
-
-// The atoms of a block, and its shared memory.
-struct Rows {
-    int first, count;
-    float *room;
-    __device__ Rows() {
-        extern __shared__ float4 shared[];
-        room = reinterpret_cast<float *>(shared);
-        first = blockIdx.x * ROWS;
-        count = min(ROWS, int(E.atoms) - first);
-    }
-    // Calls each(row, atom, channel) for all of them.
-    template <class Each> __device__ __forceinline__ void each(Each each) const {
-        for (int x = threadIdx.x; x < count * F; x += THREADS) each(x / F, size_t(first + x / F), x % F);
-    }
-    // Zeros where there are no atoms, so that what is not read is finite.
-    __device__ void clear_rest(float *a, int width) const {
-        for (int x = count * width + threadIdx.x; x < ROWS * width; x += THREADS) a[x] = 0.0f;
-    }
-};
 
 __device__ __forceinline__ void vector(const StudentLayer &layer, size_t atom, int ch, float (&v)[3]) {
     for (int a = 0; a < 3; ++a) v[a] = layer.v[(atom * 3 + a) * F + ch];
@@ -162,61 +108,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) student_update_back(int l)
     });
 }
 
-// Through the readout, and back to the gradient of s behind the last layer.
-extern "C" __global__ void __launch_bounds__(THREADS) student_readout() {
-    follow();
-    const Rows rows;
-    float *a = rows.room, *b = a + ROWS * WIDEST, *grad = S.grad[(LAYERS - 1) & 1];
-    const auto swap = [&] {
-        float *old = a;
-        a = b;
-        b = old;
-        __syncthreads();
-    };
-#if HEADS > 0
-    rows.clear_rest(a, WIDEST);
-    rows.each([&](int r, size_t atom, int ch) { a[r * WIDEST + ch] = S.s[atom * F + ch]; });
-    __syncthreads();
-    for (int k = 0; k < HEADS; ++k) {
-        const StudentHead &head = S.head[k];
-        dense(a, WIDEST, head.inputs, head.weight, head.bias, head.outputs, [&](int r, int n, float sum) {
-            if (r < rows.count) head.h[size_t(rows.first + r) * head.outputs + n] = sum;
-            // Of the last one, what the way back begins with.
-            b[r * WIDEST + n] = k < HEADS - 1 ? silu(sum) : S.head_out[n] * silu_slope(sum);
-        });
-        swap();
-    }
-    for (int k = HEADS - 1; k > 0; --k) {
-        const StudentHead &head = S.head[k], &before = S.head[k - 1];
-        dense(a, WIDEST, head.outputs, head.weight_back, nullptr, head.inputs, [&](int r, int n, float sum) {
-            const int row = min(r, rows.count - 1);
-            b[r * WIDEST + n] = sum * silu_slope(before.h[size_t(rows.first + row) * before.outputs + n]);
-        });
-        swap();
-    }
-    const StudentHead &head = S.head[0];
-    dense(a, WIDEST, head.outputs, head.weight_back, nullptr, head.inputs, [&](int r, int n, float sum) {
-        if (r < rows.count) grad[size_t(rows.first + r) * 4 * F + n] = sum;
-    });
-#else
-    rows.each([&](int, size_t atom, int ch) { grad[atom * 4 * F + ch] = S.head_out[ch]; });
-#endif
-}
-
-// The energy of each atom: the last layer of the readout, whose hidden numbers the way there has left. A warp each.
-extern "C" __global__ void __launch_bounds__(256) energies() {
-    const int i = warp_of_grid(), lane = lane_id();
-    if (i >= E.atoms) return;
-    double energy = 0.0;
-#if HEADS > 0
-    const StudentHead &head = S.head[HEADS - 1];
-    for (int k = lane; k < head.outputs; k += WARP) {
-        const double h = head.h[size_t(i) * head.outputs + k];
-        energy += double(S.head_out[k]) * h / (1.0 + exp(-h));
-    }
-#else
-    for (int k = lane; k < F; k += WARP) energy += double(S.head_out[k]) * S.s[size_t(i) * F + k];
-#endif
-    energy = warp_sum(energy);
-    if (lane == 0) E.energy[i] = energy;
+// What the readout begins with, and what it comes back to.
+__device__ __forceinline__ float final_feature(size_t atom, int ch) { return S.s[atom * F + ch]; }
+__device__ __forceinline__ void final_gradient(size_t atom, int ch, float g) {
+    S.grad[(LAYERS - 1) & 1][atom * 4 * F + ch] = g;
 }

@@ -1,84 +1,9 @@
 // Messages of a StudentForceField between neighbours, forward and backward, and what they say about the forces.
 //
 // A warp works on one atom and a slice of 32 channels, a lane on one of them, pair by pair in the order of the atom's
-// row, so that sums depend on nothing but the positions. Filters are quintic B-splines of the distance on INTERVALS
-// intervals, and their slopes the exact derivatives.
+// row, so that sums depend on nothing but the positions.
 
-constexpr int ORDER = 6;                         // coefficients of a value
-constexpr int COEFFICIENTS = 3 * SLICE;          // of one knot of a slice
-constexpr int TABLE = (INTERVALS + ORDER - 1) * COEFFICIENTS;
 enum Filter { OF_S, OF_UNIT, OF_V };
-
-// Values of the uniform B-splines at part t of an interval, and their slopes; s = 1 - t.
-__device__ __forceinline__ float inner(float t) {
-    return 26.0f + t * (50.0f + t * (20.0f + t * (-20.0f + t * (-20.0f + t * 10.0f))));
-}
-__device__ __forceinline__ float outer(float t) {
-    return 1.0f + t * (5.0f + t * (10.0f + t * (10.0f + t * (5.0f - 5.0f * t))));
-}
-__device__ __forceinline__ float inner_slope(float t) {
-    return 10.0f + t * (8.0f + t * (-12.0f + t * (-16.0f + t * 10.0f)));
-}
-__device__ __forceinline__ float outer_slope(float t) { return 1.0f + t * (4.0f + t * (6.0f + t * (4.0f - 5.0f * t))); }
-
-// Where on the splines a distance lies: the first of its coefficients, their weights and those of the slope.
-struct Knot {
-    const float *at;
-    float b[ORDER], d[ORDER];
-
-    __device__ Knot(const float *table, float distance) {
-        const float x = distance * S.knots_per_length;
-        const int k = min(int(x), INTERVALS - 1);
-        const float t = x - float(k), s = 1.0f - t;
-        const float scale = 1.0f / 120.0f, slope = S.knots_per_length / 24.0f;
-        at = table + k * COEFFICIENTS;
-        b[0] = scale * (s * s) * (s * s) * s;
-        b[1] = scale * outer(s);
-        b[2] = scale * inner(s);
-        b[3] = scale * inner(t);
-        b[4] = scale * outer(t);
-        b[5] = scale * (t * t) * (t * t) * t;
-        d[0] = -slope * (s * s) * (s * s);
-        d[1] = -slope * outer_slope(s);
-        d[2] = -slope * inner_slope(s);
-        d[3] = slope * inner_slope(t);
-        d[4] = slope * outer_slope(t);
-        d[5] = slope * (t * t) * (t * t);
-    }
-
-    __device__ float value(int filter) const {
-        float sum = 0.0f;
-#pragma unroll
-        for (int m = 0; m < ORDER; ++m) sum = fmaf(b[m], at[m * COEFFICIENTS + filter * SLICE], sum);
-        return sum;
-    }
-
-    __device__ float value(int filter, float &slope) const {
-        float sum = 0.0f;
-        slope = 0.0f;
-#pragma unroll
-        for (int m = 0; m < ORDER; ++m) {
-            const float c = at[m * COEFFICIENTS + filter * SLICE];
-            sum = fmaf(b[m], c, sum);
-            slope = fmaf(d[m], c, slope);
-        }
-        return sum;
-    }
-};
-
-// The atom and the channel of a lane.
-struct Place {
-    int atom, slice, channel;
-    __device__ Place() {
-        const int unit = warp_of_grid();
-        atom = unit / SLICES;
-        slice = unit % SLICES;
-        channel = slice * SLICE + lane_id();
-    }
-    __device__ const float *table(const StudentLayer &layer) const {
-        return layer.table + size_t(slice) * TABLE + lane_id();
-    }
-};
 
 // s_i += sum_j w_s s_j ;  v_i += sum_j w_unit u + w_v v_j. In the first layer s is the element's and v is zero.
 template <bool FIRST> __device__ __forceinline__ void forward(int l) {
@@ -86,7 +11,7 @@ template <bool FIRST> __device__ __forceinline__ void forward(int l) {
     const int i = place.atom, ch = place.channel;
     if (i >= E.atoms) return;
     const StudentLayer &layer = S.layer[l];
-    const float *table = place.table(layer);
+    const float *table = place.table(layer.table);
     const u32 start = E.rows[i], count = E.active[i];
     float s = FIRST ? S.embedding[size_t(E.species[i]) * F + ch] : layer.sent[size_t(i) * 4 * F + ch], v[3];
     for (int a = 0; a < 3; ++a) v[a] = FIRST ? 0.0f : layer.sent[(size_t(i) * 4 + 1 + a) * F + ch];
@@ -124,7 +49,7 @@ template <bool FIRST> __device__ __forceinline__ void backward(int l) {
     const int j = place.atom, ch = place.channel;
     if (j >= E.atoms) return;
     const StudentLayer &layer = S.layer[l];
-    const float *table = place.table(layer), *grad = S.grad[l & 1];
+    const float *table = place.table(layer.table), *grad = S.grad[l & 1];
     const u32 start = E.rows[j], count = E.active[j];
     const float s = FIRST ? S.embedding[size_t(E.species[j]) * F + ch] : layer.sent[size_t(j) * 4 * F + ch];
     float v[3], sum_s = 0.0f, sum_v[3] = {0.0f, 0.0f, 0.0f};

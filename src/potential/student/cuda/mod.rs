@@ -14,6 +14,7 @@ use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
 use crate::cuda::layout::defines;
+use crate::potential::device::readout::{BlockShape, DENSE, KNOT, READOUT, SLICE};
 use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, elements};
 use crate::potential::fused::spline;
 use crate::potential::{About, Processor};
@@ -22,22 +23,10 @@ use block::StudentBuffers;
 
 /// The network's block of constants.
 const NETWORK: &CStr = c"S";
-/// Channels of a slice.
-const SLICE: usize = 32;
-/// Threads of the blocks of the atom-wise layers.
-const THREADS: u32 = 128;
-/// Atoms that such a block takes, the most first.
-const ROWS: [usize; 3] = [16, 4, 1];
-/// Blocks of the most atoms that a card is busy with; with fewer, blocks take fewer atoms.
-const BUSY: usize = 128;
-/// Most shared memory of a block (bytes), which every card has.
-const MOST_SHARED: usize = 96 << 10;
+/// Rows of features that a block keeps of each atom: three that go into a map, and one of hidden numbers.
+const ROOM: usize = 4;
 /// Kernels that take a block's room of shared memory.
-const BLOCKS: [&CStr; 3] = [
-    c"student_update",
-    c"student_readout",
-    c"student_update_back",
-];
+const BLOCKS: [&CStr; 3] = [c"student_update", c"readout", c"student_update_back"];
 
 /// A model to be evaluated on a card.
 #[derive(Clone, Copy)]
@@ -93,81 +82,45 @@ impl DevicePotential for CudaStudent<'_> {
 /// What kernels are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct StudentShape {
-    /// Padded.
-    features: usize,
     layers: usize,
-    /// Hidden layers of the readout.
-    heads: usize,
-    /// The widest of them and of the features.
-    widest: usize,
     /// Intervals of the splines.
     intervals: usize,
-    /// Atoms of a block.
-    rows: usize,
+    blocks: BlockShape,
 }
 
 impl StudentShape {
     fn new(packed: &PackedStudent<f32>, atoms: usize) -> Self {
-        let hidden = packed.readout.hidden.iter().map(|h| h.width);
-        let shape = Self {
-            features: packed.features,
-            layers: packed.layers.len(),
-            heads: packed.readout.hidden.len(),
-            widest: hidden.fold(packed.features, usize::max),
-            intervals: packed.layers[0].filter.intervals,
-            rows: 1,
-        };
-        let fits = |rows: &usize| {
-            let few = *rows > 1 && atoms < rows * BUSY;
-            !few && Self {
-                rows: *rows,
-                ..shape
-            }
-            .shared()
-                <= MOST_SHARED
-        };
-        let [.., fewest] = ROWS;
-        let most_that_fit = ROWS.into_iter().find(fits).unwrap_or(fewest);
         Self {
-            rows: most_that_fit,
-            ..shape
+            layers: packed.layers.len(),
+            intervals: packed.layers[0].filter.intervals,
+            blocks: BlockShape::new(packed.features, &packed.readout, ROOM, atoms),
         }
-    }
-
-    /// Shared memory of a block (bytes): three rows of features and one of hidden numbers an atom; or two of the readout's.
-    fn shared(self) -> usize {
-        self.rows * (4 * self.features).max(2 * self.widest) * size_of::<f32>()
-    }
-
-    fn slices(self) -> usize {
-        self.features / SLICE
     }
 
     /// The kernels, behind the text that declares the engine's block.
     fn part(self, engine: &str) -> Part {
         let constants = [
-            ("FEATURES", self.features),
-            ("SLICE", SLICE),
             ("LAYERS", self.layers),
-            ("HEADS", self.heads),
-            ("WIDEST", self.widest),
+            ("KINDS", 3),
             ("INTERVALS", self.intervals),
-            ("ROWS", self.rows),
-            ("THREADS", THREADS as usize),
         ];
         let text = [
             engine,
+            &self.blocks.defines(),
             &defines(constants),
             &block::source(),
+            KNOT,
             include_str!("message.cu"),
+            DENSE,
             include_str!("layers.cu"),
+            READOUT,
         ];
         Part {
             source: text.concat(),
             early: &[
                 c"student_message",
                 c"student_update",
-                c"student_readout",
+                c"readout",
                 c"student_update_back",
                 c"student_message_back",
             ],
@@ -187,22 +140,6 @@ struct BoundStudent {
     offset: f64,
 }
 
-impl BoundStudent {
-    /// A warp each for the slices of all atoms.
-    fn messages(&self) -> Size {
-        Size::warps(self.atoms * self.shape.slices())
-    }
-
-    /// A block each for some atoms.
-    fn blocks(&self) -> Size {
-        Size {
-            grid: [self.atoms.div_ceil(self.shape.rows).max(1) as u32, 1],
-            threads: THREADS,
-            shared: self.shape.shared() as u32,
-        }
-    }
-}
-
 impl BoundPotential for BoundStudent {
     fn parts(&self) -> Vec<Part> {
         vec![self.shape.part(&self.engine)]
@@ -210,12 +147,11 @@ impl BoundPotential for BoundStudent {
 
     fn prepare(&self, program: &mut LoadedKernels) -> Result<()> {
         program.set(NETWORK, &self.buffers.bytes())?;
-        let bytes = self.shape.shared() as u32;
-        (BLOCKS.iter()).try_for_each(|name| program.allow_shared(name, bytes))
+        self.shape.blocks.allow(program, &BLOCKS)
     }
 
     fn gradient_parts(&self) -> usize {
-        self.shape.slices()
+        self.shape.blocks.slices()
     }
 
     fn offset(&self) -> f64 {
@@ -223,14 +159,18 @@ impl BoundPotential for BoundStudent {
     }
 
     fn queue(&self, program: &LoadedKernels) -> Result<()> {
+        let (pairs, atoms) = (
+            self.shape.blocks.messages(self.atoms),
+            self.shape.blocks.blocks(self.atoms),
+        );
         for layer in 0..self.shape.layers as i32 {
-            program.go(c"student_message", self.messages(), [layer])?;
-            program.go(c"student_update", self.blocks(), [layer])?;
+            program.go(c"student_message", pairs, [layer])?;
+            program.go(c"student_update", atoms, [layer])?;
         }
-        program.go(c"student_readout", self.blocks(), [])?;
+        program.go(c"readout", atoms, [])?;
         for layer in (0..self.shape.layers as i32).rev() {
-            program.go(c"student_update_back", self.blocks(), [layer])?;
-            program.go(c"student_message_back", self.messages(), [layer])?;
+            program.go(c"student_update_back", atoms, [layer])?;
+            program.go(c"student_message_back", pairs, [layer])?;
         }
         Ok(())
     }
@@ -273,19 +213,6 @@ mod tests {
                 };
                 part.assert_complete(&codes[0]);
             }
-        }
-    }
-
-    /// Blocks take fewer atoms where there are few, and where more would not fit into shared memory.
-    #[test]
-    fn blocks_take_what_there_is_and_what_fits() {
-        let rows = |features, atoms| shape(features, 1, &[8], atoms).rows;
-        assert_eq!(rows(128, 9), 1);
-        assert_eq!(rows(128, 600), 4);
-        assert_eq!(rows(128, 12_288), 16);
-        assert_eq!(rows(512, 12_288), 4);
-        for features in [32, 128, 512] {
-            assert!(shape(features, 1, &[8], 12_288).shared() <= MOST_SHARED);
         }
     }
 }

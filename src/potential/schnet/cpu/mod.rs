@@ -1,0 +1,154 @@
+//! The fused engine of a SchNet: its energy and analytic gradient on the processor, with what `fused` has.
+//!
+//! Filters are splines of the distance, messages gathers over receiver-sorted rows, atom-wise layers products over blocks of
+//! atoms that one task takes through from gather to gather. What the first layer sends depends on the species, and is computed
+//! once. Sums run in an order that depends on atoms alone, so that bits depend neither on threads nor on how work is cut.
+
+mod atomwise;
+mod message;
+mod program;
+mod view;
+
+use super::Schnet;
+use super::packed::PackedSchnet;
+use crate::Result;
+use crate::neighbors::Pairs;
+use crate::potential::fused::pool::Pool;
+use crate::potential::fused::{
+    self, ATOMS_PER_THREAD, Isa, SplineError, check_instructions, lane, species_indices, spline,
+    with_lanes,
+};
+use crate::potential::{About, Evaluation, Potential, Precision};
+
+use program::SchnetKernels;
+use view::SchnetArrays;
+
+/// A SchNet on the processor, bound to the species of one system.
+pub struct FusedSchnet {
+    runner: Box<dyn SchnetRunner>,
+    cutoff: f64,
+    energy_scale: f64,
+    offset: f64,
+    about: About,
+}
+
+impl FusedSchnet {
+    /// The engine for atoms of these species (atomic numbers), on `threads` threads, the caller's included.
+    ///
+    /// # Errors
+    /// Numbers that do not fit together, an element that it does not know, or no threads.
+    pub fn new(
+        schnet: &Schnet,
+        species: &[u8],
+        precision: Precision,
+        threads: usize,
+    ) -> Result<Self> {
+        let isa = Isa::available().first().copied().unwrap_or(Isa::Portable);
+        Self::with_isa(schnet, species, precision, threads, isa)
+    }
+
+    /// Binds a model, with the instructions chosen by the caller.
+    ///
+    /// # Errors
+    /// As [`FusedSchnet::new`], or where the processor lacks the instructions.
+    pub fn with_isa(
+        schnet: &Schnet,
+        species: &[u8],
+        precision: Precision,
+        threads: usize,
+        isa: Isa,
+    ) -> Result<Self> {
+        check_instructions(isa)?;
+        schnet.check()?;
+        schnet.check_elements(species)?;
+        let (runner, error) = with_lanes!(precision, isa, bind(schnet, species, threads))?;
+        Ok(Self {
+            runner,
+            cutoff: schnet.cutoff,
+            energy_scale: schnet.energy_scale,
+            offset: schnet.mean_per_atom * species.len() as f64,
+            about: fused::about(schnet.words(), precision, error, isa, threads),
+        })
+    }
+
+    /// Least memory (bytes) that the arrays of an evaluation take for each atom and for each pair.
+    pub fn bytes_needed(schnet: &Schnet, precision: Precision) -> [f64; 2] {
+        let [atom, pair] = match precision {
+            Precision::F32 => view::bytes_needed::<f32>(schnet),
+            Precision::F64 => view::bytes_needed::<f64>(schnet),
+        };
+        [atom as f64, pair as f64]
+    }
+}
+
+impl Potential for FusedSchnet {
+    fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        let energy = self.runner.evaluate(pairs, self.energy_scale, out)?;
+        out.energy = self.offset + self.energy_scale * energy;
+        Ok(())
+    }
+
+    fn about(&self) -> About {
+        self.about.clone()
+    }
+}
+
+/// A network of one lane type with its arrays and threads.
+trait SchnetRunner: Send {
+    /// Forces and strain derivative in eV; returns the network's energy in its own unit.
+    fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+}
+
+struct LanesOfSchnet<V: SchnetKernels> {
+    network: PackedSchnet<V::T>,
+    arrays: SchnetArrays<V::T>,
+    pool: Pool,
+}
+
+fn bind<V: SchnetKernels>(
+    schnet: &Schnet,
+    species: &[u8],
+    threads: usize,
+) -> Result<(Box<dyn SchnetRunner>, SplineError)> {
+    let (present, indices) = species_indices(species);
+    let bound = spline::bound::<V::T>();
+    let (network, error) = PackedSchnet::new(schnet, &present, 2 * V::N, bound)?;
+    let stages = program::stages(network.layers.len());
+    let runner = LanesOfSchnet::<V> {
+        arrays: SchnetArrays::new(&network, indices, threads.max(1)),
+        pool: Pool::new(threads, stages.len())?,
+        network,
+    };
+    Ok((Box::new(runner), error))
+}
+
+impl<V: SchnetKernels> SchnetRunner for LanesOfSchnet<V> {
+    fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64> {
+        let Self {
+            network,
+            arrays,
+            pool,
+        } = self;
+        let threads = pool
+            .threads()
+            .min(arrays.rows.atoms() / ATOMS_PER_THREAD)
+            .max(1);
+        arrays.rows.prepare(pairs, network.cutoff, threads, out)?;
+        let stages = program::stages(network.layers.len());
+        let view = arrays.view(network, pairs, (threads, scale), out);
+        let work = |thread: usize, stage: usize, task: usize| {
+            // What the first stage finds not to be a pair list is not followed.
+            if stage == 0 || !view.faulty() {
+                // SAFETY: `with_isa` has checked the processor, `prepare` the sizes; tasks of one
+                // stage write to different places, and a stage ends before the next begins.
+                unsafe { V::task(&view, stages[stage], task, thread) }
+            }
+        };
+        pool.run(threads, stages.iter().map(|s| s.tasks(&view)), &work);
+        arrays.rows.finish(out)
+    }
+}
