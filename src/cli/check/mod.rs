@@ -94,7 +94,11 @@ fn trained_on(table: &mut CheckTable, plan: &Plan, model: &Model) {
     table.add("trained on", format!("{elements}{electrons}"), grade);
     let doubts = model.doubts_of(&plan.start);
     if doubts.is_empty() && told.words().is_some() {
-        table.add("electrons", "nothing else than that is seen", Grade::Ok);
+        table.add(
+            "electrons",
+            "no charge and no open shell is seen",
+            Grade::Ok,
+        );
     }
     for doubt in doubts {
         table.add("electrons", doubt, Grade::Look);
