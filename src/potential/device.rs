@@ -4,6 +4,7 @@
 //! slot `species`; for pairs within the cutoff `rows`, `active`, `geometry`, `pair`. It writes `push`, and, when it is asked for,
 //! `energy`. It knows no velocity and no thermostat.
 
+pub(in crate::potential) mod layered;
 pub(in crate::potential) mod readout;
 
 use crate::Result;

@@ -191,9 +191,11 @@ pub(in crate::potential) fn head_out(readout: &Readout<f32>, scale: f64) -> Vec<
         .collect()
 }
 
-/// The C++ text of a block `S` of this name: its members, then so many layers and the hidden layers of the readout.
-pub(in crate::potential) fn block_source(name: &str, members: &str, layer: &str) -> String {
+/// The C++ text of a block `S`: a network N, its layers L, then the hidden layers of the readout.
+pub(in crate::potential) fn block_source<N: DeviceStruct, L: DeviceStruct>() -> String {
+    let (name, members, layer) = (N::NAME, N::members(), L::NAME);
     [
+        &L::declaration(),
         "constexpr int F = FEATURES, SLICES = F / SLICE;\n",
         &PanelHead::declaration(),
         &format!("struct {name} {{\n{members}"),

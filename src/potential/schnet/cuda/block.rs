@@ -4,11 +4,11 @@ use super::super::Schnet;
 use super::super::packed::{PackedSchnet, PackedSchnetLayer};
 use crate::Result;
 use crate::cuda::Device;
-use crate::cuda::layout::{Arena, Constant, DeviceStruct, Element, Pointer, bytes_of};
-use crate::cuda::memory::Memory;
+use crate::cuda::layout::{Arena, Constant, Pointer, bytes_of};
 use crate::device_struct;
+use crate::potential::device::layered::LayeredMemory;
 use crate::potential::device::readout::{
-    PanelHead, SLICE, block_bytes, block_source, demand_of_heads, head_out, place_heads,
+    SLICE, block_bytes, demand_of_heads, head_out, place_heads,
 };
 
 /// What the lengths of arrays are made of.
@@ -73,13 +73,6 @@ device_struct! {
     }
 }
 
-/// The C++ text of the block and its layers.
-pub(super) fn source() -> String {
-    let layer = SchnetLayerBlock::declaration();
-    let (name, members) = (SchnetNetworkBlock::NAME, SchnetNetworkBlock::members());
-    layer + &block_source(name, &members, SchnetLayerBlock::NAME)
-}
-
 /// Forecasts what atoms take (bytes), without weights.
 pub(super) fn demand(schnet: &Schnet, atoms: usize) -> usize {
     let sizes = |first| SchnetSizes {
@@ -94,59 +87,36 @@ pub(super) fn demand(schnet: &Schnet, atoms: usize) -> usize {
     layers.fold(network.saturating_add(heads), usize::saturating_add)
 }
 
-/// Everything of the network's on the card.
-pub(super) struct SchnetBuffers {
-    network: SchnetNetworkBlock,
-    layers: Vec<SchnetLayerBlock>,
-    heads: Vec<PanelHead>,
-    /// Keeps alive what the addresses point to.
-    memory: Vec<Memory>,
-}
-
-impl SchnetBuffers {
-    /// Takes room for so many atoms and copies the numbers of a model whose output has this unit (eV).
-    pub fn new(
-        device: &Device,
-        packed: &PackedSchnet<f32>,
-        scale: f64,
-        atoms: usize,
-    ) -> Result<Self> {
-        let mut arena = Arena::new(device);
-        let sizes = |first| SchnetSizes {
-            atoms,
-            width: packed.features,
-            first,
-        };
-        let intervals = packed.layers[0].filter.intervals as f64;
-        let mut network = SchnetNetworkBlock {
-            embedding: arena.copy(packed.embedding.as_slice())?,
-            first: arena.copy(packed.first.as_slice())?,
-            head_out: arena.copy(&head_out(&packed.readout, scale))?,
-            knots_per_length: (intervals / packed.cutoff) as f32,
-            ..SchnetNetworkBlock::default()
-        };
-        arena.place(&mut network, SchnetNetworkBlock::ATOMS, &sizes(true))?;
-        let layers = (packed.layers.iter().enumerate())
-            .map(|(l, layer)| place_layer(&mut arena, layer, &sizes(l == 0)))
-            .collect::<Result<_>>()?;
-        let heads = place_heads(&mut arena, &packed.readout, atoms)?;
-        Ok(Self {
-            network,
-            layers,
-            heads,
-            memory: arena.finish(),
-        })
-    }
-
-    /// The block as the kernels lay it out.
-    pub fn bytes(&self) -> Vec<u8> {
-        block_bytes(&self.network, &self.layers, &self.heads)
-    }
-
-    /// Memory in use on the card (bytes).
-    pub fn total(&self) -> usize {
-        self.memory.iter().map(Memory::bytes).sum()
-    }
+/// Takes room for so many atoms and copies the numbers of a model whose output has the unit `scale` (eV).
+pub(super) fn place(
+    device: &Device,
+    packed: &PackedSchnet<f32>,
+    scale: f64,
+    atoms: usize,
+) -> Result<LayeredMemory> {
+    let mut arena = Arena::new(device);
+    let sizes = |first| SchnetSizes {
+        atoms,
+        width: packed.features,
+        first,
+    };
+    let intervals = packed.layers[0].filter.intervals as f64;
+    let mut network = SchnetNetworkBlock {
+        embedding: arena.copy(packed.embedding.as_slice())?,
+        first: arena.copy(packed.first.as_slice())?,
+        head_out: arena.copy(&head_out(&packed.readout, scale))?,
+        knots_per_length: (intervals / packed.cutoff) as f32,
+        ..SchnetNetworkBlock::default()
+    };
+    arena.place(&mut network, SchnetNetworkBlock::ATOMS, &sizes(true))?;
+    let layers = (packed.layers.iter().enumerate())
+        .map(|(l, layer)| place_layer(&mut arena, layer, &sizes(l == 0)))
+        .collect::<Result<Vec<_>>>()?;
+    let heads = place_heads(&mut arena, &packed.readout, atoms)?;
+    Ok(LayeredMemory {
+        block: block_bytes(&network, &layers, &heads),
+        memory: arena.finish(),
+    })
 }
 
 fn place_layer(
@@ -174,33 +144,10 @@ fn place_layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cuda::compiler::{BASE, check, excused};
-    use crate::cuda::layout::defines;
+    use crate::potential::device::layered::tests::check_layout;
 
-    /// The compiler lays out every field where Rust does, and layers behind the rest.
     #[test]
     fn structures_are_laid_out_alike() {
-        let (layers, heads) = (3, 2);
-        let all = size_of::<SchnetNetworkBlock>()
-            + layers * size_of::<SchnetLayerBlock>()
-            + heads * size_of::<PanelHead>();
-        let shape = [
-            ("FEATURES", 64),
-            ("SLICE", SLICE),
-            ("LAYERS", layers),
-            ("HEADS", heads),
-        ];
-        let source = [
-            BASE.to_owned(),
-            defines(shape),
-            source(),
-            SchnetNetworkBlock::probe(),
-            SchnetLayerBlock::probe(),
-            format!("static_assert(sizeof(SchnetNetwork) == {all}, \"SchnetNetwork\");\n"),
-        ];
-        match check(&source.concat()) {
-            Err(error) if excused(&error) => {}
-            found => found.unwrap(),
-        }
+        check_layout::<SchnetNetworkBlock, SchnetLayerBlock>();
     }
 }

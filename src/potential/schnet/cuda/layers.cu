@@ -7,7 +7,7 @@ __device__ __forceinline__ float shifted_softplus(float x) {
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 // x += C2 ssp(C1 g + c1) + c2; y = A x, which the next layer sends.
-extern "C" __global__ void __launch_bounds__(THREADS) schnet_update(int l) {
+extern "C" __global__ void __launch_bounds__(THREADS) update(int l) {
     follow();
     const Rows rows;
     const SchnetLayer &layer = S.layer[l];
@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) schnet_update(int l) {
 }
 
 // G_x += A^T G_y of what the layer behind sent; G_g = C1^T (ssp'(k) C2^T G_x).
-extern "C" __global__ void __launch_bounds__(THREADS) schnet_update_back(int l) {
+extern "C" __global__ void __launch_bounds__(THREADS) update_back(int l) {
     follow();
     const Rows rows;
     const SchnetLayer &layer = S.layer[l];

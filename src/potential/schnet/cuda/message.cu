@@ -52,13 +52,13 @@ template <bool FIRST> __device__ __forceinline__ void backward(int l) {
     if (!FIRST) S.sum[size_t(j) * F + ch] = sum;
 }
 
-extern "C" __global__ void __launch_bounds__(256) schnet_message(int l) {
+extern "C" __global__ void __launch_bounds__(256) message(int l) {
     follow();
     if (l == 0) forward<true>(l);
     else forward<false>(l);
 }
 
-extern "C" __global__ void __launch_bounds__(256) schnet_message_back(int l) {
+extern "C" __global__ void __launch_bounds__(256) message_back(int l) {
     follow();
     if (l == 0) backward<true>(l);
     else backward<false>(l);

@@ -4,28 +4,20 @@
 
 mod block;
 
-use std::ffi::CStr;
-
 use super::Schnet;
 use super::packed::PackedSchnet;
 use crate::Result;
 use crate::cuda::Device;
-use crate::cuda::compiler::Part;
-use crate::cuda::launch::{LoadedKernels, Size};
-use crate::cuda::layout::defines;
-use crate::potential::device::readout::{BlockShape, DENSE, KNOT, READOUT, SLICE};
+use crate::potential::device::layered::{LayeredNetwork, LayeredShape, LayeredText};
+use crate::potential::device::readout::{BlockShape, SLICE, block_source};
 use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, elements};
 use crate::potential::fused::spline;
 use crate::potential::{About, Processor};
 
-use block::SchnetBuffers;
+use block::{SchnetLayerBlock, SchnetNetworkBlock};
 
-/// The network's block of constants.
-const NETWORK: &CStr = c"S";
 /// Rows of features that a block keeps of each atom: one that goes into a map, and one of hidden numbers.
 const ROOM: usize = 2;
-/// Kernels that take a block's room of shared memory.
-const BLOCKS: [&CStr; 3] = [c"schnet_update", c"readout", c"schnet_update_back"];
 
 /// A model to be evaluated on a card.
 #[derive(Clone, Copy)]
@@ -66,133 +58,48 @@ impl DevicePotential for CudaSchnet<'_> {
         let present = elements(species);
         let (packed, _) =
             PackedSchnet::<f32>::new(schnet, &present, SLICE, spline::bound::<f32>())?;
+        let shape = shape(&packed, species.len());
         let bias = packed.readout.bias * schnet.energy_scale + schnet.mean_per_atom;
-        Ok(Box::new(BoundSchnet {
-            engine: view.source.to_owned(),
-            buffers: SchnetBuffers::new(device, &packed, schnet.energy_scale, species.len())?,
-            offset: bias * species.len() as f64,
+        Ok(Box::new(LayeredNetwork {
+            part: text().part(shape, view.source),
+            shape,
+            memory: block::place(device, &packed, schnet.energy_scale, species.len())?,
             atoms: species.len(),
-            shape: SchnetShape::new(&packed, species.len()),
+            offset: bias * species.len() as f64,
         }))
     }
 }
 
-/// What kernels are made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct SchnetShape {
-    layers: usize,
-    /// Intervals of the splines.
-    intervals: usize,
-    blocks: BlockShape,
-}
-
-impl SchnetShape {
-    fn new(packed: &PackedSchnet<f32>, atoms: usize) -> Self {
-        Self {
-            layers: packed.layers.len(),
-            intervals: packed.layers[0].filter.intervals,
-            blocks: BlockShape::new(packed.features, &packed.readout, ROOM, atoms),
-        }
-    }
-
-    /// The kernels, behind the text that declares the engine's block.
-    fn part(self, engine: &str) -> Part {
-        let constants = [
-            ("LAYERS", self.layers),
-            ("KINDS", 1),
-            ("INTERVALS", self.intervals),
-        ];
-        let text = [
-            engine,
-            &self.blocks.defines(),
-            &defines(constants),
-            &block::source(),
-            KNOT,
-            include_str!("message.cu"),
-            DENSE,
-            include_str!("layers.cu"),
-            READOUT,
-        ];
-        Part {
-            source: text.concat(),
-            early: &[
-                c"schnet_message",
-                c"schnet_update",
-                c"readout",
-                c"schnet_update_back",
-                c"schnet_message_back",
-            ],
-            waiting: &[c"energies"],
-            constants: &[c"E", NETWORK],
-        }
+fn shape(packed: &PackedSchnet<f32>, atoms: usize) -> LayeredShape {
+    LayeredShape {
+        layers: packed.layers.len(),
+        kinds: 1,
+        intervals: packed.layers[0].filter.intervals,
+        blocks: BlockShape::new(packed.features, &packed.readout, ROOM, atoms),
     }
 }
 
-/// A model with its memory on a card.
-struct BoundSchnet {
-    /// The text that declares the engine's block.
-    engine: String,
-    buffers: SchnetBuffers,
-    shape: SchnetShape,
-    atoms: usize,
-    offset: f64,
-}
-
-impl BoundPotential for BoundSchnet {
-    fn parts(&self) -> Vec<Part> {
-        vec![self.shape.part(&self.engine)]
-    }
-
-    fn prepare(&self, program: &mut LoadedKernels) -> Result<()> {
-        program.set(NETWORK, &self.buffers.bytes())?;
-        self.shape.blocks.allow(program, &BLOCKS)
-    }
-
-    fn gradient_parts(&self) -> usize {
-        self.shape.blocks.slices()
-    }
-
-    fn offset(&self) -> f64 {
-        self.offset
-    }
-
-    fn queue(&self, program: &LoadedKernels) -> Result<()> {
-        let (pairs, atoms) = (
-            self.shape.blocks.messages(self.atoms),
-            self.shape.blocks.blocks(self.atoms),
-        );
-        for layer in 0..self.shape.layers as i32 {
-            program.go(c"schnet_message", pairs, [layer])?;
-            program.go(c"schnet_update", atoms, [layer])?;
-        }
-        program.go(c"readout", atoms, [])?;
-        for layer in (0..self.shape.layers as i32).rev() {
-            program.go(c"schnet_update_back", atoms, [layer])?;
-            program.go(c"schnet_message_back", pairs, [layer])?;
-        }
-        Ok(())
-    }
-
-    fn queue_energies(&self, program: &LoadedKernels) -> Result<()> {
-        program.go(c"energies", Size::warps(self.atoms), [])
-    }
-
-    fn memory(&self) -> usize {
-        self.buffers.total()
+fn text() -> LayeredText {
+    LayeredText {
+        block: block_source::<SchnetNetworkBlock, SchnetLayerBlock>(),
+        messages: include_str!("message.cu"),
+        updates: include_str!("layers.cu"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cuda::compiler::{compile, excused};
+    use crate::cuda::compiler::Part;
+    use crate::potential::device::layered::tests::compile_for_each_card;
     use crate::potential::painn::RadialBasis;
 
-    fn shape(features: usize, layers: usize, hidden: &[usize], atoms: usize) -> SchnetShape {
+    fn part(features: usize, layers: usize, hidden: &[usize], atoms: usize) -> Part {
         let basis = RadialBasis::gaussian(8, 5.0);
         let schnet = Schnet::random(features, layers, basis, hidden, 3);
         let packed = PackedSchnet::<f32>::new(&schnet, &[1, 8], SLICE, 1e-3);
-        SchnetShape::new(&packed.unwrap().0, atoms)
+        let shape = shape(&packed.unwrap().0, atoms);
+        text().part(shape, &crate::engine::cuda::source())
     }
 
     /// Of every shape and number of atoms, for each card.
@@ -204,15 +111,7 @@ mod tests {
             (20, 1, &[], 600),
             (96, 2, &[160], 4000),
         ] {
-            let part = shape(features, layers, hidden, atoms).part(&crate::engine::cuda::source());
-            for capability in [80, 90, 100] {
-                let parts = [part.clone()];
-                let codes = match compile(&parts, capability) {
-                    Err(error) if excused(&error) => return,
-                    found => found.unwrap().0,
-                };
-                part.assert_complete(&codes[0]);
-            }
+            compile_for_each_card(&part(features, layers, hidden, atoms));
         }
     }
 }

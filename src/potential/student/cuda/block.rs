@@ -4,11 +4,11 @@ use super::super::Student;
 use super::super::packed::{PackedStudent, PackedStudentLayer};
 use crate::Result;
 use crate::cuda::Device;
-use crate::cuda::layout::{Arena, Constant, DeviceStruct, Element, Pointer, bytes_of};
-use crate::cuda::memory::Memory;
+use crate::cuda::layout::{Arena, Constant, Pointer, bytes_of};
 use crate::device_struct;
+use crate::potential::device::layered::LayeredMemory;
 use crate::potential::device::readout::{
-    PanelHead, SLICE, block_bytes, block_source, demand_of_heads, head_out, place_heads,
+    SLICE, block_bytes, demand_of_heads, head_out, place_heads,
 };
 
 /// What the lengths of arrays are made of.
@@ -76,13 +76,6 @@ device_struct! {
     }
 }
 
-/// The C++ text of the block and its layers.
-pub(super) fn source() -> String {
-    let layer = StudentLayerBlock::declaration();
-    let (name, members) = (StudentNetworkBlock::NAME, StudentNetworkBlock::members());
-    layer + &block_source(name, &members, StudentLayerBlock::NAME)
-}
-
 /// Forecasts what atoms take (bytes), without weights.
 pub(super) fn demand(student: &Student, atoms: usize) -> usize {
     let layers = student.layers.len();
@@ -99,60 +92,37 @@ pub(super) fn demand(student: &Student, atoms: usize) -> usize {
     of_layers.fold(network.saturating_add(heads), usize::saturating_add)
 }
 
-/// Everything of the network's on the card.
-pub(super) struct StudentBuffers {
-    network: StudentNetworkBlock,
-    layers: Vec<StudentLayerBlock>,
-    heads: Vec<PanelHead>,
-    /// Keeps alive what the addresses point to.
-    memory: Vec<Memory>,
-}
-
-impl StudentBuffers {
-    /// Takes room for so many atoms and copies the numbers of a model whose output has this unit (eV).
-    pub fn new(
-        device: &Device,
-        packed: &PackedStudent<f32>,
-        scale: f64,
-        atoms: usize,
-    ) -> Result<Self> {
-        let mut arena = Arena::new(device);
-        let last = packed.layers.len() - 1;
-        let sizes = |l: usize| StudentSizes {
-            atoms,
-            width: packed.features,
-            first: l == 0,
-            last: l == last,
-        };
-        let intervals = packed.layers[0].filter.intervals as f64;
-        let mut network = StudentNetworkBlock {
-            embedding: arena.copy(packed.embedding.as_slice())?,
-            head_out: arena.copy(&head_out(&packed.readout, scale))?,
-            knots_per_length: (intervals / packed.cutoff) as f32,
-            ..StudentNetworkBlock::default()
-        };
-        arena.place(&mut network, StudentNetworkBlock::ATOMS, &sizes(0))?;
-        let layers = (packed.layers.iter().enumerate())
-            .map(|(l, layer)| place_layer(&mut arena, layer, &sizes(l)))
-            .collect::<Result<_>>()?;
-        let heads = place_heads(&mut arena, &packed.readout, atoms)?;
-        Ok(Self {
-            network,
-            layers,
-            heads,
-            memory: arena.finish(),
-        })
-    }
-
-    /// The block as the kernels lay it out.
-    pub fn bytes(&self) -> Vec<u8> {
-        block_bytes(&self.network, &self.layers, &self.heads)
-    }
-
-    /// Memory in use on the card (bytes).
-    pub fn total(&self) -> usize {
-        self.memory.iter().map(Memory::bytes).sum()
-    }
+/// Takes room for so many atoms and copies the numbers of a model whose output has the unit `scale` (eV).
+pub(super) fn place(
+    device: &Device,
+    packed: &PackedStudent<f32>,
+    scale: f64,
+    atoms: usize,
+) -> Result<LayeredMemory> {
+    let mut arena = Arena::new(device);
+    let last = packed.layers.len() - 1;
+    let sizes = |l: usize| StudentSizes {
+        atoms,
+        width: packed.features,
+        first: l == 0,
+        last: l == last,
+    };
+    let intervals = packed.layers[0].filter.intervals as f64;
+    let mut network = StudentNetworkBlock {
+        embedding: arena.copy(packed.embedding.as_slice())?,
+        head_out: arena.copy(&head_out(&packed.readout, scale))?,
+        knots_per_length: (intervals / packed.cutoff) as f32,
+        ..StudentNetworkBlock::default()
+    };
+    arena.place(&mut network, StudentNetworkBlock::ATOMS, &sizes(0))?;
+    let layers = (packed.layers.iter().enumerate())
+        .map(|(l, layer)| place_layer(&mut arena, layer, &sizes(l)))
+        .collect::<Result<Vec<_>>>()?;
+    let heads = place_heads(&mut arena, &packed.readout, atoms)?;
+    Ok(LayeredMemory {
+        block: block_bytes(&network, &layers, &heads),
+        memory: arena.finish(),
+    })
 }
 
 fn place_layer(
@@ -179,33 +149,10 @@ fn place_layer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cuda::compiler::{BASE, check, excused};
-    use crate::cuda::layout::defines;
+    use crate::potential::device::layered::tests::check_layout;
 
-    /// The compiler lays out every field where Rust does, and layers behind the rest.
     #[test]
     fn structures_are_laid_out_alike() {
-        let (layers, heads) = (3, 2);
-        let all = size_of::<StudentNetworkBlock>()
-            + layers * size_of::<StudentLayerBlock>()
-            + heads * size_of::<PanelHead>();
-        let shape = [
-            ("FEATURES", 64),
-            ("SLICE", SLICE),
-            ("LAYERS", layers),
-            ("HEADS", heads),
-        ];
-        let source = [
-            BASE.to_owned(),
-            defines(shape),
-            source(),
-            StudentNetworkBlock::probe(),
-            StudentLayerBlock::probe(),
-            format!("static_assert(sizeof(StudentNetwork) == {all}, \"StudentNetwork\");\n"),
-        ];
-        match check(&source.concat()) {
-            Err(error) if excused(&error) => {}
-            found => found.unwrap(),
-        }
+        check_layout::<StudentNetworkBlock, StudentLayerBlock>();
     }
 }

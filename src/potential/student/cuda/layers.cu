@@ -14,7 +14,7 @@ __device__ __forceinline__ float dot3(float a, float b, float c, const float (&v
 }
 
 // (a, g, h) = U2 silu(U1 [s, |v|] + c1) + c2; s += a; v = g v + h (M v), to what the next layer sends.
-extern "C" __global__ void __launch_bounds__(THREADS) student_update(int l) {
+extern "C" __global__ void __launch_bounds__(THREADS) update(int l) {
     follow();
     const Rows rows;
     const StudentLayer &layer = S.layer[l];
@@ -59,7 +59,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) student_update(int l) {
 // From the gradients of s and v behind an update to those behind the message, in place:
 // G_a = G_s ;  G_g = G_v . v ;  G_h = G_v . (M v) ;  G_k = silu'(k) U2^T (G_a, G_g, G_h) ;  (G_s', G_n) = U1^T G_k ;
 // G_s += G_s' ;  G_v = g G_v + M^T (h G_v) + G_n v / |v|. The last layer has neither g nor h.
-extern "C" __global__ void __launch_bounds__(THREADS) student_update_back(int l) {
+extern "C" __global__ void __launch_bounds__(THREADS) update_back(int l) {
     follow();
     const Rows rows;
     const StudentLayer &layer = S.layer[l];

@@ -84,13 +84,13 @@ template <bool FIRST> __device__ __forceinline__ void backward(int l) {
     for (int a = 0; a < 3; ++a) after[(1 + a) * F] = had[(1 + a) * F] + sum_v[a];
 }
 
-extern "C" __global__ void __launch_bounds__(256) student_message(int l) {
+extern "C" __global__ void __launch_bounds__(256) message(int l) {
     follow();
     if (l == 0) forward<true>(l);
     else forward<false>(l);
 }
 
-extern "C" __global__ void __launch_bounds__(256) student_message_back(int l) {
+extern "C" __global__ void __launch_bounds__(256) message_back(int l) {
     follow();
     if (l == 0) backward<true>(l);
     else backward<false>(l);

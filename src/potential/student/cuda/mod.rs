@@ -5,28 +5,20 @@
 
 mod block;
 
-use std::ffi::CStr;
-
 use super::Student;
 use super::packed::PackedStudent;
 use crate::Result;
 use crate::cuda::Device;
-use crate::cuda::compiler::Part;
-use crate::cuda::launch::{LoadedKernels, Size};
-use crate::cuda::layout::defines;
-use crate::potential::device::readout::{BlockShape, DENSE, KNOT, READOUT, SLICE};
+use crate::potential::device::layered::{LayeredNetwork, LayeredShape, LayeredText};
+use crate::potential::device::readout::{BlockShape, SLICE, block_source};
 use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, elements};
 use crate::potential::fused::spline;
 use crate::potential::{About, Processor};
 
-use block::StudentBuffers;
+use block::{StudentLayerBlock, StudentNetworkBlock};
 
-/// The network's block of constants.
-const NETWORK: &CStr = c"S";
 /// Rows of features that a block keeps of each atom: three that go into a map, and one of hidden numbers.
 const ROOM: usize = 4;
-/// Kernels that take a block's room of shared memory.
-const BLOCKS: [&CStr; 3] = [c"student_update", c"readout", c"student_update_back"];
 
 /// A model to be evaluated on a card.
 #[derive(Clone, Copy)]
@@ -67,132 +59,46 @@ impl DevicePotential for CudaStudent<'_> {
         let present = elements(species);
         let (packed, _) =
             PackedStudent::<f32>::new(student, &present, SLICE, spline::bound::<f32>())?;
-        let shape = StudentShape::new(&packed, species.len());
+        let shape = shape(&packed, species.len());
         let bias = packed.readout.bias * student.energy_scale;
-        Ok(Box::new(BoundStudent {
-            engine: view.source.to_owned(),
-            buffers: StudentBuffers::new(device, &packed, student.energy_scale, species.len())?,
-            offset: bias * species.len() as f64,
-            atoms: species.len(),
+        Ok(Box::new(LayeredNetwork {
+            part: text().part(shape, view.source),
             shape,
+            memory: block::place(device, &packed, student.energy_scale, species.len())?,
+            atoms: species.len(),
+            offset: bias * species.len() as f64,
         }))
     }
 }
 
-/// What kernels are made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct StudentShape {
-    layers: usize,
-    /// Intervals of the splines.
-    intervals: usize,
-    blocks: BlockShape,
-}
-
-impl StudentShape {
-    fn new(packed: &PackedStudent<f32>, atoms: usize) -> Self {
-        Self {
-            layers: packed.layers.len(),
-            intervals: packed.layers[0].filter.intervals,
-            blocks: BlockShape::new(packed.features, &packed.readout, ROOM, atoms),
-        }
-    }
-
-    /// The kernels, behind the text that declares the engine's block.
-    fn part(self, engine: &str) -> Part {
-        let constants = [
-            ("LAYERS", self.layers),
-            ("KINDS", 3),
-            ("INTERVALS", self.intervals),
-        ];
-        let text = [
-            engine,
-            &self.blocks.defines(),
-            &defines(constants),
-            &block::source(),
-            KNOT,
-            include_str!("message.cu"),
-            DENSE,
-            include_str!("layers.cu"),
-            READOUT,
-        ];
-        Part {
-            source: text.concat(),
-            early: &[
-                c"student_message",
-                c"student_update",
-                c"readout",
-                c"student_update_back",
-                c"student_message_back",
-            ],
-            waiting: &[c"energies"],
-            constants: &[c"E", NETWORK],
-        }
+fn shape(packed: &PackedStudent<f32>, atoms: usize) -> LayeredShape {
+    LayeredShape {
+        layers: packed.layers.len(),
+        kinds: 3,
+        intervals: packed.layers[0].filter.intervals,
+        blocks: BlockShape::new(packed.features, &packed.readout, ROOM, atoms),
     }
 }
 
-/// A model with its memory on a card.
-struct BoundStudent {
-    /// The text that declares the engine's block.
-    engine: String,
-    buffers: StudentBuffers,
-    shape: StudentShape,
-    atoms: usize,
-    offset: f64,
-}
-
-impl BoundPotential for BoundStudent {
-    fn parts(&self) -> Vec<Part> {
-        vec![self.shape.part(&self.engine)]
-    }
-
-    fn prepare(&self, program: &mut LoadedKernels) -> Result<()> {
-        program.set(NETWORK, &self.buffers.bytes())?;
-        self.shape.blocks.allow(program, &BLOCKS)
-    }
-
-    fn gradient_parts(&self) -> usize {
-        self.shape.blocks.slices()
-    }
-
-    fn offset(&self) -> f64 {
-        self.offset
-    }
-
-    fn queue(&self, program: &LoadedKernels) -> Result<()> {
-        let (pairs, atoms) = (
-            self.shape.blocks.messages(self.atoms),
-            self.shape.blocks.blocks(self.atoms),
-        );
-        for layer in 0..self.shape.layers as i32 {
-            program.go(c"student_message", pairs, [layer])?;
-            program.go(c"student_update", atoms, [layer])?;
-        }
-        program.go(c"readout", atoms, [])?;
-        for layer in (0..self.shape.layers as i32).rev() {
-            program.go(c"student_update_back", atoms, [layer])?;
-            program.go(c"student_message_back", pairs, [layer])?;
-        }
-        Ok(())
-    }
-
-    fn queue_energies(&self, program: &LoadedKernels) -> Result<()> {
-        program.go(c"energies", Size::warps(self.atoms), [])
-    }
-
-    fn memory(&self) -> usize {
-        self.buffers.total()
+fn text() -> LayeredText {
+    LayeredText {
+        block: block_source::<StudentNetworkBlock, StudentLayerBlock>(),
+        messages: include_str!("message.cu"),
+        updates: include_str!("layers.cu"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cuda::compiler::{compile, excused};
+    use crate::cuda::compiler::Part;
+    use crate::potential::device::layered::tests::compile_for_each_card;
 
-    fn shape(features: usize, layers: usize, hidden: &[usize], atoms: usize) -> StudentShape {
+    fn part(features: usize, layers: usize, hidden: &[usize], atoms: usize) -> Part {
         let student = Student::random(features, layers, hidden, 3);
         let packed = PackedStudent::<f32>::new(&student, &[1, 8], SLICE, 1e-3);
-        StudentShape::new(&packed.unwrap().0, atoms)
+        let shape = shape(&packed.unwrap().0, atoms);
+        text().part(shape, &crate::engine::cuda::source())
     }
 
     /// Of every shape and number of atoms, for each card.
@@ -204,15 +110,7 @@ mod tests {
             (20, 1, &[], 600),
             (96, 2, &[160], 4000),
         ] {
-            let part = shape(features, layers, hidden, atoms).part(&crate::engine::cuda::source());
-            for capability in [80, 90, 100] {
-                let parts = [part.clone()];
-                let codes = match compile(&parts, capability) {
-                    Err(error) if excused(&error) => return,
-                    found => found.unwrap().0,
-                };
-                part.assert_complete(&codes[0]);
-            }
+            compile_for_each_card(&part(features, layers, hidden, atoms));
         }
     }
 }
