@@ -13,10 +13,11 @@ use crate::core::System;
 use crate::cuda;
 use crate::memory::Appetite;
 use crate::models::ModelFile;
+use crate::potential::architectures;
 #[cfg(feature = "cuda")]
 use crate::potential::device::DevicePotential;
 use crate::potential::lennard_jones::LennardJones;
-use crate::potential::network::{self, NeuralNetwork, ReadNetwork};
+use crate::potential::network::{NeuralNetwork, ReadNetwork};
 use crate::potential::painn::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::potential::painn::cuda::CudaPainn;
@@ -107,7 +108,7 @@ pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
 /// # Errors
 /// The hyper-parameters beside it cannot be read.
 pub fn origin(file: &ModelFile, bytes: &[u8]) -> Result<OriginFile> {
-    let beside = match network::architecture(bytes) {
+    let beside = match architectures::architecture(bytes) {
         Some(_) => file.beside()?,
         None => None,
     };
@@ -120,7 +121,7 @@ pub fn origin(file: &ModelFile, bytes: &[u8]) -> Result<OriginFile> {
 /// The file cannot be read or is no network that is known.
 pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
     let bytes = file.read()?;
-    if let Some(architecture) = network::architecture(&bytes) {
+    if let Some(architecture) = architectures::architecture(&bytes) {
         let beside = file.beside()?;
         let read = (architecture.read)(&bytes, beside.as_deref()).map_err(|e| e.within(file))?;
         return Ok(ModelKind::Network {

@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::answers::ModelAnswers;
-use super::draft::{Draft, Offsets, OpenQuestion};
+use super::draft::{Draft, Offsets};
+use super::question::OpenQuestion;
 use crate::core::elements::symbol;
 use crate::{Error, Result};
 

@@ -8,7 +8,7 @@ use crate::potential::painn::import::{ENERGY_UNITS, LENGTH_UNITS, energy_unit, l
 use crate::shell::quoted;
 use crate::{Error, Result};
 
-use super::draft::OpenQuestion;
+use super::question::OpenQuestion;
 
 /// What the user says of a model; what its file says need not be said.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::answers::ModelAnswers;
+use super::question::OpenQuestion;
 use crate::formats::torch::{NumberKind, SavedTensor};
 use crate::potential::pair::PowerLaw;
 use crate::{Error, Result};
@@ -81,28 +82,6 @@ impl Offsets {
             .filter(|(z, e)| *z > 0 && **e != 0.0)
             .map(|(z, _)| z)
             .collect()
-    }
-}
-
-/// Something that a file does not say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenQuestion {
-    /// The option that answers it.
-    pub option: &'static str,
-    /// What stands behind it in the command that is printed.
-    pub value: String,
-    /// What is asked, for people.
-    pub what: String,
-}
-
-impl OpenQuestion {
-    /// Asks for something.
-    pub fn new(option: &'static str, value: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            option,
-            value: value.into(),
-            what: what.into(),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod finish;
 mod module;
 mod nff;
 mod origin;
+mod question;
 mod schnetpack;
 mod state;
 mod validate;

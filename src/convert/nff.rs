@@ -14,8 +14,9 @@ use std::f64::consts::PI;
 use serde_json::json;
 
 use super::answers::ModelAnswers;
-use super::draft::{Draft, Offsets, OpenQuestion, doubles, numbers, scalar};
+use super::draft::{Draft, Offsets, doubles, numbers, scalar};
 use super::module::{ModuleTree, joined};
+use super::question::OpenQuestion;
 use super::schnetpack::{activation, foreign};
 use crate::formats::pickle::PickleValue;
 use crate::formats::torch::SavedTensor;

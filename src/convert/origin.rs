@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::module::{ModuleTree, is_module};
-use super::{answers::ModelAnswers, draft::OpenQuestion, state};
+use super::{answers::ModelAnswers, question::OpenQuestion, state};
 use crate::formats::pickle::{PickleValue, Tree, ValueId};
 use crate::formats::torch::{SavedFile, SavedTensor};
 use crate::terminal::shown;

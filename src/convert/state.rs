@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::answers::ModelAnswers;
-use super::draft::{Draft, EMBEDDING, Offsets, OpenQuestion, numbers, scalar};
+use super::draft::{Draft, EMBEDDING, Offsets, numbers, scalar};
+use super::question::OpenQuestion;
 use crate::formats::torch::SavedTensor;
 use crate::{Error, Result};
 

@@ -1,6 +1,7 @@
 //! Potentials: energy, forces and strain derivative of a list of pairs.
 
 mod about;
+pub mod architectures;
 #[cfg(feature = "cuda")]
 pub mod device;
 pub mod fused;

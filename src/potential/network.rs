@@ -1,16 +1,12 @@
-//! Networks of any architecture, as they are read from files: what is asked of each, and the list of those that are known.
-//!
-//! PaiNN, with its reference in Burn's tensors and its repulsion, stands beside this list (`crate::assemble`).
+//! Networks of any architecture, as they are read from files: what is asked of each.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use safetensors::SafeTensors;
-
 #[cfg(feature = "cuda")]
 use super::device::DevicePotential;
 use super::painn::import::UNTOLD;
-use super::{Potential, Precision, TrainedOn, schnet, student};
+use super::{Potential, Precision, TrainedOn};
 use crate::core::elements::symbol;
 use crate::{Error, Result};
 
@@ -146,15 +142,4 @@ pub struct Architecture {
     pub recognises: fn(&[&str]) -> bool,
     /// Reads the bytes of a safetensors file, and the text of the hyper-parameters beside it if there are any.
     pub read: fn(&[u8], Option<&str>) -> Result<ReadNetwork>,
-}
-
-/// Those that are known, but for PaiNN.
-const ARCHITECTURES: [Architecture; 2] = [student::ARCHITECTURE, schnet::ARCHITECTURE];
-
-/// The architecture of a safetensors file, if it is one of the list.
-pub fn architecture(bytes: &[u8]) -> Option<Architecture> {
-    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-    let tensors = header.tensors();
-    let names: Vec<&str> = tensors.keys().map(String::as_str).collect();
-    ARCHITECTURES.into_iter().find(|a| (a.recognises)(&names))
 }

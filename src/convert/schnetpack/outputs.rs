@@ -1,8 +1,9 @@
 //! What SchNetPack's models do with the network's features: output modules, and postprocessors of the energy.
 
 use super::super::answers::ModelAnswers;
-use super::super::draft::{Offsets, OpenQuestion, numbers};
+use super::super::draft::{Offsets, numbers};
 use super::super::module::joined;
+use super::super::question::OpenQuestion;
 use super::{PACKAGE, SchNetPackReader, foreign, last};
 use crate::{Error, Result};
 
