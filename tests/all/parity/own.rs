@@ -1,9 +1,8 @@
 //! Energies, forces, strain derivatives and pairs of `tests/data`, which an independent implementation gives in f64.
 
-use mdrun::neighbors::Pairs;
 use mdrun::potential::{Evaluation, Precision};
 
-use super::engines::engines;
+use super::engines::{engines, force_fields};
 use crate::support::atoms::farthest;
 use crate::support::data::{Arrangement, own};
 use crate::support::models::organic;
@@ -53,15 +52,13 @@ fn an_independent_implementation_gives_the_same() {
     let mut seen = 0;
     for subject in own() {
         let cutoff = subject.model.0.cutoff;
-        for engine in engines() {
+        for engine in force_fields() {
             for &precision in engine.precisions {
                 let mut worst = [0f64; 3];
                 for atoms in &subject.arrangements {
-                    let pairs = Pairs::within(&atoms.cell, &atoms.positions, cutoff).unwrap();
-                    assert_eq!(pairs.len(), atoms.pairs, "{}", atoms.name);
-                    let mut potential = engine.make(&subject.model, &atoms.species, precision);
-                    let mut found = Evaluation::zeros(0);
-                    potential.evaluate(&pairs, &mut found).unwrap();
+                    let mut field = engine.field(&subject.model, &atoms.species, precision);
+                    let found = field.at(&atoms.cell, &atoms.positions).unwrap();
+                    assert_eq!(field.pairs(), atoms.pairs as u64, "{}", atoms.name);
                     let errors = errors(&found, atoms, cutoff, &bars(precision));
                     let sound = errors.iter().all(|&e| e < 1.0);
                     let what = format!("{}, {}, {precision:?}", subject.name, engine.name);
