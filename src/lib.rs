@@ -25,6 +25,8 @@ pub mod forcefield;
 pub mod engine;
 pub mod simulation;
 
+pub mod ipi;
+
 pub mod formats;
 pub mod models;
 pub mod report;

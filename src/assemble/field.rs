@@ -8,8 +8,8 @@ use crate::forcefield::{ForceField, HostForceField};
 use crate::potential::Precision;
 use crate::{Error, Result};
 
-/// A force field for the atoms of a system. In host memory its list has no skin: what it is asked for is seldom near to what
-/// was asked before.
+/// A force field for the atoms of a system. `skin` (angstrom) is that of its list in host memory: 0 where what it is asked for is
+/// seldom near to what was asked before.
 ///
 /// # Errors
 /// The model does not know an element, the device is not there, or it cannot compute in these numbers.
@@ -18,13 +18,14 @@ pub fn field<'m>(
     system: &System,
     precision: Precision,
     device: &DevicePlan,
+    skin: f64,
 ) -> Result<Box<dyn ForceField + 'm>> {
     if model.kind.is_network() {
         check_place(device, precision)?;
     }
     match resident(model, precision, device)? {
         Some(index) => on_a_card(model, system, index),
-        None => in_host_memory(model, system, precision, device),
+        None => in_host_memory(model, system, precision, device, skin),
     }
 }
 
@@ -36,7 +37,7 @@ pub fn field_of<'m>(plan: &Plan, model: &'m Model) -> Result<Box<dyn ForceField 
     let (system, precision) = (&plan.start.system, super::precision(&plan.potential));
     match super::reachable(plan, model, precision)? {
         Some(index) => on_a_card(model, system, index),
-        None => in_host_memory(model, system, precision, &plan.device),
+        None => in_host_memory(model, system, precision, &plan.device, 0.0),
     }
 }
 
@@ -45,9 +46,10 @@ fn in_host_memory<'m>(
     system: &System,
     precision: Precision,
     device: &DevicePlan,
+    skin: f64,
 ) -> Result<Box<dyn ForceField + 'm>> {
     let potential = model.bind(system, precision, device)?;
-    Ok(Box::new(HostForceField::new(potential, 0.0)))
+    Ok(Box::new(HostForceField::new(potential, skin)))
 }
 
 /// The GPU in whose memory a model's atoms, pairs and network are, if that is where they are.

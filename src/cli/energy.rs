@@ -1,81 +1,43 @@
 //! `mdrun energy`: energy, forces and stress of one structure.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use super::EnergyArgs;
-use crate::config::check_overlaps;
-use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
-use crate::core::{Cell, Fitted, Mat3, Vec3, elements};
-use crate::formats::{self, Structure};
-use crate::models::ModelFile;
-use crate::potential::{ElectronScene, Evaluation, Precision};
+use super::subject::Prepared;
+use crate::core::{Cell, Mat3, Vec3, elements};
+use crate::formats::Structure;
+use crate::potential::Evaluation;
 use crate::run::words;
 use crate::terminal::Terminal;
 use crate::text::counted;
-use crate::{Error, Result, assemble, memory, streams};
+use crate::{Error, Result, streams};
 
 /// Runs the command.
 ///
 /// # Errors
 /// The model or the structure cannot be used, or the energy is not a finite number.
 pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
-    let device = DevicePlan {
-        kind: args.device,
-        threads: None,
-        engine: EngineChoice::Auto,
-    };
-    let precision = args.precision.unwrap_or(match args.device {
-        DeviceKind::Cuda(_) => Precision::F32,
-        DeviceKind::Auto | DeviceKind::Cpu => Precision::F64,
-    });
-    assemble::threads(&device)?;
-    let structure = formats::read_frame(&args.structure, args.frame.unwrap_or(0))?;
-    let fitted = structure.fitted();
-    let notes = notes(args, &structure, fitted.as_ref().ok());
-    for note in &notes {
-        streams::tell(&Terminal::err().message(&format!("note: {note}")));
-    }
-    let Fitted { cell, .. } = fitted.map_err(|e| e.within(args.structure.display()))?;
-    let system = structure.system();
-    check_overlaps(&system, &structure.positions, &cell)
-        .map_err(|e| e.within(args.structure.display()))?;
-    let model = assemble::load_network(&ModelFile::find(&args.model, Path::new(""))?)?;
-    for note in model.notes() {
-        streams::tell(&Terminal::err().message(&format!("note: {note}")));
-    }
-    for doubt in model.doubts(&ElectronScene {
-        species: &structure.species,
-        cell: &cell,
-        positions: &structure.positions,
-        electrons: &structure.electrons,
-    }) {
-        streams::tell(&Terminal::err().message(&format!("warning: {doubt}")));
-    }
-    let appetite = model.appetite(precision, &device);
-    memory::check(&cell, &structure.positions, (model.cutoff(), 0.0), appetite)
-        .map_err(|e| e.within(args.structure.display()))?;
-    let mut field =
-        assemble::field(&model, &system, precision, &device).map_err(|e| match args.device {
-            DeviceKind::Cuda(_) => e.advise("--device cpu does without a GPU, in f64 too"),
-            DeviceKind::Auto | DeviceKind::Cpu => e,
-        })?;
-    let evaluation = field.at(&cell, &structure.positions)?;
+    let prepared = args.subject.prepare(0.0)?;
+    let Prepared {
+        structure, cell, ..
+    } = &prepared;
+    let mut field = prepared.field()?;
+    let evaluation = field.at(cell, &structure.positions)?;
     if !evaluation.energy.is_finite() {
         return Err(Error::run(format!(
             "{}: the energy is not a finite number; two atoms may be at one place",
-            args.structure.display()
+            args.subject.structure.display()
         )));
     }
     let stress = cell
         .volume()
         .map(|volume| evaluation.strain_derivative / volume);
     let found = SinglePoint {
-        cell: &cell,
-        structure: &structure,
-        notes,
+        cell,
+        structure,
+        notes: &prepared.notes,
         evaluation,
         pairs: field.pairs(),
         stress,
@@ -88,25 +50,11 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a run would say of the structure and its cell, and which frame it is.
-fn notes(args: &EnergyArgs, structure: &Structure, fitted: Option<&Fitted>) -> Vec<String> {
-    let mut notes = structure.notes.clone();
-    notes.extend(fitted.iter().flat_map(|fitted| fitted.notes.clone()));
-    if structure.frames > 1 && args.frame.is_none() {
-        notes.push(format!(
-            "{} has {} frames; this is the first, --frame -1 takes the last",
-            args.structure.display(),
-            structure.frames
-        ));
-    }
-    notes
-}
-
 /// What is printed.
 struct SinglePoint<'a> {
     cell: &'a Cell,
     structure: &'a Structure,
-    notes: Vec<String>,
+    notes: &'a [String],
     evaluation: Evaluation,
     pairs: u64,
     /// eV / angstrom^3, where the cell is periodic in all directions.

@@ -9,6 +9,8 @@ mod keys;
 mod manual;
 mod model;
 mod run;
+mod serve;
+mod subject;
 mod version;
 mod words;
 
@@ -20,10 +22,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::plan::DeviceKind;
-use crate::potential::Precision;
 use crate::terminal::shown;
 use crate::{Error, Result, bench, streams};
+use subject::SubjectArgs;
 
 /// Molecular dynamics of a trained PaiNN potential, from one TOML file.
 #[derive(Debug, Parser)]
@@ -60,6 +61,8 @@ enum Command {
     Diagnose(DiagnoseArgs),
     /// Print energy, forces and, for a cell, stress of one structure
     Energy(EnergyArgs),
+    /// Compute energies and forces for i-PI, ASE or another server of i-PI's protocol, over a socket
+    Serve(serve::ServeArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
     Bench(bench::Args),
     /// Convert a model of another program, or say what a model is
@@ -188,33 +191,13 @@ fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
 /// `mdrun energy`.
 #[derive(Debug, Args)]
 pub struct EnergyArgs {
-    /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2)
-    #[arg(long)]
-    pub model: PathBuf,
-    /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
-    #[arg(long)]
-    pub structure: PathBuf,
-    /// Which of the structure's frames; the first is 0, the last -1
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub frame: Option<i64>,
-    /// Where to compute: cpu, or cuda:0 and so on
-    #[arg(long, default_value = "cpu", value_parser = bench::parse_device)]
-    pub device: DeviceKind,
-    /// Numbers of the network, f32 or f64 [default: f64, or f32 on a GPU, where there is no other]
-    #[arg(long, value_parser = parse_precision)]
-    pub precision: Option<Precision>,
+    /// What is computed, and where.
+    #[command(flatten)]
+    pub subject: SubjectArgs,
     /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs, and what was
     /// read: elements, positions_angstrom, cell_angstrom, periodic, frames, notes
     #[arg(long)]
     pub json: bool,
-}
-
-fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
-    match text {
-        "f32" => Ok(Precision::F32),
-        "f64" => Ok(Precision::F64),
-        _ => Err("f32 or f64".to_owned()),
-    }
 }
 
 /// `mdrun keys`.
@@ -250,6 +233,7 @@ pub fn run() -> Result<ExitCode> {
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
+        (Some(Command::Serve(args)), _) => serve::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
         (Some(Command::Model(args)), _) => model::run(&args),
         (Some(Command::Keys(args)), _) => keys::run(&args),

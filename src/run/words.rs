@@ -16,15 +16,26 @@ pub fn cell(cell: &Cell) -> String {
         return "open boundaries".to_owned();
     }
     let edges = [0, 1, 2].map(|k| cell.vector(k).norm());
+    format!(
+        "cell {:.4} x {:.4} x {:.4} A, {}",
+        edges[0],
+        edges[1],
+        edges[2],
+        periodic(cell.periodic())
+    )
+}
+
+/// Which directions are periodic, in words.
+pub fn periodic(directions: [bool; 3]) -> String {
     let axes: String = ["a", "b", "c"]
         .into_iter()
-        .zip(cell.periodic())
+        .zip(directions)
         .filter_map(|(name, periodic)| periodic.then_some(name))
         .collect();
-    format!(
-        "cell {:.4} x {:.4} x {:.4} A, periodic along {axes}",
-        edges[0], edges[1], edges[2]
-    )
+    match axes.as_str() {
+        "" => "open boundaries".to_owned(),
+        axes => format!("periodic along {axes}"),
+    }
 }
 
 /// The dynamics in a line.

@@ -10,6 +10,8 @@ mod cuda;
 mod formats;
 mod fused;
 mod fuzz;
+#[cfg(unix)]
+mod ipi;
 mod loss;
 mod models;
 mod neighbors;

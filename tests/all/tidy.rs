@@ -35,10 +35,11 @@ const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];
 const PARSES_JSON: [&str; 2] = ["src/potential/painn/import", "src/potential/stated.rs"];
 
 /// Rooms that turn quantities with units into numbers and back.
-const OUTER: [&str; 10] = [
+const OUTER: [&str; 11] = [
     "src/config",
     "src/formats",
     "src/diagnose",
+    "src/ipi",
     "src/report",
     "src/assemble",
     "src/assemble.rs",

@@ -1,0 +1,162 @@
+//! What `mdrun energy` and `mdrun serve` compute: a structure with a model, on a device.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::assemble::Model;
+use crate::config::check_overlaps;
+use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
+use crate::core::{Cell, Fitted, System, Vec3};
+use crate::forcefield::ForceField;
+use crate::formats::{self, Structure};
+use crate::models::ModelFile;
+use crate::potential::{ElectronScene, Precision};
+use crate::terminal::Terminal;
+use crate::{Result, assemble, bench, memory, streams};
+
+/// Options that say what is computed, and where.
+#[derive(Debug, Args)]
+pub struct SubjectArgs {
+    /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2)
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
+    #[arg(long)]
+    pub structure: PathBuf,
+    /// Which of the structure's frames; the first is 0, the last -1
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub frame: Option<i64>,
+    /// Where to compute: cpu, or cuda:0 and so on
+    #[arg(long, default_value = "cpu", value_parser = bench::parse_device)]
+    pub device: DeviceKind,
+    /// Numbers of the network, f32 or f64 [default: f64, or f32 on a GPU, where there is no other]
+    #[arg(long, value_parser = parse_precision)]
+    pub precision: Option<Precision>,
+    /// CPU threads; one for each core if not given
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "f64" => Ok(Precision::F64),
+        _ => Err("f32 or f64".to_owned()),
+    }
+}
+
+/// A structure and a model that have been read and fit each other.
+pub struct Prepared {
+    /// The structure.
+    pub structure: Structure,
+    /// Its cell.
+    pub cell: Cell,
+    /// The model.
+    pub model: Model,
+    /// What there is to say of the structure, for people.
+    pub notes: Vec<String>,
+    system: System,
+    precision: Precision,
+    device: DevicePlan,
+    skin: f64,
+}
+
+impl SubjectArgs {
+    /// Reads structure and model, and tells what there is to say of them; `skin` (angstrom) is that of the list of pairs.
+    ///
+    /// # Errors
+    /// One of them cannot be read, two atoms overlap, or there is no memory for them.
+    pub fn prepare(&self, skin: f64) -> Result<Prepared> {
+        let device = DevicePlan {
+            kind: self.device,
+            threads: self.threads.map(usize::from),
+            engine: EngineChoice::Auto,
+        };
+        let precision = self.precision.unwrap_or(match self.device {
+            DeviceKind::Cuda(_) => Precision::F32,
+            DeviceKind::Auto | DeviceKind::Cpu => Precision::F64,
+        });
+        assemble::threads(&device)?;
+        let within = |e: crate::Error| e.within(self.structure.display());
+        let structure = formats::read_frame(&self.structure, self.frame.unwrap_or(0))?;
+        let fitted = structure.fitted();
+        let notes = self.notes(&structure, fitted.as_ref().ok());
+        for note in &notes {
+            streams::tell(&Terminal::err().message(&format!("note: {note}")));
+        }
+        let Fitted { cell, .. } = fitted.map_err(within)?;
+        let system = structure.system();
+        check_overlaps(&system, &structure.positions, &cell).map_err(within)?;
+        let model = assemble::load_network(&ModelFile::find(&self.model, Path::new(""))?)?;
+        for note in model.notes() {
+            streams::tell(&Terminal::err().message(&format!("note: {note}")));
+        }
+        for doubt in model.doubts(&ElectronScene {
+            species: &structure.species,
+            cell: &cell,
+            positions: &structure.positions,
+            electrons: &structure.electrons,
+        }) {
+            streams::tell(&Terminal::err().message(&format!("warning: {doubt}")));
+        }
+        let prepared = Prepared {
+            structure,
+            cell,
+            model,
+            notes,
+            system,
+            precision,
+            device,
+            skin,
+        };
+        let positions = &prepared.structure.positions;
+        (prepared.check_room(&prepared.cell, positions)).map_err(within)?;
+        Ok(prepared)
+    }
+
+    /// What a run would say of the structure and its cell, and which frame it is.
+    fn notes(&self, structure: &Structure, fitted: Option<&Fitted>) -> Vec<String> {
+        let mut notes = structure.notes.clone();
+        notes.extend(fitted.iter().flat_map(|fitted| fitted.notes.clone()));
+        if structure.frames > 1 && self.frame.is_none() {
+            notes.push(format!(
+                "{} has {} frames; this is the first, --frame -1 takes the last",
+                self.structure.display(),
+                structure.frames
+            ));
+        }
+        notes
+    }
+}
+
+impl Prepared {
+    /// Checks that there is memory to evaluate the atoms in an arrangement.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn check_room(&self, cell: &Cell, positions: &[Vec3]) -> Result<()> {
+        let appetite = self.model.appetite(self.precision, &self.device);
+        memory::check(cell, positions, (self.model.cutoff(), self.skin), appetite)
+    }
+
+    /// The model as a force field for the structure's atoms.
+    ///
+    /// # Errors
+    /// The model does not know an element, the device is not there, or it cannot compute in these numbers.
+    pub fn field(&self) -> Result<Box<dyn ForceField + '_>> {
+        let Self {
+            model,
+            system,
+            precision,
+            device,
+            ..
+        } = self;
+        assemble::field(model, system, *precision, device, self.skin).map_err(|e| {
+            match device.kind {
+                DeviceKind::Cuda(_) => e.advise("--device cpu does without a GPU, in f64 too"),
+                DeviceKind::Auto | DeviceKind::Cpu => e,
+            }
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! i-PI's protocol: byte by byte, over sockets, and with the programs that others have written for it.
+
+mod garbage;
+mod protocol;
+mod python;
+mod sockets;
+mod wire;
