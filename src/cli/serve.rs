@@ -59,6 +59,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let structure = &prepared.structure;
     let atoms = structure.species.len();
     let field = prepared.field()?;
+    let interrupt = Interrupt::watch()?;
     let tell = |line: String| streams::tell(&Terminal::err().message(&line));
     tell(format!(
         "{}, {}, {}; {}",
@@ -67,7 +68,6 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         words::periodic(prepared.cell.periodic()),
         prepared.model.describe(),
     ));
-    let interrupt = Interrupt::watch()?;
     let room = Box::new(|cell: &Cell, positions: &[Vec3]| prepared.check_room(cell, positions));
     let mut session = Session::new(field, atoms, prepared.cell.periodic(), room);
     let patience = Duration::from_secs_f64(args.wait);

@@ -27,9 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STRUCTURES = ROOT / "configs" / "structures"
 MODEL = "painn_hcno_gfn2"
 
-# CODATA 2022: bohr (angstrom), hartree (eV), Boltzmann's constant (hartree / K), u (electron masses).
-BOHR, HARTREE = 0.529177210544, 27.211386245981
-KB = 8.617333262e-5 / HARTREE
+# Bohr (angstrom), CODATA 2022.
+BOHR = 0.529177210544
 # What i-PI takes for the masses (u).
 MASSES = {"O": 15.9994, "H": 1.00794}
 
@@ -182,8 +181,11 @@ class Tap:
 
     @staticmethod
     def pass_back(client, server):
-        while data := client.recv(1 << 16):
-            server.sendall(data)
+        try:
+            while data := client.recv(1 << 16):
+                server.sendall(data)
+        except OSError:
+            pass  # The other side has closed both.
 
 
 # Checks
@@ -204,8 +206,8 @@ def water(folder, seed=1):
     head = f'Lattice="{lattice}" Properties=species:S:1:pos:R:3:velo:R:3 pbc="T T T"'
     (folder / "water.xyz").write_text("\n".join([str(len(atoms)), head, *rows]) + "\n")
     write_ipi_xyz(folder / "init.xyz", atoms)
-    # i-PI takes velocities in m/s.
-    write_ipi_xyz(folder / "velocities.xyz", atoms, "velocities{m/s}", kick * 1e5)
+    # The atomic unit of time is 0.024188843265864 fs.
+    write_ipi_xyz(folder / "velocities.xyz", atoms, "velocities{atomic_unit}", kick / BOHR * 0.024188843265864)
     return atoms
 
 

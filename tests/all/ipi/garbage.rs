@@ -49,7 +49,7 @@ fn whole(number: i32) -> Vec<u8> {
 
 #[test]
 fn what_is_not_the_protocol_is_named() {
-    let atoms = Atoms::shipped("argon256");
+    let atoms = Atoms::shipped("argon256.xyz");
     let good = wire::posdata(square(&atoms), &places(&atoms));
     let none = [[0.0; 3]; 3];
     let mut nan = places(&atoms);
@@ -133,7 +133,7 @@ fn what_is_not_the_protocol_is_named() {
 /// A connection that ends inside of a message is lost; one that ends between two is closed.
 #[test]
 fn a_connection_may_end_anywhere() {
-    let atoms = Atoms::shipped("argon256");
+    let atoms = Atoms::shipped("argon256.xyz");
     let init = wire::init(1, b"batch_size:2, more:words");
     let structures = [
         (square(&atoms), places(&atoms)),
@@ -167,7 +167,7 @@ fn a_connection_may_end_anywhere() {
 /// A large batch that is only spoken of takes no memory.
 #[test]
 fn memory_comes_as_the_bytes_do() {
-    let atoms = Atoms::shipped("argon256");
+    let atoms = Atoms::shipped("argon256.xyz");
     let begun = [header("POSDATA"), whole(256), wire::cell(square(&atoms))].concat();
     let said = [wire::init(0, b"batch_size:65536"), begun].concat();
     assert!(matches!(end_of(&said), Ok(Farewell::Lost(_))));
@@ -180,7 +180,7 @@ fn memory_comes_as_the_bytes_do() {
 fn damaged_conversations_end_in_a_result() {
     const CONVERSATIONS: usize = 4000;
     let times: usize = std::env::var("MDRUN_FUZZ").map_or(1, |n| n.parse().unwrap());
-    let atoms = Atoms::shipped("argon256");
+    let atoms = Atoms::shipped("argon256.xyz");
     let good = [
         header("STATUS"),
         wire::init(0, b"batch_size:1, a:b"),

@@ -256,7 +256,7 @@ fn the_list_is_used_again_while_it_holds() {
     /// Skin (angstrom), and shifts of atoms well inside of it.
     const SKIN: f64 = 1.0;
     const SHIFT: f64 = 0.05;
-    let atoms = Atoms::shipped("argon256");
+    let atoms = Atoms::shipped("argon256.xyz");
     let searches = Arc::new(AtomicU64::new(0));
     let inner = HostForceField::new(Box::new(lennard_jones()), SKIN);
     let watched = Watched {

@@ -1,6 +1,6 @@
 //! `mdrun serve` with servers of our own: unix sockets and ports, waiting, reconnecting, signals, and what a call costs.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -79,12 +79,12 @@ fn places(atoms: &Atoms) -> Vec<[f64; 3]> {
 fn a_client_computes_what_energy_prints() {
     let folder = tempfile::tempdir().unwrap();
     let strain = mdrun::core::Mat3::new(0.01, 0.02, 0.0, 0.02, -0.03, 0.01, 0.0, 0.01, 0.0);
-    let water = Atoms::shipped("water64").strained(&strain);
+    let water = Atoms::shipped("water64.xyz").strained(&strain);
     let path = folder.path().join("strained.xyz");
     std::fs::write(&path, xyz(&water)).unwrap();
     let path = path.to_str().unwrap();
     let none = [[0.0; 3]; 3];
-    let ethanol = Atoms::shipped("ethanol");
+    let ethanol = Atoms::shipped("ethanol.xyz");
     for (structure, atoms, cell) in [(ETHANOL, &ethanol, none), (path, &water, square(&water))] {
         let (_folder, _, listener, address) = listen();
         let client = serve(structure, &address, &[]);
@@ -153,7 +153,7 @@ fn xyz(atoms: &Atoms) -> String {
 /// A client waits for a server that comes later, under its short name as well as on a port.
 #[test]
 fn a_server_may_come_later() {
-    let ethanol = places(&Atoms::shipped("ethanol"));
+    let ethanol = places(&Atoms::shipped("ethanol.xyz"));
     let none = [[0.0; 3]; 3];
     let name = format!("mdrun_test_{}", std::process::id());
     let client = serve(ETHANOL, &format!("unix:{name}"), &["--precision", "f32"]);
@@ -209,7 +209,7 @@ fn where_there_is_no_server_it_is_said() {
 /// latter is an error.
 #[test]
 fn a_client_goes_on_with_the_next_server() {
-    let ethanol = places(&Atoms::shipped("ethanol"));
+    let ethanol = places(&Atoms::shipped("ethanol.xyz"));
     let none = [[0.0; 3]; 3];
     let (_folder, _, listener, address) = listen();
     let client = serve(ETHANOL, &address, &["--reconnect"]);
@@ -258,13 +258,15 @@ fn a_signal_ends_a_client() {
     let (folder, _, listener, address) = listen();
     let nobody = format!("unix:{}/nobody", folder.path().display());
     for (address, connects) in [(&address, true), (&nobody, false)] {
-        let client = serve(ETHANOL, address, &[]);
+        let mut client = serve(ETHANOL, address, &[]);
         let peer = connects.then(|| Peer(listener.accept().unwrap().0));
-        if !connects {
-            std::thread::sleep(Duration::from_millis(700));
-        }
+        // From its first line on it listens for signals.
+        let mut said = String::new();
+        let mut lines = BufReader::new(client.stderr.take().unwrap());
+        lines.read_line(&mut said).unwrap();
         kill_process(Pid::from_child(&client), Signal::TERM).unwrap();
-        let (code, said) = ended(client);
+        lines.read_to_string(&mut said).unwrap();
+        let code = client.wait().unwrap().code();
         assert_eq!(code, Some(128 + Signal::TERM.as_raw()), "{said}");
         assert!(said.contains("interrupted by SIGTERM"), "{said}");
         drop(peer);
@@ -342,13 +344,13 @@ type Build = fn() -> HostForceField;
 #[test]
 fn what_a_call_costs() {
     let (_folder, path, listener, _) = listen();
-    let argon = Atoms::shipped("argon256");
+    let argon = Atoms::shipped("argon256.xyz");
     let cheap = || HostForceField::new(Box::new(lennard_jones()), 1.0);
     overhead(&path, &listener, "Lennard-Jones", cheap, &argon, 400);
-    let aspirin = Atoms::shipped("aspirin");
+    let aspirin = Atoms::shipped("aspirin.xyz");
     let network = || {
         let (spec, weights) = &*SHIPPED;
-        let species = &Atoms::shipped("aspirin").species;
+        let species = &Atoms::shipped("aspirin.xyz").species;
         let fused = mdrun::potential::painn::cpu::FusedPainn::new(
             spec,
             weights,
