@@ -105,8 +105,8 @@ impl<'f> Session<'f> {
     /// Answers a server until it takes its leave.
     ///
     /// # Errors
-    /// The server sent what is no message of the protocol, or not of these atoms; or the force field failed, or gave an energy that is
-    /// not a finite number.
+    /// The server sent what is no message of the protocol, or not of these atoms; or the force field failed, or gave an
+    /// energy that is not a finite number.
     pub fn serve(&mut self, from: impl Read, mut to: impl Write) -> Result<Farewell> {
         let mut inbox = Inbox::new(from);
         (self.batch, self.is_told, self.has_data) = (1, false, false);
@@ -150,8 +150,8 @@ impl<'f> Session<'f> {
         Ok(self.outbox.message(status).send(to)?)
     }
 
-    /// Takes the number of structures in a message out of the server's parameters, as i-PI 3.3 tells it. The number of the replica
-    /// and all other parameters mean nothing to a force field.
+    /// Takes the number of structures in a message out of the server's parameters, as i-PI 3.3 tells it. The number of the
+    /// replica and all other parameters mean nothing to a force field.
     fn init(&mut self, inbox: &mut Inbox<impl Read>) -> Result<(), Unanswered> {
         let _replica = inbox.whole()?;
         let length = inbox.whole()?;
@@ -294,8 +294,8 @@ impl Frame {
                 vectors.row_mut(k).fill(0.0);
             } else if vectors.row(k).norm() == 0.0 {
                 return Err(Error::run(format!(
-                    "the server sent no lattice vector {}, along which the structure is periodic: give the server a cell, or take \
-                     a structure that is not",
+                    "the server sent no lattice vector {}, along which the structure is periodic: give the server a \
+                     cell, or take a structure that is not",
                     ["a", "b", "c"][k]
                 )));
             }

@@ -1,8 +1,9 @@
 //! What is said, as bytes: headers of 12 letters, whole numbers of 4 bytes, and numbers of 8 in hartree and bohr.
 //!
-//! Matrices are written row by row. Lattice vectors are the columns of the matrix of a cell. The virial is minus the derivative of
-//! the energy by strain, row a and column b that by the strain that moves atoms along a in proportion to their place along b: the
-//! sum over atoms of the force along a times the place along b. i-PI reads what stands above its diagonal.
+//! Matrices are written row by row. Lattice vectors are the columns of the matrix of a cell. The virial is minus the
+//! derivative of the energy by strain, row a and column b that by the strain that moves atoms along a in proportion to
+//! their place along b: the sum over atoms of the force along a times the place along b. i-PI reads what stands above its
+//! diagonal.
 //!
 //! Bytes stand in the order of the machines that speak; these are all little-endian.
 
