@@ -73,10 +73,12 @@ impl Simulation {
         if let Some(keeper) = &mut self.keeper {
             keeper.begin();
         }
-        let ended = match self.advance(&mut Outside { interrupt, warn }, begun) {
+        let mut outside = Outside { interrupt, warn };
+        let ended = match self.advance(&mut outside, begun) {
             Ok(()) => Ok(Finish::Complete),
             Err(Stop::Finish(finish)) => Ok(finish),
             Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Engine(error)) => self.keep_what_is_left(error, &outside),
         };
         let ended = ended.and_then(|finish| self.keep_last(&finish).map(|()| finish));
         let mut finished = Ok(());

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::rng::Noise;
+use crate::core::{Cell, Vec3};
 use crate::engine::{Engine, HostEngine, Start};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::memory;
@@ -198,12 +199,14 @@ impl HostWorkshop {
 /// A force field that has found its pairs.
 struct HostPairs {
     field: HostForceField,
+    cell: Cell,
+    positions: Vec<Vec3>,
     out: Evaluation,
 }
 
 impl FixedPairs for HostPairs {
     fn call(&mut self) -> Result<()> {
-        self.field.evaluate_found(&mut self.out)
+        (self.field).evaluate_found(&self.cell, &self.positions, &mut self.out)
     }
 
     fn pairs(&self) -> u64 {
@@ -214,9 +217,14 @@ impl FixedPairs for HostPairs {
 impl Workshop for HostWorkshop {
     fn fixed_pairs(&self, job: &Job) -> Result<Box<dyn FixedPairs>> {
         let mut field = HostForceField::new(Self::potential(job)?, job.skin);
-        field.find(&job.start.members.only()?.cell, &job.start.positions)?;
-        let out = Evaluation::zeros(job.start.positions.len());
-        Ok(Box::new(HostPairs { field, out }))
+        let (cell, positions) = (&job.start.members.only()?.cell, &job.start.positions);
+        field.find(cell, positions)?;
+        Ok(Box::new(HostPairs {
+            out: Evaluation::zeros(positions.len()),
+            field,
+            cell: cell.clone(),
+            positions: positions.clone(),
+        }))
     }
 
     fn engine(&self, job: &Job) -> Result<Box<dyn Engine>> {

@@ -254,7 +254,14 @@ impl HostEngine {
     fn evaluate(&mut self) -> Result<()> {
         self.find_pairs()?;
         self.state.pairs = self.field.found().len();
-        self.field.evaluate_found(&mut self.state.evaluation)
+        let State {
+            member,
+            positions,
+            evaluation,
+            ..
+        } = &mut self.state;
+        self.field
+            .evaluate_found(&member.cell, positions, evaluation)
     }
 
     fn find_pairs(&mut self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The force field in host memory: a Verlet list, and any [`Potential`].
+//! The force field in host memory: a Verlet list, and any [`Potential`], or what needs no list of ours.
 
 use super::ForceField;
 use crate::Result;
@@ -11,7 +11,7 @@ use crate::potential::{About, Evaluation, Potential};
 /// The list is searched anew when it may lack pairs of the arrangement ([`VerletList::holds`]). Evaluating allocates
 /// nothing, apart from that and from what the potential does.
 pub struct HostForceField {
-    potential: Box<dyn Potential>,
+    source: EnergySource,
     /// Skin of the Verlet list (angstrom); `None` where every image of every atom is tried instead, every time.
     skin: Option<f64>,
     /// Once there was something to search.
@@ -20,20 +20,34 @@ pub struct HostForceField {
     searches: u64,
 }
 
+/// What computes energies.
+enum EnergySource {
+    /// A function of the pairs.
+    Pairs(Box<dyn Potential>),
+    /// A function of cell and positions. Pairs are found for those alone who watch them.
+    Whole(Box<dyn ForceField>),
+}
+
 impl HostForceField {
     /// Finds pairs with a Verlet list of this skin (angstrom).
     pub fn new(potential: Box<dyn Potential>, skin: f64) -> Self {
-        Self::with(potential, Some(skin))
+        Self::with(EnergySource::Pairs(potential), Some(skin))
     }
 
     /// Finds pairs by trying every image of every atom, every time: slow, and simple enough to judge a list by.
     pub fn exhaustive(potential: Box<dyn Potential>) -> Self {
-        Self::with(potential, None)
+        Self::with(EnergySource::Pairs(potential), None)
     }
 
-    fn with(potential: Box<dyn Potential>, skin: Option<f64>) -> Self {
+    /// Asks another force field, which finds its pairs by itself; those within its cutoff are found here too, for limits and
+    /// audits, with a Verlet list of this skin (angstrom) or, without one, by trying every image.
+    pub fn around(field: Box<dyn ForceField>, skin: Option<f64>) -> Self {
+        Self::with(EnergySource::Whole(field), skin)
+    }
+
+    fn with(source: EnergySource, skin: Option<f64>) -> Self {
         Self {
-            potential,
+            source,
             skin,
             list: None,
             pairs: Pairs::default(),
@@ -47,7 +61,8 @@ impl HostForceField {
     /// Those of [`VerletList::build`].
     pub fn find(&mut self, cell: &Cell, positions: &[Vec3]) -> Result<&Pairs> {
         if self.skin.is_none() {
-            (self.pairs).exhaust(cell, positions, self.potential.cutoff());
+            let cutoff = self.cutoff();
+            self.pairs.exhaust(cell, positions, cutoff);
             return Ok(&self.pairs);
         }
         if !(self.list.as_ref()).is_some_and(|list| list.holds(cell, positions)) {
@@ -73,7 +88,7 @@ impl HostForceField {
                 self.list = Some(list);
             }
             None => {
-                let cutoff = self.potential.cutoff();
+                let cutoff = self.cutoff();
                 self.list = Some(VerletList::build(cell, positions, cutoff, skin)?);
             }
         }
@@ -81,12 +96,20 @@ impl HostForceField {
         Ok(())
     }
 
-    /// Evaluates the arrangement whose pairs were found last.
+    /// Evaluates the arrangement whose pairs were found last, which is this one.
     ///
     /// # Errors
     /// The device failed.
-    pub fn evaluate_found(&mut self, out: &mut Evaluation) -> Result<()> {
-        self.potential.evaluate(&self.pairs, out)
+    pub fn evaluate_found(
+        &mut self,
+        cell: &Cell,
+        positions: &[Vec3],
+        out: &mut Evaluation,
+    ) -> Result<()> {
+        match &mut self.source {
+            EnergySource::Pairs(potential) => potential.evaluate(&self.pairs, out),
+            EnergySource::Whole(field) => field.evaluate(cell, positions, out),
+        }
     }
 
     /// The pairs that were found last.
@@ -102,12 +125,15 @@ impl HostForceField {
 
 impl ForceField for HostForceField {
     fn cutoff(&self) -> f64 {
-        self.potential.cutoff()
+        match &self.source {
+            EnergySource::Pairs(potential) => potential.cutoff(),
+            EnergySource::Whole(field) => field.cutoff(),
+        }
     }
 
     fn evaluate(&mut self, cell: &Cell, positions: &[Vec3], out: &mut Evaluation) -> Result<()> {
         self.find(cell, positions)?;
-        self.evaluate_found(out)
+        self.evaluate_found(cell, positions, out)
     }
 
     fn pairs(&self) -> u64 {
@@ -115,6 +141,9 @@ impl ForceField for HostForceField {
     }
 
     fn about(&self) -> About {
-        self.potential.about()
+        match &self.source {
+            EnergySource::Pairs(potential) => potential.about(),
+            EnergySource::Whole(field) => field.about(),
+        }
     }
 }

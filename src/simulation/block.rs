@@ -43,7 +43,7 @@ impl Simulation {
             match ran {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => {}
-                Err(error) => return Err(Stop::Error(error)),
+                Err(error) => return Err(Stop::Engine(error)),
             }
         }
         self.engine.rollback()?;
@@ -51,6 +51,6 @@ impl Simulation {
         if outside.is_interrupted() {
             return Err(Stop::Finish(Finish::Interrupted));
         }
-        Ok(self.block(until)?)
+        self.block(until).map_err(Stop::Engine)
     }
 }

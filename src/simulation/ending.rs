@@ -54,6 +54,8 @@ pub(super) enum Stop {
     Finish(Finish),
     /// Something failed.
     Error(Error),
+    /// The engine failed in a block, whose first state has been shown.
+    Engine(Error),
 }
 
 impl From<Error> for Stop {

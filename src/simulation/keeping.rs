@@ -1,7 +1,8 @@
 //! Checkpoints of a run: at its first state, when one is due, and at its end.
 
+use super::ending::Outside;
 use super::{Cause, Checkpointing, Finish, Simulation};
-use crate::Result;
+use crate::{Error, Result};
 
 impl Simulation {
     /// Brings the first state to the disk, if that is to be gone on from, so that whatever is written later has
@@ -26,6 +27,26 @@ impl Simulation {
         };
         let snapshot = self.engine.snapshot(keeper.wants())?;
         keeper.keep(snapshot, files)
+    }
+
+    /// Goes back to the state before the block in which the engine failed, if the engine still has it, and writes a checkpoint
+    /// of it where one is due. Where an interrupt has come, that is how the run ends: what serves the engine may have heard it
+    /// first.
+    ///
+    /// # Errors
+    /// What the engine failed by, which a checkpoint that cannot be written leaves as it is.
+    pub(super) fn keep_what_is_left(&mut self, error: Error, outside: &Outside) -> Result<Finish> {
+        if self.engine.rollback().is_err() {
+            return Err(error);
+        }
+        if outside.is_interrupted() {
+            return Ok(Finish::Interrupted);
+        }
+        let due = |keeper: &dyn Checkpointing| keeper.is_due_at_end(self.step);
+        if self.keeper.as_deref().is_some_and(due) {
+            let _ = self.keep();
+        }
+        Err(error)
     }
 
     /// Writes a checkpoint of the last state where one is due. After a breach, which is in the middle of a block, or with
