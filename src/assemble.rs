@@ -19,7 +19,7 @@ use crate::dynamics::Program;
 #[cfg(feature = "cuda")]
 use crate::engine::cuda::CudaEngine;
 use crate::engine::{Engine, HostEngine, Limits, Start};
-use crate::forcefield::{ForceField, HostForceField};
+use crate::forcefield::ForceField;
 use crate::formats::write::topology;
 use crate::potential::Precision;
 use crate::report::names::{FINAL, THERMO, TOPOLOGY};
@@ -82,7 +82,7 @@ pub fn program(plan: &Plan) -> Program {
 pub fn precision(plan: &PotentialPlan) -> Precision {
     match plan {
         PotentialPlan::Painn { precision, .. } => *precision,
-        PotentialPlan::LennardJones { .. } => Precision::F64,
+        PotentialPlan::LennardJones { .. } | PotentialPlan::Socket { .. } => Precision::F64,
     }
 }
 
@@ -220,9 +220,9 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
     }
     check_room(plan, model, precision)?;
-    let potential = model.bind(&plan.start.system, precision, &plan.device)?;
-    let engine = HostEngine::new(start, noise, plan.dynamics.skin, potential)?;
-    Ok(Box::new(engine))
+    let skin = Some(plan.dynamics.skin);
+    let field = model.in_host_memory(&plan.start.system, precision, &plan.device, skin)?;
+    Ok(Box::new(HostEngine::of(start, noise, field)?))
 }
 
 /// Checks that there is room in host memory for the atoms, their pairs and the arrays of a potential of this precision.
@@ -231,7 +231,9 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
 /// There is none.
 pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()> {
     let key = match model.kind {
-        ModelKind::Painn { .. } | ModelKind::Network { .. } => "system.structure",
+        ModelKind::Painn { .. } | ModelKind::Network { .. } | ModelKind::Socket(_) => {
+            "system.structure"
+        }
         ModelKind::LennardJones { .. } => "potential.lennard_jones.cutoff",
     };
     let (start, reach) = (&plan.start, (model.cutoff(), plan.dynamics.skin));
@@ -345,11 +347,8 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
         }
         device.kind = DeviceKind::Cpu;
     }
-    let potential = model.bind(&start.system, precision, &device)?;
-    let field = match variant.exhaustive {
-        true => HostForceField::exhaustive(potential),
-        false => HostForceField::new(potential, skin),
-    };
+    let skin = (!variant.exhaustive).then_some(skin);
+    let field = model.in_host_memory(&start.system, precision, &device, skin)?;
     Ok(Built {
         engine: Box::new(HostEngine::of(start, noise, field)?),
         program,
@@ -365,8 +364,8 @@ pub fn judge(plan: &Plan, model: &Model) -> Result<Box<dyn ForceField>> {
     if resident(plan, model, precision(&plan.potential))?.is_some() {
         device.kind = DeviceKind::Cpu;
     }
-    let potential = model.bind(&plan.start.system, Precision::F64, &device)?;
-    Ok(Box::new(HostForceField::exhaustive(potential)))
+    let field = model.in_host_memory(&plan.start.system, Precision::F64, &device, None)?;
+    Ok(Box::new(field))
 }
 
 /// The thermostat's noise, from where the run before left off.

@@ -4,7 +4,7 @@ use super::loaded::Model;
 use super::model::{ModelKind, Place, check_place, place};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan};
 use crate::core::System;
-use crate::forcefield::{ForceField, HostForceField};
+use crate::forcefield::ForceField;
 use crate::potential::Precision;
 use crate::{Error, Result};
 
@@ -48,8 +48,8 @@ fn in_host_memory<'m>(
     device: &DevicePlan,
     skin: f64,
 ) -> Result<Box<dyn ForceField + 'm>> {
-    let potential = model.bind(system, precision, device)?;
-    Ok(Box::new(HostForceField::new(potential, skin)))
+    let field = model.in_host_memory(system, precision, device, Some(skin))?;
+    Ok(Box::new(field))
 }
 
 /// The GPU in whose memory a model's atoms, pairs and network are, if that is where they are.
@@ -63,7 +63,7 @@ pub(super) fn resident(
 ) -> Result<Option<usize>> {
     let asked = matches!(device.kind, DeviceKind::Cuda(_));
     match (&model.kind, place(device, precision)) {
-        (_, Place::Cpu) => Ok(None),
+        (_, Place::Cpu) | (ModelKind::Socket(_), _) => Ok(None),
         (ModelKind::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
         (ModelKind::LennardJones { .. }, Place::Cuda(index)) => Ok(Some(index)),
         (_, Place::Cuda(_)) if device.engine == EngineChoice::Burn => Ok(None),

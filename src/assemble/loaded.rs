@@ -1,11 +1,13 @@
 //! A model with all that acts beside it, as a run uses it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::model::{self, ModelKind, load_kind};
 use crate::Result;
 use crate::config::plan::{DevicePlan, Plan, StartPlan};
 use crate::core::{System, elements};
+use crate::forcefield::HostForceField;
 use crate::memory::Appetite;
 use crate::models::ModelFile;
 #[cfg(feature = "cuda")]
@@ -69,7 +71,7 @@ impl Model {
         let notes = match &mut self.kind {
             ModelKind::Painn { notes, .. } => Some(notes),
             ModelKind::Network { read, .. } => Some(&mut read.notes),
-            ModelKind::LennardJones { .. } => None,
+            ModelKind::LennardJones { .. } | ModelKind::Socket(_) => None,
         };
         if let Some(notes) = notes {
             let untold = notes.iter_mut().filter(|note| note.starts_with(UNTOLD));
@@ -141,6 +143,40 @@ impl Model {
             None => potential,
             Some(term) => Box::new(Beside::new(potential, term, &system.species)),
         })
+    }
+
+    /// The force field of atoms of these species in host memory: with a Verlet list of this skin (angstrom) or, without one,
+    /// with pairs found by trying every image.
+    ///
+    /// # Errors
+    /// The model does not know an element, or the device is not there.
+    pub fn in_host_memory(
+        &self,
+        system: &System,
+        precision: Precision,
+        device: &DevicePlan,
+        skin: Option<f64>,
+    ) -> Result<HostForceField> {
+        if let ModelKind::Socket(remote) = &self.kind {
+            return Ok(HostForceField::around(Box::new(remote.clone()), skin));
+        }
+        let potential = self.bind(system, precision, device)?;
+        Ok(match skin {
+            Some(skin) => HostForceField::new(potential, skin),
+            None => HostForceField::exhaustive(potential),
+        })
+    }
+
+    /// Whether another program computes it.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.kind, ModelKind::Socket(_))
+    }
+
+    /// Waits for nobody at the other end of a socket, from now on, once `stop` is set.
+    pub fn heed(&self, stop: &Arc<AtomicBool>) {
+        if let ModelKind::Socket(remote) = &self.kind {
+            remote.heed(Arc::clone(stop));
+        }
     }
 
     /// The potential for the engine that lives on a GPU.

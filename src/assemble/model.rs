@@ -11,6 +11,8 @@ use crate::convert;
 use crate::core::System;
 #[cfg(feature = "cuda")]
 use crate::cuda;
+use crate::forcefield::ForceField as _;
+use crate::ipi::Remote;
 use crate::memory::Appetite;
 use crate::models::ModelFile;
 use crate::potential::architectures;
@@ -67,6 +69,8 @@ pub enum ModelKind {
         /// Range (angstrom).
         cutoff: f64,
     },
+    /// Another program, over a socket.
+    Socket(Remote),
 }
 
 /// Reads the potential that a plan asks for.
@@ -86,7 +90,7 @@ pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
             match &model {
                 ModelKind::Painn { spec, .. } => spec.check_species(species),
                 ModelKind::Network { read, .. } => read.check_species(species),
-                ModelKind::LennardJones { .. } => Ok(()),
+                ModelKind::LennardJones { .. } | ModelKind::Socket(_) => Ok(()),
             }
             .map_err(|e| e.within(plan.places.of("system.structure")))?;
             Ok(model)
@@ -100,6 +104,11 @@ pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
             sigma,
             cutoff,
         }),
+        PotentialPlan::Socket { address } => {
+            let needs_virial = plan.dynamics.ensemble.barostat().is_some();
+            let remote = Remote::new(address.clone(), needs_virial);
+            Ok(ModelKind::Socket(remote))
+        }
     }
 }
 
@@ -160,6 +169,7 @@ impl ModelKind {
             Self::Painn { spec, .. } => spec.cutoff,
             Self::Network { read, .. } => read.network.cutoff(),
             Self::LennardJones { cutoff, .. } => *cutoff,
+            Self::Socket(remote) => remote.cutoff(),
         }
     }
 
@@ -192,6 +202,7 @@ impl ModelKind {
             } => format!(
                 "Lennard-Jones, epsilon {epsilon:.6} eV, sigma {sigma} A, cutoff {cutoff} A"
             ),
+            Self::Socket(remote) => format!("forces of a client at {}", remote.address()),
         }
     }
 
@@ -213,7 +224,7 @@ impl ModelKind {
                 Ok(())
             }
             Self::Network { read, .. } => read.restrict(elements),
-            Self::LennardJones { .. } => Ok(()),
+            Self::LennardJones { .. } | Self::Socket(_) => Ok(()),
         }
     }
 
@@ -222,7 +233,7 @@ impl ModelKind {
         match self {
             Self::Painn { trained_on, .. } => Some(*trained_on),
             Self::Network { read, .. } => Some(read.trained_on()),
-            Self::LennardJones { .. } => None,
+            Self::LennardJones { .. } | Self::Socket(_) => None,
         }
     }
 
@@ -231,7 +242,7 @@ impl ModelKind {
         match self {
             Self::Painn { notes, .. } => notes,
             Self::Network { read, .. } => &read.notes,
-            Self::LennardJones { .. } => &[],
+            Self::LennardJones { .. } | Self::Socket(_) => &[],
         }
     }
 
@@ -239,13 +250,13 @@ impl ModelKind {
     pub fn source(&self) -> Option<&OriginFile> {
         match self {
             Self::Painn { source, .. } | Self::Network { source, .. } => Some(source),
-            Self::LennardJones { .. } => None,
+            Self::LennardJones { .. } | Self::Socket(_) => None,
         }
     }
 
     /// Whether it is a trained network.
     pub fn is_network(&self) -> bool {
-        !matches!(self, Self::LennardJones { .. })
+        matches!(self, Self::Painn { .. } | Self::Network { .. })
     }
 
     /// Whether its authors' code leaves the cell out.
@@ -256,7 +267,7 @@ impl ModelKind {
     /// Memory that the potential's arrays take in that of the host, at the least.
     pub fn appetite(&self, precision: Precision, device: &DevicePlan) -> Appetite {
         let [atom, pair] = match (self, place(device, precision), device.engine) {
-            (Self::LennardJones { .. }, ..) | (_, Place::Cuda(_), _) => [0.0; 2],
+            (Self::LennardJones { .. } | Self::Socket(_), ..) | (_, Place::Cuda(_), _) => [0.0; 2],
             (Self::Painn { spec, .. }, _, EngineChoice::Burn) => {
                 reference::bytes_needed(spec, precision)
             }
@@ -270,7 +281,7 @@ impl ModelKind {
     pub fn own_term(&self) -> Option<PairLaw> {
         match self {
             Self::Painn { repulsion, .. } => repulsion.map(|law| Arc::new(law) as PairLaw),
-            Self::Network { .. } | Self::LennardJones { .. } => None,
+            Self::Network { .. } | Self::LennardJones { .. } | Self::Socket(_) => None,
         }
     }
 
@@ -340,6 +351,9 @@ impl ModelKind {
                 sigma,
                 cutoff,
             } => LennardJones::new(epsilon, sigma, cutoff).map(Fitting::LennardJones),
+            Self::Socket(_) => Err(Error::input(
+                "a client at the other end of a socket is no function of pairs",
+            )),
         }
     }
 }

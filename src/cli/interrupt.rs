@@ -95,6 +95,11 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// The flag that becomes true at the first signal, for those who wait.
+    pub fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
+    }
+
     /// The first signal, once it has come.
     pub fn signal(&self) -> Option<EndSignal> {
         match self.first.load(Ordering::Acquire) {

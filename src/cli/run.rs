@@ -49,8 +49,23 @@ fn to_the_end(plan: Plan, entry: Entry, verbosity: Verbosity, began: Instant) ->
     let model = assemble::load(&plan)?;
     // Before this nothing is held that a signal could leave behind.
     let interrupt = Interrupt::watch()?;
+    model.heed(&interrupt.shared());
     let console = Console::new(verbosity, plan.dynamics.steps);
-    let run = Run::with_model(plan, model, entry, &console)?.counted_from(began);
+    let run = match (
+        Run::with_model(plan, model, entry, &console),
+        interrupt.signal(),
+    ) {
+        (Ok(run), _) => run.counted_from(began),
+        // It waited for a client, and was asked to end.
+        (Err(_), Some(signal)) => {
+            let name = signal.name();
+            console.remark(&format!(
+                "{name} came before the first step: nothing was written"
+            ));
+            return Ok(signal.exit_code());
+        }
+        (Err(error), None) => return Err(error),
+    };
     let ending = run.to_the_end(&interrupt)?;
     // Last of all, since it may end the process: all is closed and unlocked now.
     Ok(match (ending.status, interrupt.signal()) {

@@ -9,7 +9,7 @@ use super::interrupt::Interrupt;
 use super::subject::SubjectArgs;
 use crate::core::{Cell, Vec3, elements};
 use crate::ipi::{Address, Connection, Farewell, Session};
-use crate::run::{Interruption as _, words};
+use crate::run::words;
 use crate::terminal::Terminal;
 use crate::text::counted;
 use crate::{Error, Result, streams};
@@ -75,7 +75,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         let began = Instant::now();
         let before = session.served();
         let ended =
-            Connection::open(&args.address, patience, interrupt.flag()).and_then(|connection| {
+            Connection::open(&args.address, patience, &interrupt.shared()).and_then(|connection| {
                 tell(format!("connected with {}", args.address));
                 session.serve(&connection, &connection)
             });

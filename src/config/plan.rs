@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{AtomName, Cell, FormalElectrons, System, Vec3};
 use crate::dynamics::Dynamics;
+use crate::ipi::Address;
 use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::potential::pair::{PowerLaw, Repulsion, RepulsionEnd, Zbl};
@@ -124,6 +125,11 @@ pub enum PotentialPlan {
         sigma: f64,
         /// Range (angstrom).
         cutoff: f64,
+    },
+    /// Another program, over a socket.
+    Socket {
+        /// Where it is listened for.
+        address: Address,
     },
 }
 

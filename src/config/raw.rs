@@ -58,6 +58,7 @@ pub(super) struct PotentialTable {
     pub precision: Leaf,
     pub elements: Leaf,
     pub lennard_jones: Option<Spanned<LennardJonesTable>>,
+    pub socket: Leaf,
     pub repulsion: Option<Spanned<RepulsionTable>>,
 }
 

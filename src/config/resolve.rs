@@ -11,14 +11,15 @@ use super::plan::{
 };
 use super::raw;
 use super::section::Section;
-use crate::Result;
 use crate::core::elements::number;
 use crate::core::rng::NoiseMark;
 use crate::dynamics::{Bath, Dynamics};
 use crate::input::path_of;
+use crate::ipi::Address;
 use crate::models::ModelFile;
-use crate::paths::absolute;
+use crate::paths::{absolute, join};
 use crate::units::FEMTOSECOND;
+use crate::{Error, Result};
 
 /// A step longer than this (fs) is a slip more often than not: bonds to hydrogen vibrate within 10 fs.
 const LONG_STEP: f64 = 5.0;
@@ -29,6 +30,9 @@ pub(super) fn potential(
     raw: &raw::PotentialTable,
     base: &Path,
 ) -> Result<PotentialPlan> {
+    if raw.socket.is_some() {
+        return socket(section, raw, base);
+    }
     let Some(lj) = &raw.lennard_jones else {
         let model = model(section, raw, base)?;
         let precision = section.choice(&keys::potential::PRECISION, &raw.precision)?;
@@ -47,6 +51,45 @@ pub(super) fn potential(
     lennard_jones(section, lj)
 }
 
+/// The address at which another program, which has the potential, is listened for.
+fn socket(
+    section: &mut Section<'_>,
+    raw: &raw::PotentialTable,
+    base: &Path,
+) -> Result<PotentialPlan> {
+    let (key, leaf) = (&keys::potential::SOCKET, &raw.socket);
+    let why = "is of a potential inside this program; with socket another program has it: remove one of the two";
+    section.refuse(&keys::potential::MODEL, &raw.model, why)?;
+    section.refuse(&keys::potential::PRECISION, &raw.precision, why)?;
+    section.refuse(&keys::potential::ELEMENTS, &raw.elements, why)?;
+    let tables = [
+        (
+            &keys::potential::LENNARD_JONES,
+            raw.lennard_jones.as_ref().map(|t| t.span()),
+        ),
+        (
+            &keys::potential::REPULSION,
+            raw.repulsion.as_ref().map(|t| t.span()),
+        ),
+    ];
+    for (table, span) in tables {
+        if let Some(span) = span {
+            return Err(section.fault_at(table, &span, why));
+        }
+    }
+    let fault = |section: &Section<'_>, e: Error| section.fault(key, leaf, e.to_string());
+    let mut text = section.text(key, leaf)?.to_owned();
+    let mut address: Address = text.parse().map_err(|e| fault(section, e))?;
+    if let Address::Unix(path) = &address
+        && path.is_relative()
+    {
+        text = format!("unix:{}", absolute(&join(section.base(leaf, base), path)));
+        address = text.parse().map_err(|e| fault(section, e))?;
+    }
+    section.keep(key, leaf, text);
+    Ok(PotentialPlan::Socket { address })
+}
+
 fn model(section: &mut Section<'_>, raw: &raw::PotentialTable, base: &Path) -> Result<ModelFile> {
     let key = &keys::potential::MODEL;
     if raw.model.is_none() {
@@ -54,7 +97,8 @@ fn model(section: &mut Section<'_>, raw: &raw::PotentialTable, base: &Path) -> R
             key,
             &None,
             "is missing; give a trained PaiNN, such as model = \"painn_hcno_gfn2\" (inside this program) or \
-             \"../models/painn.safetensors\", or a table [potential.lennard_jones]",
+             \"../models/painn.safetensors\", a table [potential.lennard_jones], or socket = \"unix:NAME\" for the forces of \
+             another program",
         ));
     }
     let text = section.text(key, &raw.model)?;
@@ -272,13 +316,22 @@ pub(super) fn device(
     potential: &PotentialPlan,
 ) -> Result<DevicePlan> {
     let kind = kind(section, &raw.kind)?;
+    if let (PotentialPlan::Socket { .. }, DeviceKind::Cuda(_)) = (potential, kind) {
+        let why = "is where a potential of this program is computed; with [potential] socket another program chooses: remove it";
+        return Err(section.fault(&keys::device::KIND, &raw.kind, why));
+    }
     let threads = section.whole(&keys::device::THREADS, &raw.threads)?;
     if let (Some(_), DeviceKind::Cuda(_)) = (threads, kind) {
         section.note(&keys::device::THREADS, "has little to do on a GPU");
     }
     let key = &keys::device::ENGINE;
-    if let PotentialPlan::LennardJones { .. } = potential {
-        let why = "chooses how a network is evaluated; Lennard-Jones has none: remove it";
+    let without = match potential {
+        PotentialPlan::LennardJones { .. } => Some("Lennard-Jones has none"),
+        PotentialPlan::Socket { .. } => Some("with [potential] socket there is none here"),
+        PotentialPlan::Painn { .. } => None,
+    };
+    if let Some(without) = without {
+        let why = format!("chooses how a network is evaluated; {without}: remove it");
         if raw
             .engine
             .as_ref()

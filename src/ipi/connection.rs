@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,27 +20,31 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// A connection with a peer. Reading and writing wait for the peer, and fail once the flag is set.
 #[derive(Debug)]
-pub struct Connection<'f> {
+pub struct Connection {
     socket: Socket,
-    stop: &'f AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
+/// A socket of either kind.
 #[derive(Debug)]
-enum Socket {
+pub(super) enum Socket {
     Unix(UnixStream),
     Tcp(TcpStream),
 }
 
-impl<'f> Connection<'f> {
+impl Connection {
     /// Connects with the server at an address; where there is none yet, tries again for as long as `patience`.
     ///
     /// # Errors
     /// There is no server, or `stop` was set.
-    pub fn open(address: &Address, patience: Duration, stop: &'f AtomicBool) -> Result<Self> {
+    pub fn open(address: &Address, patience: Duration, stop: &Arc<AtomicBool>) -> Result<Self> {
         let began = Instant::now();
         loop {
             let fault = match Socket::connect(address) {
-                Ok(socket) => return Self::of(socket, stop).map_err(|e| unreachable(address, &e)),
+                Ok(socket) => {
+                    return Self::of(socket, Arc::clone(stop))
+                        .map_err(|e| unreachable(address, &e));
+                }
                 Err(fault) => fault,
             };
             // A name that means no machine, or a folder that may not be entered, will not change.
@@ -57,13 +62,19 @@ impl<'f> Connection<'f> {
         }
     }
 
-    fn of(socket: Socket, stop: &'f AtomicBool) -> io::Result<Self> {
+    /// A connection over a socket.
+    ///
+    /// # Errors
+    /// The socket cannot be told how to wait.
+    pub(super) fn of(socket: Socket, stop: Arc<AtomicBool>) -> io::Result<Self> {
         match &socket {
             Socket::Unix(stream) => {
+                stream.set_nonblocking(false)?;
                 stream.set_read_timeout(Some(LOOK))?;
                 stream.set_write_timeout(Some(LOOK))?;
             }
             Socket::Tcp(stream) => {
+                stream.set_nonblocking(false)?;
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(LOOK))?;
                 stream.set_write_timeout(Some(LOOK))?;
@@ -88,7 +99,7 @@ impl<'f> Connection<'f> {
     }
 }
 
-impl Read for &Connection<'_> {
+impl Read for &Connection {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.wait(|socket| match socket {
             Socket::Unix(stream) => (&*stream).read(into),
@@ -97,7 +108,13 @@ impl Read for &Connection<'_> {
     }
 }
 
-impl Write for &Connection<'_> {
+impl Read for Connection {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(into)
+    }
+}
+
+impl Write for &Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wait(|socket| match socket {
             Socket::Unix(stream) => (&*stream).write(bytes),

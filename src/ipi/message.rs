@@ -180,6 +180,23 @@ impl<R: Read> Inbox<R> {
         self.vectors(into, BOHR)
     }
 
+    /// Where it comes from.
+    pub fn source(&self) -> &R {
+        self.source.get_ref()
+    }
+
+    /// Reads so many bytes that nobody wants.
+    ///
+    /// # Errors
+    /// The connection failed or was closed.
+    pub fn skip(&mut self, bytes: usize) -> io::Result<()> {
+        let skipped = io::copy(&mut (&mut self.source).take(bytes as u64), &mut io::sink())?;
+        match skipped == bytes as u64 {
+            true => Ok(()),
+            false => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
     /// So many bytes of text.
     ///
     /// # Errors

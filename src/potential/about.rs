@@ -34,6 +34,11 @@ pub enum Processor {
         /// Its number, counted from 0. No bit depends on it.
         index: usize,
     },
+    /// Another program, over a socket.
+    Client {
+        /// Where it is listened for. No bit depends on it.
+        address: String,
+    },
 }
 
 impl Processor {
@@ -47,6 +52,7 @@ impl Processor {
         match self {
             Self::Cpu { .. } => "the CPU",
             Self::Card { name, .. } => name,
+            Self::Client { .. } => "a client",
         }
     }
 
@@ -54,7 +60,7 @@ impl Processor {
     fn instructions(&self) -> Option<String> {
         match self {
             Self::Cpu { instructions, .. } => instructions.map(str::to_owned),
-            Self::Card { .. } => None,
+            Self::Card { .. } | Self::Client { .. } => None,
         }
     }
 
@@ -66,6 +72,7 @@ impl Processor {
                 n => format!("{n} threads"),
             }),
             Self::Card { index, .. } => Some(format!("device {index}")),
+            Self::Client { address } => Some(format!("at {address}")),
         }
     }
 }

@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STRUCTURES = ROOT / "configs" / "structures"
 MODEL = "painn_hcno_gfn2"
 
-# Bohr (angstrom), CODATA 2022.
-BOHR = 0.529177210544
+# Bohr (angstrom) and hartree (eV), CODATA 2022.
+BOHR, HARTREE = 0.529177210544, 27.211386245981
 # What i-PI takes for the masses (u).
 MASSES = {"O": 15.9994, "H": 1.00794}
 
@@ -413,7 +413,142 @@ def optimise(mdrun, folder, report):
     report.most("largest difference of 21 vibrations", float(np.abs(ours - theirs)[6:].max()), 0.1, "1/cm")
 
 
-CHECKS = {"nve": nve, "batch": batch, "stress": stress, "optimise": optimise, "pimd": pimd, "npt": npt}
+def run_file(structure, name, dynamics, *, velocities='"from the file"', fields=""):
+    """A run file whose forces come over the unix socket of this name."""
+    return f"""[system]
+structure = "{structure}"
+velocities = {velocities}
+[potential]
+socket = "unix:{name}"
+[dynamics]
+{dynamics}
+[output]
+directory = "run"
+thermo_every = 1
+[[output.trajectory]]
+format = "xyz"
+every = 1
+{fields}
+[monitor]
+contact = "off"
+temperature = "off"
+[device]
+kind = "cpu"
+"""
+
+
+def harmonic(mdrun, folder, report):
+    """i-PI's driver with its harmonic potential: velocity Verlet of springs is known in closed form."""
+    # Springs of 0.05 hartree/bohr^2 for each atom and axis; steps of 0.4 fs, for periods of 15 fs (H) and more.
+    spring, timestep, steps = 0.05, 0.4, 200
+    rng = np.random.default_rng(5)
+    start, kick = rng.normal(size=(4, 3)), rng.normal(scale=0.02, size=(4, 3))
+    symbols, masses = ["H", "C", "O", "O"], np.array([1.0, 12.0, 16.0, 16.0])[:, None]
+    rows = [f"{s} {' '.join(repr(float(x)) for x in [*r, *v])}" for s, r, v in zip(symbols, start, kick)]
+    (folder / "atoms.xyz").write_text("\n".join(["4", "Properties=species:S:1:pos:R:3:velo:R:3", *rows]) + "\n")
+    name = unique("harmonic")
+    dynamics = f'ensemble = "nve"\ntimestep = "{timestep} fs"\nsteps = {steps}'
+    text = run_file("atoms.xyz", name, dynamics)
+    text = text.replace("[potential]", 'masses = { H = "1 u", C = "12 u", O = "16 u" }\n[potential]')
+    (folder / "run.toml").write_text(text)
+    driver = [i_pi().with_name("i-pi-driver-py"), "-u", "-a", name, "-m", "harmonic", "-o", spring]
+    with running([mdrun, "--quiet", "run.toml"], folder, "run"):
+        wait_for(Path(f"/tmp/ipi_{name}"))
+        with running(driver, folder, "driver"):
+            pass
+    found = np.array([frame.positions for frame in ase.io.read(folder / "run" / "traj.xyz", ":")])
+    # k in u/fs^2 (1 u A^2/fs^2 is 103.642697 eV): x(n) = A cos(w n) + B sin(w n) with cos w = 1 - k dt^2 / 2m, and B from x(1).
+    k = spring * HARTREE / BOHR**2 / 103.6426966
+    square = k * timestep**2 / masses
+    phase = np.arccos(1 - square / 2)
+    sine = kick * timestep / np.sin(phase)
+    n = np.arange(steps + 1)[:, None, None]
+    wanted = start * np.cos(phase * n) + sine * np.sin(phase * n)
+    report.between("way of the farthest atom", float(np.abs(found - start).max()), 1.0, 10.0, "A")
+    # Constants of 9 digits, over some ten periods.
+    report.most("largest difference to the closed form in 200 steps", float(np.abs(found - wanted).max()), 1e-6, "A")
+
+
+def wait_for(path):
+    for _ in range(600):
+        if path.exists():
+            return
+        threading.Event().wait(0.05)
+    raise SystemExit(f"{path} does not come")
+
+
+def ase_client(mdrun, folder, report):
+    """ASE's client with its own Lennard-Jones potential: energies, forces and the stress that moves a cell are those of ASE."""
+    from ase.build import bulk
+    from ase.calculators.lj import LennardJones
+
+    atoms = bulk("Ar", cubic=True, a=5.3) * (2, 2, 2)
+    atoms.set_cell(atoms.cell.array @ np.array([[1.02, 0.03, -0.02], [0.03, 0.97, 0.01], [-0.02, 0.01, 1.0]]), scale_atoms=True)
+    atoms.rattle(0.05, seed=2)
+    ase.io.write(folder / "argon.xyz", atoms, format="extxyz")
+    name = unique("ase_client")
+    dynamics = """ensemble = "npt"
+temperature = "80 K"
+relaxation = "0.2 ps"
+seed = 1
+pressure = "1 kbar"
+barostat_relaxation = "1 ps"
+compressibility = "3e-4 1/bar"
+coupling = "triclinic"
+barostat_every = 2
+timestep = "4 fs"
+steps = 30"""
+    velocities = '{ temperature = "80 K", seed = 1 }'
+    (folder / "run.toml").write_text(
+        run_file("argon.xyz", name, dynamics, velocities=velocities, fields='fields = ["velocities", "forces"]')
+    )
+    potential = "LennardJones(sigma=3.4, epsilon=0.0104, rc=7.5, smooth=True)"
+    (folder / "client.py").write_text(
+        f"""import ase.io
+from ase.calculators.lj import LennardJones
+from ase.calculators.socketio import SocketClient
+atoms = ase.io.read("argon.xyz")
+atoms.calc = {potential}
+SocketClient(unixsocket="{name}").run(atoms, use_stress=True)
+"""
+    )
+    with running([mdrun, "--quiet", "run.toml"], folder, "run"):
+        wait_for(Path(f"/tmp/ipi_{name}"))
+        with running([sys.executable, "client.py"], folder, "client"):
+            pass
+    frames = ase.io.read(folder / "run" / "traj.xyz", ":")
+    worst = np.zeros(3)
+    for frame in frames[::5]:
+        judge = Atoms(frame.symbols, frame.positions, cell=frame.cell, pbc=True)
+        judge.calc = LennardJones(sigma=3.4, epsilon=0.0104, rc=7.5, smooth=True)
+        # ASE's reader keeps what the file says; the stress there is that of the potential alone.
+        said = frame.calc.results
+        here = [
+            abs(said["energy"] - judge.get_potential_energy()),
+            np.abs(said["forces"] - judge.get_forces()).max(),
+            np.abs(said["stress"] - judge.get_stress()).max(),
+        ]
+        worst = np.maximum(worst, here)
+    stress = np.abs(frames[0].calc.results["stress"])
+    report.between("frames", len(frames), 31, 31)
+    report.between("smallest component of the first stress", float(stress.min()), 1e-5, 1e-2, "eV/A^3")
+    # ASE's units are those of CODATA 2014, off by 1e-9.
+    report.most("energy", float(worst[0]), 1e-7, "eV")
+    report.most("forces", float(worst[1]), 1e-8, "eV/A")
+    report.most("stress", float(worst[2]), 1e-9, "eV/A^3")
+    report.between("change of the volume", abs(frames[-1].cell.volume - frames[0].cell.volume), 0.1, 200, "A^3")
+
+
+CHECKS = {
+    "nve": nve,
+    "batch": batch,
+    "stress": stress,
+    "optimise": optimise,
+    "pimd": pimd,
+    "npt": npt,
+    "harmonic": harmonic,
+    "ase_client": ase_client,
+}
 
 
 def main():

@@ -9,8 +9,15 @@ use crate::units::Dimension;
 pub static TABLE: KeyTable = KeyTable {
     name: "potential",
     form: Form::Once,
-    doc: "What acts between the atoms: a trained network, or Lennard-Jones.",
-    rows: &[&MODEL, &PRECISION, &ELEMENTS, &LENNARD_JONES, &REPULSION],
+    doc: "What acts between the atoms: a trained network, Lennard-Jones, or another program.",
+    rows: &[
+        &MODEL,
+        &PRECISION,
+        &ELEMENTS,
+        &LENNARD_JONES,
+        &SOCKET,
+        &REPULSION,
+    ],
 };
 
 /// `model`
@@ -20,7 +27,7 @@ pub static MODEL: ConfigKey<Text> = ConfigKey {
         what: "a name or a path",
         example: "\"painn_hcno_gfn2\"",
     },
-    absent: Absent::Told("required, but for Lennard-Jones"),
+    absent: Absent::Told("required, but for Lennard-Jones and `socket`"),
     of: &[],
     doc: "A trained PaiNN, SchNet or StudentForceField: its [name](#models-by-name), or its file, such as `\"net.safetensors\"`.",
 };
@@ -53,6 +60,18 @@ pub static LENNARD_JONES: ConfigKey<Forms> = ConfigKey {
     absent: Absent::Told("none"),
     of: &[],
     doc: "Lennard-Jones instead of a network, the same for all atoms.",
+};
+
+/// `socket`
+pub static SOCKET: ConfigKey<Text> = ConfigKey {
+    name: "socket",
+    value: Text {
+        what: "`\"unix:NAME\"` or `\"tcp:HOST:PORT\"`",
+        example: "\"unix:water\"",
+    },
+    absent: Absent::Told("none"),
+    of: &[],
+    doc: "Energy, forces and virial of another program, which connects here and speaks [i-PI's protocol](ipi.md).",
 };
 
 /// `[potential.lennard_jones]`

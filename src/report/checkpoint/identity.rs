@@ -159,6 +159,8 @@ fn potential(plan: &PotentialPlan, model: Option<&str>, put: &mut impl FnMut(&st
             put("potential.lennard_jones.sigma", format!("{sigma} A"));
             put("potential.lennard_jones.cutoff", format!("{cutoff} A"));
         }
+        // Whose they are is not known, and where it connects is nothing to the run.
+        PotentialPlan::Socket { .. } => put("potential.socket", "forces of a client".to_owned()),
     }
 }
 

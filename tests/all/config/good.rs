@@ -1,5 +1,6 @@
 //! Run files that are right, and what they mean.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use mdrun::config::{self, plan::*};
 use mdrun::core::rng::{NoiseCourse, NoiseMark};
 use mdrun::core::{Mat3, Vec3};
 use mdrun::dynamics::{Dynamics, Langevin, Nve};
+use mdrun::ipi::Address;
 use mdrun::models::{EMBEDDED, ModelFile};
 use mdrun::potential::Precision;
 use mdrun::potential::pair::RepulsionEnd;
@@ -209,6 +211,38 @@ fn what_is_left_out_has_its_default() {
         engine: EngineChoice::Auto,
     };
     assert_eq!(plan.device, device);
+}
+
+/// The forces of another program: a name is a socket where i-PI and ASE look for it, and the plan keeps what was written.
+#[test]
+fn forces_may_come_over_a_socket() {
+    let plan = plan(&good("socket.toml"));
+    let address = Address::Unix("/tmp/ipi_water".into());
+    assert_eq!(plan.potential, PotentialPlan::Socket { address });
+    assert_eq!(
+        plan.resolved["potential"]["socket"].as_str(),
+        Some("unix:water")
+    );
+    // A path is relative to the run file, as all of them are; one that is given instead is the shell's.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.toml");
+    let text = fs::read_to_string(good("socket.toml")).unwrap();
+    let ethanol = root().join("configs/structures/ethanol.xyz");
+    let text = text.replace(
+        "../../../../configs/structures/ethanol.xyz",
+        ethanol.to_str().unwrap(),
+    );
+    fs::write(&file, text.replace("unix:water", "unix:./water")).unwrap();
+    let beside = |plan: Plan| match plan.potential {
+        PotentialPlan::Socket {
+            address: Address::Unix(path),
+        } => path,
+        other => panic!("{other:?}"),
+    };
+    let path = beside(super::good::plan(&file));
+    assert_eq!(path, folder.path().join("water"));
+    let path = beside(overridden(&file, &["potential.socket=unix:/a/water"]).unwrap());
+    assert_eq!(path, Path::new("/a/water"));
 }
 
 /// Lennard-Jones in other units: 0.99774 kJ/mol is 120 K, 16 bohr is 8.4668 A.

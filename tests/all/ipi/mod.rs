@@ -3,5 +3,6 @@
 mod garbage;
 mod protocol;
 mod python;
+mod server;
 mod sockets;
 mod wire;

@@ -71,6 +71,16 @@ fn ase_finds_the_slopes_of_the_energy() {
 }
 
 #[test]
+fn i_pis_driver_gives_a_run_its_forces() {
+    check("harmonic");
+}
+
+#[test]
+fn ases_client_gives_a_run_forces_and_stress() {
+    check("ase_client");
+}
+
+#[test]
 fn ase_optimises_and_finds_vibrations() {
     check_at_length("optimise");
 }

@@ -3,14 +3,18 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use mdrun::forcefield::{ForceField as _, HostForceField};
+use mdrun::core::{Cell, Vec3};
+use mdrun::forcefield::{ForceField, HostForceField};
 use mdrun::ipi::{Connection, Farewell, Session};
-use mdrun::potential::Precision;
+use mdrun::potential::painn::cpu::FusedPainn;
+use mdrun::potential::{About, Evaluation, Precision};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -157,7 +161,7 @@ fn a_server_may_come_later() {
     let none = [[0.0; 3]; 3];
     let name = format!("mdrun_test_{}", std::process::id());
     let client = serve(ETHANOL, &format!("unix:{name}"), &["--precision", "f32"]);
-    std::thread::sleep(Duration::from_millis(700));
+    thread::sleep(Duration::from_millis(700));
     let path = format!("/tmp/ipi_{name}");
     let listener = UnixListener::bind(&path).unwrap();
     let mut peer = Peer(listener.accept().unwrap().0);
@@ -273,92 +277,117 @@ fn a_signal_ends_a_client() {
     }
 }
 
-/// Median time of a call with what moves the bytes and without it.
-fn overhead(
-    path: &Path,
-    listener: &UnixListener,
-    name: &str,
-    field: Build,
-    atoms: &Atoms,
-    calls: u32,
-) {
-    let stop = AtomicBool::new(false);
+type Build = fn() -> HostForceField;
+
+/// The middle one of so many times (us).
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1e6
+}
+
+/// A force field that tells how long each evaluation took.
+struct Timed {
+    inner: HostForceField,
+    times: mpsc::Sender<Duration>,
+}
+
+impl ForceField for Timed {
+    fn cutoff(&self) -> f64 {
+        self.inner.cutoff()
+    }
+
+    fn evaluate(
+        &mut self,
+        cell: &Cell,
+        positions: &[Vec3],
+        out: &mut Evaluation,
+    ) -> mdrun::Result<()> {
+        let began = Instant::now();
+        let done = self.inner.evaluate(cell, positions, out);
+        let _ = self.times.send(began.elapsed());
+        done
+    }
+
+    fn pairs(&self) -> u64 {
+        self.inner.pairs()
+    }
+
+    fn about(&self) -> About {
+        self.inner.about()
+    }
+}
+
+/// Prints what calls take: the evaluation, back to back and between two calls, and what the socket adds to the latter.
+fn tell_costs(name: &str, field: Build, atoms: &Atoms) {
+    const CALLS: usize = 400;
+    let (_folder, path, listener, _) = listen();
+    let stop = Arc::new(AtomicBool::new(false));
     let address = format!("unix:{}", path.display()).parse().unwrap();
     let (cell, places, count) = (square(atoms), places(atoms), atoms.positions.len());
-    let served = std::thread::scope(|scope| {
+    let (times, evaluations) = mpsc::channel();
+    let calls = thread::scope(|scope| {
         scope.spawn(|| {
             let connection = Connection::open(&address, Duration::from_secs(5), &stop).unwrap();
             let room = Box::new(|_: &_, _: &[_]| Ok(()));
-            let mut session = Session::new(Box::new(field()), count, atoms.cell.periodic(), room);
+            let inner = field();
+            let field = Box::new(Timed { inner, times });
+            let mut session = Session::new(field, count, atoms.cell.periodic(), room);
             let farewell = session.serve(&connection, &connection).unwrap();
             assert_eq!(farewell, Farewell::Exit);
         });
         let mut peer: Peer<UnixStream> = Peer(listener.accept().unwrap().0);
         peer.evaluate(cell, &places);
-        let time = |f: &mut dyn FnMut()| {
+        evaluations.recv().unwrap();
+        // What a call takes beyond its own evaluation.
+        let beyond = |call: &mut dyn FnMut()| {
             let began = Instant::now();
-            f();
-            began.elapsed()
+            call();
+            let took = began.elapsed();
+            took.saturating_sub(evaluations.recv().unwrap())
         };
-        let long = (0..calls).map(|_| time(&mut || drop(peer.evaluate(cell, &places))));
-        let (mut long, mut short): (Vec<_>, Vec<_>) = (long.collect(), Vec::new());
-        // i-PI 3.3 says all of it at once.
+        let by_word = (0..CALLS).map(|_| beyond(&mut || drop(peer.evaluate(cell, &places))));
+        let by_word = median(by_word.collect());
+        // i-PI 3.3 says all of it at once, and asks how the client is when it has the forces.
         let said = [wire::posdata(cell, &places), header("GETFORCE")].concat();
-        for _ in 0..calls {
-            short.push(time(&mut || {
+        let at_once = (0..CALLS).map(|_| {
+            beyond(&mut || {
                 peer.send(&said);
-                wire::Answers(&mut peer.0).replies(1);
+                peer.reply();
                 peer.status();
-            }));
-        }
+            })
+        });
+        let at_once = median(at_once.collect());
         peer.send(&header("EXIT"));
-        long.sort();
-        short.sort();
-        [long, short].map(|times| times[times.len() / 2])
+        [by_word, at_once]
     });
     let mut field = field();
     let mut out = field.at(&atoms.cell, &atoms.positions).unwrap();
-    let mut direct: Vec<Duration> = (0..calls)
-        .map(|_| {
-            let began = Instant::now();
-            field
-                .evaluate(&atoms.cell, &atoms.positions, &mut out)
-                .unwrap();
-            began.elapsed()
-        })
-        .collect();
-    direct.sort();
-    let direct = direct[direct.len() / 2];
-    let over = served.map(|time| time.as_secs_f64() * 1e6 - direct.as_secs_f64() * 1e6);
+    let direct = (0..CALLS).map(|_| {
+        let began = Instant::now();
+        field
+            .evaluate(&atoms.cell, &atoms.positions, &mut out)
+            .unwrap();
+        began.elapsed()
+    });
     println!(
-        "{name}, {count} atoms: {:.1} us directly, over the socket {:.1} us more word by word, {:.1} us more at once (medians)",
-        direct.as_secs_f64() * 1e6,
-        over[0],
-        over[1]
+        "{name}, {count} atoms: {:.1} us an evaluation; beyond it, over the socket, {:.1} us word by word, {:.1} us at once (medians)",
+        median(direct.collect()),
+        calls[0],
+        calls[1]
     );
 }
-
-type Build = fn() -> HostForceField;
 
 /// Figures, not asserted: what a call over a unix socket takes beyond the evaluation.
 #[test]
 fn what_a_call_costs() {
-    let (_folder, path, listener, _) = listen();
-    let argon = Atoms::shipped("argon256.xyz");
-    let cheap = || HostForceField::new(Box::new(lennard_jones()), 1.0);
-    overhead(&path, &listener, "Lennard-Jones", cheap, &argon, 400);
     let aspirin = Atoms::shipped("aspirin.xyz");
     let network = || {
         let (spec, weights) = &*SHIPPED;
         let species = &Atoms::shipped("aspirin.xyz").species;
-        let fused = mdrun::potential::painn::cpu::FusedPainn::new(
-            spec,
-            weights,
-            species,
-            Precision::F32,
-            2,
-        );
-        HostForceField::new(Box::new(fused.unwrap()), 1.0)
+        let fused = FusedPainn::new(spec, weights, species, Precision::F32, 2).unwrap();
+        HostForceField::new(Box::new(fused), 1.0)
     };
-    overhead(&path, &listener, "PaiNN", network, &aspirin, 400);
+    tell_costs("PaiNN", network, &aspirin);
+    let cheap = || HostForceField::new(Box::new(lennard_jones()), 1.0);
+    tell_costs("Lennard-Jones", cheap, &Atoms::shipped("argon256.xyz"));
 }

@@ -1,6 +1,6 @@
 //! A server's side of the protocol, written down a second time: bytes by hand, with constants of its own.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 
 /// Bohr (angstrom) and hartree (eV): CODATA 2022, as printed by NIST.
 pub const BOHR: f64 = 0.529_177_210_544;
@@ -129,6 +129,11 @@ impl<S: Read + Write> Peer<S> {
         Answers(&mut self.0).word()
     }
 
+    /// The answer to GETFORCE. Nothing comes after it by itself.
+    pub fn reply(&mut self) -> Reply {
+        Answers(BufReader::new(&mut self.0)).replies(1).remove(0)
+    }
+
     /// One evaluation, as every server before i-PI 3.3 asks for it.
     pub fn evaluate(&mut self, vectors: Square, atoms: &[[f64; 3]]) -> Reply {
         if self.status() == "NEEDINIT" {
@@ -138,6 +143,6 @@ impl<S: Read + Write> Peer<S> {
         self.send(&posdata(vectors, atoms));
         assert_eq!(self.status(), "HAVEDATA");
         self.send(&header("GETFORCE"));
-        Answers(&mut self.0).replies(1).remove(0)
+        self.reply()
     }
 }
