@@ -22,16 +22,16 @@ use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
 use crate::potential::Precision;
-use crate::report::names::{FINAL, THERMO, TOPOLOGY};
+use crate::report::names::{FINAL, THERMO, TOPOLOGY, UNCERTAIN};
 use crate::report::{
-    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, Thermo,
-    Trajectory, Verified, drift, replace, thermo, trajectory,
+    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, SpreadLimit,
+    SpreadMonitor, Thermo, Trajectory, Verified, drift, replace, thermo, trajectory,
 };
 use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
 
 pub use field::{field, field_of};
-pub use loaded::{Model, load, load_network};
+pub use loaded::{Model, load, load_networks};
 pub use model::{ModelKind, Place, check_place, origin, place};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
@@ -81,7 +81,7 @@ pub fn program(plan: &Plan) -> Program {
 /// Numbers of the network; f64 where there is none.
 pub fn precision(plan: &PotentialPlan) -> Precision {
     match plan {
-        PotentialPlan::Painn { precision, .. } => *precision,
+        PotentialPlan::Network { precision, .. } => *precision,
         PotentialPlan::LennardJones { .. } | PotentialPlan::Socket { .. } => Precision::F64,
     }
 }
@@ -230,11 +230,9 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
 /// # Errors
 /// There is none.
 pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()> {
-    let key = match model.kind {
-        ModelKind::Painn { .. } | ModelKind::Network { .. } | ModelKind::Socket(_) => {
-            "system.structure"
-        }
+    let key = match model.members[0] {
         ModelKind::LennardJones { .. } => "potential.lennard_jones.cutoff",
+        _ => "system.structure",
     };
     let (start, reach) = (&plan.start, (model.cutoff(), plan.dynamics.skin));
     let appetite = model.appetite(precision, &plan.device);
@@ -245,7 +243,7 @@ pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()
 /// The GPU that a plan's phase space lives on, if it does, once a network is seen to have its device.
 fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
     let resident = resident(plan, model, precision)?;
-    if model.kind.is_network() {
+    if model.is_network() {
         check_place(&plan.device, precision).map_err(|e| {
             let place = plan.places.of("device.kind");
             e.within(place)
@@ -385,6 +383,7 @@ pub fn energies(plan: &Plan) -> Energies {
 pub fn files(plan: &Plan) -> Vec<String> {
     let mut names = vec![THERMO.to_owned(), TOPOLOGY.to_owned()];
     names.extend(trajectory::names(&plan.output.trajectories));
+    names.extend(plan.monitor.spread.map(|_| UNCERTAIN.to_owned()));
     names.push(FINAL.to_owned());
     names
 }
@@ -396,6 +395,7 @@ pub fn files(plan: &Plan) -> Vec<String> {
 pub fn marks<'c>(plan: &Plan, from: &'c Checkpoint) -> Result<Vec<&'c FileMark>> {
     let mut names = vec![THERMO.to_owned()];
     names.extend(trajectory::names(&plan.output.trajectories));
+    names.extend(plan.monitor.spread.map(|_| UNCERTAIN.to_owned()));
     let mark = |name: &String| {
         from.file(name)
             .ok_or_else(|| Error::input(format!("the checkpoint does not know the file {name}")))
@@ -459,6 +459,7 @@ pub fn reporters(
     let scope = thermo::Scope {
         cell: &start.cell,
         pressed: dynamics.ensemble.barostat().is_some(),
+        committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: dynamics.steps,
     };
@@ -478,6 +479,19 @@ pub fn reporters(
             Some(file) => Trajectory::resume(file, plan, system, dynamics.timestep)?,
         };
         reporters.push(Box::new(trajectory));
+    }
+    if let (Some(force), Some(every)) = (plan.monitor.spread, plan.spread_every()) {
+        let action = plan.monitor.action;
+        let limit = SpreadLimit {
+            force,
+            every,
+            action,
+        };
+        let path = directory.join(UNCERTAIN);
+        reporters.push(Box::new(match files.next() {
+            None => SpreadMonitor::create(&path, limit, &start.system)?,
+            Some(file) => SpreadMonitor::resume(file, limit, &start.system)?,
+        }));
     }
     reporters.push(Box::new(Progress::new(
         console,

@@ -20,7 +20,7 @@ pub fn field<'m>(
     device: &DevicePlan,
     skin: f64,
 ) -> Result<Box<dyn ForceField + 'm>> {
-    if model.kind.is_network() {
+    if model.is_network() {
         check_place(device, precision)?;
     }
     match resident(model, precision, device)? {
@@ -62,7 +62,7 @@ pub(super) fn resident(
     device: &DevicePlan,
 ) -> Result<Option<usize>> {
     let asked = matches!(device.kind, DeviceKind::Cuda(_));
-    match (&model.kind, place(device, precision)) {
+    match (&model.members[0], place(device, precision)) {
         (_, Place::Cpu) | (ModelKind::Socket(_), _) => Ok(None),
         (ModelKind::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
         (ModelKind::LennardJones { .. }, Place::Cuda(index)) => Ok(Some(index)),

@@ -1,15 +1,18 @@
-//! A model with all that acts beside it, as a run uses it.
+//! A model, or a committee of several, with all that acts beside it, as a run uses it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::model::{self, ModelKind, load_kind};
-use crate::Result;
-use crate::config::plan::{DevicePlan, Plan, StartPlan};
+use super::model::{self, ModelKind, Place, check_committee, load_kinds, place};
+use crate::config::plan::{DeviceKind, DevicePlan, Plan, StartPlan};
 use crate::core::{System, elements};
 use crate::forcefield::HostForceField;
 use crate::memory::Appetite;
 use crate::models::ModelFile;
+use crate::potential::committee::Committee;
+#[cfg(feature = "cuda")]
+use crate::potential::committee::CudaCommittee;
 #[cfg(feature = "cuda")]
 use crate::potential::device::DevicePotential;
 use crate::potential::painn::import::UNTOLD;
@@ -18,43 +21,63 @@ use crate::potential::pair::CudaBeside;
 use crate::potential::pair::{Beside, PairEnergy as _, PairLaw, Repulsion, sum_of};
 use crate::potential::{ElectronScene, Potential, Precision};
 use crate::report::OriginFile;
+use crate::{Error, Result};
 
 /// A potential that has been read and checked, to be bound to atoms.
 #[derive(Debug)]
 pub struct Model {
-    /// What it is.
-    pub kind: ModelKind,
+    /// What it is: one, or the members of a committee, whose mean it is.
+    pub members: Vec<ModelKind>,
     /// What a run adds to it at short range.
     pub repulsion: Option<Repulsion>,
 }
 
-/// Reads the potential that a plan asks for.
+/// Reads the potential that a plan asks for. A plan that leaves the device open gets the CPU, with a note, where the kernels on
+/// a card do not have all of the model.
 ///
 /// # Errors
-/// The model file cannot be read, is not a PaiNN, or does not know an element of the structure; a repulsion beside it has no
-/// end, or one beyond its range.
-pub fn load(plan: &Plan) -> Result<Model> {
-    let kind = load_kind(plan)?;
-    let repulsion = plan.repulsion.map(|plan| plan.term());
-    if let Some(term) = &repulsion {
+/// A model file cannot be read, is no network that is known, or does not know an element of the structure; several are no
+/// committee; a repulsion beside it has no end, or one beyond its range.
+pub fn load(plan: &mut Plan) -> Result<Model> {
+    let mut model = Model {
+        members: load_kinds(plan)?,
+        repulsion: plan.repulsion.map(|plan| plan.term()),
+    };
+    if let Some(term) = &model.repulsion {
         let elements = elements::kinds(&plan.start.system.species);
-        term.check(&elements, kind.cutoff()).map_err(|e| {
+        term.check(&elements, model.cutoff()).map_err(|e| {
             e.within(plan.places.of("potential.repulsion.end"))
                 .advise("give a shorter one, such as end = \"0.8 A\"")
         })?;
     }
-    let mut model = Model { kind, repulsion };
     model.advise(&plan.start.system.species);
+    if let Some(why) = left_to_the_host(plan, &model) {
+        plan.device.kind = DeviceKind::Cpu;
+        plan.notes
+            .push(format!("device.kind: {why}: the CPU is used"));
+    }
     Ok(model)
 }
 
-/// Reads a trained network.
+/// Why a plan that leaves the device open and would get a card does not get it.
+fn left_to_the_host(plan: &Plan, model: &Model) -> Option<Error> {
+    let device = &plan.device;
+    let on_a_card = place(device, super::precision(&plan.potential)) != Place::Cpu;
+    let open = device.kind == DeviceKind::Auto && on_a_card;
+    let mut members = model.members.iter();
+    members.find_map(|member| member.check_kernels().err().filter(|_| open))
+}
+
+/// Reads a trained network, or several as a committee, by their names or paths.
 ///
 /// # Errors
-/// The file cannot be read or is no network that is known.
-pub fn load_network(file: &ModelFile) -> Result<Model> {
+/// A file cannot be read or is no network that is known; several are no committee.
+pub fn load_networks(named: &[PathBuf]) -> Result<Model> {
+    let load = |named: &PathBuf| model::load_network(&ModelFile::find(named, Path::new(""))?);
+    let members = named.iter().map(load).collect::<Result<Vec<_>>>()?;
+    check_committee(&members)?;
     Ok(Model {
-        kind: model::load_network(file)?,
+        members,
         repulsion: None,
     })
 }
@@ -68,21 +91,36 @@ impl Model {
             "; [potential] elements = [{}] would say it",
             list.join(", ")
         );
-        let notes = match &mut self.kind {
-            ModelKind::Painn { notes, .. } => Some(notes),
-            ModelKind::Network { read, .. } => Some(&mut read.notes),
-            ModelKind::LennardJones { .. } | ModelKind::Socket(_) => None,
-        };
-        if let Some(notes) = notes {
+        for member in &mut self.members {
+            let notes = match member {
+                ModelKind::Painn { notes, .. } => notes,
+                ModelKind::Network { read, .. } => &mut read.notes,
+                ModelKind::LennardJones { .. } | ModelKind::Socket(_) => continue,
+            };
             let untold = notes.iter_mut().filter(|note| note.starts_with(UNTOLD));
             untold.for_each(|note| *note += &advice);
         }
     }
 
+    /// Whether it is a committee.
+    pub fn is_committee(&self) -> bool {
+        self.members.len() > 1
+    }
+
+    /// Whether it is made of trained networks.
+    pub fn is_network(&self) -> bool {
+        self.members.iter().all(ModelKind::is_network)
+    }
+
+    /// Whether the authors' code of one of its networks leaves the cell out.
+    pub fn leaves_cells_out(&self) -> bool {
+        self.members.iter().any(ModelKind::leaves_cells_out)
+    }
+
     /// What of the electrons of some atoms the model has not learned.
     pub fn doubts(&self, scene: &ElectronScene<'_>) -> Vec<String> {
-        let trained_on = self.kind.trained_on();
-        trained_on.map_or_else(Vec::new, |trained_on| trained_on.doubts(scene))
+        let trained = self.members.iter().filter_map(ModelKind::trained_on);
+        once_each(trained.flat_map(|trained_on| trained_on.doubts(scene)))
     }
 
     /// What of the electrons of a plan's start it has not learned.
@@ -97,35 +135,52 @@ impl Model {
 
     /// Range (angstrom).
     pub fn cutoff(&self) -> f64 {
-        self.kind.cutoff()
+        self.members[0].cutoff()
     }
 
     /// What it is, for people.
     pub fn describe(&self) -> String {
+        let members: Vec<String> = self.members.iter().map(ModelKind::describe).collect();
+        let members = match members.len() {
+            1 => members.concat(),
+            count => format!("committee of {count}: {}", members.join("; ")),
+        };
         let beside = self.repulsion.as_ref();
         let beside = beside.map_or_else(String::new, |term| format!(", and {}", term.words()));
-        self.kind.describe() + &beside
+        members + &beside
     }
 
-    /// What is to be said of its file.
-    pub fn notes(&self) -> &[String] {
-        self.kind.notes()
+    /// What is to be said of its files.
+    pub fn notes(&self) -> Vec<String> {
+        once_each(self.members.iter().flat_map(|m| m.notes().iter().cloned()))
     }
 
-    /// The model file with its hash; `None` where there is none.
-    pub fn source(&self) -> Option<&OriginFile> {
-        self.kind.source()
+    /// The model files with their hashes; none where there are none.
+    pub fn sources(&self) -> Vec<&OriginFile> {
+        self.members.iter().filter_map(ModelKind::source).collect()
     }
 
     /// Memory that the potential's arrays take in that of the host, at the least.
     pub fn appetite(&self, precision: Precision, device: &DevicePlan) -> Appetite {
-        self.kind.appetite(precision, device)
+        let all = self.members.iter().map(|m| m.appetite(precision, device));
+        let nothing = Appetite {
+            atom: 0.0,
+            pair: 0.0,
+        };
+        all.fold(nothing, |sum, one| Appetite {
+            atom: sum.atom + one.atom,
+            pair: sum.pair + one.pair,
+        })
     }
 
-    /// What is added for each pair.
+    /// What is added for each pair to the whole, with what the file of a single model says to add.
     fn term(&self) -> Option<PairLaw> {
+        let own = match self.members.as_slice() {
+            [alone] => alone.own_term(),
+            _ => None,
+        };
         let beside = (self.repulsion.clone()).map(|term| Arc::new(term) as PairLaw);
-        sum_of(self.kind.own_term().into_iter().chain(beside).collect())
+        sum_of(own.into_iter().chain(beside).collect())
     }
 
     /// The potential of atoms of these species, on a device.
@@ -138,11 +193,24 @@ impl Model {
         precision: Precision,
         device: &DevicePlan,
     ) -> Result<Box<dyn Potential>> {
-        let potential = self.kind.bind(system, precision, device)?;
-        Ok(match self.term() {
+        let beside = |potential, term| match term {
             None => potential,
-            Some(term) => Box::new(Beside::new(potential, term, &system.species)),
-        })
+            Some(term) => {
+                Box::new(Beside::new(potential, term, &system.species)) as Box<dyn Potential>
+            }
+        };
+        let whole = match self.members.as_slice() {
+            [alone] => alone.bind(system, precision, device)?,
+            several => {
+                let member = |member: &ModelKind| {
+                    let potential = member.bind(system, precision, device)?;
+                    Ok(beside(potential, member.own_term()))
+                };
+                let members = several.iter().map(member).collect::<Result<Vec<_>>>()?;
+                Box::new(Committee::new(members)?)
+            }
+        };
+        Ok(beside(whole, self.term()))
     }
 
     /// The force field of atoms of these species in host memory: with a Verlet list of this skin (angstrom) or, without one,
@@ -157,7 +225,7 @@ impl Model {
         device: &DevicePlan,
         skin: Option<f64>,
     ) -> Result<HostForceField> {
-        if let ModelKind::Socket(remote) = &self.kind {
+        if let ModelKind::Socket(remote) = &self.members[0] {
             return Ok(HostForceField::around(Box::new(remote.clone()), skin));
         }
         let potential = self.bind(system, precision, device)?;
@@ -169,12 +237,12 @@ impl Model {
 
     /// Whether another program computes it.
     pub fn is_remote(&self) -> bool {
-        matches!(self.kind, ModelKind::Socket(_))
+        matches!(self.members[0], ModelKind::Socket(_))
     }
 
     /// Waits for nobody at the other end of a socket, from now on, once `stop` is set.
     pub fn heed(&self, stop: &Arc<AtomicBool>) {
-        if let ModelKind::Socket(remote) = &self.kind {
+        if let ModelKind::Socket(remote) = &self.members[0] {
             remote.heed(Arc::clone(stop));
         }
     }
@@ -185,10 +253,39 @@ impl Model {
     /// The model does not know an element of the system.
     #[cfg(feature = "cuda")]
     pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
-        let potential = self.kind.on_a_card(system)?;
-        Ok(match self.term() {
-            None => potential,
-            Some(term) => Box::new(CudaBeside::new(potential, term)),
-        })
+        let whole: Box<dyn DevicePotential> = match self.members.as_slice() {
+            [alone] => alone.on_a_card(system)?,
+            several => {
+                let mut members = Vec::new();
+                for member in several {
+                    let potential = member.on_a_card(system)?;
+                    members.push(beside_on_a_card(potential, member.own_term()));
+                }
+                Box::new(CudaCommittee::new(members)?)
+            }
+        };
+        Ok(beside_on_a_card(whole, self.term()))
     }
+}
+
+#[cfg(feature = "cuda")]
+fn beside_on_a_card<'a>(
+    potential: Box<dyn DevicePotential + 'a>,
+    term: Option<PairLaw>,
+) -> Box<dyn DevicePotential + 'a> {
+    match term {
+        None => potential,
+        Some(term) => Box::new(CudaBeside::new(potential, term)),
+    }
+}
+
+/// What several say, each thing once, in their order.
+fn once_each(said: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all = Vec::new();
+    for one in said {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all
 }

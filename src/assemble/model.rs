@@ -16,6 +16,7 @@ use crate::ipi::Remote;
 use crate::memory::Appetite;
 use crate::models::ModelFile;
 use crate::potential::architectures;
+use crate::potential::committee;
 #[cfg(feature = "cuda")]
 use crate::potential::device::DevicePotential;
 use crate::potential::lennard_jones::LennardJones;
@@ -73,43 +74,77 @@ pub enum ModelKind {
     Socket(Remote),
 }
 
-/// Reads the potential that a plan asks for.
+/// Reads the potential that a plan asks for: one, or the members of a committee.
 ///
 /// # Errors
-/// The model file cannot be read, is no network that is known, or does not know an element of the structure.
-pub(super) fn load_kind(plan: &Plan) -> Result<ModelKind> {
+/// A model file cannot be read, is no network that is known, or does not know an element of the structure; those of a committee
+/// have different ranges, or are the same.
+pub(super) fn load_kinds(plan: &Plan) -> Result<Vec<ModelKind>> {
     match &plan.potential {
-        PotentialPlan::Painn { model, .. } => {
-            let mut model =
-                load_network(model).map_err(|e| e.within(plan.places.of("potential.model")))?;
-            if let Some(elements) = &plan.stated_elements {
-                (model.restrict(elements))
-                    .map_err(|e| e.within(plan.places.of("potential.elements")))?;
-            }
-            let species = &plan.start.system.species;
-            match &model {
-                ModelKind::Painn { spec, .. } => spec.check_species(species),
-                ModelKind::Network { read, .. } => read.check_species(species),
-                ModelKind::LennardJones { .. } | ModelKind::Socket(_) => Ok(()),
-            }
-            .map_err(|e| e.within(plan.places.of("system.structure")))?;
-            Ok(model)
+        PotentialPlan::Network { models, .. } => {
+            let loaded = models.iter().map(|file| load_member(plan, file));
+            let loaded = loaded.collect::<Result<Vec<_>>>()?;
+            check_committee(&loaded).map_err(|e| e.within(plan.places.of("potential.model")))?;
+            Ok(loaded)
         }
         &PotentialPlan::LennardJones {
             epsilon,
             sigma,
             cutoff,
-        } => Ok(ModelKind::LennardJones {
+        } => Ok(vec![ModelKind::LennardJones {
             epsilon,
             sigma,
             cutoff,
-        }),
+        }]),
         PotentialPlan::Socket { address } => {
             let needs_virial = plan.dynamics.ensemble.barostat().is_some();
             let remote = Remote::new(address.clone(), needs_virial);
-            Ok(ModelKind::Socket(remote))
+            Ok(vec![ModelKind::Socket(remote)])
         }
     }
+}
+
+/// Reads a network of a plan and checks that it knows the structure's elements.
+fn load_member(plan: &Plan, file: &ModelFile) -> Result<ModelKind> {
+    let mut model = load_network(file).map_err(|e| e.within(plan.places.of("potential.model")))?;
+    if let Some(elements) = &plan.stated_elements {
+        (model.restrict(elements)).map_err(|e| e.within(plan.places.of("potential.elements")))?;
+    }
+    let species = &plan.start.system.species;
+    match &model {
+        ModelKind::Painn { spec, .. } => spec.check_species(species),
+        ModelKind::Network { read, .. } => read.check_species(species),
+        ModelKind::LennardJones { .. } | ModelKind::Socket(_) => Ok(()),
+    }
+    .map_err(|e| match &plan.potential {
+        PotentialPlan::Network { models, .. } if models.len() > 1 => e.within(file),
+        _ => e,
+    })
+    .map_err(|e| e.within(plan.places.of("system.structure")))?;
+    Ok(model)
+}
+
+/// Checks that several models can be one committee.
+///
+/// # Errors
+/// They have different ranges, or two are the same.
+pub(super) fn check_committee(members: &[ModelKind]) -> Result<()> {
+    if members.len() < 2 {
+        return Ok(());
+    }
+    let cutoffs: Vec<f64> = members.iter().map(ModelKind::cutoff).collect();
+    committee::check(&cutoffs)?;
+    let sources: Vec<&OriginFile> = members.iter().filter_map(ModelKind::source).collect();
+    for (k, one) in sources.iter().enumerate() {
+        if let Some(same) = sources[..k].iter().find(|s| s.sha256 == one.sha256) {
+            return Err(Error::input(format!(
+                "{} and {} are the same model: their spread would say nothing",
+                same.path.display(),
+                one.path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A model's file with its hash.
@@ -318,14 +353,24 @@ impl ModelKind {
     /// The model does not know an element of the system.
     #[cfg(feature = "cuda")]
     pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
-        if let Self::Painn { weights, .. } = self {
-            CudaPainn::check(weights).map_err(|e| e.advise("set [device] kind = \"cpu\""))?;
-        }
+        (self.check_kernels()).map_err(|e| e.advise("set [device] kind = \"cpu\""))?;
         Ok(match self.fit(system)? {
             Fitting::Painn(spec, weights) => Box::new(CudaPainn::new(spec, weights)),
             Fitting::Network(network) => network.on_a_card(),
             Fitting::LennardJones(potential) => Box::new(potential),
         })
+    }
+
+    /// Checks that kernels on a card have all of the model.
+    ///
+    /// # Errors
+    /// They leave something out.
+    pub(super) fn check_kernels(&self) -> Result<()> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Painn { weights, .. } => CudaPainn::check(weights),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the model fits the elements of a system.

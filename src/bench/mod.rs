@@ -21,7 +21,7 @@ use crate::core::{Cell, Vec3};
 use crate::engine::{Engine, HostEngine, Start};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::memory;
-use crate::models::{self, ModelFile};
+use crate::models;
 use crate::potential::{Evaluation, Potential, Precision};
 use crate::terminal::{Terminal, shown};
 use crate::units::{FEMTOSECOND, ns_per_day};
@@ -38,9 +38,9 @@ const RATE_ATOMS: usize = 192;
 /// `mdrun bench`.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Args {
-    /// The model: a file, or the name of one that comes with mdrun
-    #[arg(long, default_value = models::EMBEDDED[0].name)]
-    pub model: PathBuf,
+    /// The model: a file, or the name of one that comes with mdrun; given several times, a committee
+    #[arg(long = "model", value_name = "MODEL", default_value = models::EMBEDDED[0].name)]
+    pub models: Vec<PathBuf>,
     /// Numbers of atoms, each rounded down to whole water molecules; under 150 a cluster, else periodic
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(3..),
           default_value = "9,21,51,102,192,1536,12288")]
@@ -281,7 +281,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
-    let model = assemble::load_network(&ModelFile::find(&args.model, Path::new(""))?)?;
+    let model = assemble::load_networks(&args.models)?;
     assemble::check_place(&args.device(), args.precision())
         .map_err(|e| e.advise("--device cpu does without a GPU"))?;
     assemble::threads(&args.device())?;
@@ -434,9 +434,12 @@ fn heading(args: &Args, rate: RebuildRate) -> String {
     } else {
         "estimated, since the model does not hold water together"
     };
+    let models: Vec<String> = (args.models.iter())
+        .map(|model| model.display().to_string())
+        .collect();
     let about = format!(
         "{}, {} engine on {}, {}, {} threads; pairs built anew every {} steps or as given ({how})",
-        args.model.display(),
+        models.join(" and "),
         args.engine,
         args.device_name(),
         args.precision,

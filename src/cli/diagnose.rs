@@ -1,6 +1,6 @@
 //! `mdrun diagnose RUN_DIR`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,11 +10,10 @@ use super::DiagnoseArgs;
 use super::interrupt::Interrupt;
 use crate::assemble;
 use crate::config::RecordedConfig;
-use crate::config::plan::{Plan, StartPlan, VelocityPlan};
+use crate::config::plan::{Plan, PotentialPlan, StartPlan, VelocityPlan};
 use crate::core::observe::Thermometer;
 use crate::core::{FormalElectrons, Snapshot};
 use crate::diagnose::{Case, Question, Report, Suspect};
-use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::report::checkpoint::{self, Checkpoint};
 use crate::report::names;
@@ -22,7 +21,7 @@ use crate::report::recorder::FaultKind;
 use crate::report::{Recorded, record};
 use crate::run::Interruption as _;
 use crate::run::drift::{question, replay};
-use crate::run::recorded::rename_model;
+use crate::run::recorded::rename_models;
 use crate::terminal::{Mood, Terminal};
 use crate::{Error, Result, input, streams};
 
@@ -39,9 +38,9 @@ const UNDECIDED: u8 = 4;
 /// # Errors
 /// The directory does not hold a run with a state to start from, the model is not the run's, or a replay failed.
 pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
-    let past = FinishedRun::read(&args.directory, args.model.as_deref())?;
+    let mut past = FinishedRun::read(&args.directory, &args.models)?;
     assemble::threads(&past.plan.device)?;
-    let model = assemble::load(&past.plan)?;
+    let model = assemble::load(&mut past.plan)?;
     let budget = Duration::from_secs_f64(60.0 * args.minutes);
     let case = past.case(budget);
     let interrupt = Interrupt::watch()?;
@@ -96,7 +95,7 @@ struct FinishedRun {
 }
 
 impl FinishedRun {
-    fn read(directory: &Path, model: Option<&Path>) -> Result<Self> {
+    fn read(directory: &Path, models: &[PathBuf]) -> Result<Self> {
         let path = directory.join(names::RECORD);
         let name = path.display();
         let bytes = input::read(&path, record::LONGEST)
@@ -112,8 +111,8 @@ impl FinishedRun {
         let mut config: toml::Table = config
             .and_then(|config| serde_json::from_value(config).ok())
             .ok_or_else(|| lacks("config"))?;
-        if let Some(model) = model {
-            rename_model(&mut config, &ModelFile::find(model, Path::new(""))?);
+        if !models.is_empty() {
+            rename_models(&mut config, models)?;
         }
         let flight = record.get("flight").filter(|f| !f.is_null());
         let flight: Option<Recorded> = flight
@@ -146,7 +145,7 @@ impl FinishedRun {
             directory: None,
         };
         let plan = recorded.from_state(start)?;
-        check_model(&record, &plan)?;
+        check_models(&record, &plan)?;
         let freedom = record.get("degrees_of_freedom").and_then(Value::as_u64);
         let freedom = freedom.ok_or_else(|| lacks("degrees_of_freedom"))?;
         let thermometer = assemble::thermometer_of(&plan, freedom as usize);
@@ -225,20 +224,26 @@ fn moment(checkpoint: &Checkpoint) -> Snapshot {
     }
 }
 
-/// Checks that the model is the one that the run had.
-fn check_model(record: &Value, plan: &Plan) -> Result<()> {
-    let crate::config::plan::PotentialPlan::Painn { model, .. } = &plan.potential else {
+/// Checks that the models are those that the run had.
+fn check_models(record: &Value, plan: &Plan) -> Result<()> {
+    let PotentialPlan::Network { models, .. } = &plan.potential else {
         return Ok(());
     };
-    let had = record.pointer("/model/sha256").and_then(Value::as_str);
-    let has = assemble::origin(model, &model.read()?)?.sha256;
-    match had {
-        Some(had) if had == has => Ok(()),
-        _ => Err(Error::input(format!(
-            "{}: this is not the model of the run: its SHA-256 is {has}, that of the run's was {}; name the \
-             right one with --model",
-            model,
-            had.unwrap_or("not recorded")
-        ))),
+    let several = models.len() > 1;
+    for (k, model) in models.iter().enumerate() {
+        let place = match several {
+            true => format!("/model/{k}/sha256"),
+            false => "/model/sha256".to_owned(),
+        };
+        let had = record.pointer(&place).and_then(Value::as_str);
+        let has = assemble::origin(model, &model.read()?)?.sha256;
+        if had != Some(&has) {
+            return Err(Error::input(format!(
+                "{model}: this is not the model of the run: its SHA-256 is {has}, that of the run's was {}; name the \
+                 right one with --model",
+                had.unwrap_or("not recorded")
+            )));
+        }
     }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::EnergyArgs;
 use super::subject::Prepared;
-use crate::core::{Cell, Mat3, Vec3, elements};
+use crate::core::{Cell, Mat3, Spread, Vec3, elements};
 use crate::formats::Structure;
 use crate::potential::Evaluation;
 use crate::run::words;
@@ -50,6 +50,9 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Heading of the forces.
+const FORCES: &str = "forces (eV/A)\n";
+
 /// What is printed.
 struct SinglePoint<'a> {
     cell: &'a Cell,
@@ -81,19 +84,29 @@ impl SinglePoint<'_> {
         if let Some(stress) = &self.stress {
             out["stress_ev_per_angstrom3"] = json!(rows(stress));
         }
+        if let Some(spread) = &self.evaluation.spread {
+            out["force_spread_ev_per_angstrom"] = json!(spread.force);
+            out["energy_spread_ev_per_atom"] = json!(spread.energy);
+        }
         format!("{out}\n")
     }
 
     fn table(&self) -> String {
         let species = &self.structure.species;
         let mut text = format!(
-            "energy {:.9} eV\n{}, {}, {} ordered pairs; {}\nforces (eV/A)\n",
+            "energy {:.9} eV\n{}, {}, {} ordered pairs; {}\n{FORCES}",
             self.evaluation.energy,
             elements::formula(species),
             counted(species.len() as u64, "atom"),
             self.pairs,
             words::cell(self.cell)
         );
+        if let Some(Spread { force, energy }) = self.evaluation.spread {
+            let spread = format!(
+                "models are apart by {energy:.6} eV/atom, and by {force:.6} eV/A on the worst atom\n"
+            );
+            text.insert_str(text.len() - FORCES.len(), &spread);
+        }
         for (i, (z, f)) in species.iter().zip(&self.evaluation.forces).enumerate() {
             let symbol = elements::symbol(*z);
             text += &format!("{i:6} {symbol:2} {:15.9} {:15.9} {:15.9}\n", f.x, f.y, f.z);

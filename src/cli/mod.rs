@@ -108,9 +108,9 @@ pub struct ResumeArgs {
     /// The run's directory; it may have been moved or copied
     #[arg(value_name = "RUN_DIR")]
     pub directory: PathBuf,
-    /// The model, if it is no longer where it was
-    #[arg(long)]
-    pub model: Option<PathBuf>,
+    /// The model, if it is no longer where it was; of a committee each, in their order
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<PathBuf>,
     /// Make the run so long in all, as in --duration '20 ps'
     #[arg(long, value_name = "TIME", conflicts_with = "steps")]
     pub duration: Option<String>,
@@ -170,9 +170,9 @@ pub struct DiagnoseArgs {
     /// The run's directory
     #[arg(value_name = "RUN_DIR")]
     pub directory: PathBuf,
-    /// The model, if it is no longer where it was
-    #[arg(long)]
-    pub model: Option<PathBuf>,
+    /// The model, if it is no longer where it was; of a committee each, in their order
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<PathBuf>,
     /// Most minutes to take
     #[arg(long, default_value_t = 10.0, value_parser = parse_minutes)]
     pub minutes: f64,
@@ -194,8 +194,9 @@ pub struct EnergyArgs {
     /// What is computed, and where.
     #[command(flatten)]
     pub subject: SubjectArgs,
-    /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs, and what was
-    /// read: elements, positions_angstrom, cell_angstrom, periodic, frames, notes
+    /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs, of a committee
+    /// force_spread_ev_per_angstrom and energy_spread_ev_per_atom, and what was read: elements, positions_angstrom,
+    /// cell_angstrom, periodic, frames, notes
     #[arg(long)]
     pub json: bool,
 }

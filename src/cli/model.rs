@@ -1,16 +1,15 @@
 //! `mdrun model`: models of other programs, and what there is to know of one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::assemble::{self, Model, ModelKind};
+use crate::assemble::{self, ModelKind};
 use crate::bench;
 use crate::convert::{self, ModelAnswers, Validation};
 use crate::core::elements::symbol;
-use crate::models::ModelFile;
 use crate::potential::network::{NetworkFacts, ReadNetwork};
 use crate::potential::painn::{RadialBasis, Spec};
 use crate::potential::pair::PairEnergy as _;
@@ -109,8 +108,8 @@ fn convert(args: &ConvertArgs) -> Result<ExitCode> {
             "{frames} frames agree: energies to {energy:.1e}, forces to {force:.1e}, relative to the largest\n"
         );
     }
-    let model = assemble::load_network(&ModelFile::Path(to.clone()))?;
-    text += &table(&facts(&model));
+    let model = assemble::load_networks(std::slice::from_ref(to))?;
+    text += &table(&facts(&model.members[0]));
     text += &format!(
         "\nIn a run file: potential.model = {:?}\n",
         to.display().to_string()
@@ -151,9 +150,8 @@ fn check_target(args: &ConvertArgs) -> Result<()> {
 
 /// Says what a model is.
 fn info(args: &InfoArgs) -> Result<ExitCode> {
-    let file = ModelFile::find(&args.model, Path::new(""))?;
-    let model = assemble::load_network(&file)?;
-    let facts = facts(&model);
+    let model = assemble::load_networks(std::slice::from_ref(&args.model))?;
+    let facts = facts(&model.members[0]);
     streams::print(&match args.json {
         true => format!("{facts}\n"),
         false => Terminal::out().fit(&table(&facts)),
@@ -162,8 +160,8 @@ fn info(args: &InfoArgs) -> Result<ExitCode> {
 }
 
 /// What there is to know of a model, as JSON.
-fn facts(model: &Model) -> Value {
-    if let ModelKind::Network { read, source, .. } = &model.kind {
+fn facts(model: &ModelKind) -> Value {
+    if let ModelKind::Network { read, source, .. } = model {
         return facts_of_network(read, source);
     }
     let ModelKind::Painn {
@@ -175,7 +173,7 @@ fn facts(model: &Model) -> Value {
         remarks,
         trained_on,
         ..
-    } = &model.kind
+    } = model
     else {
         return Value::Null;
     };

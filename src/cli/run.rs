@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// As for [`run`]; or the directory holds no run.
 pub fn resume(args: &ResumeArgs) -> Result<ExitCode> {
     let began = Instant::now();
-    let plan = recorded::plan(&args.directory, args.model.as_deref(), &args.settings())?;
+    let plan = recorded::plan(&args.directory, &args.models, &args.settings())?;
     let verbosity = Verbosity {
         quiet: args.quiet,
         json: args.json,
@@ -44,9 +44,14 @@ pub fn resume(args: &ResumeArgs) -> Result<ExitCode> {
     to_the_end(plan, Entry::Resume, verbosity, began)
 }
 
-fn to_the_end(plan: Plan, entry: Entry, verbosity: Verbosity, began: Instant) -> Result<ExitCode> {
+fn to_the_end(
+    mut plan: Plan,
+    entry: Entry,
+    verbosity: Verbosity,
+    began: Instant,
+) -> Result<ExitCode> {
     assemble::threads(&plan.device)?;
-    let model = assemble::load(&plan)?;
+    let model = assemble::load(&mut plan)?;
     // Before this nothing is held that a signal could leave behind.
     let interrupt = Interrupt::watch()?;
     model.heed(&interrupt.shared());

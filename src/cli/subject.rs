@@ -1,6 +1,6 @@
 //! What `mdrun energy` and `mdrun serve` compute: a structure with a model, on a device.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -10,7 +10,6 @@ use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Cell, Fitted, System, Vec3};
 use crate::forcefield::ForceField;
 use crate::formats::{self, Structure};
-use crate::models::ModelFile;
 use crate::potential::{ElectronScene, Precision};
 use crate::terminal::Terminal;
 use crate::{Result, assemble, bench, memory, streams};
@@ -18,9 +17,10 @@ use crate::{Result, assemble, bench, memory, streams};
 /// Options that say what is computed, and where.
 #[derive(Debug, Args)]
 pub struct SubjectArgs {
-    /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2)
-    #[arg(long)]
-    pub model: PathBuf,
+    /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2); given several
+    /// times, the mean of a committee
+    #[arg(long = "model", value_name = "MODEL", required = true)]
+    pub models: Vec<PathBuf>,
     /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
     #[arg(long)]
     pub structure: PathBuf,
@@ -88,7 +88,7 @@ impl SubjectArgs {
         let Fitted { cell, .. } = fitted.map_err(within)?;
         let system = structure.system();
         check_overlaps(&system, &structure.positions, &cell).map_err(within)?;
-        let model = assemble::load_network(&ModelFile::find(&self.model, Path::new(""))?)?;
+        let model = assemble::load_networks(&self.models)?;
         for note in model.notes() {
             streams::tell(&Terminal::err().message(&format!("note: {note}")));
         }

@@ -138,7 +138,7 @@ fn rest(
     done.take(section);
 
     let (mut section, table) = optional(source, &keys::monitor::TABLE, raw.monitor);
-    let monitor = resolve::monitor(&mut section, &table, dynamics.timestep)?;
+    let monitor = resolve::monitor(&mut section, &table, dynamics.timestep, &potential)?;
     done.take(section);
 
     let (mut section, table) = optional(source, &keys::device::TABLE, raw.device);

@@ -49,6 +49,15 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Steps between looks at how far the models of a committee are apart, where there is a limit to it.
+    pub fn spread_every(&self) -> Option<u64> {
+        let every = self.monitor.spread_every;
+        let every = every.unwrap_or(self.output.thermo_every);
+        self.monitor.spread.map(|_| every)
+    }
+}
+
 /// Where the keys of a run file are: dotted key to `run.toml:12:5`, or to the override that set it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Places(pub BTreeMap<String, String>);
@@ -110,11 +119,11 @@ pub enum VelocityPlan {
 /// What acts between the atoms.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PotentialPlan {
-    /// A trained network: a PaiNN, or one of `potential::network`.
-    Painn {
-        /// Where its weights are.
-        model: ModelFile,
-        /// Numbers of the network.
+    /// A trained network, or several: their mean.
+    Network {
+        /// Where their weights are: one, or the members of a committee.
+        models: Vec<ModelFile>,
+        /// Numbers of the networks.
         precision: Precision,
     },
     /// Lennard-Jones, the same for all atoms.
@@ -131,6 +140,13 @@ pub enum PotentialPlan {
         /// Where it is listened for.
         address: Address,
     },
+}
+
+impl PotentialPlan {
+    /// Whether it is a committee of several models.
+    pub fn is_committee(&self) -> bool {
+        matches!(self, Self::Network { models, .. } if models.len() > 1)
+    }
 }
 
 /// A repulsion at short range.
@@ -269,6 +285,10 @@ pub struct MonitorPlan {
     pub force: Option<f64>,
     /// Smallest distance between two atoms (angstrom).
     pub contact: Option<f64>,
+    /// Largest standard deviation of the force on an atom over the models of a committee (eV / angstrom).
+    pub spread: Option<f64>,
+    /// Steps between looks at it; `None` for those between lines of the thermo table.
+    pub spread_every: Option<u64>,
     /// What to do.
     pub action: Action,
     /// How often pairs are compared with brute force.

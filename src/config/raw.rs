@@ -134,6 +134,8 @@ pub(super) struct MonitorTable {
     pub temperature: Leaf,
     pub force: Leaf,
     pub contact: Leaf,
+    pub spread: Leaf,
+    pub spread_every: Leaf,
     pub action: Leaf,
     pub audit: Leaf,
     pub record: Leaf,

@@ -18,6 +18,8 @@ use crate::input::path_of;
 use crate::ipi::Address;
 use crate::models::ModelFile;
 use crate::paths::{absolute, join};
+use crate::potential::committee::MOST_MEMBERS;
+use crate::text::counted;
 use crate::units::FEMTOSECOND;
 use crate::{Error, Result};
 
@@ -34,9 +36,9 @@ pub(super) fn potential(
         return socket(section, raw, base);
     }
     let Some(lj) = &raw.lennard_jones else {
-        let model = model(section, raw, base)?;
+        let models = models(section, raw, base)?;
         let precision = section.choice(&keys::potential::PRECISION, &raw.precision)?;
-        return Ok(PotentialPlan::Painn { model, precision });
+        return Ok(PotentialPlan::Network { models, precision });
     };
     section.refuse(
         &keys::potential::MODEL,
@@ -90,9 +92,14 @@ fn socket(
     Ok(PotentialPlan::Socket { address })
 }
 
-fn model(section: &mut Section<'_>, raw: &raw::PotentialTable, base: &Path) -> Result<ModelFile> {
-    let key = &keys::potential::MODEL;
-    if raw.model.is_none() {
+/// `model`: the one, or the members of a committee.
+fn models(
+    section: &mut Section<'_>,
+    raw: &raw::PotentialTable,
+    base: &Path,
+) -> Result<Vec<ModelFile>> {
+    let (key, leaf) = (&keys::potential::MODEL, &raw.model);
+    let Some(given) = leaf else {
         return Err(section.fault(
             key,
             &None,
@@ -100,16 +107,49 @@ fn model(section: &mut Section<'_>, raw: &raw::PotentialTable, base: &Path) -> R
              \"../models/painn.safetensors\", a table [potential.lennard_jones], or socket = \"unix:NAME\" for the forces of \
              another program",
         ));
+    };
+    let base = section.base(leaf, base);
+    let Some(list) = given.get_ref().as_array() else {
+        let model = find(section, leaf, given.get_ref(), base)?;
+        section.keep(key, leaf, kept(&model));
+        return Ok(vec![model]);
+    };
+    let named = list.iter().map(|entry| find(section, leaf, entry, base));
+    let models = named.collect::<Result<Vec<ModelFile>>>()?;
+    if !(2..=MOST_MEMBERS).contains(&models.len()) {
+        let why = format!(
+            "{} in a list: a committee has 2 to {MOST_MEMBERS}; a model alone stands without brackets",
+            counted(models.len() as u64, "model")
+        );
+        return Err(section.fault(key, leaf, why));
     }
-    let text = section.text(key, &raw.model)?;
-    let model = ModelFile::find(&path_of(text), section.base(&raw.model, base))
-        .map_err(|e| section.fault(key, &raw.model, e.to_string()))?;
-    let kept = match &model {
+    section.keep(key, leaf, models.iter().map(kept).collect::<Vec<String>>());
+    Ok(models)
+}
+
+/// The model that a value names.
+fn find(
+    section: &Section<'_>,
+    leaf: &raw::Leaf,
+    named: &toml::Value,
+    base: &Path,
+) -> Result<ModelFile> {
+    let fault = |why: String| section.fault(&keys::potential::MODEL, leaf, why);
+    let text = named.as_str().filter(|text| !text.trim().is_empty());
+    let text = text.ok_or_else(|| {
+        fault(format!(
+            "{named} is not text; give it, such as model = \"painn_hcno_gfn2\""
+        ))
+    })?;
+    ModelFile::find(&path_of(text), base).map_err(|e| fault(e.to_string()))
+}
+
+/// What is kept of a model: the whole path, or the name of one inside this program.
+fn kept(model: &ModelFile) -> String {
+    match model {
         ModelFile::Path(path) => absolute(path),
         ModelFile::Embedded(model) => model.name.to_owned(),
-    };
-    section.keep(key, &raw.model, kept);
-    Ok(model)
+    }
 }
 
 /// `elements`: atomic numbers, ascending; `None` where nothing is said.
@@ -276,17 +316,46 @@ pub(super) fn monitor(
     section: &mut Section<'_>,
     raw: &raw::MonitorTable,
     timestep: f64,
+    potential: &PotentialPlan,
 ) -> Result<MonitorPlan> {
     use keys::monitor::{ACTION, CONTACT, DRIFT, FORCE, RECORD, TEMPERATURE};
+    let (spread, spread_every) = spread(section, raw, timestep, potential)?;
     Ok(MonitorPlan {
         drift: section.limit(&DRIFT, &raw.drift)?,
         temperature: section.limit(&TEMPERATURE, &raw.temperature)?,
         force: section.limit(&FORCE, &raw.force)?,
         contact: section.limit(&CONTACT, &raw.contact)?,
+        spread,
+        spread_every,
         action: section.choice(&ACTION, &raw.action)?,
         audit: audit(section, &raw.audit, timestep)?,
         record: section.flag(&RECORD, &raw.record)?,
     })
+}
+
+/// `monitor.spread` and how often it is looked at; nothing without a committee.
+fn spread(
+    section: &mut Section<'_>,
+    raw: &raw::MonitorTable,
+    timestep: f64,
+    potential: &PotentialPlan,
+) -> Result<(Option<f64>, Option<u64>)> {
+    use keys::monitor::{SPREAD, SPREAD_EVERY};
+    if !potential.is_committee() {
+        let why = "is of a committee, and [potential] model names one model alone: remove it";
+        let off = |leaf: &Spanned<toml::Value>| leaf.get_ref().as_str() == Some("off");
+        let limit = raw.spread.clone().filter(|leaf| !off(leaf));
+        section.refuse(&SPREAD, &limit, why)?;
+        section.refuse(&SPREAD_EVERY, &raw.spread_every, why)?;
+        return Ok((None, None));
+    }
+    let limit = section.limit(&SPREAD, &raw.spread)?;
+    if limit.is_none() {
+        let why = "has nothing to look for: give a limit, such as spread = \"0.3 eV/A\"";
+        section.refuse(&SPREAD_EVERY, &raw.spread_every, why)?;
+    }
+    let every = section.steps(&SPREAD_EVERY, &raw.spread_every, timestep)?;
+    Ok((limit, every))
 }
 
 /// `monitor.audit`: a word, or a number of steps or a time.
@@ -328,7 +397,7 @@ pub(super) fn device(
     let without = match potential {
         PotentialPlan::LennardJones { .. } => Some("Lennard-Jones has none"),
         PotentialPlan::Socket { .. } => Some("with [potential] socket there is none here"),
-        PotentialPlan::Painn { .. } => None,
+        PotentialPlan::Network { .. } => None,
     };
     if let Some(without) = without {
         let why = format!("chooses how a network is evaluated; {without}: remove it");

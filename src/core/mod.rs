@@ -7,12 +7,14 @@ pub mod members;
 pub mod observe;
 pub mod rng;
 pub mod snapshot;
+mod spread;
 pub mod system;
 pub mod velocities;
 
 pub use cell::{Cell, Fitted};
 pub use members::{Kept, Member, Members};
 pub use snapshot::{Fields, Observables, Snapshot};
+pub use spread::Spread;
 pub use system::{AtomName, FormalElectrons, System};
 
 /// A position, velocity, force or other Cartesian vector of one atom.

@@ -1,6 +1,6 @@
 //! One moment of a run, as it leaves the device.
 
-use super::{Cell, Kept, Mat3, Vec3};
+use super::{Cell, Kept, Mat3, Spread, Vec3};
 
 /// Which arrays a reader of snapshots wants. Observables always come along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +57,8 @@ pub struct Observables {
     /// Derivative of the potential energy with respect to a homogeneous strain (eV):
     /// dE/d(strain)\[a\]\[b\] = sum over pairs of r_a dE/dr_b. Stress is this over the volume.
     pub strain_derivative: Mat3,
+    /// How far the members of a committee are apart; `None` of a potential that is none.
+    pub spread: Option<Spread>,
 }
 
 impl Observables {

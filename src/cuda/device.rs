@@ -156,6 +156,7 @@ pub struct Card {
 }
 
 /// One card, with the stream that all work goes through, but for copies that are made beside it.
+#[derive(Clone)]
 pub struct Device {
     /// For all work but such copies.
     pub stream: Arc<CudaStream>,
@@ -210,6 +211,24 @@ impl Device {
             overlap: capability >= 90 && driver_version()? >= GRAPH_OVERLAP_DRIVER,
             stream: stream()?,
             copies: stream()?,
+        })
+    }
+
+    /// A share of the card for one of `shares` that work side by side: another stream, and so many of its multiprocessors to
+    /// choose kernels for.
+    ///
+    /// # Errors
+    /// The driver makes no more streams.
+    pub fn share(&self, shares: usize) -> Result<Self> {
+        let stream = self.stream.context().new_stream();
+        let card = Card {
+            processors: (self.card.processors / shares.max(1) as u32).max(1),
+            ..self.card
+        };
+        Ok(Self {
+            stream: stream.map_err(failed("making a stream"))?,
+            card,
+            ..self.clone()
         })
     }
 

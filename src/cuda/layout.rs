@@ -133,6 +133,11 @@ impl<T: Element> Placed for Pointer<T> {
 }
 
 impl<T> Pointer<T> {
+    /// Points to the start of some memory.
+    pub fn to(memory: &Memory) -> Self {
+        Self(memory.address(), PhantomData)
+    }
+
     /// The address.
     pub fn address(self) -> u64 {
         self.0

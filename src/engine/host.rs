@@ -67,6 +67,7 @@ impl State {
         self.evaluation.energy = other.evaluation.energy;
         self.evaluation.forces.clone_from(&other.evaluation.forces);
         self.evaluation.strain_derivative = other.evaluation.strain_derivative;
+        self.evaluation.spread = other.evaluation.spread;
         self.pairs = other.pairs;
     }
 }
@@ -316,6 +317,7 @@ impl HostEngine {
             kept: state.member.kept,
             momentum: observe::momentum(&self.system, &state.velocities),
             strain_derivative: state.evaluation.strain_derivative,
+            spread: state.evaluation.spread,
         }
     }
 

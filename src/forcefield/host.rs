@@ -106,6 +106,8 @@ impl HostForceField {
         positions: &[Vec3],
         out: &mut Evaluation,
     ) -> Result<()> {
+        // A potential that is no committee says nothing of it.
+        out.spread = None;
         match &mut self.source {
             EnergySource::Pairs(potential) => potential.evaluate(&self.pairs, out),
             EnergySource::Whole(field) => field.evaluate(cell, positions, out),

@@ -11,6 +11,7 @@ use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::LoadedKernels;
+use crate::cuda::layout::Pointer;
 use crate::potential::{About, Processor};
 
 /// The elements of a system in ascending order: `species` of the block `E` counts in them.
@@ -44,6 +45,15 @@ pub struct DeviceView<'a> {
     pub watched: bool,
 }
 
+/// Where a potential writes to, in the engine's block of constants.
+#[derive(Debug, Clone, Copy)]
+pub struct Outputs {
+    /// Gradients of pairs.
+    pub push: Pointer<[f32; 4]>,
+    /// What each atom adds to the energy (eV), by slot.
+    pub energy: Pointer<f64>,
+}
+
 /// A potential with its memory on a card.
 pub trait BoundPotential: Send {
     /// Parts of its kernels.
@@ -74,6 +84,24 @@ pub trait BoundPotential: Send {
         Ok(())
     }
 
+    /// Memory that it keeps for each pair (bytes).
+    fn pair_bytes(&self) -> usize {
+        0
+    }
+
+    /// Is told of a change of the engine's block of constants, which `program` has already: for one that keeps kernels of
+    /// its own, or blocks of constants that change with it. `block` gives the engine's block with other outputs.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn see(
+        &mut self,
+        _program: &mut LoadedKernels,
+        _block: &dyn Fn(Outputs) -> Vec<u8>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
     /// Starts what turns the present pairs into their gradients.
     ///
     /// # Errors
@@ -85,6 +113,20 @@ pub trait BoundPotential: Send {
     /// # Errors
     /// The device failed.
     fn queue_energies(&self, program: &LoadedKernels) -> Result<()>;
+
+    /// Whether it is a committee, whose members are apart.
+    fn has_spread(&self) -> bool {
+        false
+    }
+
+    /// Starts what writes the two numbers of [`Spread`](crate::core::Spread), force and energy, to an address, behind
+    /// [`BoundPotential::queue_energies`]; nothing where there is none.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn queue_spread(&self, _program: &LoadedKernels, _address: u64) -> Result<()> {
+        Ok(())
+    }
 
     /// Memory in use on the card (bytes).
     fn memory(&self) -> usize;

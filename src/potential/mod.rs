@@ -2,6 +2,7 @@
 
 mod about;
 pub mod architectures;
+pub mod committee;
 #[cfg(feature = "cuda")]
 pub mod device;
 pub mod fused;
@@ -16,7 +17,7 @@ pub mod student;
 mod trained;
 
 use crate::Result;
-use crate::core::{Mat3, Vec3};
+use crate::core::{Mat3, Spread, Vec3};
 use crate::neighbors::Pairs;
 
 pub use about::{About, Processor};
@@ -41,6 +42,8 @@ pub struct Evaluation {
     pub forces: Vec<Vec3>,
     /// dE/d(strain)\[a\]\[b\] = sum over ordered pairs of r_a dE/dr_b (eV).
     pub strain_derivative: Mat3,
+    /// How far the members of a committee are apart; `None` of a potential that is none.
+    pub spread: Option<Spread>,
 }
 
 impl Evaluation {
@@ -50,6 +53,7 @@ impl Evaluation {
             energy: 0.0,
             forces: vec![Vec3::zeros(); atoms],
             strain_derivative: Mat3::zeros(),
+            spread: None,
         }
     }
 }

@@ -71,6 +71,13 @@ pub struct EnergyRecord {
     pub volume: Series,
     /// Density (u / cubic angstrom); empty likewise.
     pub density: Series,
+    /// Standard deviation of the force on the atom that a committee's models are farthest apart on (eV / angstrom); empty
+    /// without one. Checkpoints of earlier versions have none.
+    #[serde(default)]
+    pub spread: Series,
+    /// The largest of these.
+    #[serde(default)]
+    pub largest_spread: f64,
     /// Total momentum at the last sample (u angstrom / internal time).
     pub momentum: [f64; 3],
 }
@@ -98,6 +105,8 @@ impl EnergyRecord {
             mass: 0.0,
             volume: Series::default(),
             density: Series::default(),
+            spread: Series::default(),
+            largest_spread: 0.0,
             momentum: [0.0; 3],
         }
     }
@@ -135,11 +144,15 @@ impl EnergyRecord {
             self.volume.add(time, volume);
             self.density.add(time, self.mass / volume);
         }
+        if let Some(spread) = o.spread {
+            self.spread.add(time, spread.force);
+            self.largest_spread = self.largest_spread.max(spread.force);
+        }
         self.momentum = o.momentum.into();
     }
 
     /// The series, whatever they are of.
-    pub(super) fn all(&self) -> [&Series; 8] {
+    pub(super) fn all(&self) -> [&Series; 9] {
         [
             &self.conserved,
             &self.kinetic,
@@ -149,6 +162,7 @@ impl EnergyRecord {
             &self.pressure,
             &self.volume,
             &self.density,
+            &self.spread,
         ]
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A run has an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
 //! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it,
-//! a [`Trajectory`] each writes frames. [`topology`](crate::formats::write::topology) stands beside the trajectories,
-//! [`RunRecord`] (`run.json`) around all of it, and [`Summary`] closes. [`recorder`] writes the steps before a fault.
+//! a [`Trajectory`] each writes frames, and a [`SpreadMonitor`] those that a committee's models disagree on.
+//! [`topology`](crate::formats::write::topology) stands beside the trajectories, [`RunRecord`] (`run.json`) around all of it,
+//! and [`Summary`] closes. [`recorder`] writes the steps before a fault.
 
 pub mod checkpoint;
 pub mod console;
@@ -17,6 +18,7 @@ pub mod progress;
 pub mod record;
 pub mod recorder;
 pub mod series;
+pub mod spread;
 pub mod summary;
 mod table;
 pub mod thermo;
@@ -31,6 +33,7 @@ pub use file::{Verified, look_at, replace};
 pub use progress::Progress;
 pub use record::{Description, Earlier, OriginFile, RunRecord};
 pub use recorder::Recorded;
+pub use spread::{SpreadLimit, SpreadMonitor};
 pub use summary::Summary;
 pub use thermo::Thermo;
 pub use trajectory::Trajectory;

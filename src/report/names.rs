@@ -6,6 +6,8 @@ pub use crate::formats::{FINAL, TOPOLOGY};
 pub const RECORD: &str = "run.json";
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
+/// Frames that the models of a committee disagree on.
+pub const UNCERTAIN: &str = "uncertain.xyz";
 /// The newest checkpoint.
 pub const NEWEST: &str = "state.ckpt";
 /// The checkpoint before it.

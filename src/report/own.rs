@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::names::{
-    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, NEWEST, PREVIOUS, RECORD, THERMO, TOPOLOGY,
+    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, NEWEST, PREVIOUS, RECORD, THERMO, TOPOLOGY, UNCERTAIN,
 };
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     RECORD,
     THERMO,
     TOPOLOGY,
@@ -24,6 +24,7 @@ const OWN: [&str; 9] = [
     LAST_GOOD,
     FLIGHT,
     FLIGHT_STATE,
+    UNCERTAIN,
     NEWEST,
     PREVIOUS,
 ];

@@ -88,8 +88,8 @@ pub struct Description {
     pub config: toml::Table,
     /// The run file itself.
     pub config_file: PathBuf,
-    /// The trained model; null for a potential without one.
-    pub model: Option<OriginFile>,
+    /// The trained model, or the members of a committee; none for a potential without one.
+    pub models: Vec<OriginFile>,
     /// The structure file.
     pub structure: Option<OriginFile>,
     /// Sum formula.
@@ -313,7 +313,12 @@ impl RunRecord {
             "versions": pairs(&versions),
             "config_file": input::path_text(&d.config_file),
             "config": d.config,
-            "model": d.model,
+            // One stands alone, as it always did; a committee is a list.
+            "model": match d.models.as_slice() {
+                [] => Value::Null,
+                [one] => serde_json::json!(one),
+                several => serde_json::json!(several),
+            },
             "structure": d.structure,
             "formula": d.formula,
             "atoms": d.atoms,

@@ -59,6 +59,13 @@ pub struct Summary {
     pub mean_density_g_cm3: Option<f64>,
     /// Its standard error (g/cm^3), correlation included.
     pub mean_density_stderr_g_cm3: Option<f64>,
+    /// Mean over the run of the standard deviation of the force on the atom that a committee's models are farthest apart on
+    /// (eV/A); null without one.
+    pub mean_force_spread_ev_a: Option<f64>,
+    /// Its standard error (eV/A), correlation included.
+    pub mean_force_spread_stderr_ev_a: Option<f64>,
+    /// The largest sample of it (eV/A).
+    pub largest_force_spread_ev_a: Option<f64>,
     /// Mean potential energy (eV).
     pub mean_potential_energy_ev: Option<f64>,
     /// Its standard error (eV), correlation included.
@@ -141,6 +148,7 @@ impl Summary {
         let pressed = |series: &Series| series.mean().filter(|_| course.press.is_some());
         let volume = pressed(&record.volume);
         let density = pressed(&record.density).map(|d| d.scaled(1.0 / GRAM_PER_CM3));
+        let spread = record.spread.mean();
         let [potential, kinetic, total] =
             [&record.potential, &record.kinetic, &record.total].map(Series::mean);
         let value = |e: Option<Estimate>| e.map(|e| e.value);
@@ -164,6 +172,9 @@ impl Summary {
             mean_volume_stderr_a3: error(volume),
             mean_density_g_cm3: value(density),
             mean_density_stderr_g_cm3: error(density),
+            mean_force_spread_ev_a: value(spread),
+            mean_force_spread_stderr_ev_a: error(spread),
+            largest_force_spread_ev_a: spread.map(|_| record.largest_spread),
             mean_potential_energy_ev: value(potential),
             mean_potential_energy_stderr_ev: error(potential),
             mean_kinetic_energy_ev: value(kinetic),
@@ -295,6 +306,17 @@ impl Summary {
         }
         if let Some(d) = estimate(self.mean_density_g_cm3, self.mean_density_stderr_g_cm3) {
             lines.push(format!("  density       {} g/cm^3", d.text()));
+        }
+        let spread = estimate(
+            self.mean_force_spread_ev_a,
+            self.mean_force_spread_stderr_ev_a,
+        );
+        if let (Some(mean), Some(most)) = (spread, self.largest_force_spread_ev_a) {
+            lines.push(format!(
+                "  spread        {} eV/A on the worst atom, {} at most",
+                mean.text(),
+                significant(most, 3)
+            ));
         }
         for (name, value, error) in [
             (

@@ -13,6 +13,8 @@ pub(super) struct LiveRow {
     pub pressure: Option<f64>,
     /// Where the volume changes (g/cm^3).
     pub density: Option<f64>,
+    /// Of a committee (eV/A).
+    pub spread: Option<f64>,
     pub drift: Option<f64>,
 }
 
@@ -33,6 +35,8 @@ pub(super) struct Shows {
     pub pressure: bool,
     /// The density.
     pub density: bool,
+    /// The spread of a committee.
+    pub spread: bool,
 }
 
 /// What a line looks like.
@@ -65,7 +69,8 @@ const fn column(name: &'static str, unit: &'static str, width: usize, decimals: 
 const STEP: usize = 0;
 const PRESSURE: usize = 6;
 const DENSITY: usize = 7;
-const COLUMNS: [Column; 9] = [
+const SPREAD: usize = 8;
+const COLUMNS: [Column; 10] = [
     column("step", "", 8, 0),
     column("t", "ps", 10, 4),
     column("E_pot", "eV", 14, 6),
@@ -74,6 +79,7 @@ const COLUMNS: [Column; 9] = [
     column("T", "K", 8, 2),
     column("P", "bar", 9, 1),
     column("density", "g/cm3", 8, 5),
+    column("spread", "eV/A", 8, 5),
     column("drift", "meV/at/ps", 9, 5),
 ];
 /// The columns that are left out first where there is no room: the kinetic energy is in the temperature, the potential
@@ -105,14 +111,20 @@ impl LiveTable {
     }
 
     fn layout(&self, width: Option<usize>) -> Layout {
-        let Shows { pressure, density } = self.shows;
-        let whole = 99 + 11 * usize::from(pressure) + 11 * usize::from(density);
+        let Shows {
+            pressure,
+            density,
+            spread,
+        } = self.shows;
+        let further = [pressure, density, spread].map(usize::from);
+        let whole = 99 + 11 * further.iter().sum::<usize>();
         let Some(width) = width.filter(|width| *width < whole) else {
             return Layout::Whole;
         };
         let mut shown: Vec<usize> = (0..COLUMNS.len())
             .filter(|column| *column != PRESSURE || pressure)
             .filter(|column| *column != DENSITY || density)
+            .filter(|column| *column != SPREAD || spread)
             .collect();
         for column in DISPENSABLE {
             let taken: usize = shown.iter().map(|c| self.width(*c) + 1).sum();
@@ -135,11 +147,12 @@ impl LiveTable {
 
     fn heading(&self, layout: &Layout) -> String {
         let Layout::Narrow(shown) = layout else {
-            let Shows { pressure, density } = self.shows;
-            let pressure = if pressure { "      P/bar" } else { "" };
-            let density = if density { "  d/(g/cm3)" } else { "" };
+            let shown = |is: bool, name| if is { name } else { "" };
+            let pressure = shown(self.shows.pressure, "      P/bar");
+            let density = shown(self.shows.density, "  d/(g/cm3)");
+            let spread = shown(self.shows.spread, "  dF/(eV/A)");
             return format!(
-                "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure}{density} {:>16}",
+                "{:>12} {:>12} {:>16} {:>12} {:>16} {:>9}{pressure}{density}{spread} {:>16}",
                 "step", "t/ps", "E_pot/eV", "E_kin/eV", "E_conserved/eV", "T/K", "drift meV/at/ps"
             );
         };
@@ -159,9 +172,11 @@ impl LiveTable {
         let Layout::Narrow(shown) = layout else {
             let pressure = (row.pressure).map_or_else(String::new, |p| format!(" {p:>10.1}"));
             let density = (row.density).map_or_else(String::new, |d| format!(" {d:>10.5}"));
+            let spread = (row.spread).map_or_else(String::new, |s| format!(" {s:>10.5}"));
             let drift = (row.drift).map_or_else(String::new, |d| format!("{d:+.5}"));
             return format!(
-                "{:>12} {:>12.4} {potential:>16.6} {kinetic:>12.6} {conserved:>16.6} {:>9.2}{pressure}{density} {drift:>16}",
+                "{:>12} {:>12.4} {potential:>16.6} {kinetic:>12.6} {conserved:>16.6} {:>9.2}\
+                 {pressure}{density}{spread} {drift:>16}",
                 row.step, row.time_ps, row.temperature,
             );
         };
@@ -174,6 +189,7 @@ impl LiveTable {
             Some(row.temperature),
             row.pressure,
             row.density,
+            row.spread,
             row.drift,
         ];
         let cells = shown.iter().map(|&c| match c {
@@ -209,11 +225,20 @@ fn fitted(value: f64, column: &Column) -> String {
 mod tests {
     use super::*;
 
-    /// Runs of molecules, of boxes, and under pressure.
-    const KINDS: [Shows; 3] = [kind(false, false), kind(true, false), kind(true, true)];
+    /// Runs of molecules, of boxes, under pressure, and of a committee under pressure.
+    const KINDS: [Shows; 4] = [
+        kind(false, false, false),
+        kind(true, false, false),
+        kind(true, true, false),
+        kind(true, true, true),
+    ];
 
-    const fn kind(pressure: bool, density: bool) -> Shows {
-        Shows { pressure, density }
+    const fn kind(pressure: bool, density: bool, spread: bool) -> Shows {
+        Shows {
+            pressure,
+            density,
+            spread,
+        }
     }
 
     fn row(scale: f64) -> LiveRow {
@@ -224,6 +249,7 @@ mod tests {
             temperature: 164.91,
             pressure: Some(-6_650.12 * scale),
             density: Some(0.997_01),
+            spread: Some(0.061_3),
             drift: Some(-0.000_91),
         }
     }
@@ -258,9 +284,10 @@ mod tests {
         }
         let at_80 = |shows| LiveTable::new(&Console::silent(), 20_000, shows).layout(Some(80));
         let shown = [
-            vec![0, 1, 2, 3, 4, 5, 8],
-            vec![0, 1, 2, 4, 5, 6, 8],
-            vec![0, 1, 4, 5, 6, 7, 8],
+            vec![0, 1, 2, 3, 4, 5, 9],
+            vec![0, 1, 2, 4, 5, 6, 9],
+            vec![0, 1, 4, 5, 6, 7, 9],
+            vec![0, 4, 5, 6, 7, 8, 9],
         ];
         for (shows, columns) in KINDS.into_iter().zip(shown) {
             assert_eq!(at_80(shows), Layout::Narrow(columns));

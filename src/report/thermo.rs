@@ -9,6 +9,7 @@
 //! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
 //! | `pressure_bar` | instantaneous pressure, without a flight that is not thermal; only for cells periodic in all directions |
 //! | `volume_a3`, `density_g_cm3` | volume and density; only where a barostat changes them |
+//! | `force_spread_ev_a`, `energy_spread_mev_per_atom` | of a committee: force on the worst atom, energy |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //!
 //! The slope and its error are empty before there are enough samples.
@@ -27,7 +28,9 @@ use crate::Result;
 use crate::core::{Cell, Fields, Snapshot};
 use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
 use crate::text::{number, round};
-use crate::units::{BAR, FEMTOSECOND, GRAM_PER_CM3, KELVIN, MEV_PER_PS, PICOSECOND};
+use crate::units::{
+    BAR, FEMTOSECOND, GRAM_PER_CM3, KELVIN, MEV_PER_PS, MILLIELECTRONVOLT, PICOSECOND,
+};
 
 /// Most lines of the live table.
 const MOST_LINES: u64 = 40;
@@ -49,6 +52,8 @@ pub struct Scope<'c> {
     pub cell: &'c Cell,
     /// Whether a barostat changes it.
     pub pressed: bool,
+    /// Whether a committee drives.
+    pub committee: bool,
     /// Steps between lines.
     pub every: u64,
     /// The run's last step.
@@ -56,11 +61,12 @@ pub struct Scope<'c> {
 }
 
 impl<'c> Scope<'c> {
-    /// The scope of a run whose cell stays what it is, with a line every `every` steps up to `end`.
+    /// The scope of a run of one model whose cell stays what it is, with a line every `every` steps up to `end`.
     pub fn unpressed(cell: &'c Cell, every: u64, end: u64) -> Self {
         Self {
             cell,
             pressed: false,
+            committee: false,
             every,
             end,
         }
@@ -70,6 +76,7 @@ impl<'c> Scope<'c> {
         Shows {
             pressure: self.cell.volume().is_some(),
             density: self.pressed,
+            spread: self.committee,
         }
     }
 }
@@ -83,6 +90,8 @@ struct ThermoLine {
     pressure: Option<f64>,
     /// Volume and density.
     size: Option<[f64; 2]>,
+    /// That of the force, and of the energy.
+    spread: Option<[f64; 2]>,
     drift: Option<[f64; 2]>,
 }
 
@@ -105,9 +114,13 @@ impl Thermo {
         } else {
             ""
         };
+        let spread = match shows.spread {
+            true => "force_spread_ev_a,energy_spread_mev_per_atom,",
+            false => "",
+        };
         let header = format!(
             "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
-             temperature_k,{pressure}{size}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
+             temperature_k,{pressure}{size}{spread}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
         );
         file.append(header.as_bytes())?;
         Ok(Self::with(file, scope, energies, console))
@@ -154,6 +167,7 @@ impl Thermo {
             size: (snapshot.cell.volume())
                 .filter(|_| self.shows.density)
                 .map(size),
+            spread: (o.spread).map(|s| [s.force, s.energy / MILLIELECTRONVOLT]),
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
         }
     }
@@ -169,6 +183,7 @@ impl ThermoLine {
             temperature: self.temperature,
             pressure: self.pressure,
             density: self.size.map(|[_, density]| density),
+            spread: self.spread.map(|[force, _]| force),
             drift: self.drift.map(|[drift, _]| drift),
         }
     }
@@ -186,11 +201,8 @@ impl ThermoLine {
             put(Some(energy));
         }
         put(Some(self.temperature));
-        for number in self
-            .pressure
-            .into_iter()
-            .chain(self.size.into_iter().flatten())
-        {
+        let some = self.size.into_iter().chain(self.spread).flatten();
+        for number in self.pressure.into_iter().chain(some) {
             put(Some(number));
         }
         put(self.drift.map(|d| d[0]));

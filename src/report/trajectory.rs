@@ -126,6 +126,7 @@ fn content(plan: &TrajectoryPlan) -> Content {
     Content {
         velocities: plan.velocities && text,
         forces: plan.forces && text,
+        energy: true,
         wrap: plan.wrap,
         exact: false,
         noise: plan.noise,

@@ -11,7 +11,7 @@ use super::words;
 /// Describes a run that is about to begin on an engine with these words.
 pub(super) fn of(
     plan: &Plan,
-    model: Option<OriginFile>,
+    models: Vec<OriginFile>,
     structure: OriginFile,
     engine: String,
 ) -> Description {
@@ -25,7 +25,7 @@ pub(super) fn of(
     Description {
         config: plan.resolved.clone(),
         config_file: plan.source.clone(),
-        model,
+        models,
         structure: Some(structure),
         formula: elements::formula(&plan.start.system.species),
         atoms: plan.start.system.len(),
@@ -59,8 +59,8 @@ fn device(plan: &Plan) -> String {
 
 /// Says what is about to run.
 pub(super) fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description) {
-    for note in plan.notes.iter().chain(model.notes()) {
-        console.note(note);
+    for note in plan.notes.iter().cloned().chain(model.notes()) {
+        console.note(&note);
     }
     for doubt in model.doubts_of(&plan.start) {
         console.remark(&format!("warning: {doubt}"));

@@ -116,9 +116,9 @@ impl Run {
     ///
     /// # Errors
     /// The input is wrong: the model, the device, or what is in the directory of a run that is to go on.
-    pub fn open(plan: Plan, entry: Entry, console: &Console) -> Result<Self> {
+    pub fn open(mut plan: Plan, entry: Entry, console: &Console) -> Result<Self> {
         assemble::threads(&plan.device)?;
-        let model = assemble::load(&plan)?;
+        let model = assemble::load(&mut plan)?;
         Self::with_model(plan, model, entry, console)
     }
 
@@ -139,10 +139,11 @@ impl Run {
             reporters: Vec::new(),
             ahead,
         };
-        let sha256 = model.source().map(|source| source.sha256.clone());
+        let sources = model.sources().into_iter();
+        let sha256: Vec<String> = sources.map(|source| source.sha256.clone()).collect();
         let standing = match entry {
             Entry::Begin | Entry::Replace => None,
-            Entry::Resume => Some(resume::look(&mut plan, sha256.as_deref())?),
+            Entry::Resume => Some(resume::look(&mut plan, &sha256)?),
         };
         let steps = plan.dynamics.steps;
         let opening = match standing {
@@ -163,7 +164,7 @@ impl Run {
                 Energies::new(checkpoint.energies.clone()),
             ),
         };
-        let identity = resume::identity(&plan, sha256.as_deref(), opening.checkpoint());
+        let identity = resume::identity(&plan, &sha256, opening.checkpoint());
         let identity = identity.on(&engine.about());
         opening.compare(&identity, console);
         Ok(run(Ahead::Opened(Box::new(Opened {
@@ -258,7 +259,12 @@ impl Opened {
         let structure = before.as_ref().and_then(|b| b.earlier.structure.clone());
         let structure = structure.map_or_else(|| OriginFile::read(&plan.start.structure), Ok)?;
         let about = engine.about().to_string();
-        let description = description::of(&plan, model.source().cloned(), structure, about);
+        let description = description::of(
+            &plan,
+            model.sources().into_iter().cloned().collect(),
+            structure,
+            about,
+        );
         description::introduce(&console, &plan, &model, &description);
         let resumed = before.is_some();
         if let Some(warning) = words::repeated_noise(&plan).filter(|_| !resumed) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::Table;
+use toml::{Table, Value};
 
 use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
@@ -12,6 +12,7 @@ use crate::paths::absolute;
 use crate::report::checkpoint::{Checkpoint, store};
 use crate::report::names;
 use crate::report::{Earlier, OriginFile};
+use crate::text::counted;
 use crate::units::{self, Dimension};
 use crate::{Error, Result, input, shell};
 
@@ -19,16 +20,16 @@ use crate::{Error, Result, input, shell};
 const SYSTEM: &str = "system";
 
 /// The plan of a run that goes on in `directory`, as its record resolved it, with overrides (`dynamics.duration="1 ns"`) and
-/// with another place of its model if one is given.
+/// with other places of its models if some are given.
 ///
 /// The run starts from its structure where that is what it was. Without it, the checkpoint tells all that matters.
 ///
 /// # Errors
 /// The directory holds no run, its model is not there, or an override is wrong.
-pub fn plan(directory: &Path, model: Option<&Path>, overrides: &[String]) -> Result<Plan> {
+pub fn plan(directory: &Path, models: &[PathBuf], overrides: &[String]) -> Result<Plan> {
     let path = directory.join(names::RECORD);
     let (earlier, mut config) = read(directory)?;
-    name_model(&mut config, &path, model)?;
+    name_models(&mut config, &path, models)?;
     let recorded = RecordedConfig {
         config: &config,
         path: &path,
@@ -73,35 +74,54 @@ fn read(directory: &Path) -> Result<(Earlier, Table)> {
     })
 }
 
-/// Puts a model in the place of a run's, and checks that it is there.
-fn name_model(config: &mut Table, record: &Path, model: Option<&Path>) -> Result<()> {
-    if let Some(model) = model {
-        rename_model(config, &ModelFile::find(model, Path::new(""))?);
-        return Ok(());
+/// Puts models in the place of a run's, if some are given, and checks that they are there.
+fn name_models(config: &mut Table, record: &Path, models: &[PathBuf]) -> Result<()> {
+    if !models.is_empty() {
+        return rename_models(config, models);
     }
     let named = config.get("potential").and_then(|p| p.get("model"));
-    let Some(named) = named.and_then(|model| model.as_str()) else {
-        return Ok(());
-    };
     let base = record.parent().unwrap_or(Path::new(""));
-    (ModelFile::find(&input::path_of(named), base).map(drop)).map_err(|e| {
-        Error::input(format!(
-            "{}: the run's model: {e}; --model tells where it is now",
-            record.display()
-        ))
-    })
+    let several = named.and_then(Value::as_array).into_iter().flatten();
+    for model in named.into_iter().chain(several).filter_map(Value::as_str) {
+        (ModelFile::find(&input::path_of(model), base).map(drop)).map_err(|e| {
+            Error::input(format!(
+                "{}: the run's model: {e}; --model tells where it is now",
+                record.display()
+            ))
+        })?;
+    }
+    Ok(())
 }
 
-/// Puts a model in the place of the one that a resolved run file names.
-pub(crate) fn rename_model(config: &mut Table, model: &ModelFile) {
-    let place = match model {
-        ModelFile::Path(path) => absolute(path),
-        ModelFile::Embedded(model) => model.name.to_owned(),
+/// Puts models in the place of those that a resolved run file names.
+///
+/// # Errors
+/// There is no such model, or the run has more of them, or fewer.
+pub(crate) fn rename_models(config: &mut Table, models: &[PathBuf]) -> Result<()> {
+    let find = |model: &PathBuf| {
+        Ok(match ModelFile::find(model, Path::new(""))? {
+            ModelFile::Path(path) => absolute(&path),
+            ModelFile::Embedded(model) => model.name.to_owned(),
+        })
     };
+    let mut places = models.iter().map(find).collect::<Result<Vec<String>>>()?;
     let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
-    if let Some(potential) = potential.filter(|p| p.contains_key("model")) {
-        potential.insert("model".to_owned(), place.into());
+    let Some(named) = potential.and_then(|potential| potential.get_mut("model")) else {
+        return Ok(());
+    };
+    let count = named.as_array().map_or(1, Vec::len);
+    if places.len() != count {
+        return Err(Error::input(format!(
+            "the run has {}, and --model names {}: name each, in their order",
+            counted(count as u64, "model"),
+            places.len()
+        )));
     }
+    *named = match named {
+        Value::Array(_) => places.into(),
+        _ => places.remove(0).into(),
+    };
+    Ok(())
 }
 
 /// The start of a run whose structure is not there any more: the state that it has come to.

@@ -55,7 +55,7 @@ pub(super) struct Stopped {
 ///
 /// # Errors
 /// What is there is another run, has no sound checkpoint, or another process is at work in it.
-pub(super) fn look(plan: &mut Plan, model: Option<&str>) -> Result<Standing> {
+pub(super) fn look(plan: &mut Plan, models: &[String]) -> Result<Standing> {
     let path = plan.output.directory.clone();
     let place = path.display();
     let directory = RunDirectory::open(&path)?;
@@ -76,7 +76,7 @@ pub(super) fn look(plan: &mut Plan, model: Option<&str>) -> Result<Standing> {
     };
     let checkpoint = found.checkpoint;
     keep_defaults(plan, &checkpoint.identity);
-    same_run(plan, model, &checkpoint)?;
+    same_run(plan, models, &checkpoint)?;
     let (step, end) = (checkpoint.step, plan.dynamics.steps);
     if step > end {
         let given = if plan.places.0.contains_key("dynamics.steps") {
@@ -173,8 +173,8 @@ fn keep_defaults(plan: &mut Plan, before: &Identity) {
 }
 
 /// Checks that a checkpoint is one of this run.
-fn same_run(plan: &Plan, model: Option<&str>, checkpoint: &Checkpoint) -> Result<()> {
-    let now = identity(plan, model, Some(checkpoint));
+fn same_run(plan: &Plan, models: &[String], checkpoint: &Checkpoint) -> Result<()> {
+    let now = identity(plan, models, Some(checkpoint));
     let differences = checkpoint.identity.run_differences(&now);
     if differences.is_empty() {
         return Ok(());
@@ -189,8 +189,8 @@ fn same_run(plan: &Plan, model: Option<&str>, checkpoint: &Checkpoint) -> Result
 }
 
 /// Whose run a plan is that goes on from a checkpoint, or begins. What a start has that is none is the checkpoint's.
-pub(super) fn identity(plan: &Plan, model: Option<&str>, from: Option<&Checkpoint>) -> Identity {
-    let now = Identity::of(plan, model);
+pub(super) fn identity(plan: &Plan, models: &[String], from: Option<&Checkpoint>) -> Identity {
+    let now = Identity::of(plan, models);
     match from.filter(|_| plan.start.degrees_of_freedom.is_some()) {
         Some(checkpoint) => now.with_system_of(&checkpoint.identity),
         None => now,

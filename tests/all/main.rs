@@ -3,6 +3,7 @@
 mod bench;
 mod cif;
 mod cli;
+mod committee;
 mod config;
 mod contract;
 #[cfg(feature = "cuda")]

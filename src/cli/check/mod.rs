@@ -7,11 +7,11 @@ mod table;
 use std::process::ExitCode;
 
 use super::{CheckArgs, hints};
-use crate::assemble::{self, Model};
+use crate::assemble::{self, Model, ModelKind};
 use crate::config;
 use crate::config::plan::Plan;
 use crate::core::{elements, observe};
-use crate::potential::Precision;
+use crate::potential::{Precision, TrainedOn};
 use crate::run::{least_bytes, words};
 use crate::text::significant;
 use crate::units::KELVIN;
@@ -24,9 +24,9 @@ use table::{CheckTable, Grade};
 /// The run could not even be started: the error of the first thing that is wrong.
 pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     hints::expect_run_file(&args.config)?;
-    let plan = config::load(&args.config, &args.overrides, None)?;
+    let mut plan = config::load(&args.config, &args.overrides, None)?;
     assemble::threads(&plan.device)?;
-    let model = assemble::load(&plan)?;
+    let model = assemble::load(&mut plan)?;
     assemble::check_room(&plan, &model, Precision::F64)?;
     let mut table = CheckTable::default();
     describe(&mut table, &plan, &model);
@@ -74,11 +74,29 @@ fn describe(table: &mut CheckTable, plan: &Plan, model: &Model) {
     }
 }
 
-/// What the model was trained on beside what it is to be used for.
+/// What the models were trained on beside what they are to be used for.
 fn trained_on(table: &mut CheckTable, plan: &Plan, model: &Model) {
-    let Some(told) = model.kind.trained_on() else {
-        return;
-    };
+    let mut told: Vec<TrainedOn> = (model.members.iter())
+        .filter_map(ModelKind::trained_on)
+        .collect();
+    told.dedup();
+    for told in &told {
+        tell_trained_on(table, told);
+    }
+    let doubts = model.doubts_of(&plan.start);
+    if doubts.is_empty() && told.iter().any(|told| told.words().is_some()) {
+        table.add(
+            "electrons",
+            "no charge and no open shell is seen",
+            Grade::Ok,
+        );
+    }
+    for doubt in doubts {
+        table.add("electrons", doubt, Grade::Look);
+    }
+}
+
+fn tell_trained_on(table: &mut CheckTable, told: &TrainedOn) {
     let elements = match told.elements {
         true => "the structure's elements",
         false => "its file does not say which elements",
@@ -92,17 +110,6 @@ fn trained_on(table: &mut CheckTable, plan: &Plan, model: &Model) {
         Grade::Look
     };
     table.add("trained on", format!("{elements}{electrons}"), grade);
-    let doubts = model.doubts_of(&plan.start);
-    if doubts.is_empty() && told.words().is_some() {
-        table.add(
-            "electrons",
-            "no charge and no open shell is seen",
-            Grade::Ok,
-        );
-    }
-    for doubt in doubts {
-        table.add("electrons", doubt, Grade::Look);
-    }
 }
 
 /// The narrowest width of the cell beside the range of the potential.

@@ -5,12 +5,13 @@ use super::table::{CheckTable, Grade};
 use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, MonitorPlan, Plan};
 use crate::core::rng::{Noise, Stream};
-use crate::core::{Cell, Mat3, System, Vec3, elements};
+use crate::core::{Cell, Mat3, Spread, System, Vec3, elements};
 use crate::diagnose::slope::{self, Agreement, Slopes};
 use crate::forcefield::{ForceField, HostForceField};
 use crate::neighbors::Pairs;
 use crate::potential::{Evaluation, Precision};
 use crate::text::{counted, significant};
+use crate::units::MILLIELECTRONVOLT;
 use crate::{Error, Result};
 
 /// Largest change of the energy (eV) where symmetry wants none, for small energies.
@@ -64,10 +65,11 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
         .info("energy", format!("{:.6} eV", reference.energy))
         .value(reference.energy, "eV");
     largest_force(table, plan, &reference);
+    committee(table, plan, &reference);
 
     tell_slopes(table, &slopes(&mut exact, plan, pairs)?);
     symmetry(table, plan, &mut exact, reference.energy)?;
-    if model.kind.leaves_cells_out() {
+    if model.leaves_cells_out() {
         images(table, plan, &mut exact, reference.energy)?;
     }
     if model.is_remote() {
@@ -178,6 +180,32 @@ fn largest_force(table: &mut CheckTable, plan: &Plan, reference: &Evaluation) {
         name(plan, atom)
     );
     let finding = table.add("largest force", found, grade);
+    finding.value(force, "eV/A");
+    if let Some(limit) = limit {
+        finding.limit(limit);
+    }
+}
+
+/// How far the models of a committee are apart at the start, beside the limit to it.
+fn committee(table: &mut CheckTable, plan: &Plan, reference: &Evaluation) {
+    let Some(Spread { force, energy }) = reference.spread else {
+        return;
+    };
+    let limit = plan.monitor.spread;
+    let (grade, beyond) = match limit {
+        None => (Grade::Info, String::new()),
+        Some(limit) if force > limit => (
+            Grade::Look,
+            format!(", over the limit of {limit} eV/A ([monitor] spread)"),
+        ),
+        Some(_) => (Grade::Ok, String::new()),
+    };
+    let found = format!(
+        "models are {} eV/A apart on the worst atom, {} meV/atom in the energy{beyond}",
+        significant(force, 3),
+        significant(energy / MILLIELECTRONVOLT, 3)
+    );
+    let finding = table.add("committee", found, grade);
     finding.value(force, "eV/A");
     if let Some(limit) = limit {
         finding.limit(limit);

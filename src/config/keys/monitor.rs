@@ -14,6 +14,8 @@ pub static TABLE: KeyTable = KeyTable {
         &TEMPERATURE,
         &FORCE,
         &CONTACT,
+        &SPREAD,
+        &SPREAD_EVERY,
         &ACTION,
         &AUDIT,
         &RECORD,
@@ -62,6 +64,27 @@ pub static CONTACT: ConfigKey<Limit> = ConfigKey {
     absent: Absent::Is("0.4 A"),
     of: &[],
     doc: "Smallest distance of two atoms.",
+};
+
+/// `spread`
+pub static SPREAD: ConfigKey<Limit> = ConfigKey {
+    name: "spread",
+    value: Limit {
+        dimension: Dimension::Force,
+    },
+    absent: Absent::Is("off"),
+    of: &[],
+    doc: "Of a [committee](#committees): largest standard deviation of the force on an atom over its models. Frames \
+          beyond it are written to `uncertain.xyz`.",
+};
+
+/// `spread_every`
+pub static SPREAD_EVERY: ConfigKey<Steps> = ConfigKey {
+    name: "spread_every",
+    value: Steps { least: 1, or: "" },
+    absent: Absent::Told("`[output] thermo_every`"),
+    of: &[],
+    doc: "How often that is looked at.",
 };
 
 /// `action`

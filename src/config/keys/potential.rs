@@ -21,15 +21,14 @@ pub static TABLE: KeyTable = KeyTable {
 };
 
 /// `model`
-pub static MODEL: ConfigKey<Text> = ConfigKey {
+pub static MODEL: ConfigKey<Forms> = ConfigKey {
     name: "model",
-    value: Text {
-        what: "a name or a path",
-        example: "\"painn_hcno_gfn2\"",
-    },
+    value: Forms("a name or a path, or a list of them"),
     absent: Absent::Told("required, but for Lennard-Jones and `socket`"),
     of: &[],
-    doc: "A trained PaiNN, SchNet or StudentForceField: its [name](#models-by-name), or its file, such as `\"net.safetensors\"`.",
+    doc: "A trained PaiNN, SchNet or StudentForceField: its [name](#models-by-name), or its file, such as \
+          `\"net.safetensors\"`. Several, `[\"a\", \"b\", \"c\"]`, are a [committee](#committees): their mean acts, and how far \
+          they are apart is written and [watched](#monitor).",
 };
 
 /// `precision`

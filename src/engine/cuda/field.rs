@@ -103,6 +103,7 @@ impl ForceField for DeviceForceField<'_> {
         let found = self.engine_at(cell, positions)?.snapshot(FORCES)?;
         out.energy = found.observables.potential;
         out.strain_derivative = found.observables.strain_derivative;
+        out.spread = found.observables.spread;
         out.forces = found.forces;
         Ok(())
     }

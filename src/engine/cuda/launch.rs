@@ -2,14 +2,14 @@
 
 use std::ffi::CStr;
 
-use super::block::MOST_TOGETHER;
+use super::block::{EngineBlock, MOST_TOGETHER};
 use super::buffers::Buffers;
 use crate::Result;
 use crate::cuda::compiler;
 use crate::cuda::launch::{LoadedKernels, Size};
 use crate::cuda::layout::{DeviceStruct, defines};
 use crate::cuda::{Device, WARP};
-use crate::potential::device::BoundPotential;
+use crate::potential::device::{BoundPotential, Outputs};
 
 /// The engine's block of constants.
 const ENGINE: &CStr = c"E";
@@ -141,7 +141,17 @@ impl Kernels {
     /// Has all kernels see the engine's block as it is now.
     pub fn see(&mut self, device: &Device, buffers: &Buffers) -> Result<()> {
         device.bind()?;
-        self.program.set(ENGINE, &buffers.block.bytes())
+        let block = &buffers.block;
+        self.program.set(ENGINE, &block.bytes())?;
+        let writing_to = |Outputs { push, energy }| {
+            let block = EngineBlock {
+                push,
+                energy,
+                ..*block
+            };
+            block.bytes()
+        };
+        self.potential.see(&mut self.program, &writing_to)
     }
 
     /// Starts an evaluation: pairs within the cutoff, their gradients, forces.

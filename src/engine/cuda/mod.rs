@@ -241,7 +241,8 @@ impl CudaEngine {
         let demand = Demand {
             atoms: self.kernels.atoms,
             pairs: Some(found),
-            bytes: self.buffers.bytes_of_pairs(room),
+            bytes: (self.buffers.bytes_of_pairs(room))
+                .saturating_add(room.saturating_mul(self.kernels.potential.pair_bytes())),
         };
         demand.check(&self.device, self.buffers.list_bytes())?;
         self.buffers.make_room(&self.device, room)?;

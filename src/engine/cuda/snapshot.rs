@@ -13,7 +13,7 @@ use super::CudaEngine;
 use super::block::{DeviceState, OBSERVE_ATOMS, OBSERVE_GROUPS, OBSERVED};
 use super::launch::Kernels;
 use crate::Result;
-use crate::core::{Fields, Mat3, Observables, Snapshot, Vec3};
+use crate::core::{Fields, Mat3, Observables, Snapshot, Spread, Vec3};
 use crate::cuda::WARP;
 use crate::cuda::device::Device;
 use crate::cuda::fault::failed;
@@ -23,12 +23,16 @@ use crate::engine::Pending;
 
 /// Numbers of one atom in all arrays.
 const NUMBERS: usize = 9;
+/// Numbers ahead of the arrays: what is summed over atoms, then the spread of a committee.
+const AHEAD: usize = OBSERVED + 2;
 
 impl Kernels {
-    /// Sums what is observed over all atoms; the sums go to `address`.
+    /// Sums what is observed over all atoms; the sums go to `address`, and the spread of a committee behind them.
     fn observe(&self, address: u64) -> Result<()> {
         self.potential.queue_energies(&self.program)?;
-        self.sum_observed(address, false)
+        self.sum_observed(address, false)?;
+        let behind = address + (OBSERVED * size_of::<f64>()) as u64;
+        self.potential.queue_spread(&self.program, behind)
     }
 
     /// Sums what a barostat looks at, where kernels read it: the energy among it is an old one. Then settles the work of a
@@ -82,7 +86,7 @@ fn arrays(want: Fields) -> [bool; 3] {
 pub(super) fn bytes_of(atoms: usize) -> usize {
     atoms
         .saturating_mul(NUMBERS)
-        .saturating_add(OBSERVED)
+        .saturating_add(AHEAD)
         .saturating_mul(8)
 }
 
@@ -110,7 +114,7 @@ impl Room {
     /// Starts to gather the present state and to copy it.
     fn fill(&self, device: &Device, kernels: &Kernels, want: Fields) -> Result<()> {
         let wanted = arrays(want).map(usize::from).iter().sum::<usize>();
-        let sums = OBSERVED * 8;
+        let sums = AHEAD * size_of::<f64>();
         // A snapshot that was not taken may still be on its way.
         (device.stream.wait(&self.copied)).map_err(failed("waiting for a copy"))?;
         kernels.observe(self.card.address())?;
@@ -172,6 +176,7 @@ struct Underway {
     atoms: usize,
     /// What the energies of atoms leave out (eV).
     offset: f64,
+    has_spread: bool,
     /// Where the engine counts its pairs.
     pairs: Arc<AtomicU64>,
 }
@@ -180,10 +185,10 @@ impl Pending for Underway {
     fn take(self: Box<Self>) -> Result<Snapshot> {
         (self.room.copied.synchronize()).map_err(failed("a kernel"))?;
         let wanted = arrays(self.want);
-        let count = OBSERVED + 3 * self.atoms * wanted.map(usize::from).iter().sum::<usize>();
+        let count = AHEAD + 3 * self.atoms * wanted.map(usize::from).iter().sum::<usize>();
         // SAFETY: the copy is done, and the room is not given to another snapshot while this one is here.
         let numbers = unsafe { self.room.host.values::<f64>(count) };
-        let (o, arrays) = numbers.split_at(OBSERVED);
+        let (o, arrays) = numbers.split_at(AHEAD);
         self.pairs.store(o[15] as u64, Ordering::Relaxed);
         let mut snapshot = self.snapshot;
         let observables = &mut snapshot.observables;
@@ -191,6 +196,10 @@ impl Pending for Underway {
         observables.kinetic = o[1];
         observables.momentum = Vec3::new(o[3], o[4], o[5]);
         observables.strain_derivative = Mat3::from_row_slice(&o[6..15]);
+        observables.spread = self.has_spread.then(|| Spread {
+            force: o[OBSERVED],
+            energy: o[OBSERVED + 1],
+        });
         let mut parts = arrays.chunks_exact((3 * self.atoms).max(1));
         let places = [
             &mut snapshot.positions,
@@ -219,6 +228,7 @@ impl CudaEngine {
             want,
             atoms: self.kernels.atoms,
             offset: self.kernels.potential.offset(),
+            has_spread: self.kernels.potential.has_spread(),
             pairs: Arc::clone(&self.pairs),
         }))
     }

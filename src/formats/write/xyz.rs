@@ -18,6 +18,7 @@
 //!
 //! Velocities come twice because ASE gives zeros, without a word, where there are no `momenta`; masses
 //! come with them because ASE's own are others for some elements (argon) and for isotopes.
+//! Frames of a committee have `force_spread` (eV / angstrom) and `energy_spread_per_atom` (eV): how far its models are apart.
 //! With forces in a cell that is periodic in all directions comes `stress` (eV / angstrom^3, positive
 //! for a stretched cell, as ASE has it). Numbers are the shortest that read back as the same f64.
 
@@ -28,7 +29,7 @@ use super::encoder::Encoder;
 use super::wrap::{self, Rounding};
 use crate::Result;
 use crate::core::rng::{NoiseCourse, NoiseMark};
-use crate::core::{Fields, Mat3, Snapshot, System, Vec3, elements};
+use crate::core::{Fields, Mat3, Snapshot, Spread, System, Vec3, elements};
 use crate::formats::{INTERNAL, NOISE_SEED, NOISE_STEP};
 use crate::text::{number, round};
 use crate::units::{ANGSTROM_PER_FS, FEMTOSECOND};
@@ -40,6 +41,8 @@ pub struct Content {
     pub velocities: bool,
     /// Forces and stress.
     pub forces: bool,
+    /// The potential energy.
+    pub energy: bool,
     /// Whether molecules are moved into the cell along its periodic directions.
     pub wrap: bool,
     /// With velocities: the same in internal units, bit for bit, and energies that a replay can be compared
@@ -54,6 +57,7 @@ impl Content {
     pub const ALL: Self = Self {
         velocities: true,
         forces: true,
+        energy: true,
         wrap: false,
         exact: false,
         noise: None,
@@ -137,8 +141,11 @@ impl Xyz {
             out.extend_from_slice(b":forces:R:3");
         }
         let pbc = frame.cell.periodic().map(|p| if p { 'T' } else { 'F' });
-        let _ = write!(out, " pbc=\"{} {} {}\" energy=", pbc[0], pbc[1], pbc[2]);
-        number(out, frame.observables.potential);
+        let _ = write!(out, " pbc=\"{} {} {}\"", pbc[0], pbc[1], pbc[2]);
+        if self.content.energy {
+            out.extend_from_slice(b" energy=");
+            number(out, frame.observables.potential);
+        }
         if let (true, Some(volume)) = (self.content.forces, frame.cell.volume()) {
             out.push(b' ');
             matrix(
@@ -154,6 +161,12 @@ impl Xyz {
         out.extend_from_slice(b" time_unit=fs");
         if self.content.velocities {
             out.extend_from_slice(b" velo_unit=A/fs");
+        }
+        if let Some(Spread { force, energy }) = frame.observables.spread {
+            for (key, value) in [("force_spread", force), ("energy_spread_per_atom", energy)] {
+                let _ = write!(out, " {key}=");
+                number(out, value);
+            }
         }
         if let Some(noise) = &self.content.noise {
             let NoiseMark { seed, step } = noise.after(frame.step);
@@ -187,6 +200,7 @@ pub fn text(system: &System, frame: &Snapshot) -> Vec<u8> {
     let content = Content {
         velocities: !frame.velocities.is_empty(),
         forces: !frame.forces.is_empty(),
+        energy: true,
         wrap: false,
         exact: false,
         noise: None,

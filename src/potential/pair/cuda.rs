@@ -5,7 +5,7 @@ use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
-use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, elements};
+use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, Outputs, elements};
 use crate::potential::{About, Processor};
 
 /// C++ text of sums over pairs, behind that of `pair_at`.
@@ -99,6 +99,26 @@ impl BoundPotential for BoundBeside {
 
     fn make_room(&mut self, pairs: usize) -> Result<()> {
         self.potential.make_room(pairs)
+    }
+
+    fn pair_bytes(&self) -> usize {
+        self.potential.pair_bytes()
+    }
+
+    fn see(
+        &mut self,
+        program: &mut LoadedKernels,
+        block: &dyn Fn(Outputs) -> Vec<u8>,
+    ) -> Result<()> {
+        self.potential.see(program, block)
+    }
+
+    fn has_spread(&self) -> bool {
+        self.potential.has_spread()
+    }
+
+    fn queue_spread(&self, program: &LoadedKernels, address: u64) -> Result<()> {
+        self.potential.queue_spread(program, address)
     }
 
     fn queue(&self, program: &LoadedKernels) -> Result<()> {

@@ -32,17 +32,20 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of a plan whose model's file has this hash. The platform is left empty.
-    pub fn of(plan: &Plan, model: Option<&str>) -> Self {
+    /// The identity of a plan whose models' files have these hashes. The platform is left empty.
+    pub fn of(plan: &Plan, models: &[String]) -> Self {
         let mut run: Vec<(String, String)> = Vec::new();
         let mut put = |key: &str, value: String| run.push((key.to_owned(), value));
         system(plan, &mut put);
-        potential(&plan.potential, model, &mut put);
+        potential(&plan.potential, models, &mut put);
         if let Some(repulsion) = plan.repulsion {
             put("potential.repulsion", repulsion.term().words());
         }
         dynamics(plan, &mut put);
         put("output.thermo_every", plan.output.thermo_every.to_string());
+        if let Some(every) = plan.spread_every() {
+            put("monitor.spread_every", every.to_string());
+        }
         for (k, one) in plan.output.trajectories.iter().enumerate() {
             put(&format!("output.trajectory.{k}"), trajectory(one));
         }
@@ -139,12 +142,15 @@ fn cell(cell: &Cell) -> String {
     }
 }
 
-fn potential(plan: &PotentialPlan, model: Option<&str>, put: &mut impl FnMut(&str, String)) {
+fn potential(plan: &PotentialPlan, models: &[String], put: &mut impl FnMut(&str, String)) {
     match plan {
-        PotentialPlan::Painn { precision, .. } => {
-            let hash = model.unwrap_or_default();
-            let hash = hash.get(..DIGITS).unwrap_or(hash);
-            put("potential.model", format!("a file of SHA-256 {hash}..."));
+        PotentialPlan::Network { precision, .. } => {
+            let file = |hash: &String| {
+                let hash = hash.get(..DIGITS).unwrap_or(hash);
+                format!("a file of SHA-256 {hash}...")
+            };
+            let files: Vec<String> = models.iter().map(file).collect();
+            put("potential.model", files.join(", "));
             put(
                 "potential.precision",
                 format!("{precision:?}").to_lowercase(),

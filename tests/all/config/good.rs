@@ -97,11 +97,11 @@ fn the_ethanol_run_is_the_one_promised() {
     assert_eq!(plan.dynamics.ensemble, Dynamics::Nve(Nve));
     close(plan.dynamics.timestep, 0.5 * FEMTOSECOND);
     assert_eq!(plan.dynamics.steps, 20_000);
-    let PotentialPlan::Painn { model, precision } = &plan.potential else {
+    let PotentialPlan::Network { models, precision } = &plan.potential else {
         panic!("a network");
     };
     assert_eq!(*precision, Precision::F32);
-    assert_eq!(*model, ModelFile::Embedded(&EMBEDDED[0]));
+    assert_eq!(*models, [ModelFile::Embedded(&EMBEDDED[0])]);
 }
 
 /// 256 atoms of argon at the density of the literature.

@@ -5,6 +5,7 @@
 mod audit;
 mod batch;
 mod bench;
+mod committee;
 mod compile;
 mod dynamics;
 pub mod lennard_jones;

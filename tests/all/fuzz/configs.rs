@@ -47,7 +47,8 @@ pub fn accepted(text: &str, folder: &Path, what: &str) -> bool {
 
 /// Takes one step where that is soon done.
 fn start(plan: &Plan, what: &str) {
-    let Ok(model) = assemble::load(plan) else {
+    let mut plan = plan.clone();
+    let Ok(model) = assemble::load(&mut plan) else {
         return;
     };
     let (cell, positions) = (&plan.start.cell, &plan.start.positions);
@@ -58,11 +59,11 @@ fn start(plan: &Plan, what: &str) {
     if !few || threads > MOST_THREADS || matches!(plan.device.kind, DeviceKind::Cuda(_)) {
         return;
     }
-    let Ok(mut engine) = assemble::engine(plan, &model) else {
+    let Ok(mut engine) = assemble::engine(&plan, &model) else {
         return;
     };
-    engine.watch(assemble::limits(plan));
-    let outcome = engine.run(&assemble::program(plan), 0..1).unwrap();
+    engine.watch(assemble::limits(&plan));
+    let outcome = engine.run(&assemble::program(&plan), 0..1).unwrap();
     assert!(outcome.step <= 1, "{what}");
 }
 

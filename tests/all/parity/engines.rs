@@ -77,6 +77,11 @@ pub fn double() -> Vec<Engine> {
 }
 
 impl Engine {
+    /// Whether it is the one that finds its pairs on a card.
+    pub fn is_on_a_card(&self) -> bool {
+        self.make.is_none()
+    }
+
     /// A potential of this engine, which must be one that is given its pairs.
     #[track_caller]
     pub fn make(
@@ -97,7 +102,7 @@ impl Engine {
         species: &[u8],
         precision: Precision,
     ) -> Box<dyn ForceField + 'm> {
-        if self.make.is_some() {
+        if !self.is_on_a_card() {
             let potential = self.make(model, species, precision);
             return Box::new(HostForceField::new(potential, SKIN));
         }

@@ -2,7 +2,7 @@
 
 use mdrun::potential::{Evaluation, Precision};
 
-use super::engines::{engines, force_fields};
+use super::engines::{Engine, engines, force_fields};
 use crate::support::atoms::farthest;
 use crate::support::data::{Arrangement, own};
 use crate::support::models::organic;
@@ -28,9 +28,17 @@ const SINGLE: Bars = Bars {
     energy: 5e-6,
 };
 
-fn bars(precision: Precision) -> Bars {
+/// On a card gradients of pairs are rounded to f32 as well, and splines of filters are cubic, their slopes off by up to 1.6e-5 of
+/// the largest: the bar of third-party reference data for f32, 2e-3 kcal/mol/A.
+const CARD: Bars = Bars {
+    force: 8.6e-5,
+    ..SINGLE
+};
+
+fn bars(engine: &Engine, precision: Precision) -> Bars {
     match precision {
         Precision::F64 => DOUBLE,
+        Precision::F32 if engine.is_on_a_card() => CARD,
         Precision::F32 => SINGLE,
     }
 }
@@ -59,7 +67,7 @@ fn an_independent_implementation_gives_the_same() {
                     let mut field = engine.field(&subject.model, &atoms.species, precision);
                     let found = field.at(&atoms.cell, &atoms.positions).unwrap();
                     assert_eq!(field.pairs(), atoms.pairs as u64, "{}", atoms.name);
-                    let errors = errors(&found, atoms, cutoff, &bars(precision));
+                    let errors = errors(&found, atoms, cutoff, &bars(&engine, precision));
                     let sound = errors.iter().all(|&e| e < 1.0);
                     let what = format!("{}, {}, {precision:?}", subject.name, engine.name);
                     assert!(sound, "{what}, {}: {errors:?} of the bars", atoms.name);
@@ -118,7 +126,7 @@ fn the_organic_model_is_that_of_the_equations() {
                 let off = (found.energy - exact).abs() / species.len() as f64;
                 println!("{name}, {}, {precision:?}: {off:.1e} eV/atom", engine.name);
                 assert!(
-                    off < bars(precision).energy,
+                    off < bars(&engine, precision).energy,
                     "{name}, {}: {off:e}",
                     engine.name
                 );

@@ -73,7 +73,7 @@ fn cuda_is_there_or_it_is_said_what_is_missing() {
                 "{described}"
             );
             let message = refused(make(Precision::F32, 1_000_000));
-            assert!(message.contains("none of index 1000000"), "{message}");
+            assert!(message.contains("no CUDA device 1000000"), "{message}");
         }
         Err(Error::Input(message)) => {
             println!("{message}");

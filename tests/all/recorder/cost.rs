@@ -9,7 +9,6 @@ use mdrun::core::{Cell, Fields, Snapshot, System, Vec3};
 use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, HostEngine, Start};
 use mdrun::formats;
-use mdrun::models::ModelFile;
 use mdrun::neighbors::audit;
 use mdrun::potential::Precision;
 use mdrun::simulation::Ring;
@@ -67,10 +66,8 @@ fn recorder_and_audits_cost_less_than_a_hundredth() {
         eprintln!("skipped: set MDRUN_VALIDATE=1 to measure");
         return;
     }
-    let model = assemble::load_network(&ModelFile::Path(
-        root().join("models/painn_hcno_gfn2.safetensors"),
-    ))
-    .unwrap();
+    let file = root().join("models/painn_hcno_gfn2.safetensors");
+    let model = assemble::load_networks(&[file]).unwrap();
     let device = DevicePlan {
         kind: DeviceKind::Cpu,
         threads: None,

@@ -19,6 +19,8 @@ fn plan(limit: f64, action: Action) -> MonitorPlan {
         temperature: None,
         force: None,
         contact: None,
+        spread: None,
+        spread_every: None,
         action,
         audit: Audit::Off,
         record: false,

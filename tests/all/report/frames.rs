@@ -103,6 +103,7 @@ pub fn frame(number: u64, atoms: usize, cell: &Cell) -> Snapshot {
                 ..Kept::default()
             },
             momentum: Vec3::zeros(),
+            spread: None,
             strain_derivative: Mat3::from_diagonal(&Vec3::new(1.0, 2.0, 3.0)),
         },
         positions: (vectors(1).enumerate())

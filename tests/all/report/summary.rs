@@ -80,6 +80,8 @@ impl Sampled {
             temperature: None,
             force: None,
             contact: None,
+            spread: None,
+            spread_every: None,
             action: Action::Warn,
             audit: mdrun::config::plan::Audit::Off,
             record: false,
@@ -261,7 +263,7 @@ fn description() -> Description {
             .parse()
             .unwrap(),
         config_file: "run.toml".into(),
-        model: None,
+        models: Vec::new(),
         structure: None,
         formula: "C2H6O".to_owned(),
         atoms: 9,
@@ -281,7 +283,7 @@ fn run_json_tells_how_it_began_and_how_it_ended() {
     let model = folder.path().join("model");
     std::fs::write(&model, "abc").unwrap();
     let mut description = description();
-    description.model = Some(OriginFile::read(&model).unwrap());
+    description.models = vec![OriginFile::read(&model).unwrap()];
     let record = RunRecord::begin(folder.path(), description).unwrap();
     let read = || -> Value {
         let text = std::fs::read_to_string(folder.path().join("run.json")).unwrap();

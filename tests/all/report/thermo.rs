@@ -19,6 +19,8 @@ fn columns_are_in_the_units_that_they_name() {
         temperature: None,
         force: None,
         contact: None,
+        spread: None,
+        spread_every: None,
         action: mdrun::config::plan::Action::Warn,
         audit: mdrun::config::plan::Audit::Off,
         record: false,

@@ -14,14 +14,14 @@ use crate::physics::doubles::Beside;
 
 /// Runs a run file on the engine that `wrap` makes of its own, into a directory.
 fn run(bench: &Bench, directory: &Path, wrap: fn(Box<dyn Engine>) -> Box<dyn Engine>) {
-    let plan = config::load(&bench.config, &[], Some(directory)).unwrap();
-    let model = assemble::load(&plan).unwrap();
+    let mut plan = config::load(&bench.config, &[], Some(directory)).unwrap();
+    let model = assemble::load(&mut plan).unwrap();
     let engine = assemble::engine(&plan, &model).unwrap();
     let energies = assemble::energies(&plan);
     let place = RunDirectory::create(directory, false).unwrap();
     let console = Console::silent();
     let reporters = assemble::reporters(&plan, directory, &energies, &console, None).unwrap();
-    let state = assemble::state(&plan, &energies, Identity::of(&plan, None));
+    let state = assemble::state(&plan, &energies, Identity::of(&plan, &[]));
     let held = place.keep().unwrap();
     let every = plan.output.checkpoint;
     let mut simulation = Simulation {

@@ -9,7 +9,7 @@ use mdrun::core::rng::philox;
 
 use super::runs::{self, Bench, Dynamics, Subject, assert_same, hashes};
 
-/// Kills of each of the seven kinds of runs: 91 in all. Ten times as many with MDRUN_VALIDATE=1.
+/// Kills of each of the eight kinds of runs: 104 in all. Ten times as many with MDRUN_VALIDATE=1.
 const KILLS: u32 = 13;
 /// A run that was killed so often without coming to its end would never come there.
 const MOST_SITTINGS: u32 = 200;
@@ -137,6 +137,37 @@ fn argon_under_pressure_survives_kills() {
 #[test]
 fn argon_in_a_cell_of_any_shape_survives_kills() {
     cpu(Subject::Argon, Dynamics::NptTriclinic, 9);
+}
+
+/// Frames beyond a limit to the spread are written, some of all.
+const WATCHED: &str = "[monitor]\nspread = \"0.03 eV/A\"\naction = \"warn\"\n";
+
+#[test]
+fn a_committee_survives_kills() {
+    let more = format!("[device]\nkind = \"cpu\"\nthreads = 1\n{WATCHED}");
+    let bench = Bench::new(Subject::Committee, Dynamics::Langevin, STEPS, &more);
+    survives(&bench, 13, kills());
+    some_are_uncertain(&bench, STEPS);
+}
+
+/// Some frames of the undisturbed run are beyond the limit, and not all of them.
+fn some_are_uncertain(bench: &Bench, steps: u64) {
+    let text = std::fs::read_to_string(bench.at("whole").join(runs::UNCERTAIN)).unwrap();
+    let frames = text.matches("Properties=").count() as u64;
+    println!("{frames} of {} frames are uncertain", steps + 1);
+    assert!(0 < frames && frames < steps + 1, "{frames}");
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn a_committee_on_a_gpu_survives_kills() {
+    if !crate::cuda::gpu() {
+        return;
+    }
+    let more = format!("[device]\nkind = \"cuda:0\"\n{WATCHED}");
+    let bench = Bench::new(Subject::Committee, Dynamics::Langevin, 20 * STEPS, &more);
+    survives(&bench, 14, 5);
+    some_are_uncertain(&bench, 20 * STEPS);
 }
 
 /// Lennard-Jones on a GPU, with all atoms taken together.

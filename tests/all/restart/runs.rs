@@ -19,6 +19,8 @@ pub enum Subject {
     Argon,
     /// Ethanol, the shipped PaiNN.
     Ethanol,
+    /// Ethanol, both shipped models as a committee whose spread is watched.
+    Committee,
 }
 
 /// Which dynamics.
@@ -106,12 +108,16 @@ fn text(subject: Subject, dynamics: Dynamics, steps: u64, more: &str) -> String 
             ),
             "4 fs",
         ),
-        Subject::Ethanol => (
+        Subject::Ethanol | Subject::Committee => (
             format!(
                 "structure = {:?}\nvelocities = {{ temperature = \"300 K\", seed = 1 }}\n\
-                 [potential]\nmodel = {:?}",
+                 [potential]\nmodel = {}",
                 path("configs/structures/ethanol.xyz"),
-                path("models/painn_hcno_gfn2.safetensors")
+                match subject {
+                    Subject::Committee =>
+                        "[\"painn_hcno_gfn2\", \"painn_organic_gfn2\"]".to_owned(),
+                    _ => format!("{:?}", path("models/painn_hcno_gfn2.safetensors")),
+                }
             ),
             "0.5 fs",
         ),
@@ -145,6 +151,9 @@ fn pressed(more: &str) -> String {
     )
 }
 
+/// What a committee's run writes besides.
+pub const UNCERTAIN: &str = "uncertain.xyz";
+
 /// SHA-256 of every output of a run. One of the library alone has no record, and leaves no last state.
 pub fn outputs(run: &Path) -> Vec<(String, Vec<u8>)> {
     let hash = |name: &&str| {
@@ -153,7 +162,9 @@ pub fn outputs(run: &Path) -> Vec<(String, Vec<u8>)> {
     };
     let recorded = fs::metadata(run.join("run.json")).is_ok_and(|file| file.len() > 0);
     let wanted = |name: &&&str| recorded || **name != "final.xyz";
-    OUTPUTS.iter().filter(wanted).map(hash).collect()
+    let watched = run.join(UNCERTAIN).is_file().then_some(UNCERTAIN);
+    let all = OUTPUTS.iter().filter(wanted).copied().chain(watched);
+    all.map(|name| hash(&name)).collect()
 }
 
 /// The same, with that of the final state: all of its checkpoint but the time it took.
@@ -187,7 +198,9 @@ pub fn stderr(output: &Output) -> String {
 
 /// Fails with what differs.
 pub fn assert_same(run: &Path, right: &[(String, Vec<u8>)], told: &str) {
-    for ((name, found), (_, wanted)) in hashes(run).iter().zip(right) {
+    let found = hashes(run);
+    assert_eq!(found.len(), right.len(), "{told}");
+    for ((name, found), (_, wanted)) in found.iter().zip(right) {
         assert!(found == wanted, "{name} is another one: {told}");
     }
 }

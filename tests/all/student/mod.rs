@@ -40,6 +40,7 @@ pub fn published() -> Option<(Student, Vec<Atoms>, Vec<Evaluation>)> {
             energy,
             forces: forces.to_vec(),
             strain_derivative: Mat3::zeros(),
+            spread: None,
         })
         .collect();
     Some((student, atoms, expected))

@@ -5,6 +5,9 @@ use std::sync::{Arc, LazyLock};
 use mdrun::core::System;
 use mdrun::engine::HostEngine;
 use mdrun::forcefield::{ForceField, HostForceField};
+use mdrun::potential::committee::Committee;
+#[cfg(feature = "cuda")]
+use mdrun::potential::committee::CudaCommittee;
 use mdrun::potential::lennard_jones::LennardJones;
 use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::reference::{self, BurnDevice};
@@ -129,7 +132,7 @@ fn schnet(species: &[u8], precision: Precision) -> Box<dyn Potential> {
 }
 
 /// Those of the host.
-const ON_THE_HOST: [Calculator; 13] = [
+const ON_THE_HOST: [Calculator; 14] = [
     Calculator {
         name: "Lennard-Jones",
         matter: Matter::Argon,
@@ -219,11 +222,25 @@ const ON_THE_HOST: [Calculator; 13] = [
         place: Place::Host(|species| schnet(species, Precision::F32)),
         ..DOUBLE
     },
+    Calculator {
+        name: "committee of PaiNN and SchNet, f64",
+        matter: Matter::Tried,
+        place: Place::Host(|species| {
+            let precision = Precision::F64;
+            let members = vec![
+                fused(&SHIPPED, species, precision),
+                fused(&ORGANIC, species, precision),
+                schnet(species, precision),
+            ];
+            Box::new(Committee::new(members).expect("their range is the same"))
+        }),
+        ..DOUBLE
+    },
 ];
 
 /// Those of the first GPU.
 #[cfg(feature = "cuda")]
-const ON_THE_CARD: [Calculator; 7] = [
+const ON_THE_CARD: [Calculator; 8] = [
     Calculator {
         name: "Lennard-Jones, CUDA",
         matter: Matter::Argon,
@@ -286,6 +303,21 @@ const ON_THE_CARD: [Calculator; 7] = [
         matter: Matter::Tried,
         numbers: Numbers::Single,
         place: Place::Card(|| Box::new(CudaSchnet::new(&SCHNET))),
+        ..DOUBLE
+    },
+    Calculator {
+        name: "committee of PaiNN and SchNet, CUDA, f32",
+        matter: Matter::Tried,
+        numbers: Numbers::Single,
+        place: Place::Card(|| {
+            let painn = |(spec, weights): &'static (Spec, Weights)| {
+                let potential = mdrun::potential::painn::cuda::CudaPainn::new(spec, weights);
+                Box::new(potential) as Box<dyn mdrun::potential::device::DevicePotential>
+            };
+            let schnet = Box::new(CudaSchnet::new(&SCHNET));
+            let members = vec![painn(&SHIPPED), painn(&ORGANIC), schnet];
+            Box::new(CudaCommittee::new(members).expect("their range is the same"))
+        }),
         ..DOUBLE
     },
 ];

@@ -57,6 +57,7 @@ impl Table {
                 energy: self.get(&of("E"))[0],
                 forces: self.vectors(&of("F")),
                 strain_derivative: Mat3::from_row_slice(self.get(&of("dEdstrain"))),
+                spread: None,
             },
             name: name.to_owned(),
         }

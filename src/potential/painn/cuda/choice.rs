@@ -11,6 +11,12 @@ pub(super) const STRIP: usize = 16;
 /// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory.
 pub(super) const STRIP_NUMBERS: usize = 28;
 
+/// Numbers (f32) of shared memory that a block of `strips.cu` takes at least: more than half of what a multiprocessor has, so
+/// that none shares it with another. Side by side, two of 64 features gave other bits in 4 of 6 runs: a slot of the ring is filled
+/// anew while reads of it are on their way. A fence between the two (`fence.proxy.async`, before a slot is given back) cures
+/// that as well, in every stage; what it costs alone is not measured.
+const ALONE: usize = 30_000;
+
 /// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
 const FEW_ATOMS: usize = 5000;
 /// With so many strips of atoms for each cluster that there are multiprocessors for, clusters are still as fast as blocks that
@@ -95,7 +101,7 @@ impl Division {
     pub(super) fn stage_bytes(self, features: usize, head_out: usize) -> u32 {
         let numbers = match self {
             Self::Spread | Self::Tiles { .. } => 0,
-            Self::Strips => STRIP_NUMBERS * STRIP * features,
+            Self::Strips => (STRIP_NUMBERS * STRIP * features).max(ALONE),
             Self::Clusters { shared_weights } => {
                 let cluster = cluster(features);
                 let (unit, board) = (STRIP * features / cluster, STRIP * features);
