@@ -82,7 +82,7 @@ pub static SPREAD: ConfigKey<Limit> = ConfigKey {
 pub static SPREAD_EVERY: ConfigKey<Steps> = ConfigKey {
     name: "spread_every",
     value: Steps { least: 1, or: "" },
-    absent: Absent::Told("`[output] thermo_every`"),
+    absent: Absent::Told("as `[output] thermo_every`"),
     of: &[],
     doc: "How often that is looked at.",
 };
