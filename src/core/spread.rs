@@ -25,10 +25,12 @@ impl Spread {
                 forces.iter().map(|f| (f[i] - mean).norm_squared()).sum()
             })
             // What is not a number stays so.
-            .fold(
-                0.0,
-                |most: f64, one: f64| if one <= most { most } else { one },
-            );
+            .fold(0.0, |most: f64, one: f64| {
+                match most.is_nan() || one <= most {
+                    true => most,
+                    false => one,
+                }
+            });
         Self {
             force: (most / free).sqrt(),
             energy: (squares / free).sqrt() / atoms.max(1) as f64,

@@ -84,7 +84,7 @@ const COLUMNS: [Column; 10] = [
 ];
 /// The columns that are left out first where there is no room: the kinetic energy is in the temperature, the potential
 /// one in what is conserved.
-const DISPENSABLE: [usize; 4] = [3, 2, 1, PRESSURE];
+const DISPENSABLE: [usize; 5] = [3, 2, 1, PRESSURE, DENSITY];
 
 impl LiveTable {
     /// A table of a run to step `end`.

@@ -89,22 +89,24 @@ __device__ __forceinline__ double sum_over_block(double mine, double *part) {
     return sum;
 }
 
+// The larger of two; what is not a number stays so.
+__device__ __forceinline__ double larger(double a, double b) { return isnan(a) || b <= a ? a : b; }
+
 // Largest deviation of a force, and deviation of the energy for each atom, to `out`. Energies are summed by id, so that
-// no bit depends on where atoms lie. What is not a number stays so. One block.
+// no bit depends on where atoms lie. One block.
 extern "C" __global__ void __launch_bounds__(1024) committee_spread(double *out) {
     __shared__ double part[32];
     double most = 0.0;
     for (u32 i = threadIdx.x; i < E.atoms; i += blockDim.x) {
-        if (!(C.variance[i] <= most)) most = C.variance[i];
+        most = larger(most, C.variance[i]);
     }
     for (int d = WARP / 2; d > 0; d /= 2) {
-        const double other = __shfl_xor_sync(FULL, most, d);
-        if (!(other <= most)) most = other;
+        most = larger(most, __shfl_xor_sync(FULL, most, d));
     }
     if (lane_id() == 0) part[threadIdx.x / WARP] = most;
     __syncthreads();
     for (int w = 0; w < blockDim.x / WARP; ++w) {
-        if (!(part[w] <= most)) most = part[w];
+        most = larger(most, part[w]);
     }
     double energy[MOST_MEMBERS], mean = 0.0, squares = 0.0;
     for (u32 member = 0; member < C.members; ++member) {
