@@ -56,7 +56,9 @@ fn start(plan: &Plan, what: &str) {
     let few = expected_neighbors(cell, positions, range).is_ok_and(|n| n < MOST_NEIGHBORS);
     let threads = plan.device.threads.unwrap_or(1);
     // Whether there is a GPU does not depend on the file.
-    if !few || threads > MOST_THREADS || matches!(plan.device.kind, DeviceKind::Cuda(_)) {
+    let elsewhere = matches!(plan.device.kind, DeviceKind::Cuda(_));
+    // A socket waits for its client for as long as it takes.
+    if !few || threads > MOST_THREADS || elsewhere || model.is_remote() {
         return;
     }
     let Ok(mut engine) = assemble::engine(&plan, &model) else {
