@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::input::{self, unreadable};
-use crate::paths::join;
+use crate::paths::{absolute, join};
 use crate::{Error, Result, memory};
 
 /// The ending of a model file.
@@ -127,6 +127,14 @@ impl ModelFile {
         let text =
             String::from_utf8(bytes).map_err(|_| fault("it is not UTF-8 text".to_owned()))?;
         Ok(Some(text))
+    }
+
+    /// What a resolved run file calls it, wherever that is read: its whole path, or the name of a model inside the program.
+    pub fn whole_name(&self) -> String {
+        match self {
+            Self::Path(path) => absolute(path),
+            Self::Embedded(model) => model.name.to_owned(),
+        }
     }
 
     /// What run files call it: a whole path, or the name of a model inside the program.

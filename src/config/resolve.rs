@@ -111,7 +111,7 @@ fn models(
     let base = section.base(leaf, base);
     let Some(list) = given.get_ref().as_array() else {
         let model = find(section, leaf, given.get_ref(), base)?;
-        section.keep(key, leaf, kept(&model));
+        section.keep(key, leaf, model.whole_name());
         return Ok(vec![model]);
     };
     let named = list.iter().map(|entry| find(section, leaf, entry, base));
@@ -123,7 +123,8 @@ fn models(
         );
         return Err(section.fault(key, leaf, why));
     }
-    section.keep(key, leaf, models.iter().map(kept).collect::<Vec<String>>());
+    let names: Vec<String> = models.iter().map(ModelFile::whole_name).collect();
+    section.keep(key, leaf, names);
     Ok(models)
 }
 
@@ -142,14 +143,6 @@ fn find(
         ))
     })?;
     ModelFile::find(&path_of(text), base).map_err(|e| fault(e.to_string()))
-}
-
-/// What is kept of a model: the whole path, or the name of one inside this program.
-fn kept(model: &ModelFile) -> String {
-    match model {
-        ModelFile::Path(path) => absolute(path),
-        ModelFile::Embedded(model) => model.name.to_owned(),
-    }
 }
 
 /// `elements`: atomic numbers, ascending; `None` where nothing is said.

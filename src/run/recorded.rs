@@ -8,7 +8,6 @@ use crate::config::RecordedConfig;
 use crate::config::plan::{Plan, StartPlan, VelocityPlan};
 use crate::core::FormalElectrons;
 use crate::models::ModelFile;
-use crate::paths::absolute;
 use crate::report::checkpoint::{Checkpoint, store};
 use crate::report::names;
 use crate::report::{Earlier, OriginFile};
@@ -98,12 +97,7 @@ fn name_models(config: &mut Table, record: &Path, models: &[PathBuf]) -> Result<
 /// # Errors
 /// There is no such model, or the run has more of them, or fewer.
 pub(crate) fn rename_models(config: &mut Table, models: &[PathBuf]) -> Result<()> {
-    let find = |model: &PathBuf| {
-        Ok(match ModelFile::find(model, Path::new(""))? {
-            ModelFile::Path(path) => absolute(&path),
-            ModelFile::Embedded(model) => model.name.to_owned(),
-        })
-    };
+    let find = |model: &PathBuf| Ok(ModelFile::find(model, Path::new(""))?.whole_name());
     let mut places = models.iter().map(find).collect::<Result<Vec<String>>>()?;
     let potential = config.get_mut("potential").and_then(|p| p.as_table_mut());
     let Some(named) = potential.and_then(|potential| potential.get_mut("model")) else {
