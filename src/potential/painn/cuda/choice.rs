@@ -12,9 +12,9 @@ pub(super) const STRIP: usize = 16;
 pub(super) const STRIP_NUMBERS: usize = 28;
 
 /// Numbers (f32) of shared memory that a block of `strips.cu` takes at least: more than half of what a multiprocessor has, so
-/// that none shares it with another. Side by side, two of 64 features gave other bits in 4 of 6 runs: a slot of the ring is filled
-/// anew while reads of it are on their way. A fence between the two (`fence.proxy.async`, before a slot is given back) cures
-/// that as well, in every stage; what it costs alone is not measured.
+/// that none shares it with another. Side by side, two of 64 features gave other bits in 4 of 6 runs. A fence before a slot of
+/// the ring is given back (`fence.proxy.async`) cures that as well, so that a slot must have been filled anew while reads of
+/// it were on their way; what that fence costs is not measured.
 const ALONE: usize = 30_000;
 
 /// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
@@ -533,6 +533,15 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// No two blocks of strips fit on a multiprocessor, which has at most this much shared memory (bytes, from 8.0 to 12.0).
+    #[test]
+    fn strips_are_alone_on_their_multiprocessor() {
+        const MOST_SHARED: u32 = 233_472;
+        for features in [32, 64, 96, 128] {
+            assert!(2 * Division::Strips.stage_bytes(features, features / 2) > MOST_SHARED);
         }
     }
 
