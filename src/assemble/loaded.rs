@@ -102,11 +102,6 @@ impl Model {
         }
     }
 
-    /// Whether it is a committee.
-    pub fn is_committee(&self) -> bool {
-        self.members.len() > 1
-    }
-
     /// Whether it is made of trained networks.
     pub fn is_network(&self) -> bool {
         self.members.iter().all(ModelKind::is_network)

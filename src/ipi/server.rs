@@ -173,9 +173,7 @@ impl Exchange {
         }
         talk.take_forces(out)
     }
-}
 
-impl Exchange {
     /// Tells the client that there is no more to do: some wait for a word for ever, also on a line that is closed.
     fn take_leave(&mut self) {
         if let Some(client) = self.client.take() {
