@@ -22,9 +22,7 @@ fn python_with_both() -> Option<PathBuf> {
         Ok(_) => "this Python has no i-PI or no ASE (it is older than 3.11)",
         Err(why) => why,
     };
-    let required = std::env::var_os("MDRUN_REQUIRE_VALIDATION").is_some();
-    assert!(!required, "{why}, and MDRUN_REQUIRE_VALIDATION is set");
-    eprintln!("skipped: {why}");
+    python::skip(why);
     None
 }
 
@@ -36,15 +34,7 @@ fn check(name: &str) {
     let Some(python) = python_with_both() else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let status = Command::new(&python)
-        .arg(root().join("tests/python/sockets.py"))
-        .arg(env!("CARGO_BIN_EXE_mdrun"))
-        .arg(folder.path())
-        .arg(name)
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name}: {status}; figures above");
+    python::check(&python, "sockets.py", name);
 }
 
 /// Runs a check that takes minutes, where it is asked for.

@@ -3,17 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::{python, root};
-
-/// Says why a comparison is skipped.
-///
-/// # Panics
-/// It may not be: MDRUN_REQUIRE_VALIDATION is set.
-fn skip(why: &str) {
-    let required = std::env::var_os("MDRUN_REQUIRE_VALIDATION").is_some();
-    assert!(!required, "{why}, and MDRUN_REQUIRE_VALIDATION is set");
-    eprintln!("skipped: {why}");
-}
+use crate::support::python;
 
 /// Runs a comparison of the script.
 ///
@@ -25,23 +15,15 @@ fn compare(name: &str) {
         return;
     }
     if name == "lammps" && Command::new("lmp").arg("-h").output().is_err() {
-        return skip(
+        return python::skip(
             "there is no LAMMPS (lmp) on the PATH; on Debian or Ubuntu: apt-get install lammps",
         );
     }
     let python = match python::environment() {
         Ok(python) => python,
-        Err(why) => return skip(why),
+        Err(why) => return python::skip(why),
     };
-    let folder = tempfile::tempdir().unwrap();
-    let status = Command::new(python)
-        .arg(root().join("tests/python/ensembles.py"))
-        .arg(env!("CARGO_BIN_EXE_mdrun"))
-        .arg(folder.path())
-        .arg(name)
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name}: {status}; figures above");
+    python::check(&python, "ensembles.py", name);
 }
 
 #[test]

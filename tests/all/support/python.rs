@@ -1,6 +1,6 @@
 //! The Python environment of the tests (see `tests/python`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::root;
@@ -27,4 +27,30 @@ pub fn environment() -> Result<PathBuf, &'static str> {
         String::from_utf8_lossy(&made.stderr)
     );
     Ok(root().join(".venv/bin/python"))
+}
+
+/// Runs the check of this name of a script in `tests/python`, which prints its figures.
+///
+/// # Panics
+/// A figure is too far off.
+pub fn check(python: &Path, script: &str, name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let status = Command::new(python)
+        .arg(root().join("tests/python").join(script))
+        .arg(env!("CARGO_BIN_EXE_mdrun"))
+        .arg(folder.path())
+        .arg(name)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name}: {status}; figures above");
+}
+
+/// Says why a comparison is skipped.
+///
+/// # Panics
+/// It may not be: MDRUN_REQUIRE_VALIDATION is set.
+pub fn skip(why: &str) {
+    let required = std::env::var_os("MDRUN_REQUIRE_VALIDATION").is_some();
+    assert!(!required, "{why}, and MDRUN_REQUIRE_VALIDATION is set");
+    eprintln!("skipped: {why}");
 }
