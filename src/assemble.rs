@@ -179,7 +179,7 @@ fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
                 kt,
                 degrees_of_freedom: degrees_of_freedom(plan),
             };
-            let noise = Noise::new(seed);
+            let noise = Noise::new(seed).of_replica(replica(plan));
             velocities::thermal(
                 &start.system,
                 &start.cell,
@@ -215,6 +215,7 @@ pub fn start(plan: &Plan) -> Start {
 /// As for [`engine`].
 pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
     let noise = thermostat_noise(plan);
+    let start = start.of_replica(replica(plan));
     let precision = precision(&plan.potential);
     if let Some(index) = reachable(plan, model, precision)? {
         return resident_engine(start, model, noise, plan.dynamics.skin, index);
@@ -332,6 +333,7 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     dynamics.remove_drift *= variant.divisor;
     let program = program(&changed);
     let noise = thermostat_noise(plan);
+    let start = start.of_replica(replica(plan));
     let precision = match variant.double {
         true => Precision::F64,
         false => precision(&plan.potential),
@@ -364,6 +366,11 @@ pub fn judge(plan: &Plan, model: &Model) -> Result<Box<dyn ForceField>> {
     }
     let field = model.in_host_memory(&plan.start.system, Precision::F64, &device, None)?;
     Ok(Box::new(field))
+}
+
+/// The number of a plan's system among those that share its seeds.
+fn replica(plan: &Plan) -> u32 {
+    plan.start.replica.unwrap_or(0)
 }
 
 /// The thermostat's noise, from where the run before left off.

@@ -134,6 +134,7 @@ impl FinishedRun {
             positions: state.positions.clone(),
             electrons: FormalElectrons::default(),
             velocities: VelocityPlan::Given(state.velocities.clone()),
+            replica: None,
             noise: None,
             degrees_of_freedom: None,
             volume: None,

@@ -42,6 +42,33 @@ pub struct Plan {
     pub places: Places,
 }
 
+/// Several systems side by side, each with a run of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchPlan {
+    /// The run file.
+    pub source: PathBuf,
+    /// The resolved run file as TOML, overrides applied: what `run.json` keeps.
+    pub resolved: toml::Table,
+    /// The plan of each member, as `--member` runs it alone. Potential, output, device, and what of dynamics is no temperature
+    /// are alike in all.
+    pub members: Vec<MemberPlan>,
+    /// Most members that run at once; `None` for as many as there is memory for.
+    pub in_flight: Option<usize>,
+    /// Whether the trajectories of all members are one file.
+    pub together: bool,
+    /// Remarks for the user on all of it.
+    pub notes: Vec<String>,
+}
+
+/// One member of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemberPlan {
+    /// What it is called: where its atoms come from.
+    pub name: String,
+    /// Its run.
+    pub plan: Plan,
+}
+
 impl Plan {
     /// The thermostat's noise over the run; `None` for a run at constant energy that begins anywhere.
     pub fn noise(&self) -> Option<NoiseCourse> {
@@ -94,6 +121,9 @@ pub struct StartPlan {
     pub electrons: FormalElectrons,
     /// Where velocities come from.
     pub velocities: VelocityPlan,
+    /// Number of the system among those that share a seed, each with noise and velocities of its own, where the run file gives one
+    /// or it is a member of a batch; `None` of a system alone, which has those of number 0.
+    pub replica: Option<u32>,
     /// How far the run that wrote the structure had come in its thermostat's noise, if the file says so.
     pub noise: Option<NoiseMark>,
     /// Degrees of freedom, where all of this is a state in the middle of a run; at a start they follow from it.

@@ -45,6 +45,7 @@ pub(super) fn system(
         positions,
         electrons: structure.electrons,
         velocities,
+        replica: None,
         noise: structure.noise,
         degrees_of_freedom: None,
         volume: None,

@@ -23,6 +23,26 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The operator without what differs between systems at different temperatures.
+    fn without_system(&self) -> Self {
+        let mut op = *self;
+        match &mut op {
+            Self::Local(Local::Noise { kt, .. }) => *kt = 0.0,
+            Self::Collective { what, .. } => match what {
+                Collective::RemoveDrift => {}
+                Collective::RescaleVelocities(how) => {
+                    how.kt = 0.0;
+                    how.degrees_of_freedom = 0;
+                }
+                Collective::RescaleCell(how) => how.kt = 0.0,
+            },
+            Self::Local(_) | Self::Forces => {}
+        }
+        op
+    }
+}
+
 /// What an atom does by itself. Times are in angstrom sqrt(u / eV).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Local {
@@ -85,6 +105,12 @@ impl Program {
             _ => 0.0,
         };
         self.0.iter().map(drift).sum()
+    }
+
+    /// Whether another one has the same operators, temperatures and degrees of freedom apart.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let plain = |program: &Self| program.0.iter().map(Op::without_system).collect::<Vec<_>>();
+        plain(self) == plain(other)
     }
 
     /// The same step, with the centre-of-mass velocity removed every so many steps.

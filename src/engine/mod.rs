@@ -1,5 +1,6 @@
 //! Engines own phase space, forces and pairs, and run blocks of steps.
 
+pub mod batch;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod host;
@@ -12,6 +13,7 @@ use crate::neighbors::Listed;
 use crate::potential::About;
 use crate::{Error, Result};
 
+pub use batch::{BatchEngine, BatchMember, PendingBatch, ReadyBatch};
 pub use host::HostEngine;
 
 /// The point in phase space that an engine starts from.
@@ -39,6 +41,14 @@ impl Start {
             velocities,
             step: 0,
         }
+    }
+
+    /// Sets which replica all members are.
+    pub fn of_replica(mut self, replica: u32) -> Self {
+        for member in self.members.all_mut() {
+            member.replica = replica;
+        }
+        self
     }
 
     /// Sets the steps taken, and what was put into each member, already.

@@ -162,6 +162,7 @@ fn state(
         // The checkpoint has no structure file's word.
         electrons: FormalElectrons::default(),
         velocities: drawn(config).unwrap_or(VelocityPlan::Given(velocities)),
+        replica: None,
         noise: None,
         degrees_of_freedom: Some(energies.degrees_of_freedom),
         volume: energies.volume.first(),
