@@ -107,6 +107,17 @@ impl Program {
         self.0.iter().map(drift).sum()
     }
 
+    /// Steps after which all that is done now and then comes round again.
+    pub fn cycle(&self) -> u64 {
+        let periods = self.0.iter().map(|op| match op {
+            Op::Collective { every, .. } => (*every).max(1),
+            Op::Local(_) | Op::Forces => 1,
+        });
+        periods.fold(1, |cycle, period| {
+            (cycle / common_divisor(cycle, period)).saturating_mul(period)
+        })
+    }
+
     /// Whether another one has the same operators, temperatures and degrees of freedom apart.
     pub fn is_like(&self, other: &Self) -> bool {
         let plain = |program: &Self| program.0.iter().map(Op::without_system).collect::<Vec<_>>();
@@ -118,5 +129,27 @@ impl Program {
         let what = Collective::RemoveDrift;
         self.0.push(Op::Collective { every, what });
         self
+    }
+}
+
+/// The greatest common divisor of two numbers that are not zero.
+fn common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_is_the_least_common_multiple() {
+        let op = |every| {
+            let what = Collective::RemoveDrift;
+            Op::Collective { every, what }
+        };
+        let mut program = Program::velocity_verlet(1.0);
+        assert_eq!(program.cycle(), 1);
+        program.0.extend([op(10), op(0), op(15)]);
+        assert_eq!(program.cycle(), 30);
     }
 }

@@ -15,7 +15,8 @@ pub struct BatchMember {
     pub start: Start,
     /// The noise, of which it draws what its replica draws.
     pub noise: Noise,
-    /// One step. The programs of a batch have the same operators, which may differ in their temperatures and degrees of freedom.
+    /// One step. The programs of a batch have the same operators, which may differ in their temperatures and degrees of freedom;
+    /// the steps that its members have taken differ by whole cycles of them ([`Program::cycle`]).
     pub program: Program,
     /// What is checked after every step.
     pub limits: Limits,
@@ -113,16 +114,26 @@ pub trait BatchEngine: Send {
 /// Checks that members can be stepped together.
 ///
 /// # Errors
-/// There is none, or their programs differ in more than temperatures and degrees of freedom.
+/// There is none; their programs differ in more than temperatures and degrees of freedom; or the steps that they have taken
+/// differ by no whole cycle of what their programs do now and then ([`Program::cycle`]).
 pub fn check_batch(members: &[BatchMember]) -> Result<()> {
     let Some(first) = members.first() else {
         return Err(Error::input("a batch of no systems"));
     };
-    match (members.iter()).position(|member| !member.program.is_like(&first.program)) {
-        None => Ok(()),
-        Some(other) => Err(Error::input(format!(
-            "member {other} does not take the steps of member 0: members may differ in temperature, not in ensemble, time \
-             step or what is done in it"
-        ))),
+    let cycle = first.program.cycle();
+    for (k, member) in members.iter().enumerate() {
+        if !member.program.is_like(&first.program) {
+            return Err(Error::input(format!(
+                "member {k} does not take the steps of member 0: members may differ in temperature, not in ensemble, time \
+                 step or what is done in it"
+            )));
+        }
+        let [step, of_first] = [member, first].map(|m| m.start.step);
+        if !step.abs_diff(of_first).is_multiple_of(cycle) {
+            return Err(Error::input(format!(
+                "member {k} has taken {step} steps and member 0 {of_first}: those of a batch differ by multiples of {cycle}"
+            )));
+        }
     }
+    Ok(())
 }
