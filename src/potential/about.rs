@@ -78,6 +78,18 @@ impl Processor {
 }
 
 impl About {
+    /// The same on so many threads, where it has threads of its own.
+    pub fn on_threads(mut self, count: usize) -> Self {
+        if let Processor::Cpu {
+            threads: Some(threads),
+            ..
+        } = &mut self.place
+        {
+            *threads = count;
+        }
+        self
+    }
+
     /// Describes a potential that is computed in f64 on the host, by the one program that there is for it.
     pub fn plain(potential: impl Into<String>) -> Self {
         Self {

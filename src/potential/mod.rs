@@ -72,4 +72,17 @@ pub trait Potential: Send {
 
     /// What computes it, on what.
     fn about(&self) -> About;
+
+    /// Another potential of the same model, on one thread, for atoms of these species (atomic numbers), which are among those
+    /// that this one is bound to. The two share what does not depend on the atoms. Its bits are those of a potential that was
+    /// bound to these atoms alone.
+    ///
+    /// `None` of a potential that shares nothing with others: it is bound anew.
+    ///
+    /// # Errors
+    /// This one is bound to no atom of one of the species.
+    fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
+        let _ = species;
+        Ok(None)
+    }
 }

@@ -122,6 +122,15 @@ impl Potential for Committee {
     fn about(&self) -> About {
         words(self.members.iter().map(|member| member.about()).collect())
     }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
+        let members = self.members.iter().map(|member| member.bound_to(species));
+        let members: Option<Vec<_>> = members.collect::<Result<_>>()?;
+        Ok(match members {
+            Some(members) => Some(Box::new(Self::new(members)?)),
+            None => None,
+        })
+    }
 }
 
 #[cfg(test)]

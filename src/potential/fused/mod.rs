@@ -6,6 +6,7 @@
     reason = "kernels index small arrays in step: axes, filters, lanes"
 )]
 
+use crate::core::elements::symbol;
 use crate::potential::{About, Precision, Processor};
 use crate::{Error, Result};
 
@@ -130,6 +131,21 @@ pub(in crate::potential) fn species_indices(species: &[u8]) -> (Vec<u8>, Vec<u32
     let index = |z: &u8| present.binary_search(z).map_or(0, |k| k as u32);
     let indices = species.iter().map(index).collect();
     (present, indices)
+}
+
+/// The indices of atoms' species among those `present`, which a network is packed for.
+///
+/// # Errors
+/// One is not among them.
+pub(in crate::potential) fn indices_among(present: &[u8], species: &[u8]) -> Result<Vec<u32>> {
+    let index = |z: &u8| match present.binary_search(z) {
+        Ok(k) => Ok(k as u32),
+        Err(_) => Err(Error::input(format!(
+            "the network is bound to no atom of {}",
+            symbol(*z)
+        ))),
+    };
+    species.iter().map(index).collect()
 }
 
 /// What a fused engine is, in words.

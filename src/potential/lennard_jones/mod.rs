@@ -94,4 +94,11 @@ impl Potential for LennardJones {
     fn about(&self) -> About {
         About::plain(self.words())
     }
+
+    fn bound_to(&self, _species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
+        Ok(Some(Box::new(Self {
+            shares: Vec::new(),
+            ..*self
+        })))
+    }
 }

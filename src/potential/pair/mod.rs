@@ -102,4 +102,11 @@ impl Potential for Beside {
     fn about(&self) -> About {
         words(self.potential.about(), &*self.term)
     }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
+        let beside = |potential| {
+            Box::new(Self::new(potential, Arc::clone(&self.term), species)) as Box<dyn Potential>
+        };
+        Ok(self.potential.bound_to(species)?.map(beside))
+    }
 }

@@ -23,6 +23,8 @@ pub(super) struct PackedSchnet<T> {
     /// Padded features.
     pub(super) features: usize,
     pub(super) slices: usize,
+    /// Species present (atomic numbers, ascending).
+    pub(super) species: Vec<u8>,
     /// Embedding of each species present, \[species\]\[features\].
     pub(super) embedding: Aligned<T>,
     /// What atoms of each species send in the first layer, likewise.
@@ -58,6 +60,7 @@ impl<T: Real> PackedSchnet<T> {
             width,
             features: padding.padded,
             slices: padding.padded / width,
+            species: species.to_vec(),
             embedding: padding.embedding(&schnet.embedding, species),
             first: padding.embedding(&first, species),
             layers,

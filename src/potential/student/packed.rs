@@ -25,6 +25,8 @@ pub(super) struct PackedStudent<T> {
     /// Padded features.
     pub(super) features: usize,
     pub(super) slices: usize,
+    /// Species present (atomic numbers, ascending).
+    pub(super) species: Vec<u8>,
     /// Embedding of each species present, \[species\]\[features\].
     pub(super) embedding: Aligned<T>,
     pub(super) layers: Vec<PackedStudentLayer<T>>,
@@ -62,6 +64,7 @@ impl<T: Real> PackedStudent<T> {
             width,
             features: padding.padded,
             slices: padding.padded / width,
+            species: species.to_vec(),
             embedding: padding.embedding(&student.embedding, species),
             layers,
             readout: readout(&student.readout, padding)?,

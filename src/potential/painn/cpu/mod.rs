@@ -35,11 +35,13 @@ mod stages;
 mod view;
 mod workspace;
 
+use std::sync::Arc;
+
 use crate::Result;
 use crate::neighbors::Pairs;
 use crate::potential::fused::{
-    self, ATOMS_PER_BLOCK, ATOMS_PER_THREAD, affine, check_instructions, for_each_lane, gemm, lane,
-    memory, pool, rows, slices, species_indices, spline, with_lanes,
+    self, ATOMS_PER_BLOCK, ATOMS_PER_THREAD, affine, check_instructions, for_each_lane, gemm,
+    indices_among, lane, memory, pool, rows, slices, species_indices, spline, with_lanes,
 };
 use crate::potential::painn::{Spec, Weights};
 use crate::potential::{About, Evaluation, Potential, Precision};
@@ -55,9 +57,9 @@ use workspace::Workspace;
 /// PaiNN on the processor, bound to the species of one system.
 pub struct FusedPainn {
     runner: Box<dyn Runner>,
-    cutoff: f64,
+    spec: Arc<Spec>,
+    /// What the network leaves out of the energy of these atoms (eV).
     offset: f64,
-    energy_scale: f64,
     error: SplineError,
     about: About,
 }
@@ -97,9 +99,8 @@ impl FusedPainn {
         let about = fused::about(spec.words(), precision, error, isa, threads);
         Ok(Self {
             runner,
-            cutoff: spec.cutoff,
             offset: spec.offset(species),
-            energy_scale: spec.energy_scale,
+            spec: Arc::new(spec.clone()),
             error,
             about,
         })
@@ -122,17 +123,28 @@ impl FusedPainn {
 
 impl Potential for FusedPainn {
     fn cutoff(&self) -> f64 {
-        self.cutoff
+        self.spec.cutoff
     }
 
     fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
-        let network = self.runner.evaluate(pairs, self.energy_scale, out)?;
-        out.energy = self.offset + self.energy_scale * network;
+        let scale = self.spec.energy_scale;
+        let network = self.runner.evaluate(pairs, scale, out)?;
+        out.energy = self.offset + scale * network;
         Ok(())
     }
 
     fn about(&self) -> About {
         self.about.clone()
+    }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
+        Ok(Some(Box::new(Self {
+            runner: self.runner.bound_to(species)?,
+            spec: Arc::clone(&self.spec),
+            offset: self.spec.offset(species),
+            error: self.error,
+            about: self.about.clone().on_threads(1),
+        })))
     }
 }
 
@@ -140,10 +152,13 @@ impl Potential for FusedPainn {
 trait Runner: Send {
     /// Forces and strain derivative in eV; returns the network's energy in its own unit.
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+
+    /// The same network with arrays for other atoms, on one thread.
+    fn bound_to(&self, species: &[u8]) -> Result<Box<dyn Runner>>;
 }
 
 struct BoundNetwork<V: LaneKernels> {
-    network: Network<V::T>,
+    network: Arc<Network<V::T>>,
     workspace: Workspace<V::T>,
     pool: Pool,
 }
@@ -157,14 +172,21 @@ fn bind<V: LaneKernels>(
     let (present, indices) = species_indices(species);
     let bound = spline::bound::<V::T>();
     let (network, error) = Network::new(spec, weights, &present, 2 * V::N, bound)?;
-    let workspace = Workspace::new(&network, indices, threads.max(1));
-    let pool = Pool::new(threads, workspace.stages())?;
-    let runner = BoundNetwork::<V> {
-        network,
-        workspace,
-        pool,
-    };
+    let runner = BoundNetwork::<V>::new(Arc::new(network), indices, threads)?;
     Ok((Box::new(runner), error))
+}
+
+impl<V: LaneKernels> BoundNetwork<V> {
+    /// For atoms with these species indices.
+    fn new(network: Arc<Network<V::T>>, species: Vec<u32>, threads: usize) -> Result<Self> {
+        let workspace = Workspace::new(&network, species, threads.max(1));
+        let pool = Pool::new(threads, workspace.stages())?;
+        Ok(Self {
+            network,
+            workspace,
+            pool,
+        })
+    }
 }
 
 impl<V: LaneKernels> Runner for BoundNetwork<V> {
@@ -184,5 +206,11 @@ impl<V: LaneKernels> Runner for BoundNetwork<V> {
         let tasks = program.iter().map(|stage| stage.tasks(&view));
         self.pool.run(threads, tasks, &work);
         self.workspace.rows.finish(out)
+    }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Box<dyn Runner>> {
+        let indices = indices_among(&self.network.species, species)?;
+        let network = Arc::clone(&self.network);
+        Ok(Box::new(Self::new(network, indices, 1)?))
     }
 }

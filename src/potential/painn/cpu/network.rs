@@ -31,6 +31,8 @@ pub(super) struct Network<T> {
     /// Padded features.
     pub(super) features: usize,
     pub(super) slices: usize,
+    /// Species present (atomic numbers, ascending).
+    pub(super) species: Vec<u8>,
     /// Embedding of each species present, \[species\]\[features\].
     pub(super) embedding: Aligned<T>,
     /// The first layer's context: a function of the species alone, \[slice\]\[species\]\[3\]\[width\].
@@ -82,6 +84,7 @@ impl<T: Real> Network<T> {
             width,
             features: padded,
             slices: padded / width,
+            species: species.to_vec(),
             embedding: padding.embedding(&weights.embedding, species),
             first_context: first_context(weights, species, padding),
             layers,

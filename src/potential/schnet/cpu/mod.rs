@@ -9,14 +9,16 @@ mod message;
 mod program;
 mod view;
 
+use std::sync::Arc;
+
 use super::Schnet;
 use super::packed::PackedSchnet;
 use crate::Result;
 use crate::neighbors::Pairs;
 use crate::potential::fused::pool::Pool;
 use crate::potential::fused::{
-    self, ATOMS_PER_THREAD, Isa, SplineError, check_instructions, lane, species_indices, spline,
-    with_lanes,
+    self, ATOMS_PER_THREAD, Isa, SplineError, check_instructions, indices_among, lane,
+    species_indices, spline, with_lanes,
 };
 use crate::potential::{About, Evaluation, Potential, Precision};
 
@@ -28,7 +30,8 @@ pub struct FusedSchnet {
     runner: Box<dyn SchnetRunner>,
     cutoff: f64,
     energy_scale: f64,
-    offset: f64,
+    mean_per_atom: f64,
+    atoms: usize,
     about: About,
 }
 
@@ -66,7 +69,8 @@ impl FusedSchnet {
             runner,
             cutoff: schnet.cutoff,
             energy_scale: schnet.energy_scale,
-            offset: schnet.mean_per_atom * species.len() as f64,
+            mean_per_atom: schnet.mean_per_atom,
+            atoms: species.len(),
             about: fused::about(schnet.words(), precision, error, isa, threads),
         })
     }
@@ -88,12 +92,24 @@ impl Potential for FusedSchnet {
 
     fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
         let energy = self.runner.evaluate(pairs, self.energy_scale, out)?;
-        out.energy = self.offset + self.energy_scale * energy;
+        let offset = self.mean_per_atom * self.atoms as f64;
+        out.energy = offset + self.energy_scale * energy;
         Ok(())
     }
 
     fn about(&self) -> About {
         self.about.clone()
+    }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
+        Ok(Some(Box::new(Self {
+            runner: self.runner.bound_to(species)?,
+            cutoff: self.cutoff,
+            energy_scale: self.energy_scale,
+            mean_per_atom: self.mean_per_atom,
+            atoms: species.len(),
+            about: self.about.clone().on_threads(1),
+        })))
     }
 }
 
@@ -101,10 +117,13 @@ impl Potential for FusedSchnet {
 trait SchnetRunner: Send {
     /// Forces and strain derivative in eV; returns the network's energy in its own unit.
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+
+    /// The same network with arrays for other atoms, on one thread.
+    fn bound_to(&self, species: &[u8]) -> Result<Box<dyn SchnetRunner>>;
 }
 
 struct LanesOfSchnet<V: SchnetKernels> {
-    network: PackedSchnet<V::T>,
+    network: Arc<PackedSchnet<V::T>>,
     arrays: SchnetArrays<V::T>,
     pool: Pool,
 }
@@ -117,13 +136,20 @@ fn bind<V: SchnetKernels>(
     let (present, indices) = species_indices(species);
     let bound = spline::bound::<V::T>();
     let (network, error) = PackedSchnet::new(schnet, &present, 2 * V::N, bound)?;
-    let stages = program::stages(network.layers.len());
-    let runner = LanesOfSchnet::<V> {
-        arrays: SchnetArrays::new(&network, indices, threads.max(1)),
-        pool: Pool::new(threads, stages.len())?,
-        network,
-    };
+    let runner = LanesOfSchnet::<V>::new(Arc::new(network), indices, threads)?;
     Ok((Box::new(runner), error))
+}
+
+impl<V: SchnetKernels> LanesOfSchnet<V> {
+    /// For atoms with these species indices.
+    fn new(network: Arc<PackedSchnet<V::T>>, species: Vec<u32>, threads: usize) -> Result<Self> {
+        let stages = program::stages(network.layers.len());
+        Ok(Self {
+            arrays: SchnetArrays::new(&network, species, threads.max(1)),
+            pool: Pool::new(threads, stages.len())?,
+            network,
+        })
+    }
 }
 
 impl<V: SchnetKernels> SchnetRunner for LanesOfSchnet<V> {
@@ -150,5 +176,11 @@ impl<V: SchnetKernels> SchnetRunner for LanesOfSchnet<V> {
         };
         pool.run(threads, stages.iter().map(|s| s.tasks(&view)), &work);
         arrays.rows.finish(out)
+    }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Box<dyn SchnetRunner>> {
+        let indices = indices_among(&self.network.species, species)?;
+        let network = Arc::clone(&self.network);
+        Ok(Box::new(Self::new(network, indices, 1)?))
     }
 }

@@ -10,14 +10,16 @@ mod message;
 mod program;
 mod view;
 
+use std::sync::Arc;
+
 use super::Student;
 use super::packed::PackedStudent;
 use crate::Result;
 use crate::neighbors::Pairs;
 use crate::potential::fused::pool::Pool;
 use crate::potential::fused::{
-    self, ATOMS_PER_THREAD, Isa, SplineError, check_instructions, lane, species_indices, spline,
-    with_lanes,
+    self, ATOMS_PER_THREAD, Isa, SplineError, check_instructions, indices_among, lane,
+    species_indices, spline, with_lanes,
 };
 use crate::potential::{About, Evaluation, Potential, Precision};
 
@@ -101,16 +103,29 @@ impl Potential for FusedStudent {
     fn about(&self) -> About {
         self.about.clone()
     }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
+        Ok(Some(Box::new(Self {
+            runner: self.runner.bound_to(species)?,
+            cutoff: self.cutoff,
+            energy_scale: self.energy_scale,
+            error: self.error,
+            about: self.about.clone().on_threads(1),
+        })))
+    }
 }
 
 /// A network of one lane type with its arrays and threads.
 trait StudentRunner: Send {
     /// Forces and strain derivative in eV; returns the network's energy in its own unit.
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+
+    /// The same network with arrays for other atoms, on one thread.
+    fn bound_to(&self, species: &[u8]) -> Result<Box<dyn StudentRunner>>;
 }
 
 struct LanesOfStudent<V: StudentKernels> {
-    network: PackedStudent<V::T>,
+    network: Arc<PackedStudent<V::T>>,
     arrays: StudentArrays<V::T>,
     pool: Pool,
 }
@@ -123,13 +138,20 @@ fn bind<V: StudentKernels>(
     let (present, indices) = species_indices(species);
     let bound = spline::bound::<V::T>();
     let (network, error) = PackedStudent::new(student, &present, 2 * V::N, bound)?;
-    let stages = program::stages(network.layers.len());
-    let runner = LanesOfStudent::<V> {
-        arrays: StudentArrays::new(&network, indices, threads.max(1)),
-        pool: Pool::new(threads, stages.len())?,
-        network,
-    };
+    let runner = LanesOfStudent::<V>::new(Arc::new(network), indices, threads)?;
     Ok((Box::new(runner), error))
+}
+
+impl<V: StudentKernels> LanesOfStudent<V> {
+    /// For atoms with these species indices.
+    fn new(network: Arc<PackedStudent<V::T>>, species: Vec<u32>, threads: usize) -> Result<Self> {
+        let stages = program::stages(network.layers.len());
+        Ok(Self {
+            arrays: StudentArrays::new(&network, species, threads.max(1)),
+            pool: Pool::new(threads, stages.len())?,
+            network,
+        })
+    }
 }
 
 impl<V: StudentKernels> StudentRunner for LanesOfStudent<V> {
@@ -156,5 +178,11 @@ impl<V: StudentKernels> StudentRunner for LanesOfStudent<V> {
         };
         pool.run(threads, stages.iter().map(|s| s.tasks(&view)), &work);
         arrays.rows.finish(out)
+    }
+
+    fn bound_to(&self, species: &[u8]) -> Result<Box<dyn StudentRunner>> {
+        let indices = indices_among(&self.network.species, species)?;
+        let network = Arc::clone(&self.network);
+        Ok(Box::new(Self::new(network, indices, 1)?))
     }
 }
