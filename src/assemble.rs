@@ -1,5 +1,6 @@
 //! Plan to simulation: the only room that names concrete engines, potentials and reporters together.
 
+mod batch;
 mod field;
 mod loaded;
 mod model;
@@ -30,6 +31,7 @@ use crate::report::{
 use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
 
+pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 pub use field::{field, field_of};
 pub use loaded::{Model, load, load_networks};
 pub use model::{ModelKind, Place, check_place, origin, place};

@@ -10,6 +10,7 @@ pub mod streams;
 pub mod terminal;
 pub mod text;
 pub mod units;
+pub mod workers;
 
 pub mod core;
 pub mod dynamics;

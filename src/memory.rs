@@ -114,18 +114,43 @@ pub fn check(
 ) -> Result<()> {
     let atoms = positions.len() as f64;
     require(least(atoms, 0.0, appetite), || format!("{atoms} atoms"))?;
+    let (bytes, neighbors) = foreseen(cell, positions, (cutoff, skin), appetite)?;
     let range = cutoff + skin;
-    let neighbors = expected_neighbors(cell, positions, range)?;
+    require(bytes, || {
+        format!(
+            "{atoms} atoms and their {neighbors:.1e} neighbours within {range} A (cutoff and skin)"
+        )
+    })
+}
+
+/// The memory (bytes) of a system and of what is to be computed of it, as [`check`] foresees it.
+///
+/// # Errors
+/// Positions or cell are of no use for a search.
+pub fn of_system(
+    cell: &Cell,
+    positions: &[Vec3],
+    reach: (f64, f64),
+    appetite: Appetite,
+) -> Result<f64> {
+    foreseen(cell, positions, reach, appetite).map(|(bytes, _)| bytes)
+}
+
+/// Memory (bytes) of a system, and its neighbours within cutoff and skin.
+fn foreseen(
+    cell: &Cell,
+    positions: &[Vec3],
+    (cutoff, skin): (f64, f64),
+    appetite: Appetite,
+) -> Result<(f64, f64)> {
+    let neighbors = expected_neighbors(cell, positions, cutoff + skin)?;
     let pairs = match skin > 0.0 {
         true => expected_neighbors(cell, positions, cutoff)?,
         false => neighbors,
     };
     let spare = (neighbors - pairs).max(0.0) * BYTES_PER_NEIGHBOR;
-    require(least(atoms, pairs, appetite) + spare, || {
-        format!(
-            "{atoms} atoms and their {neighbors:.1e} neighbours within {range} A (cutoff and skin)"
-        )
-    })
+    let least = least(positions.len() as f64, pairs, appetite);
+    Ok((least + spare, neighbors))
 }
 
 /// Memory (bytes) that so many atoms and pairs take, at the least.

@@ -178,6 +178,14 @@ impl Model {
         sum_of(own.into_iter().chain(beside).collect())
     }
 
+    /// Checks that it knows the elements of a system.
+    ///
+    /// # Errors
+    /// It does not know one.
+    pub fn check_species(&self, system: &System) -> Result<()> {
+        (self.members.iter()).try_for_each(|member| member.check_species(system))
+    }
+
     /// The potential of atoms of these species, on a device.
     ///
     /// # Errors

@@ -373,6 +373,17 @@ impl ModelKind {
         }
     }
 
+    /// Checks that it knows the elements of a system.
+    ///
+    /// # Errors
+    /// It does not know one.
+    pub fn check_species(&self, system: &System) -> Result<()> {
+        match self {
+            Self::Socket(_) => Ok(()),
+            _ => self.fit(system).map(drop),
+        }
+    }
+
     /// Checks that the model fits the elements of a system.
     fn fit(&self, system: &System) -> Result<Fitting<'_>> {
         match self {

@@ -121,8 +121,8 @@ pub struct StartPlan {
     pub electrons: FormalElectrons,
     /// Where velocities come from.
     pub velocities: VelocityPlan,
-    /// Number of the system among those that share a seed, each with noise and velocities of its own, where the run file gives one
-    /// or it is a member of a batch; `None` of a system alone, which has those of number 0.
+    /// Number of the system among those that share a seed, each with noise and velocities of its own, where the run file gives
+    /// one or it is a member of a batch; `None` of a system alone, which has those of number 0.
     pub replica: Option<u32>,
     /// How far the run that wrote the structure had come in its thermostat's noise, if the file says so.
     pub noise: Option<NoiseMark>,

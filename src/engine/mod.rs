@@ -13,7 +13,7 @@ use crate::neighbors::Listed;
 use crate::potential::About;
 use crate::{Error, Result};
 
-pub use batch::{BatchEngine, BatchMember, PendingBatch, ReadyBatch};
+pub use batch::{BatchEngine, BatchMember, HostBatch, PendingBatch, ReadyBatch};
 pub use host::HostEngine;
 
 /// The point in phase space that an engine starts from.

@@ -1,5 +1,7 @@
 //! Many systems at once, which do not see each other: each takes its steps as if it were alone, bit for bit.
 
+mod host;
+
 use super::{Limits, Outcome, Start, Statistics};
 use crate::core::rng::Noise;
 use crate::core::{Fields, Snapshot};
@@ -7,6 +9,8 @@ use crate::dynamics::Program;
 use crate::neighbors::Listed;
 use crate::potential::About;
 use crate::{Error, Result};
+
+pub use host::HostBatch;
 
 /// One member of a batch: where it starts, and what it does.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +56,8 @@ pub trait BatchEngine: Send {
     /// Has each member that does not rest take `steps` steps from where it is; none checks the present states as after a step.
     /// Gives an outcome for each member; that of one that rests takes no step and says nothing.
     ///
-    /// A member that is at fault ([`Flags::FATAL`](super::Flags::FATAL), or a broken limit with [`Limits::stop`]) is put back into the state last saved
-    /// and rests from then on; the others take all of their steps.
+    /// A member that is at fault ([`Flags::FATAL`](super::Flags::FATAL), or a broken limit with [`Limits::stop`]) is put back into
+    /// the state last saved and rests from then on; the others take all of their steps.
     ///
     /// Calls `meanwhile` once: beside the steps on a device that works by itself, else before them.
     ///
