@@ -29,8 +29,8 @@ struct HostMember {
 }
 
 impl HostBatch {
-    /// A batch at its start with forces evaluated. `bind` gives the potential of a member's atoms, on one thread; `skin` (angstrom)
-    /// is that of the Verlet lists.
+    /// A batch at its start with forces evaluated. `bind` gives the potential of a member's atoms, on one thread; `skin`
+    /// (angstrom) is that of the Verlet lists.
     ///
     /// # Errors
     /// Those of [`check_batch`]; of `bind` and of [`HostEngine::of`] for a member, which is named.

@@ -56,8 +56,8 @@ pub trait BatchEngine: Send {
     /// Has each member that does not rest take `steps` steps from where it is; none checks the present states as after a step.
     /// Gives an outcome for each member; that of one that rests takes no step and says nothing.
     ///
-    /// A member that is at fault ([`Flags::FATAL`](super::Flags::FATAL), or a broken limit with [`Limits::stop`]) is put back into
-    /// the state last saved and rests from then on; the others take all of their steps.
+    /// A member that is at fault ([`Flags::FATAL`](super::Flags::FATAL), or a broken limit with [`Limits::stop`]) is put back
+    /// into the state last saved and rests from then on; the others take all of their steps.
     ///
     /// Calls `meanwhile` once: beside the steps on a device that works by itself, else before them.
     ///
