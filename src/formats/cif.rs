@@ -5,53 +5,59 @@
 //! category with a dot, `_atom_site.Cartn_x`.
 
 use super::star::{DataBlock, parse, shown};
-use super::structure::{Structure, pick};
+use super::structure::{Structure, Wanted};
 use super::{crystal, mmcif};
 use crate::{Error, Result};
 
 /// Blocks named in a remark.
 const MOST_NAMED: usize = 5;
 
-/// Reads one frame (negative: from the end) of a CIF or mmCIF file: a data block with atoms, or a model
-/// in it.
+/// Reads frames of a CIF or mmCIF file: data blocks with atoms, or models in them.
 ///
 /// # Errors
 /// The text is not CIF, holds no atoms, lacks the frame, or the frame is no structure with one place for
 /// each atom. Messages name the line where there is one.
-pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
+pub(super) fn read(text: &str, wanted: Wanted) -> Result<Vec<Structure>> {
     let all = parse(text)?;
-    let mut frames = Vec::new();
+    let (mut blocks, mut frames) = (Vec::new(), Vec::new());
     for block in &all {
-        let models = match (mmcif::has_atoms(block)?, crystal::has_atoms(block)?) {
-            (true, _) => mmcif::Models::of(block)?.count(),
-            (false, true) => 1,
-            (false, false) => 0,
+        let content = match (mmcif::has_atoms(block)?, crystal::has_atoms(block)?) {
+            (true, _) => BlockFrames::Models(mmcif::Models::of(block)?),
+            (false, true) => BlockFrames::Crystal,
+            (false, false) => continue,
         };
-        frames.extend((models > 0).then_some((block, models)));
+        let models = match &content {
+            BlockFrames::Models(models) => models.count(),
+            BlockFrames::Crystal => 1,
+        };
+        if models > 0 {
+            frames.extend((0..models).map(|model| (blocks.len(), model)));
+            blocks.push((block, content));
+        }
     }
     if frames.is_empty() {
         return Err(Error::input(nothing(&all)));
     }
-    let count = frames.iter().map(|f| f.1).sum();
-    let mut index = pick(wanted, count)?;
-    let mut chosen = None;
-    for (block, models) in &frames {
-        if index < *models {
-            chosen = Some(block);
-            break;
+    wanted.read(frames.len(), |k| {
+        let (place, model) = frames[k];
+        let (block, content) = &blocks[place];
+        let mut structure = match content {
+            BlockFrames::Models(models) => mmcif::read(block, models, model)?,
+            BlockFrames::Crystal => crystal::read(block)?,
+        };
+        if blocks.len() > 1 {
+            structure.notes.push(several(&blocks, block));
         }
-        index -= models;
-    }
-    let block = chosen.ok_or_else(|| Error::input(nothing(&all)))?;
-    let mut structure = match mmcif::has_atoms(block)? {
-        true => mmcif::read(block, index)?,
-        false => crystal::read(block)?,
-    };
-    structure.frames = count;
-    if frames.len() > 1 {
-        structure.notes.push(several(&frames, block));
-    }
-    Ok(structure)
+        Ok(structure)
+    })
+}
+
+/// The frames of a block with atoms.
+enum BlockFrames {
+    /// Models of mmCIF.
+    Models(mmcif::Models),
+    /// One, of core CIF.
+    Crystal,
 }
 
 /// What to say of a file without atoms.
@@ -69,17 +75,17 @@ fn nothing(blocks: &[DataBlock]) -> String {
 }
 
 /// What to say of a file with several structures.
-fn several(frames: &[(&DataBlock, usize)], chosen: &DataBlock) -> String {
+fn several(blocks: &[(&DataBlock, BlockFrames)], chosen: &DataBlock) -> String {
     let name = |block: &DataBlock| shown(&format!("data_{}", block.name));
-    let mut names: Vec<String> = (frames.iter().take(MOST_NAMED))
-        .map(|f| name(f.0))
+    let mut names: Vec<String> = (blocks.iter().take(MOST_NAMED))
+        .map(|b| name(b.0))
         .collect();
-    if frames.len() > MOST_NAMED {
+    if blocks.len() > MOST_NAMED {
         names.push("...".to_owned());
     }
     format!(
         "{} data blocks hold atoms, each of them a frame: {}; this is {}",
-        frames.len(),
+        blocks.len(),
         names.join(", "),
         name(chosen)
     )

@@ -9,15 +9,15 @@ use super::fields::{number, shorten};
 use super::isotopes::isotope_mass;
 use super::labels::{WHOLE, charge_note, element_of_type, flat_note, partly_occupied};
 use super::lattice::{real_cell, triclinic};
-use super::structure::{Structure, pick};
+use super::structure::{Structure, Wanted};
 use crate::core::{FormalElectrons, Mat3, Vec3};
 use crate::{Error, Result};
 
-/// Reads one molecule (negative: from the end) of a CML file.
+/// Reads molecules of a CML file.
 ///
 /// # Errors
 /// The text is not XML, has no molecule, or an atom lacks its element or its position.
-pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
+pub(super) fn read(text: &str, wanted: Wanted) -> Result<Vec<Structure>> {
     look_over(text)?;
     let options = ParsingOptions {
         allow_dtd: true,
@@ -34,11 +34,12 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
     if molecules.is_empty() {
         return Err(Error::input("there is no molecule in it"));
     }
-    let molecule = molecules[pick(wanted, molecules.len())?];
-    let mut structure = Structure {
-        frames: molecules.len(),
-        ..Structure::default()
-    };
+    wanted.read(molecules.len(), |k| of_molecule(molecules[k]))
+}
+
+/// Reads one molecule.
+fn of_molecule(molecule: Node<'_, '_>) -> Result<Structure> {
+    let mut structure = Structure::default();
     let crystal = molecule.descendants().find(|n| is(n, "crystal"));
     let cell = crystal.map_or(Ok(None), cell)?;
     structure.set_cell(cell);

@@ -6,7 +6,7 @@
 
 use super::fields::{ascii, columns, number, shorten};
 use super::labels::element_of_name;
-use super::structure::{Structure, pick};
+use super::structure::{Structure, Wanted};
 use crate::core::{AtomName, Mat3, Vec3};
 use crate::units::ANGSTROM_PER_PS;
 use crate::{Error, Result};
@@ -24,20 +24,21 @@ struct GroFrame<'t> {
     cell: &'t str,
 }
 
-/// Reads one frame (negative: from the end) of a `.gro` file.
+/// Reads frames of a `.gro` file.
 ///
 /// # Errors
 /// The file is cut short, a line's columns cannot be what they should be, or an element cannot be told.
 /// Messages begin with `line N`.
-pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
+pub(super) fn read(text: &str, wanted: Wanted) -> Result<Vec<Structure>> {
     let text = ascii(text);
     let lines: Vec<&str> = text.lines().collect();
     let frames = split(&lines)?;
-    let frame = &frames[pick(wanted, frames.len())?];
-    let mut structure = Structure {
-        frames: frames.len(),
-        ..Structure::default()
-    };
+    wanted.read(frames.len(), |k| of_frame(&frames[k]))
+}
+
+/// Reads one frame.
+fn of_frame(frame: &GroFrame<'_>) -> Result<Structure> {
+    let mut structure = Structure::default();
     let (mut names, mut velocities) = (Vec::new(), Vec::new());
     for (k, row) in frame.rows.iter().enumerate() {
         let at_line = |e: Error| e.within(format!("line {}", frame.line + 2 + k));

@@ -34,45 +34,41 @@ pub(super) fn has_atoms(block: &DataBlock) -> Result<bool> {
 
 /// Which rows of `_atom_site` belong to which model, in the order in which models appear.
 pub(super) struct Models {
-    /// By row.
-    of_row: Vec<u32>,
-    count: usize,
+    /// By model.
+    rows: Vec<Vec<usize>>,
 }
 
 impl Models {
     pub fn of(block: &DataBlock) -> Result<Self> {
         let x = needed(block, &POSITION[..1])?;
         let column = block.beside(x, &["_atom_site.pdbx_pdb_model_num"])?;
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
-        let of_row = (0..x.rows).map(|row| {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut rows: Vec<Vec<usize>> = Vec::new();
+        for row in 0..x.rows {
             let name = column.and_then(|c| block.value(c, row));
-            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-            *numbers.entry(name.map_or("", |v| v.text)).or_insert(next)
-        });
-        Ok(Self {
-            of_row: of_row.collect(),
-            count: numbers.len(),
-        })
+            let model = *numbers
+                .entry(name.map_or("", |v| v.text))
+                .or_insert(rows.len());
+            if model == rows.len() {
+                rows.push(Vec::new());
+            }
+            rows[model].push(row);
+        }
+        Ok(Self { rows })
     }
 
     /// How many models there are.
     pub fn count(&self) -> usize {
-        self.count
-    }
-
-    fn rows(&self, model: usize) -> impl Iterator<Item = usize> {
-        let rows = self.of_row.iter().enumerate();
-        rows.filter(move |(_, m)| usize::try_from(**m) == Ok(model))
-            .map(|(row, _)| row)
+        self.rows.len()
     }
 }
 
-/// Reads one model of a block, counted from 0.
+/// Reads one of a block's models, counted from 0.
 ///
 /// # Errors
 /// A column that is missing, or an atom without element or place, with several places, or there only in
 /// part; or the axes are unusual.
-pub(super) fn read(block: &DataBlock, model: usize) -> Result<Structure> {
+pub(super) fn read(block: &DataBlock, models: &Models, model: usize) -> Result<Structure> {
     let table = AtomSiteColumns::new(block)?;
     let mut notes = Vec::new();
     let vectors = cell(block, &mut notes)?.and_then(real_cell);
@@ -86,7 +82,7 @@ pub(super) fn read(block: &DataBlock, model: usize) -> Result<Structure> {
     structure.names = table.has_names().then(Vec::new);
     structure.notes = notes;
     let mut charges = Vec::new();
-    for row in Models::of(block)?.rows(model) {
+    for &row in &models.rows[model] {
         table.read(row, &mut structure)?;
         // A row that is no atom has no charge either.
         let own = table.text(&[table.charge], row).parse().unwrap_or(0);

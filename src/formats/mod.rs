@@ -1,5 +1,5 @@
-//! Formats: structures are read, one reader a format, all of them behind [`read::read_frame`]; trajectories and
-//! topologies are [written](mod@write).
+//! Formats: structures are read, one reader a format, all of them behind [`read::read_frame`] and [`read::read_all`];
+//! trajectories and topologies are [written](mod@write).
 
 pub mod pickle;
 pub mod read;
@@ -27,6 +27,6 @@ mod text;
 pub mod write;
 mod xyz;
 
-pub use read::{read, read_frame, read_labelled};
+pub use read::{read, read_all, read_frame, read_labelled};
 pub use structure::{FINAL, Labelled, Structure, TOPOLOGY};
 pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

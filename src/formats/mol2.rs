@@ -9,7 +9,7 @@ mod types;
 
 use super::fields::{ascii, number, shorten};
 use super::lattice::{real_cell, triclinic};
-use super::structure::{Structure, pick};
+use super::structure::{Structure, Wanted};
 use crate::core::{AtomName, Mat3, Vec3};
 use crate::{Error, Result};
 use types::{TypedAtom, elements};
@@ -27,11 +27,11 @@ struct Molecule<'t> {
     cell: Vec<NumberedWords<'t>>,
 }
 
-/// Reads one molecule (negative: from the end) of a MOL2 file.
+/// Reads molecules of a MOL2 file.
 ///
 /// # Errors
 /// The file is cut short, a line has too few values or wrong ones, or an element cannot be told.
-pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
+pub(super) fn read(text: &str, wanted: Wanted) -> Result<Vec<Structure>> {
     let text = ascii(text);
     let lines: Vec<&str> = text.lines().collect();
     let starts: Vec<usize> = (lines.iter().enumerate())
@@ -43,11 +43,15 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
             "there is no molecule (@<TRIPOS>MOLECULE) in it",
         ));
     }
-    let which = pick(wanted, starts.len())?;
-    let end = starts.get(which + 1).copied().unwrap_or(lines.len());
-    let molecule = molecule(&lines, starts[which]..end);
-    let mut structure = atoms(&molecule)?;
-    structure.frames = starts.len();
+    wanted.read(starts.len(), |which| {
+        let end = starts.get(which + 1).copied().unwrap_or(lines.len());
+        of_molecule(&molecule(&lines, starts[which]..end))
+    })
+}
+
+/// Makes a structure of one molecule.
+fn of_molecule(molecule: &Molecule<'_>) -> Result<Structure> {
+    let mut structure = atoms(molecule)?;
     if let Some((line, words)) = molecule.cell.first() {
         let cell = cell(words).map_err(|e| e.within(format!("line {line}: CRYSIN")))?;
         structure.set_cell(cell);

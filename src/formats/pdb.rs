@@ -13,7 +13,7 @@ use super::labels::{
     unoccupied_note,
 };
 use super::lattice::{real_cell, triclinic};
-use super::structure::{Structure, pick};
+use super::structure::{Structure, Wanted};
 use crate::core::{AtomName, FormalElectrons, Mat3, Vec3};
 use crate::{Error, Result};
 
@@ -34,33 +34,44 @@ struct PdbFrame<'t> {
     end: usize,
 }
 
-/// Reads one frame (negative: from the end) of a PDB file.
+/// Reads frames of a PDB file.
 ///
 /// # Errors
 /// No atoms, a line whose columns cannot be what they should be, or an atom that is there in part or in
 /// several places. Messages begin with `line N`.
-pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
+pub(super) fn read(text: &str, wanted: Wanted) -> Result<Vec<Structure>> {
     let text = ascii(text);
     let file = scan(&text)?;
     if file.frames.is_empty() {
         return Err(Error::input("there are no atoms (ATOM, HETATM) in it"));
     }
-    let frame = &file.frames[pick(wanted, file.frames.len())?];
-    let mut reader = Reader::new(&file.atoms[frame.atoms.clone()]);
-    for &(line, row) in &file.atoms[frame.atoms.clone()] {
+    let first_cell = file.frames.iter().find_map(|f| f.cell);
+    wanted.read(file.frames.len(), |k| {
+        let frame = &file.frames[k];
+        of_frame(&file.atoms[frame.atoms.clone()], frame.cell, first_cell)
+    })
+}
+
+/// Reads one frame: its atoms, the cell that holds for them, and the first one of all frames.
+fn of_frame(
+    atoms: &[Line<'_>],
+    own_cell: Option<Line<'_>>,
+    first_cell: Option<Line<'_>>,
+) -> Result<Structure> {
+    let mut reader = Reader::new(atoms);
+    for &(line, row) in atoms {
         (reader.atom(row)).map_err(|e| e.within(format!("line {line}")))?;
     }
     let mut structure = reader.finish();
-    structure.frames = file.frames.len();
-    if frame.cell.is_none()
-        && let Some((line, _)) = file.frames.iter().find_map(|f| f.cell)
+    if own_cell.is_none()
+        && let Some((line, _)) = first_cell
     {
         structure.notes.push(format!(
             "no cell (CRYST1) stands before the end of this frame, though frames after line {line} have one: taken \
              without a cell"
         ));
     }
-    if let Some((line, row)) = frame.cell {
+    if let Some((line, row)) = own_cell {
         let cell = cell(row).map_err(|e| e.within(format!("line {line}: CRYST1")))?;
         structure.set_cell(cell);
         structure

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::structure::{FINAL, Labelled, Structure, check};
+use super::structure::{FINAL, Labelled, Structure, Wanted, check};
 use super::{cif, cml, gro, mol2, pdb, sdf, text, xyz};
 use crate::input::unreadable;
 use crate::{Error, Result, shell};
@@ -37,6 +37,24 @@ pub fn read(path: &Path) -> Result<Structure> {
 /// # Errors
 /// As [`read`]; or there is no such frame.
 pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
+    let mut found = read_wanted(path, Wanted::One(frame))?;
+    // One was asked for.
+    found.pop().ok_or_else(|| Error::input("no frame was read"))
+}
+
+/// Reads all frames of a structure file, in their order; the text is gone through once.
+///
+/// # Errors
+/// As [`read`] of any of them: the message names the frame, counted from 0.
+pub fn read_all(path: &Path) -> Result<Vec<Structure>> {
+    let found = read_wanted(path, Wanted::All)?;
+    match found.is_empty() {
+        true => Err(Error::input("there are no structures in it").within(path.display())),
+        false => Ok(found),
+    }
+}
+
+fn read_wanted(path: &Path, wanted: Wanted) -> Result<Vec<Structure>> {
     let path = &last_state_of(path)?;
     let read = || {
         let format = format_of(path).map_err(|fault| match path.metadata() {
@@ -46,19 +64,18 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
             }
             _ => fault,
         })?;
-        let text = text::read(path)?;
-        let mut structure = match format {
-            Format::Xyz => xyz::read(&text, frame),
-            Format::Pdb => pdb::read(&text, frame),
-            Format::Gro => gro::read(&text, frame),
-            Format::Cif => cif::read(&text, frame),
-            Format::Mol2 => mol2::read(&text, frame),
-            Format::Sdf => sdf::read(&text, frame),
-            Format::Cml => cml::read(&text, frame),
+        let text = text::read(path, wanted.times())?;
+        let mut found = match format {
+            Format::Xyz => xyz::read(&text, wanted),
+            Format::Pdb => pdb::read(&text, wanted),
+            Format::Gro => gro::read(&text, wanted),
+            Format::Cif => cif::read(&text, wanted),
+            Format::Mol2 => mol2::read(&text, wanted),
+            Format::Sdf => sdf::read(&text, wanted),
+            Format::Cml => cml::read(&text, wanted),
         }?;
-        structure.path = path.to_path_buf();
-        check(&structure)?;
-        Ok(structure)
+        (found.iter_mut()).for_each(|structure| structure.path = path.to_path_buf());
+        Ok(found)
     };
     read().map_err(|e: Error| e.within(path.display()))
 }
@@ -70,7 +87,7 @@ pub fn read_frame(path: &Path, frame: i64) -> Result<Structure> {
 pub fn read_labelled(path: &Path) -> Result<Vec<Labelled>> {
     let read = || {
         let frames = match format_of(path)? {
-            Format::Xyz => xyz::labelled(&text::read(path)?)?,
+            Format::Xyz => xyz::labelled(&text::read(path, Wanted::All.times())?)?,
             _ => {
                 return Err(Error::input(
                     "extended XYZ (.xyz, .extxyz) alone has energies and forces beside structures",

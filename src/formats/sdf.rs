@@ -8,7 +8,7 @@ mod v3000;
 use super::fields::{ascii, columns, coordinate, shorten};
 use super::isotopes::{isotope_mass, usual_mass_number};
 use super::labels::{charge_note, flat_note};
-use super::structure::{Structure, pick};
+use super::structure::{Structure, Wanted};
 use crate::core::{FormalElectrons, Vec3, elements};
 use crate::{Error, Result};
 
@@ -29,16 +29,22 @@ struct Atoms {
     radicals: Vec<usize>,
 }
 
-/// Reads one molecule (negative: from the end) of a molfile or SD file.
+/// Reads molecules of a molfile or SD file.
 ///
 /// # Errors
 /// The file is cut short, a line has not what it should, or an atom is no element (a query, a group).
-pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
+pub(super) fn read(text: &str, wanted: Wanted) -> Result<Vec<Structure>> {
     let text = ascii(text);
     let lines: Vec<&str> = text.lines().collect();
     let molecules = split(&lines);
-    let (start, end) = molecules[pick(wanted, molecules.len())?];
-    let molecule = &lines[start..end];
+    wanted.read(molecules.len(), |k| {
+        let (start, end) = molecules[k];
+        of_molecule(&lines[start..end], start)
+    })
+}
+
+/// Reads the lines of one molecule, the first of which is `start`, counted from 0.
+fn of_molecule(molecule: &[&str], start: usize) -> Result<Structure> {
     let counts = molecule.get(HEADER - 1).copied().unwrap_or_default();
     let mut atoms = match counts.contains("V3000") {
         true => v3000::read(molecule, start)?,
@@ -55,7 +61,6 @@ pub(super) fn read(text: &str, wanted: i64) -> Result<Structure> {
         radicals: atoms.radicals,
         ..FormalElectrons::of_charges(atoms.charges)
     };
-    atoms.structure.frames = molecules.len();
     Ok(atoms.structure)
 }
 

@@ -145,8 +145,50 @@ pub(super) fn check(structure: &Structure) -> Result<()> {
     Ok(())
 }
 
+/// Which frames of a file are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One; a negative number counts from the end.
+    One(i64),
+    /// All of them, in their order. Errors name the frame.
+    All,
+}
+
+impl Wanted {
+    /// Memory that reading takes, as times the file: with one frame there are the text and its lines; with all of them, what
+    /// there is to know of every atom.
+    pub fn times(self) -> u64 {
+        match self {
+            Self::One(_) => 2,
+            Self::All => 8,
+        }
+    }
+
+    /// Reads the frames that are wanted out of so many, each by its index, and checks what must hold whatever the format is.
+    ///
+    /// # Errors
+    /// There is no such frame, or one that is wanted cannot be read.
+    pub fn read(
+        self,
+        frames: usize,
+        mut read: impl FnMut(usize) -> Result<Structure>,
+    ) -> Result<Vec<Structure>> {
+        let mut checked = |k: usize| {
+            let structure = Structure { frames, ..read(k)? };
+            check(&structure)?;
+            Ok(structure)
+        };
+        match self {
+            Self::One(wanted) => Ok(vec![checked(pick(wanted, frames)?)?]),
+            Self::All => (0..frames)
+                .map(|k| checked(k).map_err(|e: Error| e.within(format!("frame {k}"))))
+                .collect(),
+        }
+    }
+}
+
 /// Picks frame `wanted` (negative: from the end) out of so many.
-pub(super) fn pick(wanted: i64, frames: usize) -> Result<usize> {
+fn pick(wanted: i64, frames: usize) -> Result<usize> {
     let count = i64::try_from(frames).unwrap_or(i64::MAX);
     let index = if wanted < 0 { count + wanted } else { wanted };
     if (0..count).contains(&index) {

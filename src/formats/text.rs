@@ -8,10 +8,10 @@ use crate::{Error, Result, memory};
 
 /// The text of a file that exists, is a plain file, is not empty, and is text.
 ///
-/// A byte order mark is skipped, and line ends of old Macs become those of today.
-pub(super) fn read(path: &Path) -> Result<String> {
-    // There is the text, and what is read from it.
-    let bytes = memory::read(path, 2).map_err(|e| match e.kind() {
+/// A byte order mark is skipped, and line ends of old Macs become those of today. There is memory for so many `times` the
+/// file: the text, and what is read from it.
+pub(super) fn read(path: &Path, times: u64) -> Result<String> {
+    let bytes = memory::read(path, times).map_err(|e| match e.kind() {
         ErrorKind::IsADirectory => Error::input("is a directory; name a structure file in it"),
         ErrorKind::InvalidInput => Error::input("is not a plain file"),
         _ => Error::input(unreadable(&e)),

@@ -11,7 +11,7 @@ mod comment;
 use std::collections::BTreeSet;
 
 use super::fields::{number, shorten};
-use super::structure::{Labelled, Structure, pick};
+use super::structure::{Labelled, Structure, Wanted};
 use crate::core::rng::NoiseMark;
 use crate::{Error, Result};
 use columns::Columns;
@@ -31,14 +31,14 @@ struct XyzFrame<'t> {
     rows: &'t [&'t str],
 }
 
-/// Reads one frame (negative: from the end) of extended XYZ.
+/// Reads frames of extended XYZ.
 ///
 /// # Errors
 /// The text is not XYZ, is cut short, or lacks the frame. Messages begin with `line N`.
-pub(super) fn read(text: &str, frame: i64) -> Result<Structure> {
+pub(super) fn read(text: &str, wanted: Wanted) -> Result<Vec<Structure>> {
     let lines: Vec<&str> = text.lines().collect();
     let blocks = split(&lines)?;
-    of_block(&blocks[pick(frame, blocks.len())?], blocks.len())
+    wanted.read(blocks.len(), |k| of_block(&blocks[k], blocks.len()))
 }
 
 /// Reads all frames with the energies and forces that are stated for them.

@@ -1,5 +1,6 @@
 //! Structure files as programs and people write them: the right atoms, cell and names, or a clear error.
 
+mod all_frames;
 mod cml;
 mod gro;
 mod mol2;
