@@ -64,7 +64,7 @@ fn check_members(plan: &Plan, model: &Model, members: &[BatchMember]) -> Result<
         bytes += needed(plan, model, (cell, &start.positions))?;
     }
     memory::require(bytes, || format!("{} systems at once", members.len()))
-        .map_err(|e| e.advise("[system] in_flight takes fewer at a time"))
+        .map_err(|e| e.advise("[device] in_flight takes fewer at a time"))
 }
 
 /// Memory (bytes) that a member, in its cell at its positions, takes in that of the host, at the least.

@@ -23,7 +23,7 @@ use crate::run::Interruption as _;
 use crate::run::drift::{question, replay};
 use crate::run::recorded::rename_models;
 use crate::terminal::{Mood, Terminal};
-use crate::{Error, Result, input, streams};
+use crate::{Error, Result, input, shell, streams};
 
 /// Steps replayed at first where no drift was seen.
 const USUAL_WINDOW: u64 = 2000;
@@ -114,6 +114,15 @@ impl FinishedRun {
         if !models.is_empty() {
             rename_models(&mut config, models)?;
         }
+        let recorded = RecordedConfig {
+            config: &config,
+            path: &path,
+            overrides: &[],
+            directory: None,
+        };
+        if recorded.is_of_many() {
+            return Err(of_many(directory, &record));
+        }
         let flight = record.get("flight").filter(|f| !f.is_null());
         let flight: Option<Recorded> = flight
             .map(|f| serde_json::from_value(f.clone()))
@@ -134,16 +143,11 @@ impl FinishedRun {
             positions: state.positions.clone(),
             electrons: FormalElectrons::default(),
             velocities: VelocityPlan::Given(state.velocities.clone()),
+            // The plan takes that of the record.
             replica: None,
             noise: None,
             degrees_of_freedom: None,
             volume: None,
-        };
-        let recorded = RecordedConfig {
-            config: &config,
-            path: &path,
-            overrides: &[],
-            directory: None,
         };
         let plan = recorded.from_state(start)?;
         check_models(&record, &plan)?;
@@ -190,6 +194,17 @@ impl FinishedRun {
             budget,
         }
     }
+}
+
+/// Says what to diagnose instead of many systems at once.
+fn of_many(directory: &Path, record: &Value) -> Error {
+    let config = record.get("config_file").and_then(Value::as_str);
+    let config = shell::quoted(Path::new(config.unwrap_or("CONFIG.toml")));
+    Error::input(format!(
+        "{} is the directory of many systems at once, and a diagnosis is of one: run the one in question alone, which takes \
+         the same steps, with `mdrun {config} --member K`, then diagnose its directory",
+        directory.display()
+    ))
 }
 
 /// The checkpoint before the last as a start, and the last one as what the run came through later; the last

@@ -85,6 +85,9 @@ pub struct RunArgs {
     /// Override a key of the run file, as in --set dynamics.timestep=1fs; paths are the shell's
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Of many systems, run this one alone; the first is 0
+    #[arg(long, value_name = "K")]
+    pub member: Option<usize>,
     /// Write into this directory instead of the run file's
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
@@ -149,6 +152,9 @@ pub struct CheckArgs {
     /// Override a key of the run file
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Of many systems, check this one; the first is 0
+    #[arg(long, value_name = "K")]
+    pub member: Option<usize>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,

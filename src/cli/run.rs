@@ -17,7 +17,11 @@ use crate::{Result, assemble, config};
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let began = Instant::now();
     hints::expect_run_file(&args.config)?;
-    let plan = config::load(&args.config, &args.overrides, args.out.as_deref())?;
+    let (config, overrides, out) = (&args.config, &args.overrides, args.out.as_deref());
+    let plan = match args.member {
+        Some(member) => config::load_member(config, overrides, out, member)?,
+        None => config::load(config, overrides, out)?,
+    };
     let entry = match (args.resume, args.force) {
         (true, _) => Entry::Resume,
         (false, true) => Entry::Replace,

@@ -5,6 +5,7 @@ use super::keys::dynamics::{
     PRESSURE, RELAXATION, SEED, TEMPERATURE, THERMOSTAT,
 };
 use super::keys::row::{ConfigKey, Sampled};
+use super::ladder::temperature;
 use super::plan::StartPlan;
 use super::raw;
 use super::section::Section;
@@ -46,7 +47,7 @@ pub(super) fn resolve(
     if sampled == Sampled::Nve {
         return Ok(Dynamics::Nve(Nve));
     }
-    let kt = section.quantity(&TEMPERATURE, &raw.temperature)?;
+    let kt = temperature(section, &TEMPERATURE, &raw.temperature)?;
     Ok(match sampled {
         Sampled::Nve => Dynamics::Nve(Nve),
         Sampled::Langevin => Dynamics::Langevin(Langevin {
@@ -156,7 +157,7 @@ pub(super) fn check(
     };
     if ensemble.conserves_momentum() && start.system.len() < 2 {
         let why = "scales velocities about that of the centre of mass: one atom has none; use \"langevin\"";
-        return Err(section.fault(&ENSEMBLE, &raw.ensemble, why));
+        return Err(section.misfit(&ENSEMBLE, &raw.ensemble, why));
     }
     let Some(barostat) = ensemble.barostat() else {
         return Ok(());
@@ -167,7 +168,7 @@ pub(super) fn check(
              and system.periodic, or use another ensemble",
             open_directions(&start.cell)
         );
-        return Err(section.fault(&ENSEMBLE, &raw.ensemble, why));
+        return Err(section.misfit(&ENSEMBLE, &raw.ensemble, why));
     };
     right_angles(section, raw, barostat.coupling, &start.cell)?;
     if barostat.is_too_fast(timestep, kt, volume) {
@@ -178,7 +179,7 @@ pub(super) fn check(
              barostat_every",
             barostat.relaxation * times * times / PICOSECOND
         );
-        return Err(section.fault(&BAROSTAT_RELAXATION, &raw.barostat_relaxation, why));
+        return Err(section.misfit(&BAROSTAT_RELAXATION, &raw.barostat_relaxation, why));
     }
     Ok(())
 }
@@ -213,5 +214,5 @@ fn right_angles(
         return Ok(());
     }
     let why = format!("is for a cell with {wanted}; use \"triclinic\" or \"isotropic\"");
-    Err(section.fault(&COUPLING, &raw.coupling, why))
+    Err(section.misfit(&COUPLING, &raw.coupling, why))
 }

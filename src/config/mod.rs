@@ -6,8 +6,10 @@
 
 pub mod plan;
 
+mod batch;
 mod ensemble;
 mod keys;
+mod ladder;
 mod output;
 mod overlap;
 mod raw;
@@ -16,43 +18,141 @@ mod resolve;
 mod section;
 mod source;
 mod start;
+mod tables;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use toml::{Spanned, Table};
+use toml::{Table, Value};
 
-use crate::Result;
-use output::OutputContext;
-use plan::{Places, Plan, StartPlan};
-use raw::Raw;
-use section::Section;
+use crate::paths::absolute;
+use crate::{Error, Result};
+use plan::{BatchPlan, Plan, PotentialPlan, StartPlan};
+use raw::{Raw, Systems};
+use section::Resolved;
 use source::Source;
+use tables::{Tables, required};
 
 pub use keys::reference::{listing, reference};
 pub use overlap::check_overlaps;
 
-/// Reads a run file, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
+/// What a run file asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// A run of one system.
+    One(Box<Plan>),
+    /// Runs of many systems side by side, of which there may be a single one.
+    Several(Box<BatchPlan>),
+}
+
+/// Reads a run file of one system, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
 /// by their index, `output.trajectory.0.every=10`), reads the structure, and resolves all of it. The
 /// model is only seen to be there. `out` takes the place of the output directory (relative to the
 /// process).
 ///
 /// # Errors
 /// All of them are the input's: each names file, line and column (or the override), the key, and what
-/// to do.
+/// to do. A run file of many systems is one of them.
 pub fn load(path: &Path, overrides: &[String], out: Option<&Path>) -> Result<Plan> {
-    whole(&Source::read(path, overrides)?, out)
+    one(path, whole(&Source::read(path, overrides)?, out)?)
+}
+
+/// Does as [`load`] with a run file of one system or of many.
+///
+/// # Errors
+/// As for [`load`]; or many systems are to have the forces of another program.
+pub fn load_any(path: &Path, overrides: &[String], out: Option<&Path>) -> Result<Asked> {
+    let asked = whole(&Source::read(path, overrides)?, out)?;
+    if let Asked::Several(batch) = &asked
+        && let plan = &batch.members[0].plan
+        && let PotentialPlan::Socket { .. } = plan.potential
+    {
+        return Err(Error::input(format!(
+            "{}: a program at a socket computes one system, and there are {}: run them one by one, with --member 0 and so on, \
+             or with a potential of this program",
+            plan.places.of("potential.socket"),
+            batch.members.len()
+        )));
+    }
+    Ok(asked)
+}
+
+/// The plan of a member of many systems, as a run alone: it has the member's velocities and noise, and a directory of its own
+/// beside that of all of them, or `out`.
+///
+/// # Errors
+/// As for [`load`]; or there is no such member, or the run file is one of one system.
+pub fn load_member(
+    path: &Path,
+    overrides: &[String],
+    out: Option<&Path>,
+    member: usize,
+) -> Result<Plan> {
+    let Asked::Several(batch) = whole(&Source::read(path, overrides)?, out)? else {
+        return Err(no_members(path, member));
+    };
+    let mut plan = batch.member(member)?.plan.clone();
+    if out.is_none() {
+        let directory = member_directory(&plan.output.directory, member);
+        if let Some(Value::Table(output)) = plan.resolved.get_mut(keys::output::TABLE.name) {
+            let key = keys::output::DIRECTORY.name.to_owned();
+            output.insert(key, absolute(&directory).into());
+        }
+        plan.output.directory = directory;
+    }
+    Ok(plan)
+}
+
+/// Says that a run file of one system has no members.
+pub(crate) fn no_members(path: &Path, member: usize) -> Error {
+    Error::input(format!(
+        "{}: is a run of one system, which has no members: leave --member out; --set system.replica={member} gives it the \
+         velocities and noise of another replica",
+        path.display()
+    ))
+}
+
+/// Where a member of a batch runs alone that has this directory.
+fn member_directory(batch: &Path, member: usize) -> PathBuf {
+    let own = format!("member-{member:04}");
+    match batch.file_name() {
+        Some(name) => batch.with_file_name(format!("{}-{own}", name.display())),
+        None => batch.join(own),
+    }
+}
+
+/// The one system that is asked for.
+///
+/// # Errors
+/// There are many.
+fn one(path: &Path, asked: Asked) -> Result<Plan> {
+    match asked {
+        Asked::One(plan) => Ok(*plan),
+        Asked::Several(batch) => Err(Error::input(format!(
+            "{}: is of many systems at once: {}; name one with --member K",
+            path.display(),
+            batch.numbers()
+        ))),
+    }
 }
 
 /// All tables.
-fn whole(source: &Source, out: Option<&Path>) -> Result<Plan> {
+fn whole(source: &Source, out: Option<&Path>) -> Result<Asked> {
     let raw: Raw = source.parse()?;
-    let base = source.path.parent().unwrap_or(Path::new(""));
-    let mut done = Done::default();
-
+    let tables = Tables {
+        source,
+        raw: &raw,
+        out,
+    };
+    if batch::is_batch(&raw) {
+        return Ok(Asked::Several(Box::new(batch::batch(&tables)?)));
+    }
     let (mut section, table) = required(source, &keys::system::TABLE, &raw.system)?;
-    let start = start::system(&mut section, table, base)?;
-    done.take(section);
-    rest(source, raw, start, done, out)
+    let Systems::One(table) = table else {
+        return Err(source.fault(&(0..0), "several tables [[system]] are many systems"));
+    };
+    let start = start::system(&mut section, table, tables.base())?;
+    let system = section.finish(keys::system::TABLE.name);
+    Ok(Asked::One(Box::new(tables.alone(start, system)?)))
 }
 
 /// A run file that was resolved before, as `run.json` keeps it.
@@ -69,14 +169,22 @@ pub struct RecordedConfig<'a> {
 }
 
 impl RecordedConfig<'_> {
-    /// Resolves it for a run that does not start from its structure: that file is not looked for.
+    /// Resolves it for a run that does not start from its structure: that file is not looked for. The start is of the run's
+    /// replica.
     ///
     /// # Errors
     /// It is not a resolved run file, or the model is not where it says.
     pub fn from_state(&self, start: StartPlan) -> Result<Plan> {
         let source = self.source()?;
         let raw: Raw = source.parse()?;
-        let mut plan = rest(&source, raw, start, Done::default(), self.directory)?;
+        let tables = Tables {
+            source: &source,
+            raw: &raw,
+            out: self.directory,
+        };
+        let replica = self.replica();
+        let start = StartPlan { replica, ..start };
+        let mut plan = tables.alone(start, Resolved::default())?;
         // The plan is that of the run all the same.
         if let Some(system) = self.config.get("system") {
             plan.resolved.insert("system".to_owned(), system.clone());
@@ -89,7 +197,27 @@ impl RecordedConfig<'_> {
     /// # Errors
     /// It is not a resolved run file, or structure or model are not where it says.
     pub fn from_structure(&self) -> Result<Plan> {
-        whole(&self.source()?, self.directory)
+        one(self.path, whole(&self.source()?, self.directory)?)
+    }
+
+    /// Whether it is one of many systems at once.
+    pub fn is_of_many(&self) -> bool {
+        match self.config.get(keys::system::TABLE.name) {
+            Some(Value::Array(_)) => true,
+            Some(system) => {
+                let frame = system.get(keys::system::FRAME.name);
+                let all = frame.and_then(Value::as_str) == Some(keys::system::ALL_FRAMES);
+                all || system.get(keys::system::REPLICAS.name).is_some()
+            }
+            None => false,
+        }
+    }
+
+    /// The number of its system among those that share its seeds, where it has one.
+    fn replica(&self) -> Option<u32> {
+        let system = self.config.get(keys::system::TABLE.name)?;
+        let replica = system.get(keys::system::REPLICA.name)?.as_integer()?;
+        u32::try_from(replica).ok()
     }
 
     fn source(&self) -> Result<Source> {
@@ -98,104 +226,4 @@ impl RecordedConfig<'_> {
         })?;
         Ok(Source::recorded(self.path, text, self.overrides))
     }
-}
-
-/// All tables after `[system]`.
-fn rest(
-    source: &Source,
-    raw: Raw,
-    start: StartPlan,
-    mut done: Done,
-    out: Option<&Path>,
-) -> Result<Plan> {
-    let path = source.path.clone();
-    let base = path.parent().unwrap_or(Path::new(""));
-    let (mut section, table) = required(source, &keys::potential::TABLE, &raw.potential)?;
-    let potential = resolve::potential(&mut section, table, base)?;
-    let stated_elements = resolve::elements(&mut section, table)?;
-    let repulsion = repulsion::resolve(&mut section, &table.repulsion)?;
-    done.take(section);
-
-    let (mut section, table) = required(source, &keys::dynamics::TABLE, &raw.dynamics)?;
-    let dynamics = resolve::dynamics(&mut section, table, &start)?;
-    if start.system.len() == 1 && dynamics.remove_drift > 0 {
-        let why =
-            "takes away the only motion that one atom has: nothing is left to move; remove it";
-        return Err(section.fault(&keys::dynamics::REMOVE_DRIFT, &table.remove_drift, why));
-    }
-    done.take(section);
-
-    let (mut section, table) = optional(source, &keys::output::TABLE, raw.output);
-    let context = OutputContext {
-        source: &path,
-        base,
-        out,
-        dynamics: &dynamics,
-        periodic: start.cell.is_periodic(),
-        noise: start.noise,
-    };
-    let output = output::output(&mut section, &table, &context)?;
-    done.take(section);
-
-    let (mut section, table) = optional(source, &keys::monitor::TABLE, raw.monitor);
-    let monitor = resolve::monitor(&mut section, &table, dynamics.timestep, &potential)?;
-    done.take(section);
-
-    let (mut section, table) = optional(source, &keys::device::TABLE, raw.device);
-    let device = resolve::device(&mut section, &table, &potential)?;
-    done.take(section);
-
-    Ok(Plan {
-        source: path,
-        resolved: done.resolved,
-        start,
-        potential,
-        stated_elements,
-        repulsion,
-        dynamics,
-        output,
-        monitor,
-        device,
-        notes: done.notes,
-        places: done.places,
-    })
-}
-
-/// What the tables resolved so far have left.
-#[derive(Default)]
-struct Done {
-    resolved: Table,
-    places: Places,
-    notes: Vec<String>,
-}
-
-impl Done {
-    fn take(&mut self, section: Section<'_>) {
-        section.finish(&mut self.resolved, &mut self.places, &mut self.notes);
-    }
-}
-
-/// A table that has to be there.
-fn required<'s, 't, T>(
-    source: &'s Source,
-    row: &keys::row::KeyTable,
-    table: &'t Option<Spanned<T>>,
-) -> Result<(Section<'s>, &'t T)> {
-    let Some(table) = table else {
-        let why = format!("the table {} is missing", row.heading());
-        return Err(source.fault(&(0..0), why));
-    };
-    let section = Section::new(source, row.name, table.span());
-    Ok((section, table.get_ref()))
-}
-
-/// A table that need not be there; then all of it is at its defaults.
-fn optional<'s, T: Default>(
-    source: &'s Source,
-    row: &keys::row::KeyTable,
-    table: Option<Spanned<T>>,
-) -> (Section<'s>, T) {
-    let table = table.unwrap_or_else(|| Spanned::new(0..0, T::default()));
-    let section = Section::new(source, row.name, table.span());
-    (section, table.into_inner())
 }

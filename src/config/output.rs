@@ -182,7 +182,7 @@ fn trajectory(
     let wrap = section.flag(&WRAP, &raw.wrap)?;
     if wrap && !context.periodic {
         let why = "there is no periodic direction along which to wrap; remove it";
-        return Err(section.fault(&WRAP, &raw.wrap, why));
+        return Err(section.misfit(&WRAP, &raw.wrap, why));
     }
     let [velocities, forces] = fields(section, &raw.fields)?;
     if (velocities || forces) && format != TrajectoryFormat::Xyz {

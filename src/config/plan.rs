@@ -12,6 +12,7 @@ use crate::ipi::Address;
 use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::potential::pair::{PowerLaw, Repulsion, RepulsionEnd, Zbl};
+use crate::{Error, Result};
 
 /// A run, ready to be assembled.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +50,10 @@ pub struct BatchPlan {
     pub source: PathBuf,
     /// The resolved run file as TOML, overrides applied: what `run.json` keeps.
     pub resolved: toml::Table,
-    /// The plan of each member, as `--member` runs it alone. Potential, output, device, and what of dynamics is no temperature
-    /// are alike in all.
+    /// The plan of each member, in the order of tables, then of frames, then of replicas; each is as `--member` runs it alone,
+    /// but for the directory, which is that of all of them. Potential, monitor and device are alike in all; so are dynamics but
+    /// for temperatures and for where the noise goes on of the run that wrote a structure, and output but for what frames tell
+    /// of that noise.
     pub members: Vec<MemberPlan>,
     /// Most members that run at once; `None` for as many as there is memory for.
     pub in_flight: Option<usize>,
@@ -63,10 +66,35 @@ pub struct BatchPlan {
 /// One member of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemberPlan {
-    /// What it is called: where its atoms come from.
+    /// What it is called: the file that its atoms come from, or the run whose last state it is, with the number of the frame
+    /// where there are others (`many.sdf:17`). Replicas have one name.
     pub name: String,
     /// Its run.
     pub plan: Plan,
+}
+
+impl BatchPlan {
+    /// A member by its number.
+    ///
+    /// # Errors
+    /// There is none of it.
+    pub fn member(&self, number: usize) -> Result<&MemberPlan> {
+        self.members.get(number).ok_or_else(|| {
+            Error::input(format!(
+                "{}: there is no member {number}: {}",
+                self.source.display(),
+                self.numbers()
+            ))
+        })
+    }
+
+    /// How its members are numbered, in words.
+    pub fn numbers(&self) -> String {
+        match self.members.len() {
+            1 => "there is one, number 0".to_owned(),
+            count => format!("there are {count}, numbered from 0 to {}", count - 1),
+        }
+    }
 }
 
 impl Plan {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::{Spanned, Value};
 
 /// A key that may be there, and where.
@@ -16,12 +16,18 @@ pub(super) type Leaf = Option<Spanned<Value>>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
-    pub system: Option<Spanned<SystemTable>>,
+    pub system: Option<Spanned<Systems>>,
     pub potential: Option<Spanned<PotentialTable>>,
     pub dynamics: Option<Spanned<DynamicsTable>>,
     pub output: Option<Spanned<OutputTable>>,
     pub monitor: Option<Spanned<MonitorTable>>,
     pub device: Option<Spanned<DeviceTable>>,
+}
+
+/// `[system]`, or several `[[system]]`.
+pub(super) enum Systems {
+    One(Box<SystemTable>),
+    Several(Vec<Spanned<SystemTable>>),
 }
 
 /// `[system]`
@@ -30,6 +36,8 @@ pub(super) struct Raw {
 pub(super) struct SystemTable {
     pub structure: Leaf,
     pub frame: Leaf,
+    pub replicas: Leaf,
+    pub replica: Leaf,
     pub cell: Leaf,
     pub periodic: Leaf,
     pub velocities: Option<Spanned<VelocitiesEntry>>,
@@ -112,6 +120,7 @@ pub(super) struct OutputTable {
     pub directory: Leaf,
     pub thermo_every: Leaf,
     pub checkpoint_every: Leaf,
+    pub members: Leaf,
     #[serde(default)]
     pub trajectory: Vec<Spanned<TrajectoryTable>>,
 }
@@ -148,6 +157,27 @@ pub(super) struct DeviceTable {
     pub kind: Leaf,
     pub threads: Leaf,
     pub engine: Leaf,
+    pub in_flight: Leaf,
+}
+
+impl<'de> Deserialize<'de> for Systems {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Systems;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a table [system], or several [[system]]")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Systems, A::Error> {
+                let table = SystemTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Systems::One(Box::new(table)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Systems, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Systems::Several)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 impl<'de> Deserialize<'de> for VelocitiesEntry {

@@ -16,9 +16,23 @@ use crate::error::nearest;
 use crate::units::{self, Dimension};
 use crate::{Error, Result};
 
+/// Which of many systems a table is resolved for.
+#[derive(Debug, Clone)]
+pub(super) struct OneOfMany {
+    /// Its place among those that a list in the table is for.
+    pub index: usize,
+    /// How many these are.
+    pub of: usize,
+    /// What errors call it: `member 17 (frame 3)`.
+    pub words: String,
+}
+
 /// A table of the run file, what it resolves to, and where its keys are.
+#[derive(Clone)]
 pub(super) struct Section<'s> {
     source: &'s Source,
+    /// The system that it is resolved for; `None` for one alone.
+    pub member: Option<OneOfMany>,
     /// Its dotted name.
     name: String,
     /// Where it is.
@@ -31,17 +45,43 @@ pub(super) struct Section<'s> {
     pub notes: Vec<String>,
 }
 
+/// What tables that are resolved leave behind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resolved {
+    /// Each with its keys, by its name.
+    pub tables: Table,
+    /// Where the keys are.
+    pub places: Places,
+    /// Remarks for the user.
+    pub notes: Vec<String>,
+}
+
+impl Resolved {
+    /// Takes over what another table left.
+    pub fn take(&mut self, other: Self) {
+        self.tables.extend(other.tables);
+        self.places.0.extend(other.places.0);
+        self.notes.extend(other.notes);
+    }
+}
+
 impl<'s> Section<'s> {
     pub fn new(source: &'s Source, name: &str, span: Range<usize>) -> Self {
         let places = BTreeMap::from([(name.to_owned(), source.place(&span))]);
         Self {
             source,
+            member: None,
             name: name.to_owned(),
             span,
             resolved: Table::new(),
             places,
             notes: Vec::new(),
         }
+    }
+
+    /// The table as it is for one of many systems.
+    pub fn of(self, member: Option<OneOfMany>) -> Self {
+        Self { member, ..self }
     }
 
     /// The dotted name of a key.
@@ -66,6 +106,14 @@ impl<'s> Section<'s> {
     ) -> Error {
         let message = format!("{}: {}", self.path(key), message.into());
         self.source.fault(span, message)
+    }
+
+    /// An error about what a key makes of a system: says of which one.
+    pub fn misfit(&self, key: impl AsRef<str>, leaf: &Leaf, message: impl Into<String>) -> Error {
+        let message = message.into();
+        let of = self.member.as_ref().map(|member| &member.words);
+        let message = of.map_or(message.clone(), |words| format!("{words}: {message}"));
+        self.fault(key, leaf, message)
     }
 
     /// Says that a key has to be there.
@@ -151,7 +199,7 @@ impl<'s> Section<'s> {
     }
 
     /// A quantity that has to be there.
-    fn given(&mut self, key: &str, leaf: &Leaf, wanted: &Quantity) -> Result<f64> {
+    pub fn given(&mut self, key: &str, leaf: &Leaf, wanted: &Quantity) -> Result<f64> {
         let Some(spanned) = leaf else {
             let usual = match key {
                 "relaxation" => "0.1 ps",
@@ -334,14 +382,9 @@ impl<'s> Section<'s> {
         seed.ok_or_else(|| self.missing(key, "1 (equal seeds give equal runs)"))
     }
 
-    /// Where the table is.
-    pub fn here(&self) -> Range<usize> {
-        self.span.clone()
-    }
-
     /// A table within this one.
     pub fn inner(&self, key: impl AsRef<str>, span: Range<usize>) -> Section<'s> {
-        Section::new(self.source, &self.path(key), span)
+        Section::new(self.source, &self.path(key), span).of(self.member.clone())
     }
 
     /// Takes over places and notes of a table within this one; returns what it resolves to.
@@ -357,11 +400,18 @@ impl<'s> Section<'s> {
         self.keep(key, &None, table);
     }
 
-    /// Hands over what was kept.
-    pub fn finish(self, resolved: &mut Table, places: &mut Places, notes: &mut Vec<String>) {
-        resolved.insert(self.name, Value::Table(self.resolved));
-        places.0.extend(self.places);
-        notes.extend(self.notes);
+    /// Hands over what was kept, as the table `name`: one of several, `system.3`, becomes the only one.
+    pub fn finish(self, name: &str) -> Resolved {
+        let renamed = |place: String| match place.strip_prefix(&self.name) {
+            Some(rest) => format!("{name}{rest}"),
+            None => place,
+        };
+        let places = self.places.into_iter();
+        Resolved {
+            tables: Table::from_iter([(name.to_owned(), Value::Table(self.resolved))]),
+            places: Places(places.map(|(key, place)| (renamed(key), place)).collect()),
+            notes: self.notes,
+        }
     }
 }
 

@@ -18,9 +18,11 @@ const LONGEST: u64 = 1 << 24;
 
 /// Keys that stand in each other's way: an override of the first drops the second of the file, so
 /// that `--set dynamics.steps=100` works whichever of the two the file has.
-const EXCLUSIVE: [(&str, &[&str]); 4] = [
+const EXCLUSIVE: [(&str, &[&str]); 6] = [
     ("dynamics.steps", &["duration"]),
     ("dynamics.duration", &["steps"]),
+    ("system.replicas", &["replica"]),
+    ("system.replica", &["replicas"]),
     ("potential.model", &["lennard_jones"]),
     ("potential.lennard_jones", &["model", "precision"]),
 ];
@@ -31,6 +33,8 @@ pub(super) struct Source {
     /// The run file.
     pub path: PathBuf,
     text: String,
+    /// Where its lines begin.
+    lines: Vec<usize>,
     overrides: Vec<Override>,
     /// Whether the text is not that of a file.
     recorded: bool,
@@ -110,9 +114,12 @@ impl Source {
                 setting
             })
             .collect();
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = [0].into_iter().chain(breaks).collect();
         Self {
             path: path.to_path_buf(),
             text,
+            lines,
             overrides,
             recorded: false,
         }
@@ -132,9 +139,11 @@ impl Source {
         if self.recorded {
             return self.path.display().to_string();
         }
-        let before = self.text.get(..span.start).unwrap_or(&self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let line = self.lines.partition_point(|begin| *begin <= span.start);
+        let begin = self.lines[line - 1];
+        let before = self.text.get(begin..span.start);
+        let before = before.unwrap_or(&self.text[begin..]);
+        let column = before.chars().count() + 1;
         format!("{}:{line}:{column}", self.path.display())
     }
 
@@ -172,7 +181,7 @@ impl Source {
             .map_err(|e| fault(bad_setting(key.trim(), text.trim(), &e)))?;
         let (path, value) = unfold(parsed.into_inner(), segments(key));
         self.drop_rivals(document, &path);
-        insert(document, &path, value).map_err(fault)
+        insert(document, (&path, 0), value).map_err(fault)
     }
 
     /// Drops the keys of the file that exclude the one that is overridden.
@@ -332,16 +341,16 @@ fn unfold(table: DeTable<'_>, parts: usize) -> (Vec<KeyPart<'_>>, Option<Spanned
     (path, value)
 }
 
-/// Puts a value at a path, making tables that are not there.
+/// Puts a value at the part of a path that begins at `from`, making tables that are not there.
 fn insert<'s>(
     table: &mut DeTable<'s>,
-    path: &[KeyPart<'s>],
+    (path, from): (&[KeyPart<'s>], usize),
     value: Option<Spanned<DeValue<'s>>>,
 ) -> Result<(), String> {
-    let (Some((first, rest)), Some(value)) = (path.split_first(), value) else {
+    let (Some(first), Some(value)) = (path.get(from), value) else {
         return Err("a value is wanted, such as --set dynamics.steps=1000".into());
     };
-    let Some((second, deeper)) = rest.split_first() else {
+    let Some(second) = path.get(from + 1) else {
         table.insert(first.clone(), value);
         return Ok(());
     };
@@ -349,19 +358,16 @@ fn insert<'s>(
         .entry(first.clone())
         .or_insert_with(|| Spanned::new(first.span(), DeValue::Table(DeTable::new())));
     match slot.get_mut() {
-        DeValue::Table(inner) => insert(inner, rest, Some(value)),
+        DeValue::Table(inner) => insert(inner, (path, from + 1), Some(value)),
         DeValue::Array(list) => {
             let count = list.len();
             let index: Option<usize> = second.get_ref().parse().ok();
-            let item = index.and_then(|k| list.get_mut(k)).ok_or_else(|| {
-                format!(
-                    "{} has {count} entries, counted from 0; {} is none of them",
-                    first.get_ref(),
-                    second.get_ref()
-                )
-            })?;
-            match (item.get_mut(), deeper.is_empty()) {
-                (DeValue::Table(inner), false) => insert(inner, deeper, Some(value)),
+            let item = index.and_then(|k| list.get_mut(k));
+            let item = item.ok_or_else(|| no_entry(path, from, count))?;
+            match item.get_mut() {
+                DeValue::Table(inner) if path.len() > from + 2 => {
+                    insert(inner, (path, from + 2), Some(value))
+                }
                 _ => {
                     *item = value;
                     Ok(())
@@ -370,6 +376,24 @@ fn insert<'s>(
         }
         _ => Err(format!("{} is a value, not a table", first.get_ref())),
     }
+}
+
+/// What to say of a path whose part after `at` is none of the entries that the array there has.
+fn no_entry(path: &[KeyPart<'_>], at: usize, count: usize) -> String {
+    let dotted = |parts: &[KeyPart<'_>]| {
+        let parts = parts.iter().map(|part| part.get_ref().as_ref());
+        parts.collect::<Vec<&str>>().join(".")
+    };
+    let name = dotted(&path[at..=at]);
+    let entries = if count == 1 { "entry" } else { "entries" };
+    let wanted = path[at + 1].get_ref();
+    if wanted.parse::<i64>().is_ok() {
+        return format!("{name} has {count} {entries}, counted from 0; {wanted} is none of them");
+    }
+    let (before, after) = (dotted(&path[..=at]), dotted(&path[at + 1..]));
+    format!(
+        "{name} has {count} {entries}, counted from 0: say which is meant, as in {before}.0.{after}"
+    )
 }
 
 /// The dotted key whose name or value is at a span.

@@ -1,12 +1,13 @@
 //! `[system]`: atoms, cell, masses and velocities.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Spanned, Table, Value};
 
 use super::keys::row::Sign;
 use super::keys::system as keys;
+use super::ladder::temperature;
 use super::overlap::check_overlaps;
 use super::plan::{StartPlan, VelocityPlan};
 use super::raw::{self, Leaf};
@@ -21,30 +22,67 @@ use crate::units::Dimension;
 use crate::{Error, Result};
 use keys::FROM_FILE;
 
-/// `[system]`; reads the structure.
+/// `[system]` of one system; reads the structure.
 pub(super) fn system(
     section: &mut Section<'_>,
     raw: &raw::SystemTable,
     base: &Path,
 ) -> Result<StartPlan> {
-    let structure = structure(section, raw, base)?;
+    let (structure, frame) = structure(section, raw, base)?;
     let masses = masses(section, raw)?;
+    let replica = section.whole(&keys::REPLICA, &raw.replica)?;
+    let mut start = place(
+        section,
+        raw,
+        &StartingFrame {
+            structure: &structure,
+            number: frame,
+            masses: &masses,
+        },
+    )?;
+    start.velocities = velocities(section, raw, &structure)?;
+    start.names = names(&structure, &beside(&structure));
+    start.replica = replica.and_then(|replica| u32::try_from(replica).ok());
+    Ok(start)
+}
+
+/// A frame that atoms start from.
+pub(super) struct StartingFrame<'s> {
+    /// It.
+    pub structure: &'s Structure,
+    /// Its number, as the run file has it.
+    pub number: i64,
+    /// Masses (u) of symbols.
+    pub masses: &'s Masses,
+}
+
+/// The atoms of a frame in their cell, at rest and without names.
+pub(super) fn place(
+    section: &mut Section<'_>,
+    raw: &raw::SystemTable,
+    frame: &StartingFrame<'_>,
+) -> Result<StartPlan> {
+    let structure = frame.structure;
+    section.keep(&keys::STRUCTURE, &raw.structure, absolute(&structure.path));
+    section.keep(&keys::FRAME, &raw.frame, frame.number);
+    for note in &structure.notes {
+        section.note(&keys::STRUCTURE, note);
+    }
+    keep_masses(section, raw);
     let mut system = structure.system();
-    apply_masses(section, &masses, &mut system)?;
-    let cell = cell(section, raw, &structure)?;
+    apply_masses(section, frame.masses, &mut system);
+    let cell = cell(section, raw, structure)?;
     check_overlaps(&system, &structure.positions, &cell)
-        .map_err(|e| in_structure(section, raw, &structure, &e))?;
-    let velocities = velocities(section, raw, &structure)?;
-    let positions = whole(section, &structure, &cell);
-    let names = names(&structure);
+        .map_err(|e| in_structure(section, raw, structure, &e))?;
+    let positions = whole(section, structure, &cell);
     Ok(StartPlan {
-        structure: structure.path,
+        structure: structure.path.clone(),
+        velocities: VelocityPlan::Given(vec![Vec3::zeros(); system.len()]),
         system,
-        names,
+        names: None,
         cell,
         positions,
-        electrons: structure.electrons,
-        velocities,
+        electrons: structure.electrons.clone(),
         replica: None,
         noise: structure.noise,
         degrees_of_freedom: None,
@@ -52,39 +90,53 @@ pub(super) fn system(
     })
 }
 
-fn structure(section: &mut Section<'_>, raw: &raw::SystemTable, base: &Path) -> Result<Structure> {
+/// The structure file of a table.
+pub(super) fn file(section: &Section<'_>, raw: &raw::SystemTable, base: &Path) -> Result<PathBuf> {
     let text = section.text(&keys::STRUCTURE, &raw.structure)?;
-    let path = join(section.base(&raw.structure, base), &path_of(text));
+    Ok(join(section.base(&raw.structure, base), &path_of(text)))
+}
+
+/// The frame that a table is of, and its number.
+pub(super) fn structure(
+    section: &Section<'_>,
+    raw: &raw::SystemTable,
+    base: &Path,
+) -> Result<(Structure, i64)> {
+    let path = file(section, raw, base)?;
     let frame = match raw.frame.as_ref().map(Spanned::get_ref) {
         None => 0,
         Some(Value::Integer(frame)) => *frame,
         Some(other) => {
-            let why =
-                format!("{other} is not the number of a frame; the first is 0, the last is -1");
+            let why = format!(
+                "{other} is not the number of a frame; the first is 0, the last is -1, and all of them are {:?}",
+                keys::ALL_FRAMES
+            );
             return Err(section.fault(&keys::FRAME, &raw.frame, why));
         }
     };
     let structure = match &raw.frame {
         None => read(&path),
         Some(_) => read_frame(&path, frame),
-    }
-    .map_err(|e| section.fault(&keys::STRUCTURE, &raw.structure, e.to_string()))?;
-    section.keep(&keys::STRUCTURE, &raw.structure, absolute(&structure.path));
-    section.keep(&keys::FRAME, &raw.frame, frame);
-    for note in &structure.notes {
-        section.note(&keys::STRUCTURE, note);
-    }
-    Ok(structure)
+    };
+    let structure =
+        structure.map_err(|e| section.fault(&keys::STRUCTURE, &raw.structure, e.to_string()))?;
+    Ok((structure, frame))
 }
 
-/// What the atoms are called: for the last state of a run, which is XYZ and has no names, as in the topology
-/// beside it.
-fn names(structure: &Structure) -> Option<Vec<AtomName>> {
-    if structure.names.is_some() || !structure.is_last_state() {
-        return structure.names.clone();
-    }
-    let beside = read(&structure.path.with_file_name(TOPOLOGY)).ok()?;
-    beside.names.filter(|_| beside.species == structure.species)
+/// For the last state of a run, which is XYZ and has no names of atoms: the topology beside it.
+pub(super) fn beside(structure: &Structure) -> Option<Structure> {
+    let nameless = structure.names.is_none() && structure.is_last_state();
+    let topology = || read(&structure.path.with_file_name(TOPOLOGY)).ok();
+    nameless.then(topology).flatten()
+}
+
+/// What the atoms are called: as the file says, or as in the topology beside it.
+pub(super) fn names(structure: &Structure, beside: &Option<Structure>) -> Option<Vec<AtomName>> {
+    let other = beside
+        .as_ref()
+        .filter(|other| other.species == structure.species);
+    let named = other.and_then(|other| other.names.as_ref());
+    structure.names.as_ref().or(named).cloned()
 }
 
 /// Positions (angstrom) in which the molecules are whole that the cell's faces cut.
@@ -115,13 +167,15 @@ fn in_structure(
     e: &Error,
 ) -> Error {
     let message = format!("{}: {e}", structure.path.display());
-    section.fault(&keys::STRUCTURE, &raw.structure, message)
+    section.misfit(&keys::STRUCTURE, &raw.structure, message)
 }
 
 /// Masses (u) by symbol: of elements, or of D and T.
-fn masses(section: &mut Section<'_>, raw: &raw::SystemTable) -> Result<BTreeMap<String, f64>> {
+pub(super) type Masses = BTreeMap<String, f64>;
+
+/// `masses`.
+pub(super) fn masses(section: &Section<'_>, raw: &raw::SystemTable) -> Result<Masses> {
     let mut masses = BTreeMap::new();
-    let mut kept = Table::new();
     for (symbol, value) in raw.masses.iter().flatten() {
         let key = format!("masses.{}", symbol.get_ref());
         if elements::number_and_mass(symbol.get_ref()).is_none() {
@@ -136,22 +190,25 @@ fn masses(section: &mut Section<'_>, raw: &raw::SystemTable) -> Result<BTreeMap<
         }
         let mass = quantity(value.get_ref(), Dimension::Mass, Sign::Positive)
             .map_err(|e| section.fault_at(&key, &value.span(), e.to_string()))?;
-        section.place(&key, &value.span());
         masses.insert(symbol.get_ref().clone(), mass);
+    }
+    Ok(masses)
+}
+
+/// Keeps `masses` as they were given.
+fn keep_masses(section: &mut Section<'_>, raw: &raw::SystemTable) {
+    let mut kept = Table::new();
+    for (symbol, value) in raw.masses.iter().flatten() {
+        section.place(format!("masses.{}", symbol.get_ref()), &value.span());
         kept.insert(symbol.get_ref().clone(), value.get_ref().clone());
     }
     if !kept.is_empty() {
         section.keep(&keys::MASSES, &None, kept);
     }
-    Ok(masses)
 }
 
 /// Gives the atoms of each symbol their mass. What the file calls D keeps its mass where H is given one.
-fn apply_masses(
-    section: &mut Section<'_>,
-    masses: &BTreeMap<String, f64>,
-    system: &mut System,
-) -> Result<()> {
+fn apply_masses(section: &mut Section<'_>, masses: &Masses, system: &mut System) {
     let symbols: Vec<&str> = (system.species.iter().zip(&system.masses))
         .map(|(&z, &mass)| elements::isotope(z, mass).unwrap_or(elements::symbol(z)))
         .collect();
@@ -168,7 +225,6 @@ fn apply_masses(
             section.note(&key, "there is no such atom in the structure");
         }
     }
-    Ok(())
 }
 
 /// The cell: from the structure file, from here, or none.
@@ -199,7 +255,7 @@ fn cell(section: &mut Section<'_>, raw: &raw::SystemTable, structure: &Structure
     };
     let none = vectors == Mat3::zeros();
     if none && periodic != [false; 3] {
-        return Err(section.fault(
+        return Err(section.misfit(
             key,
             leaf,
             "the system is periodic, but the structure file has no cell; give one here, such as \
@@ -211,7 +267,7 @@ fn cell(section: &mut Section<'_>, raw: &raw::SystemTable, structure: &Structure
         false => Cell::fitting(vectors, periodic, &structure.positions),
     };
     let Fitted { cell, notes } = fitted.map_err(|e| match &raw.cell {
-        Some(_) => section.fault(&keys::CELL, &raw.cell, e.to_string()),
+        Some(_) => section.misfit(&keys::CELL, &raw.cell, e.to_string()),
         None => in_structure(section, raw, structure, &e),
     })?;
     for note in notes {
@@ -274,20 +330,25 @@ fn periodic(section: &mut Section<'_>, leaf: &Leaf, usual: [bool; 3]) -> Result<
 const PERIODIC_FORMS: &str =
     "true, false, or one of these per direction is wanted, such as [true, true, false]";
 
-fn velocities(
+/// `velocities` of a system that starts from a frame.
+pub(super) fn velocities(
     section: &mut Section<'_>,
     raw: &raw::SystemTable,
     structure: &Structure,
 ) -> Result<VelocityPlan> {
     let zeros = || VelocityPlan::Given(vec![Vec3::zeros(); structure.species.len()]);
     let Some(spanned) = &raw.velocities else {
-        return from_file(section, structure, &section.here());
+        return from_file(section, structure, &None);
     };
     let span = spanned.span();
     section.place(&keys::VELOCITIES, &span);
     let thermal = match spanned.get_ref() {
         raw::VelocitiesEntry::Word(word) if word == FROM_FILE => {
-            return from_file(section, structure, &span);
+            return from_file(
+                section,
+                structure,
+                &Some(Spanned::new(span, Value::from(FROM_FILE))),
+            );
         }
         raw::VelocitiesEntry::Word(word) if word == "zero" => {
             section.keep(&keys::VELOCITIES, &None, "zero");
@@ -303,7 +364,7 @@ fn velocities(
         raw::VelocitiesEntry::Thermal(thermal) => thermal,
     };
     let mut inner = section.inner(&keys::VELOCITIES, span);
-    let kt = inner.quantity(&keys::TEMPERATURE, &thermal.temperature)?;
+    let kt = temperature(&mut inner, &keys::TEMPERATURE, &thermal.temperature)?;
     let seed = inner.seed(&keys::SEED, &thermal.seed)?;
     section.adopt(&keys::VELOCITIES, inner);
     // At 0 K there is no distribution to scale.
@@ -320,14 +381,14 @@ const VELOCITY_FORMS: &str =
 fn from_file(
     section: &mut Section<'_>,
     structure: &Structure,
-    span: &std::ops::Range<usize>,
+    leaf: &Leaf,
 ) -> Result<VelocityPlan> {
     let Some(velocities) = &structure.velocities else {
         let why = format!(
             "{} has no velocities; {VELOCITY_FORMS}",
             structure.path.display()
         );
-        return Err(section.fault_at(&keys::VELOCITIES, span, why));
+        return Err(section.misfit(&keys::VELOCITIES, leaf, why));
     };
     section.keep(&keys::VELOCITIES, &None, FROM_FILE);
     Ok(VelocityPlan::Given(velocities.clone()))

@@ -162,6 +162,7 @@ fn state(
         // The checkpoint has no structure file's word.
         electrons: FormalElectrons::default(),
         velocities: drawn(config).unwrap_or(VelocityPlan::Given(velocities)),
+        // The plan takes that of the record.
         replica: None,
         noise: None,
         degrees_of_freedom: Some(energies.degrees_of_freedom),

@@ -1,5 +1,6 @@
 //! `mdrun check`: everything but the run, the physics of the model, and the time step.
 
+mod members;
 mod physics;
 mod steps;
 mod table;
@@ -8,8 +9,8 @@ use std::process::ExitCode;
 
 use super::{CheckArgs, hints};
 use crate::assemble::{self, Model, ModelKind};
-use crate::config;
-use crate::config::plan::Plan;
+use crate::config::plan::{BatchPlan, DevicePlan, MemberPlan, Plan};
+use crate::config::{self, Asked};
 use crate::core::{elements, observe};
 use crate::potential::{Precision, TrainedOn};
 use crate::run::{least_bytes, words};
@@ -24,28 +25,62 @@ use table::{CheckTable, Grade};
 /// The run could not even be started: the error of the first thing that is wrong.
 pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     hints::expect_run_file(&args.config)?;
-    let mut plan = config::load(&args.config, &args.overrides, None)?;
-    assemble::threads(&plan.device)?;
-    let model = assemble::load(&mut plan)?;
-    assemble::check_room(&plan, &model, Precision::F64)?;
     let mut table = CheckTable::default();
-    describe(&mut table, &plan, &model);
-    physics::examine(&mut table, &plan, &model)?;
-    steps::examine(&mut table, &plan, &model)?;
-    if let Some(bytes) = memory::peak() {
-        table
-            .info("memory", indicatif::HumanBytes(bytes).to_string())
-            .value(bytes as f64, "B");
+    let (config, overrides) = (&args.config, &args.overrides);
+    match (config::load_any(config, overrides, None)?, args.member) {
+        (Asked::Several(batch), chosen) => many(&mut table, *batch, chosen)?,
+        (Asked::One(plan), None) => {
+            let plan = *plan;
+            let bytes = least_bytes(&plan);
+            examine(&mut table, plan)?;
+            let found = format!("at least {}", indicatif::HumanBytes(bytes));
+            table.info("output", found).value(bytes as f64, "B");
+        }
+        (Asked::One(_), Some(member)) => {
+            return Err(config::no_members(config, member));
+        }
     }
-    let bytes = least_bytes(&plan);
-    let found = format!("at least {}", indicatif::HumanBytes(bytes));
-    table.info("output", found).value(bytes as f64, "B");
     if args.json {
         streams::print_json(&table.json())?
     } else {
         table.print()?
     }
     Ok(ExitCode::from(if table.is_bad() { 2 } else { 0 }))
+}
+
+/// Looks at many systems: what they are, the physics of one of them, and what all of them take.
+fn many(table: &mut CheckTable, mut batch: BatchPlan, chosen: Option<usize>) -> Result<()> {
+    members::describe(table, &batch);
+    let (number, why) = match chosen {
+        Some(number) => (number, ""),
+        None => (members::largest(&batch), ", the largest"),
+    };
+    let MemberPlan { name, plan } = batch.member(number)?.clone();
+    let found = format!("member {number}{why} ({name}): what follows is of it");
+    table.info("examined", found);
+    // Its notes are among those of all.
+    let notes = Vec::new();
+    let (device, model) = examine(table, Plan { notes, ..plan })?;
+    for member in &mut batch.members {
+        member.plan.device = device;
+    }
+    members::cost(table, &batch, &model)
+}
+
+/// Looks at one system; returns what computes it.
+fn examine(table: &mut CheckTable, mut plan: Plan) -> Result<(DevicePlan, Model)> {
+    assemble::threads(&plan.device)?;
+    let model = assemble::load(&mut plan)?;
+    assemble::check_room(&plan, &model, Precision::F64)?;
+    describe(table, &plan, &model);
+    physics::examine(table, &plan, &model)?;
+    steps::examine(table, &plan, &model)?;
+    if let Some(bytes) = memory::peak() {
+        table
+            .info("memory", indicatif::HumanBytes(bytes).to_string())
+            .value(bytes as f64, "B");
+    }
+    Ok((plan.device, model))
 }
 
 /// What there is: system, cell, model, length of the run.
@@ -141,8 +176,8 @@ fn width(table: &mut CheckTable, plan: &Plan, cutoff: f64) {
         .value(narrow, "A");
 }
 
-/// The temperature of the start beside its limit, which a run is held to from its first state on.
-fn temperature(table: &mut CheckTable, plan: &Plan) {
+/// The temperature of a start (K).
+fn starting_temperature(plan: &Plan) -> f64 {
     let start = assemble::start(plan);
     let thermometer = assemble::thermometer(plan);
     let momentum = observe::momentum(&start.system, &start.velocities);
@@ -150,7 +185,22 @@ fn temperature(table: &mut CheckTable, plan: &Plan) {
         - thermometer
             .held_mass
             .map_or(0.0, |mass| 0.5 * momentum.norm_squared() / mass);
-    let kelvin = observe::kt(kinetic, thermometer.degrees_of_freedom) / KELVIN;
+    observe::kt(kinetic, thermometer.degrees_of_freedom) / KELVIN
+}
+
+/// The temperature of the start beside its limit, which a run is held to from its first state on.
+fn temperature(table: &mut CheckTable, plan: &Plan) {
+    let kelvin = starting_temperature(plan);
+    tell_temperature(table, ("starting temperature", ""), kelvin, plan);
+}
+
+/// Adds a temperature (K) beside the limit of its plan; `of` stands before it.
+fn tell_temperature(
+    table: &mut CheckTable,
+    (what, of): (&'static str, &str),
+    kelvin: f64,
+    plan: &Plan,
+) {
     let limit = plan.monitor.temperature.map(|kt| kt / KELVIN);
     let (grade, beyond) = match limit.filter(|limit| kelvin > *limit) {
         None => (Grade::Info, String::new()),
@@ -162,8 +212,8 @@ fn temperature(table: &mut CheckTable, plan: &Plan) {
             ),
         ),
     };
-    let found = format!("{} K{beyond}", significant(kelvin, 4));
-    let finding = table.add("starting temperature", found, grade);
+    let found = format!("{of}{} K{beyond}", significant(kelvin, 4));
+    let finding = table.add(what, found, grade);
     finding.value(kelvin, "K");
     if let Some(limit) = limit {
         finding.limit(limit);

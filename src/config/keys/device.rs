@@ -1,6 +1,7 @@
 //! Keys of `[device]`.
 
 use super::row::{Absent, ConfigKey, Form, KeyTable, OneOf, Whole};
+use super::system::MOST_MEMBERS;
 use crate::config::plan::{DeviceKind, EngineChoice};
 
 /// More threads than any machine has.
@@ -11,7 +12,7 @@ pub static TABLE: KeyTable = KeyTable {
     name: "device",
     form: Form::Once,
     doc: "What the run is computed on.",
-    rows: &[&KIND, &THREADS, &ENGINE],
+    rows: &[&KIND, &THREADS, &ENGINE, &IN_FLIGHT],
 };
 
 /// `kind`
@@ -58,4 +59,17 @@ pub static ENGINE: ConfigKey<OneOf<EngineChoice>> = ConfigKey {
     of: &[],
     doc: "How a network is evaluated: by fused kernels, or by Burn's tensors (the reference); `\"auto\"` takes the fused \
           ones where there are any.",
+};
+
+/// `in_flight`
+pub static IN_FLIGHT: ConfigKey<Whole> = ConfigKey {
+    name: "in_flight",
+    value: Whole {
+        least: 1,
+        most: MOST_MEMBERS,
+    },
+    absent: Absent::Told("as many as there is memory for"),
+    of: &[],
+    doc: "Of [many systems](#many-systems-at-once): most that run at once; the others wait for the room that one leaves. It \
+          changes no bit of the result.",
 };

@@ -2,7 +2,7 @@
 
 use super::row::{
     Absent, ConfigKey, Duration, Form, KeyTable, MOST_STEPS, OneOf, Quantity, SEEDS, Sampled, Sign,
-    Steps, Whole,
+    Steps, Temperatures, Whole,
 };
 use crate::dynamics::Coupling;
 use crate::units::Dimension;
@@ -64,15 +64,13 @@ pub static ENSEMBLE: ConfigKey<OneOf<Sampled>> = ConfigKey {
 const HEATED: &[Sampled] = &[Sampled::Langevin, Sampled::Csvr, Sampled::Npt];
 
 /// `temperature`
-pub static TEMPERATURE: ConfigKey<Quantity> = ConfigKey {
+pub static TEMPERATURE: ConfigKey<Temperatures> = ConfigKey {
     name: "temperature",
-    value: Quantity {
-        dimension: Dimension::Temperature,
-        sign: Sign::NotNegative,
-    },
+    value: Temperatures,
     absent: Absent::Required,
     of: HEATED,
-    doc: "Temperature of the bath.",
+    doc: "Temperature of the bath. A [list](#many-systems-at-once) is for many systems: one for each, or the two ends of a \
+          ladder.",
 };
 
 /// `pressure`

@@ -8,7 +8,13 @@ pub static TABLE: KeyTable = KeyTable {
     name: "output",
     form: Form::Once,
     doc: "What is written, where and how often.",
-    rows: &[&DIRECTORY, &THERMO_EVERY, &CHECKPOINT_EVERY, &TRAJECTORY],
+    rows: &[
+        &DIRECTORY,
+        &THERMO_EVERY,
+        &CHECKPOINT_EVERY,
+        &MEMBERS,
+        &TRAJECTORY,
+    ],
 };
 
 /// `directory`
@@ -42,6 +48,19 @@ pub static CHECKPOINT_EVERY: ConfigKey<Steps> = ConfigKey {
     absent: Absent::Is("10 min"),
     of: &[],
     doc: "How often a checkpoint is written: what a crash may cost at most.",
+};
+
+/// `members`
+pub static MEMBERS: ConfigKey<OneOf<bool>> = ConfigKey {
+    name: "members",
+    value: OneOf {
+        words: &[("apart", false), ("together", true)],
+        or: "",
+    },
+    absent: Absent::Is("apart"),
+    of: &[],
+    doc: "Of [many systems](#many-systems-at-once): whether each has trajectories of its own, as in `members/0007`, or all are \
+          in one, extended XYZ alone.",
 };
 
 /// `trajectory`

@@ -201,6 +201,23 @@ impl Allowed for Quantity {
     }
 }
 
+/// A temperature, 0 or more; for many systems a list of them.
+pub struct Temperatures;
+
+impl Temperatures {
+    /// What one of them may be.
+    pub const ONE: Quantity = Quantity {
+        dimension: Dimension::Temperature,
+        sign: Sign::NotNegative,
+    };
+}
+
+impl Allowed for Temperatures {
+    fn shown(&self) -> String {
+        format!("{}, or a list of them", Self::ONE.shown())
+    }
+}
+
 /// A quantity above 0, or `"off"`.
 pub struct Limit {
     /// What it measures.

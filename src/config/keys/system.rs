@@ -1,19 +1,34 @@
 //! Keys of `[system]`.
 
 use super::row::{
-    Absent, ConfigKey, Form, Forms, KeyTable, OneOf, Quantity, SEEDS, Sign, Text, Whole,
+    Absent, ConfigKey, Form, Forms, KeyTable, OneOf, SEEDS, Temperatures, Text, Whole,
 };
-use crate::units::Dimension;
 
 /// What a value says that is taken from the structure file.
 pub const FROM_FILE: &str = "from the file";
+
+/// What `frame` says where each frame of the structure file is a system.
+pub const ALL_FRAMES: &str = "all";
+
+/// More systems than one run file is good for: what is known of each before the first step is some 10 KiB.
+pub const MOST_MEMBERS: u64 = 100_000;
 
 /// `[system]`
 pub static TABLE: KeyTable = KeyTable {
     name: "system",
     form: Form::Once,
-    doc: "The atoms, their cell, and how they start.",
-    rows: &[&STRUCTURE, &FRAME, &CELL, &PERIODIC, &VELOCITIES, &MASSES],
+    doc: "The atoms, their cell, and how they start. Several tables, each `[[system]]`, are \
+          [many systems at once](#many-systems-at-once).",
+    rows: &[
+        &STRUCTURE,
+        &FRAME,
+        &REPLICAS,
+        &REPLICA,
+        &CELL,
+        &PERIODIC,
+        &VELOCITIES,
+        &MASSES,
+    ],
 };
 
 /// `structure`
@@ -32,10 +47,32 @@ pub static STRUCTURE: ConfigKey<Text> = ConfigKey {
 /// `frame`
 pub static FRAME: ConfigKey<Forms> = ConfigKey {
     name: "frame",
-    value: Forms("a whole number"),
+    value: Forms("a whole number, or `\"all\"`"),
     absent: Absent::Is("0"),
     of: &[],
-    doc: "Frame of the structure file: 0 is the first, -1 the last.",
+    doc: "Frame of the structure file: 0 is the first, -1 the last; `\"all\"` makes each of them a system of its own.",
+};
+
+/// `replicas`
+pub static REPLICAS: ConfigKey<Whole> = ConfigKey {
+    name: "replicas",
+    value: Whole {
+        least: 1,
+        most: MOST_MEMBERS,
+    },
+    absent: Absent::Told("the run is of one system"),
+    of: &[],
+    doc: "Makes so many systems of each, with velocities and noise of their own, which run side by side.",
+};
+
+/// `replica`
+pub static REPLICA: ConfigKey<Whole> = ConfigKey {
+    name: "replica",
+    value: SEEDS,
+    absent: Absent::Told("none; velocities and noise are those of replica 0"),
+    of: &[],
+    doc: "Of a single system: gives it the velocities and noise that the member of this number has among many systems with \
+          the same seeds, so that its run is that member's.",
 };
 
 /// `cell`
@@ -88,15 +125,13 @@ pub static VELOCITIES_TABLE: KeyTable = KeyTable {
 };
 
 /// `velocities.temperature`
-pub static TEMPERATURE: ConfigKey<Quantity> = ConfigKey {
+pub static TEMPERATURE: ConfigKey<Temperatures> = ConfigKey {
     name: "temperature",
-    value: Quantity {
-        dimension: Dimension::Temperature,
-        sign: Sign::NotNegative,
-    },
+    value: Temperatures,
     absent: Absent::Required,
     of: &[],
-    doc: "Temperature of the start, which is met to the last digit.",
+    doc: "Temperature of the start, which is met to the last digit. A [list](#many-systems-at-once) is for the systems of this \
+          table.",
 };
 
 /// `velocities.seed`

@@ -121,6 +121,9 @@ fn system(plan: &Plan, put: &mut impl FnMut(&str, String)) {
         VelocityPlan::Thermal { kt, seed } => format!("{} K, seed {seed}", round(kt / KELVIN)),
     };
     put("system.velocities", velocities);
+    if let Some(replica) = start.replica {
+        put("system.replica", replica.to_string());
+    }
 }
 
 fn cell(cell: &Cell) -> String {

@@ -4,6 +4,7 @@ mod check;
 mod energy;
 mod hints;
 mod long;
+mod members;
 mod models;
 mod run;
 mod terminal;

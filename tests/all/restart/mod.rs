@@ -7,6 +7,7 @@ mod fuzz;
 mod kill;
 mod last;
 mod library;
+mod member;
 mod moved;
 mod resume;
 pub mod runs;

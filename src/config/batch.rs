@@ -1,0 +1,405 @@
+//! Many systems of one run file: each a member, whose plan is that of its run alone.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use toml::{Spanned, Table, Value};
+
+use super::keys::system::{
+    ALL_FRAMES, FRAME, MOST_MEMBERS, PERIODIC, REPLICA, REPLICAS, STRUCTURE,
+};
+use super::keys::{self, dynamics, system};
+use super::plan::{BatchPlan, MemberPlan, StartPlan, TrajectoryFormat, VelocityPlan};
+use super::raw::{DeviceTable, Leaf, OutputTable, Raw, SystemTable, Systems, VelocitiesEntry};
+use super::section::{OneOfMany, Resolved, Section};
+use super::start::{self, StartingFrame};
+use super::tables::Tables;
+use crate::Result;
+use crate::formats::{Structure, read_all};
+
+/// Most notes on single members that are told.
+const MOST_NOTES: usize = 10;
+/// Most members that a note names.
+const MOST_NAMED: usize = 4;
+
+/// Whether a run file is one of many systems, however many it has in the end.
+pub(super) fn is_batch(raw: &Raw) -> bool {
+    match raw.system.as_ref().map(Spanned::get_ref) {
+        None => false,
+        Some(Systems::Several(_)) => true,
+        Some(Systems::One(table)) => table.replicas.is_some() || of_all_frames(table),
+    }
+}
+
+/// Whether each frame of a table's structure is a system.
+fn of_all_frames(table: &SystemTable) -> bool {
+    let frame = table.frame.as_ref().map(Spanned::get_ref);
+    frame.and_then(Value::as_str) == Some(ALL_FRAMES)
+}
+
+/// The plans of all systems.
+///
+/// # Errors
+/// As for a run of one; an error about one of them says which.
+pub(super) fn batch(tables: &Tables<'_>) -> Result<BatchPlan> {
+    let entries = entries(tables)?;
+    let mut starts = Vec::new();
+    let mut systems = Vec::new();
+    for entry in &entries {
+        let first = starts.len();
+        starts.extend(entry.members(tables, first)?);
+        let resolved = &starts[first].resolved;
+        systems.push(Value::Table(entry.resolved(resolved)));
+    }
+    let several =
+        !matches!(&tables.raw.system, Some(one) if matches!(one.get_ref(), Systems::One(_)));
+    let system = match several {
+        true => Value::Array(systems),
+        false => systems.remove(0),
+    };
+    let members = members(tables, starts)?;
+    let mut resolved = of_all(tables, &members[0].plan.resolved, system);
+    let (together, in_flight) = own_keys(tables, &members, &mut resolved)?;
+    let mut notes = notes(&members);
+    notes.extend(same_ways(&entries, &members));
+    Ok(BatchPlan {
+        source: tables.source.path.clone(),
+        resolved,
+        members,
+        in_flight,
+        together,
+        notes,
+    })
+}
+
+/// A table `[system]` among them.
+struct SystemEntry<'t> {
+    /// Its dotted name: `system`, or `system.3`.
+    name: String,
+    /// Where it is.
+    span: Range<usize>,
+    table: &'t SystemTable,
+    /// Whether there are others beside it.
+    beside_others: bool,
+}
+
+/// The tables `[system]`.
+fn entries<'t>(tables: &Tables<'t>) -> Result<Vec<SystemEntry<'t>>> {
+    let row = &system::TABLE;
+    let of = |name: String, span, table, beside_others| SystemEntry {
+        name,
+        span,
+        table,
+        beside_others,
+    };
+    match tables.raw.system.as_ref().map(|s| (s.span(), s.get_ref())) {
+        Some((span, Systems::One(table))) => Ok(vec![of(row.name.to_owned(), span, table, false)]),
+        Some((_, Systems::Several(list))) if !list.is_empty() => {
+            let numbered = list.iter().enumerate();
+            let entry = |(k, one): (usize, &'t Spanned<SystemTable>)| {
+                of(
+                    format!("{}.{k}", row.name),
+                    one.span(),
+                    one.get_ref(),
+                    list.len() > 1,
+                )
+            };
+            Ok(numbered.map(entry).collect())
+        }
+        _ => {
+            let why = format!("the table {} is missing", row.heading());
+            Err(tables.source.fault(&(0..0), why))
+        }
+    }
+}
+
+/// A member that knows where it starts.
+struct Starting {
+    name: String,
+    start: StartPlan,
+    /// What errors call it.
+    words: String,
+    resolved: Resolved,
+}
+
+impl SystemEntry<'_> {
+    /// Its systems, of which the first is member number `first`: its frames in their order, and of each all replicas.
+    fn members(&self, tables: &Tables<'_>, first: usize) -> Result<Vec<Starting>> {
+        let mut section = Section::new(tables.source, &self.name, self.span.clone());
+        let why = "is of a single system; among many each has the number of its place: remove it";
+        section.refuse(&REPLICA, &self.table.replica, why)?;
+        let frames = self.frames(&section, tables)?;
+        let masses = start::masses(&section, self.table)?;
+        let replicas = section.whole(&REPLICAS, &self.table.replicas)?.unwrap_or(1);
+        let replicas = usize::try_from(replicas).unwrap_or(usize::MAX);
+        let of = frames.len().saturating_mul(replicas);
+        if of.saturating_add(first) as u64 > MOST_MEMBERS {
+            let (key, leaf) = match &self.table.replicas {
+                Some(_) => (REPLICAS.name, &self.table.replicas),
+                None => (FRAME.name, &self.table.frame),
+            };
+            let why = format!(
+                "makes {} systems, and {MOST_MEMBERS} are the most",
+                of.saturating_add(first)
+            );
+            return Err(section.fault(key, leaf, why));
+        }
+        let beside = frames
+            .first()
+            .and_then(|(structure, _)| start::beside(structure));
+        let mut all = Vec::with_capacity(of);
+        for (structure, number) in &frames {
+            let member = |index: usize| OneOfMany {
+                index,
+                of,
+                words: self.words(first + index, *number),
+            };
+            let section = Section::new(tables.source, &self.name, self.span.clone());
+            let mut section = section.of(Some(member(all.len())));
+            let frame = StartingFrame {
+                structure,
+                number: *number,
+                masses: &masses,
+            };
+            let mut start = start::place(&mut section, self.table, &frame)?;
+            start.names = start::names(structure, &beside);
+            for _ in 0..replicas {
+                let member = member(all.len());
+                let words = member.words.clone();
+                let mut section = section.clone().of(Some(member));
+                let velocities = start::velocities(&mut section, self.table, structure)?;
+                let replica = u32::try_from(first + all.len()).unwrap_or(u32::MAX);
+                section.keep(&REPLICA, &None, i64::from(replica));
+                all.push(Starting {
+                    name: name_of(structure, *number),
+                    start: StartPlan {
+                        velocities,
+                        replica: Some(replica),
+                        ..start.clone()
+                    },
+                    words,
+                    resolved: section.finish(system::TABLE.name),
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Its frames with their numbers.
+    fn frames(&self, section: &Section<'_>, tables: &Tables<'_>) -> Result<Vec<(Structure, i64)>> {
+        if !of_all_frames(self.table) {
+            return Ok(vec![start::structure(section, self.table, tables.base())?]);
+        }
+        let path = start::file(section, self.table, tables.base())?;
+        let all = read_all(&path);
+        let all =
+            all.map_err(|e| section.fault(&STRUCTURE, &self.table.structure, e.to_string()))?;
+        Ok(all.into_iter().zip(0..).collect())
+    }
+
+    /// What errors call a member.
+    fn words(&self, member: usize, frame: i64) -> String {
+        let table = self.beside_others.then(|| self.name.clone());
+        let frame = of_all_frames(self.table).then(|| format!("frame {frame}"));
+        let from: Vec<String> = table.into_iter().chain(frame).collect();
+        match from.is_empty() {
+            true => format!("member {member}"),
+            false => format!("member {member} ({})", from.join(", ")),
+        }
+    }
+
+    /// What it resolves to for all of its systems, from what it does for the first of them.
+    fn resolved(&self, first: &Resolved) -> Table {
+        let mut table = match first.tables.get(system::TABLE.name) {
+            Some(Value::Table(table)) => table.clone(),
+            _ => Table::new(),
+        };
+        table.remove(REPLICA.name);
+        if self.table.periodic.is_none() {
+            table.remove(PERIODIC.name);
+        }
+        let given = [
+            (FRAME.name, &self.table.frame),
+            (REPLICAS.name, &self.table.replicas),
+        ];
+        for (key, leaf) in given {
+            if let Some(leaf) = leaf {
+                table.insert(key.to_owned(), leaf.get_ref().clone());
+            }
+        }
+        if let Some(Value::Table(velocities)) = table.get_mut(system::VELOCITIES.name) {
+            put_list(velocities, system::TEMPERATURE.name, self.temperature());
+        }
+        table
+    }
+
+    /// The temperature of its velocities, as it is written.
+    fn temperature(&self) -> &Leaf {
+        match self.table.velocities.as_ref().map(Spanned::get_ref) {
+            Some(VelocitiesEntry::Thermal(thermal)) => &thermal.temperature,
+            _ => &None,
+        }
+    }
+}
+
+/// What a member is called that starts from a frame: the file, and the number of the frame where there are others.
+fn name_of(structure: &Structure, frame: i64) -> String {
+    let path = &structure.path;
+    let named = match structure.is_last_state() {
+        true => path.parent().and_then(|run| run.file_name()),
+        false => path.file_name(),
+    };
+    let file = named.unwrap_or(path.as_os_str()).to_string_lossy();
+    let frames = i64::try_from(structure.frames).unwrap_or(i64::MAX);
+    let frame = if frame < 0 { frame + frames } else { frame };
+    match frames {
+        1 => file.into_owned(),
+        _ => format!("{file}:{frame}"),
+    }
+}
+
+/// Puts a list into a table in the place of what it had for one member.
+fn put_list(table: &mut Table, key: &str, leaf: &Leaf) {
+    if let Some(list) = leaf.as_ref().map(Spanned::get_ref).filter(|v| v.is_array()) {
+        table.insert(key.to_owned(), list.clone());
+    }
+}
+
+/// The plans of systems that know where they start.
+fn members(tables: &Tables<'_>, starts: Vec<Starting>) -> Result<Vec<MemberPlan>> {
+    let of = starts.len();
+    let acting = tables.acting()?;
+    let mut around = None;
+    let mut members = Vec::with_capacity(of);
+    for (index, one) in starts.into_iter().enumerate() {
+        let Starting {
+            name,
+            start,
+            words,
+            resolved,
+        } = one;
+        let moving = tables.moving(&start, Some(OneOfMany { index, of, words }))?;
+        let around = match &around {
+            Some(around) => around,
+            None => around.insert(tables.surroundings(&acting, &moving)?),
+        };
+        let plan = tables.plan((start, resolved), &acting, moving, around);
+        members.push(MemberPlan { name, plan });
+    }
+    Ok(members)
+}
+
+/// What the run file resolves to, from what it does for the first member.
+fn of_all(tables: &Tables<'_>, first: &Table, system: Value) -> Table {
+    let mut resolved = first.clone();
+    resolved.insert(system::TABLE.name.to_owned(), system);
+    let written = tables.raw.dynamics.as_ref().map(Spanned::get_ref);
+    if let (Some(Value::Table(table)), Some(written)) =
+        (resolved.get_mut(dynamics::TABLE.name), written)
+    {
+        put_list(table, dynamics::TEMPERATURE.name, &written.temperature);
+        // What follows from its structure is each member's own.
+        if written.noise_start.is_none() {
+            table.remove(dynamics::NOISE_START.name);
+        }
+    }
+    resolved
+}
+
+/// Whether trajectories are together, and most members at once.
+fn own_keys(
+    tables: &Tables<'_>,
+    members: &[MemberPlan],
+    resolved: &mut Table,
+) -> Result<(bool, Option<usize>)> {
+    let (output, device) = (OutputTable::default(), DeviceTable::default());
+    let (mut section, table) = tables.output(&output);
+    let key = &keys::output::MEMBERS;
+    let together = section.choice(key, &table.members)?;
+    let trajectories = &members[0].plan.output.trajectories;
+    let other = trajectories
+        .iter()
+        .position(|one| one.format != TrajectoryFormat::Xyz);
+    if let (true, Some(other)) = (together, other) {
+        let why = format!(
+            "one file for all members is extended XYZ, and output.trajectory.{other} is not: make its format \"xyz\", \
+             remove it, or leave the members apart"
+        );
+        return Err(section.fault(key, &table.members, why));
+    }
+    add(resolved, keys::output::TABLE.name, section);
+    let (mut section, table) = tables.device(&device);
+    let in_flight = section.whole(&keys::device::IN_FLIGHT, &table.in_flight)?;
+    add(resolved, keys::device::TABLE.name, section);
+    Ok((
+        together,
+        in_flight.and_then(|most| usize::try_from(most).ok()),
+    ))
+}
+
+/// Adds what more keys of a table resolve to.
+fn add(resolved: &mut Table, name: &str, section: Section<'_>) {
+    if let Some(Value::Table(table)) = resolved.get_mut(name) {
+        table.extend(section.resolved);
+    }
+}
+
+/// The notes of all members, each once.
+fn notes(members: &[MemberPlan]) -> Vec<String> {
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    let mut told: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (k, member) in members.iter().enumerate() {
+        for note in &member.plan.notes {
+            let at = *known.entry(note).or_insert_with(|| {
+                told.push((note, Vec::new()));
+                told.len() - 1
+            });
+            told[at].1.push(k);
+        }
+    }
+    let (of_all, of_some): (Vec<_>, Vec<_>) = told
+        .into_iter()
+        .partition(|(_, of)| of.len() == members.len());
+    let left = of_some.len().saturating_sub(MOST_NOTES);
+    let of_some = of_some.iter().take(MOST_NOTES);
+    let mut notes: Vec<String> = of_all.iter().map(|(note, _)| (*note).to_owned()).collect();
+    notes.extend(of_some.map(|(note, of)| format!("{note} ({})", named(of))));
+    if left > 0 {
+        notes.push(format!(
+            "and {left} more of single members, which --member tells"
+        ));
+    }
+    notes
+}
+
+/// Some members: `member 3`, `members 1, 2, 5, 8 and 12 more`.
+fn named(members: &[usize]) -> String {
+    let first: Vec<String> = members
+        .iter()
+        .take(MOST_NAMED)
+        .map(usize::to_string)
+        .collect();
+    let first = first.join(", ");
+    match members.len() {
+        1 => format!("member {first}"),
+        n if n > MOST_NAMED => format!("members {first} and {} more", n - MOST_NAMED),
+        _ => format!("members {first}"),
+    }
+}
+
+/// A note on replicas in which nothing is random.
+fn same_ways(entries: &[SystemEntry<'_>], members: &[MemberPlan]) -> Option<String> {
+    let repeated = entries.iter().any(|entry| {
+        let replicas = entry.table.replicas.as_ref().map(Spanned::get_ref);
+        replicas.and_then(Value::as_integer).is_some_and(|n| n > 1)
+    });
+    let still = members.iter().all(|member| {
+        let given = matches!(member.plan.start.velocities, VelocityPlan::Given(_));
+        given && member.plan.dynamics.ensemble.bath().is_none()
+    });
+    (repeated && still).then(|| {
+        "system.replicas: nothing is random at constant energy from given velocities: the replicas of a system all go \
+         the same way; velocities = { temperature = \"300 K\", seed = 1 } sets them apart"
+            .to_owned()
+    })
+}
