@@ -12,11 +12,14 @@ use super::keys::{self, dynamics, system};
 use super::plan::{BatchPlan, MemberPlan, StartPlan, TrajectoryFormat, VelocityPlan};
 use super::raw::{DeviceTable, Leaf, OutputTable, Raw, SystemTable, Systems, VelocitiesEntry};
 use super::section::{OneOfMany, Resolved, Section};
-use super::start::{self, StartingFrame};
+use super::start::{self, Masses, StartingFrame};
 use super::tables::Tables;
-use crate::Result;
 use crate::formats::{Structure, read_all};
+use crate::{Result, memory};
 
+/// Memory (bytes) that a plan takes apart from its atoms, and that each of these takes.
+const BYTES_PER_PLAN: f64 = 14e3;
+const BYTES_PER_ATOM: f64 = 100.0;
 /// Most notes on single members that are told.
 const MOST_NOTES: usize = 10;
 /// Most members that a note names.
@@ -125,64 +128,62 @@ struct Starting {
 impl SystemEntry<'_> {
     /// Its systems, of which the first is member number `first`: its frames in their order, and of each all replicas.
     fn members(&self, tables: &Tables<'_>, first: usize) -> Result<Vec<Starting>> {
-        let mut section = Section::new(tables.source, &self.name, self.span.clone());
+        let mut section = self.section(tables);
         let why = "is of a single system; among many each has the number of its place: remove it";
         section.refuse(&REPLICA, &self.table.replica, why)?;
         let frames = self.frames(&section, tables)?;
-        let masses = start::masses(&section, self.table)?;
         let replicas = section.whole(&REPLICAS, &self.table.replicas)?.unwrap_or(1);
         let replicas = usize::try_from(replicas).unwrap_or(usize::MAX);
         let of = frames.len().saturating_mul(replicas);
-        if of.saturating_add(first) as u64 > MOST_MEMBERS {
-            let (key, leaf) = match &self.table.replicas {
-                Some(_) => (REPLICAS.name, &self.table.replicas),
-                None => (FRAME.name, &self.table.frame),
-            };
-            let why = format!(
-                "makes {} systems, and {MOST_MEMBERS} are the most",
-                of.saturating_add(first)
-            );
-            return Err(section.fault(key, leaf, why));
-        }
-        let beside = frames
-            .first()
-            .and_then(|(structure, _)| start::beside(structure));
+        self.check_count(&section, first.saturating_add(of))?;
+        self.check_room(&section, &frames, replicas)?;
+        let replicated = Replicated {
+            entry: self,
+            tables,
+            first,
+            replicas,
+            of,
+            masses: start::masses(&section, self.table)?,
+            beside: frames.first().and_then(|(frame, _)| start::beside(frame)),
+        };
         let mut all = Vec::with_capacity(of);
         for (structure, number) in &frames {
-            let member = |index: usize| OneOfMany {
-                index,
-                of,
-                words: self.words(first + index, *number),
-            };
-            let section = Section::new(tables.source, &self.name, self.span.clone());
-            let mut section = section.of(Some(member(all.len())));
-            let frame = StartingFrame {
-                structure,
-                number: *number,
-                masses: &masses,
-            };
-            let mut start = start::place(&mut section, self.table, &frame)?;
-            start.names = start::names(structure, &beside);
-            for _ in 0..replicas {
-                let member = member(all.len());
-                let words = member.words.clone();
-                let mut section = section.clone().of(Some(member));
-                let velocities = start::velocities(&mut section, self.table, structure)?;
-                let replica = u32::try_from(first + all.len()).unwrap_or(u32::MAX);
-                section.keep(&REPLICA, &None, i64::from(replica));
-                all.push(Starting {
-                    name: name_of(structure, *number),
-                    start: StartPlan {
-                        velocities,
-                        replica: Some(replica),
-                        ..start.clone()
-                    },
-                    words,
-                    resolved: section.finish(system::TABLE.name),
-                });
-            }
+            replicated.add(&mut all, structure, *number)?;
         }
         Ok(all)
+    }
+
+    /// Its table, of no system yet.
+    fn section<'s>(&self, tables: &Tables<'s>) -> Section<'s> {
+        Section::new(tables.source, &self.name, self.span.clone())
+    }
+
+    /// Checks that there are not too many systems with those of this table.
+    fn check_count(&self, section: &Section<'_>, count: usize) -> Result<()> {
+        if count as u64 <= MOST_MEMBERS {
+            return Ok(());
+        }
+        let (key, leaf) = match &self.table.replicas {
+            Some(_) => (REPLICAS.name, &self.table.replicas),
+            None => (FRAME.name, &self.table.frame),
+        };
+        let why = format!("makes {count} systems, and {MOST_MEMBERS} are the most");
+        Err(section.fault(key, leaf, why))
+    }
+
+    /// Checks that there is memory for the plans of so many replicas of frames.
+    fn check_room(
+        &self,
+        section: &Section<'_>,
+        frames: &[(Structure, i64)],
+        replicas: usize,
+    ) -> Result<()> {
+        let atoms = frames.iter().map(|(structure, _)| structure.species.len());
+        let atoms = atoms.sum::<usize>() as f64;
+        let bytes = frames.len() as f64 * BYTES_PER_PLAN + atoms * BYTES_PER_ATOM;
+        let what = || format!("{} systems", frames.len().saturating_mul(replicas));
+        memory::require(replicas as f64 * bytes, what)
+            .map_err(|e| section.fault(REPLICAS.name, &self.table.replicas, e.to_string()))
     }
 
     /// Its frames with their numbers.
@@ -239,6 +240,60 @@ impl SystemEntry<'_> {
             Some(VelocitiesEntry::Thermal(thermal)) => &thermal.temperature,
             _ => &None,
         }
+    }
+}
+
+/// The replicas of a table's frames.
+struct Replicated<'r, 't> {
+    entry: &'r SystemEntry<'t>,
+    tables: &'r Tables<'r>,
+    /// Number of the table's first member.
+    first: usize,
+    /// How many there are of each frame.
+    replicas: usize,
+    /// How many the table has.
+    of: usize,
+    masses: Masses,
+    beside: Option<Structure>,
+}
+
+impl Replicated<'_, '_> {
+    /// Adds those of a frame to those of the table so far. What they share is resolved once.
+    fn add(&self, all: &mut Vec<Starting>, structure: &Structure, number: i64) -> Result<()> {
+        let table = self.entry.table;
+        let member = |index: usize| OneOfMany {
+            index,
+            of: self.of,
+            words: self.entry.words(self.first + index, number),
+        };
+        let section = self.entry.section(self.tables);
+        let mut section = section.of(Some(member(all.len())));
+        let frame = StartingFrame {
+            structure,
+            number,
+            masses: &self.masses,
+        };
+        let mut start = start::place(&mut section, table, &frame)?;
+        start.names = start::names(structure, &self.beside);
+        for _ in 0..self.replicas {
+            let member = member(all.len());
+            let words = member.words.clone();
+            let mut section = section.clone().of(Some(member));
+            let velocities = start::velocities(&mut section, table, structure)?;
+            let replica = u32::try_from(self.first + all.len()).unwrap_or(u32::MAX);
+            section.keep(&REPLICA, &None, i64::from(replica));
+            all.push(Starting {
+                name: name_of(structure, number),
+                start: StartPlan {
+                    velocities,
+                    replica: Some(replica),
+                    ..start.clone()
+                },
+                words,
+                resolved: section.finish(system::TABLE.name),
+            });
+        }
+        Ok(())
     }
 }
 

@@ -10,8 +10,8 @@ pub const FROM_FILE: &str = "from the file";
 /// What `frame` says where each frame of the structure file is a system.
 pub const ALL_FRAMES: &str = "all";
 
-/// More systems than one run file is good for: what is known of each before the first step is some 10 KiB.
-pub const MOST_MEMBERS: u64 = 100_000;
+/// More systems than one run file is good for.
+pub const MOST_MEMBERS: u64 = 50_000;
 
 /// `[system]`
 pub static TABLE: KeyTable = KeyTable {

@@ -279,24 +279,33 @@ fn a_member_resolves_again() {
 /// What a batch resolves to, written down anywhere, is the same batch.
 #[test]
 fn a_batch_resolves_again() {
+    let folder = root().join("tests/all/config/many");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let first = several(config::load_any(&path, &[], None).unwrap());
+        resolves_again(&first);
+    }
     let files = [
         mixed(),
         replicas(5, "[\"300 K\", \"600 K\"]"),
         replicas(1, "\"300 K\""),
     ];
     for file in files {
-        let first = file.batch(&[]);
-        let text = toml::to_string(&first.resolved).unwrap();
-        let second = RunFile::new(&text).batch(&[]);
-        assert_eq!(first.resolved, second.resolved);
-        assert_eq!(first.members.len(), second.members.len());
-        for (a, b) in first.members.iter().zip(&second.members) {
-            assert_eq!(a.name, b.name);
-            assert_same(&bare(&a.plan), &bare(&b.plan), &a.name);
-        }
-        assert_eq!(first.in_flight, second.in_flight);
-        assert_eq!(first.together, second.together);
+        resolves_again(&file.batch(&[]));
     }
+}
+
+fn resolves_again(first: &BatchPlan) {
+    let text = toml::to_string(&first.resolved).unwrap();
+    let second = RunFile::new(&text).batch(&[]);
+    assert_eq!(first.resolved, second.resolved);
+    assert_eq!(first.members.len(), second.members.len());
+    for (a, b) in first.members.iter().zip(&second.members) {
+        assert_eq!(a.name, b.name);
+        assert_same(&bare(&a.plan), &bare(&b.plan), &a.name);
+    }
+    assert_eq!(first.in_flight, second.in_flight);
+    assert_eq!(first.together, second.together);
 }
 
 /// Each replica has velocities of its own, whatever the number of the others; a single system of that replica has them too.

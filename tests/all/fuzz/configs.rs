@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mdrun::assemble;
 use mdrun::config::plan::{DeviceKind, Plan};
+use mdrun::config::{self, Asked};
 use mdrun::neighbors::expected_neighbors;
-use mdrun::{assemble, config};
 
 use super::slips::{forge, slip};
 use super::{put, survives, tries, watched};
@@ -22,7 +23,7 @@ const MOST_THREADS: usize = 8;
 /// The good run files, each with the folder that its paths start from.
 fn subjects() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for folder in ["configs", "tests/all/config/good"] {
+    for folder in ["configs", "tests/all/config/good", "tests/all/config/many"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         files.extend(entries.map(|e| e.unwrap().path()));
     }
@@ -38,10 +39,18 @@ pub fn accepted(text: &str, folder: &Path, what: &str) -> bool {
     put(&path, text.as_bytes());
     // The structure and the resolved file are read with it.
     let length = text.len() + (1 << 20);
-    let Some(plan) = survives(what, length, || config::load(&path, &[], None)) else {
+    let Some(asked) = survives(what, length, || config::load_any(&path, &[], None)) else {
         return false;
     };
-    watched(what, || start(&plan, what));
+    match asked {
+        Asked::One(plan) => watched(what, || start(&plan, what)),
+        Asked::Several(batch) => {
+            // Those between are made as these are.
+            for member in [batch.members.first(), batch.members.last()] {
+                watched(what, || start(&member.unwrap().plan, what));
+            }
+        }
+    }
     true
 }
 
