@@ -4,6 +4,7 @@
 //! next block runs. Whatever they say counts as if nothing had been begun: where they end the run, or the steps
 //! before are to be recorded, that block is undone first.
 
+pub mod batch;
 mod block;
 mod ending;
 mod flight;
@@ -22,6 +23,7 @@ use crate::dynamics::Program;
 use crate::engine::{Engine, Limits, Outcome};
 use crate::{Error, Result};
 
+pub use batch::{BatchObserver, BatchSimulation};
 pub use ending::{Finish, Warning};
 use ending::{OrStop, Outside, Stop};
 pub use flight::{Cause, Flight, Guard, Ring};
