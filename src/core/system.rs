@@ -1,7 +1,7 @@
 //! What does not change during a run: which atoms there are, how heavy they are and what they are called.
 
 /// The atoms of a simulation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct System {
     /// Atomic number of each atom, 1 to 118.
     pub species: Vec<u8>,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::members::summary::BatchSummary;
 use super::summary::Summary;
 use crate::terminal::{Mood, Terminal, shown};
 use crate::{Result, streams};
@@ -120,6 +121,19 @@ impl Console {
         };
         let out = Terminal::out();
         self.row(&out.verdict(&summary.to_text(), "verdict", mood));
+        Ok(())
+    }
+
+    /// Prints the closing summary of a batch, as [`Console::summary`].
+    ///
+    /// # Errors
+    /// As for [`Console::summary`].
+    pub fn summary_of_batch(&self, summary: &BatchSummary) -> Result<()> {
+        if self.json {
+            return streams::print_json(&summary.to_json());
+        }
+        let out = Terminal::out();
+        self.row(&out.verdict(&summary.to_text(), "verdict", summary.mood()));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::own;
+use super::pool::{FilePool, Permit};
 use crate::simulation::FileMark;
 use crate::text::hexadecimal;
 use crate::{Error, Result};
@@ -19,11 +20,85 @@ const PIECE: usize = 1 << 20;
 /// of itself behind, so that the file can be read up to the last complete one.
 #[derive(Debug)]
 pub(super) struct OutputFile {
-    file: File,
+    handle: Handle,
     path: PathBuf,
     length: u64,
     records: u64,
     hash: Hash,
+}
+
+/// An output file, open, or closed until the next record: a batch has more files than may be open at once.
+#[derive(Debug)]
+struct Handle {
+    /// `None` while it is closed.
+    file: Option<File>,
+    /// Which file it is: one that was put in its place meanwhile is not written to.
+    identity: (u64, u64),
+    /// Whether it stays open between records.
+    stays: Stays,
+    /// Whether something was written since all of it was on the disk.
+    dirty: bool,
+}
+
+/// Whether a file stays open between records.
+#[derive(Debug)]
+enum Stays {
+    Always,
+    /// As long as this lives, one of the few that may.
+    Permitted {
+        _permit: Permit,
+    },
+    Never,
+}
+
+impl Handle {
+    /// Of a file that stays open, or, of many, where the pool has room for it.
+    fn new(file: File, pool: Option<&FilePool>) -> io::Result<Self> {
+        let found = file.metadata()?;
+        let stays = match pool {
+            None => Stays::Always,
+            Some(pool) => match pool.permit() {
+                Some(permit) => Stays::Permitted { _permit: permit },
+                None => Stays::Never,
+            },
+        };
+        let open = !matches!(stays, Stays::Never);
+        Ok(Self {
+            file: open.then_some(file),
+            identity: (found.dev(), found.ino()),
+            stays,
+            dirty: true,
+        })
+    }
+
+    /// Does something with the open file, whose records end at `end`.
+    fn with<T>(
+        &mut self,
+        (path, end): (&Path, u64),
+        act: impl FnOnce(&mut File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if let Some(file) = &mut self.file {
+            return act(file);
+        }
+        let mut file = self.reopen(path)?;
+        file.seek(SeekFrom::Start(end))?;
+        let done = act(&mut file);
+        if !matches!(self.stays, Stays::Never) {
+            self.file = Some(file);
+        }
+        done
+    }
+
+    fn reopen(&self, path: &Path) -> io::Result<File> {
+        let file = own::open(File::options().read(true).write(true), path)?;
+        let found = file.metadata()?;
+        match (found.dev(), found.ino()) == self.identity {
+            true => Ok(file),
+            false => Err(io::Error::other(
+                "another file was put in its place while the run went on",
+            )),
+        }
+    }
 }
 
 /// A part of a file that is written over as the file grows: offset and length (bytes).
@@ -73,12 +148,26 @@ impl OutputFile {
     /// # Errors
     /// It cannot be created: an error of the input, since nothing has been run yet.
     pub(super) fn create(path: &Path, fields: &[AmendedPart]) -> Result<Self> {
+        Self::create_in(None, path, fields)
+    }
+
+    /// Does as [`OutputFile::create`], for a file that is one of many where there is a pool: it is closed between records where
+    /// that has no room for it.
+    ///
+    /// # Errors
+    /// As for [`OutputFile::create`].
+    pub(super) fn create_in(
+        pool: Option<&FilePool>,
+        path: &Path,
+        fields: &[AmendedPart],
+    ) -> Result<Self> {
         let mut options = File::options();
         let new = options.read(true).write(true).create(true).truncate(true);
-        let file = own::open(new, path)
+        let handle = own::open(new, path)
+            .and_then(|file| Handle::new(file, pool))
             .map_err(|e| Error::input(format!("cannot create {}: {e}", path.display())))?;
         Ok(Self {
-            file,
+            handle,
             path: path.to_owned(),
             length: 0,
             records: 0,
@@ -96,25 +185,31 @@ impl OutputFile {
     /// # Errors
     /// It could not be written in full (a full disk, an exceeded quota), or the file was removed.
     pub(super) fn append(&mut self, record: &[u8]) -> Result<()> {
-        let written = (self.file.write_all(record)).and_then(|()| self.still_there());
-        if let Err(error) = written {
-            // Best effort: the error that matters is the one above.
-            let _ = self.file.set_len(self.length);
-            let _ = self.file.seek(SeekFrom::Start(self.length));
-            return Err(self.fault(&error));
-        }
-        self.hash.update(self.length, record);
-        self.length += record.len() as u64;
-        self.records += 1;
-        Ok(())
+        self.append_all(record, 1)
     }
 
-    /// Checks that the file has a name: what is written to a removed one is lost without a word.
-    fn still_there(&self) -> io::Result<()> {
-        match self.file.metadata()?.nlink() {
-            0 => Err(io::Error::other("it was removed while the run went on")),
-            _ => Ok(()),
-        }
+    /// Adds so many records at once: all of them or none.
+    ///
+    /// # Errors
+    /// As for [`OutputFile::append`].
+    pub(super) fn append_all(&mut self, records: &[u8], count: u64) -> Result<()> {
+        let length = self.length;
+        self.handle.dirty = true;
+        let write = |file: &mut File| {
+            let written = file.write_all(records).and_then(|()| still_there(file));
+            if written.is_err() {
+                // Best effort: the error that matters is the one above.
+                let _ = file.set_len(length);
+                let _ = file.seek(SeekFrom::Start(length));
+            }
+            written
+        };
+        let written = self.handle.with((&self.path, length), write);
+        written.map_err(|error| self.fault(&error))?;
+        self.hash.update(length, records);
+        self.length += records.len() as u64;
+        self.records += count;
+        Ok(())
     }
 
     /// Writes over a field that is there already.
@@ -122,15 +217,18 @@ impl OutputFile {
     /// # Errors
     /// It could not be written, or is none of the fields that may be.
     pub(super) fn amend(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let end = SeekFrom::Start(self.length);
+        let length = self.length;
         if !self.hash.fields.contains(&[offset, bytes.len() as u64]) {
             return Err(self.fault(&io::Error::other("a part was to be altered that is fixed")));
         }
-        (self.file.seek(SeekFrom::Start(offset)))
-            .and_then(|_| self.file.write_all(bytes))
-            .and_then(|()| self.file.seek(end))
-            .map(|_| ())
-            .map_err(|e| self.fault(&e))
+        self.handle.dirty = true;
+        let amend = |file: &mut File| {
+            file.seek(SeekFrom::Start(offset))?;
+            file.write_all(bytes)?;
+            file.seek(SeekFrom::Start(length)).map(drop)
+        };
+        let amended = self.handle.with((&self.path, length), amend);
+        amended.map_err(|e| self.fault(&e))
     }
 
     /// Waits until all of it is on the disk: network file systems and quotas report late.
@@ -138,10 +236,17 @@ impl OutputFile {
     /// # Errors
     /// Some of it could not be written after all.
     pub(super) fn finish(&mut self) -> Result<()> {
-        match self.file.sync_all() {
+        if self.handle.file.is_none() && !self.handle.dirty {
+            return Ok(());
+        }
+        let sync = |file: &mut File| file.sync_all();
+        match self.handle.with((&self.path, self.length), sync) {
             // Pipes and devices cannot be synchronised.
             Err(e) if e.kind() != io::ErrorKind::InvalidInput => Err(self.fault(&e)),
-            _ => Ok(()),
+            _ => {
+                self.handle.dirty = false;
+                Ok(())
+            }
         }
     }
 
@@ -170,10 +275,19 @@ impl OutputFile {
     }
 }
 
+/// Checks that a file has a name: what is written to a removed one is lost without a word.
+fn still_there(file: &File) -> io::Result<()> {
+    match file.metadata()?.nlink() {
+        0 => Err(io::Error::other("it was removed while the run went on")),
+        _ => Ok(()),
+    }
+}
+
 /// A file that a run is to go on with, found to have what it had at the checkpoint. Nothing of it is altered yet.
 #[derive(Debug)]
 pub struct Verified {
-    file: File,
+    /// `None` of one that is opened again when it is gone on with.
+    file: Option<File>,
     path: PathBuf,
     mark: FileMark,
     hash: Hash,
@@ -204,11 +318,16 @@ impl Verified {
             return Err(unfit(path, why));
         }
         Ok(Self {
-            file,
+            file: Some(file),
             path: path.to_owned(),
             mark: mark.clone(),
             hash,
         })
+    }
+
+    /// Closes the file until it is gone on with: one of many.
+    pub(super) fn closed(self) -> Self {
+        Self { file: None, ..self }
     }
 
     /// Cuts off what was written after the checkpoint, and goes on from there.
@@ -216,17 +335,27 @@ impl Verified {
     /// # Errors
     /// It cannot be written to.
     pub(super) fn cut(self) -> Result<OutputFile> {
+        self.cut_in(None)
+    }
+
+    /// Does as [`Verified::cut`], for a file that is one of many where there is a pool.
+    ///
+    /// # Errors
+    /// As for [`Verified::cut`]; or it is not there any more.
+    pub(super) fn cut_in(self, pool: Option<&FilePool>) -> Result<OutputFile> {
         let Self {
-            mut file,
+            file,
             path,
             mark,
             hash,
         } = self;
-        (file.set_len(mark.length))
+        let mut file = file.map_or_else(|| open_to_go_on(&path, &mark), Ok)?;
+        let handle = (file.set_len(mark.length))
             .and_then(|()| file.seek(SeekFrom::Start(mark.length)))
+            .and_then(|_| Handle::new(file, pool))
             .map_err(|e| Error::input(format!("cannot write {}: {e}", path.display())))?;
         Ok(OutputFile {
-            file,
+            handle,
             path,
             length: mark.length,
             records: mark.records,

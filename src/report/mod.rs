@@ -3,6 +3,7 @@
 //! A run has an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
 //! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it,
 //! a [`Trajectory`] each writes frames, and a [`SpreadMonitor`] those that a committee's models disagree on.
+//! [`members`] does all of this for the members of a batch.
 //! [`topology`](crate::formats::write::topology) stands beside the trajectories, [`RunRecord`] (`run.json`) around all of it,
 //! and [`Summary`] closes. [`recorder`] writes the steps before a fault.
 
@@ -12,8 +13,10 @@ mod course;
 pub mod drift;
 pub(crate) mod file;
 pub mod history;
+pub mod members;
 pub mod names;
 pub(crate) mod own;
+mod pool;
 pub mod progress;
 pub mod record;
 pub mod recorder;
@@ -30,6 +33,8 @@ pub use console::{Console, Verbosity};
 pub use course::{RunOutcome, Status};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
 pub use file::{Verified, look_at, replace};
+pub use members::BatchReport;
+pub use members::summary::BatchSummary;
 pub use progress::Progress;
 pub use record::{Description, Earlier, OriginFile, RunRecord};
 pub use recorder::Recorded;

@@ -8,6 +8,12 @@ pub const RECORD: &str = "run.json";
 pub const THERMO: &str = "thermo.csv";
 /// Frames that the models of a committee disagree on.
 pub const UNCERTAIN: &str = "uncertain.xyz";
+/// The trajectory of all members of a batch, where it is one.
+pub const TRAJECTORY: &str = "traj.xyz";
+/// The table of a batch's members.
+pub const MEMBERS_TABLE: &str = "members.csv";
+/// The folder of the files of a batch's members, a folder for each.
+pub const MEMBERS: &str = "members";
 /// The newest checkpoint.
 pub const NEWEST: &str = "state.ckpt";
 /// The checkpoint before it.

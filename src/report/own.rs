@@ -1,7 +1,8 @@
 //! The files that runs call their own: their names, and what may stand at them.
 //!
-//! A run writes, moves and removes plain files and nothing else. Whatever else stands at one of its names (a
-//! link, a pipe, a device, a folder) is somebody else's: it is refused by name, before anything is touched.
+//! A run writes, moves and removes plain files and nothing else, but for one folder: that of a batch's members, which has a
+//! folder of such files for each. Whatever else stands at one of its names (a link, a pipe, a device, a folder) is somebody
+//! else's: it is refused by name, before anything is touched.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,12 +12,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::names::{
-    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, NEWEST, PREVIOUS, RECORD, THERMO, TOPOLOGY, UNCERTAIN,
+    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, MEMBERS, MEMBERS_TABLE, NEWEST, PREVIOUS, RECORD, THERMO,
+    TOPOLOGY, UNCERTAIN,
 };
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     RECORD,
     THERMO,
     TOPOLOGY,
@@ -25,6 +27,7 @@ const OWN: [&str; 10] = [
     FLIGHT,
     FLIGHT_STATE,
     UNCERTAIN,
+    MEMBERS_TABLE,
     NEWEST,
     PREVIOUS,
 ];
@@ -70,10 +73,15 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<String>> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
+        let kind = entry.file_type().map_err(fault)?;
         if is_own(&name) {
-            let kind = entry.file_type().map_err(fault)?;
             if !kind.is_file() {
                 return Err(foreign(&entry.path(), kind, "a plain file"));
+            }
+            names.push(name);
+        } else if name == MEMBERS {
+            if !kind.is_dir() {
+                return Err(foreign(&entry.path(), kind, "a folder of members' files"));
             }
             names.push(name);
         }
@@ -106,15 +114,115 @@ fn check_folder(folder: &Path) -> Result<()> {
     files(folder)?;
     for entry in fs::read_dir(folder).map_err(fault)? {
         let name = entry.map_err(fault)?.file_name();
-        if !name.to_str().is_some_and(is_own) {
+        let path = folder.join(&name);
+        let foreign = match name.to_str() {
+            Some(MEMBERS) => foreign_among_members(&path)?,
+            name => (!name.is_some_and(is_own)).then_some(path),
+        };
+        if let Some(path) = foreign {
             return Err(Error::input(format!(
                 "{} is no file of a run, and is where a replaced run's files wait: move it away, or choose \
                  another directory",
-                folder.join(name).display()
+                path.display()
             )));
         }
     }
     Ok(())
+}
+
+/// Checks that the folder of a batch's members, where a run's directory has one, has nothing in it but what batches write: it
+/// is about to go.
+///
+/// # Errors
+/// It has, or cannot be listed.
+pub(crate) fn check_members(directory: &Path) -> Result<()> {
+    match foreign_among_members(&directory.join(MEMBERS))? {
+        None => Ok(()),
+        Some(path) => Err(Error::input(format!(
+            "{} is no file of a run, and would go with the run's own: move it away, or choose another directory",
+            path.display()
+        ))),
+    }
+}
+
+/// The first that no batch has written of what is in the folder of a batch's members.
+fn foreign_among_members(folder: &Path) -> Result<Option<PathBuf>> {
+    let fault = |e| Error::input(format!("cannot look at {}: {e}", folder.display()));
+    let mut found = None;
+    let foreign = |path: &Path, own: bool| {
+        if !own {
+            found.get_or_insert(path.to_owned());
+        }
+        Ok(())
+    };
+    walk(folder, foreign).map_err(fault)?;
+    Ok(found)
+}
+
+/// Shows every file of the folder of a batch's members, and whether it is one that batches write; then every folder in it
+/// that is named by a number.
+fn walk(folder: &Path, mut see: impl FnMut(&Path, bool) -> io::Result<()>) -> io::Result<()> {
+    if kind(folder)?.is_none() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let numbered = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+        if !(entry.file_type()?.is_dir() && name.to_str().is_some_and(numbered)) {
+            see(&path, false)?;
+            continue;
+        }
+        for file in fs::read_dir(&path)? {
+            let file = file?;
+            let own = file.file_name().to_str().is_some_and(is_own) && file.file_type()?.is_file();
+            see(&file.path(), own)?;
+        }
+        see(&path, true)?;
+    }
+    Ok(())
+}
+
+/// Removes what is at one of a run's names: a plain file, or the folder of a batch's members with the files that batches write.
+///
+/// # Errors
+/// It cannot be removed; or something else is in that folder.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    if path.file_name().is_none_or(|name| name != MEMBERS) {
+        return fs::remove_file(path);
+    }
+    walk(path, |path, own| match own {
+        true if path.is_dir() => fs::remove_dir(path),
+        true => fs::remove_file(path),
+        false => Ok(()),
+    })?;
+    fs::remove_dir(path)
+}
+
+/// Bytes of what is at one of a run's names.
+pub(crate) fn size(path: &Path) -> u64 {
+    if path.file_name().is_none_or(|name| name != MEMBERS) {
+        return fs::symlink_metadata(path).map_or(0, |file| file.len());
+    }
+    let mut bytes = 0;
+    let _ = walk(path, |path, _| {
+        bytes += fs::symlink_metadata(path).map_or(0, |file| file.len());
+        Ok(())
+    });
+    bytes
+}
+
+/// The longest trajectory of a batch's members (bytes).
+pub(crate) fn longest_of_members(directory: &Path) -> io::Result<u64> {
+    let mut longest = 0;
+    walk(&directory.join(MEMBERS), |path, own| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if own && name.is_some_and(is_trajectory) {
+            longest = longest.max(fs::symlink_metadata(path)?.len());
+        }
+        Ok(())
+    })?;
+    Ok(longest)
 }
 
 /// What stands at a path; links are not followed.

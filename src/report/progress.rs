@@ -79,7 +79,7 @@ impl Progress {
 }
 
 /// The first parts of a message, as many as fit into `room` columns.
-fn fitting(parts: &[String], room: usize) -> String {
+pub(super) fn fitting(parts: &[String], room: usize) -> String {
     let mut message = String::new();
     for part in parts {
         let comma = if message.is_empty() { "" } else { ", " };

@@ -94,8 +94,10 @@ pub struct Description {
     pub structure: Option<OriginFile>,
     /// Sum formula.
     pub formula: String,
-    /// Number of atoms.
+    /// Number of atoms, of all members where there are several.
     pub atoms: usize,
+    /// Number of members of a batch; `None` of a run of one system.
+    pub members: Option<usize>,
     /// Degrees of freedom of the kinetic energy.
     pub degrees_of_freedom: usize,
     /// What runs, on what.
@@ -180,6 +182,8 @@ pub struct Earlier {
     pub begun: Option<bool>,
     /// Number of atoms.
     pub atoms: Option<u64>,
+    /// Number of members, of a batch.
+    pub members: Option<u64>,
     /// Its summary.
     pub summary: Option<Value>,
 }
@@ -282,6 +286,14 @@ impl RunRecord {
     /// # Errors
     /// It cannot be written.
     pub fn end(&self, status: Status, summary: &Summary, timings: &[(&str, f64)]) -> Result<()> {
+        self.close(status, summary.to_json(), timings)
+    }
+
+    /// Does as [`RunRecord::end`] with any summary, as JSON.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn close(&self, status: Status, summary: Value, timings: &[(&str, f64)]) -> Result<()> {
         let mut seconds: serde_json::Map<String, Value> = (timings.iter())
             .map(|(what, s)| ((*what).to_owned(), Value::from(*s)))
             .collect();
@@ -290,7 +302,7 @@ impl RunRecord {
         self.write(status, Some(summary), Value::Object(seconds))
     }
 
-    fn write(&self, status: Status, summary: Option<&Summary>, timings: Value) -> Result<()> {
+    fn write(&self, status: Status, summary: Option<Value>, timings: Value) -> Result<()> {
         let d = &self.description;
         let pairs = |list: &[(String, Value)]| Value::Object(list.iter().cloned().collect());
         let own = ("mdrun".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
@@ -309,7 +321,7 @@ impl RunRecord {
             "begun": self.begun.get(),
             "resumed_from": self.resumed_from,
             "resumes": self.resumes,
-            "ended": summary.map(|_| timestamp(SystemTime::now())),
+            "ended": summary.as_ref().map(|_| timestamp(SystemTime::now())),
             "versions": pairs(&versions),
             "config_file": input::path_text(&d.config_file),
             "config": d.config,
@@ -322,6 +334,7 @@ impl RunRecord {
             "structure": d.structure,
             "formula": d.formula,
             "atoms": d.atoms,
+            "members": d.members,
             "degrees_of_freedom": d.degrees_of_freedom,
             "engine": d.engine,
             "device": d.device,
@@ -329,7 +342,7 @@ impl RunRecord {
             "seeds": pairs(&seeds),
             "files": d.files,
             "timings_s": timings,
-            "summary": summary.map(Summary::to_json),
+            "summary": summary,
             "flight": self.events.borrow().get("flight"),
             "diagnosis": self.events.borrow().get("diagnosis"),
         });

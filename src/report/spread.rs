@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::file::{OutputFile, Verified};
 use super::names::UNCERTAIN;
+use super::pool::FilePool;
 use crate::Result;
 use crate::config::plan::Action;
 use crate::core::{Fields, Snapshot, System};
@@ -56,6 +57,33 @@ impl SpreadMonitor {
     /// The file cannot be written to.
     pub fn resume(file: Verified, limit: SpreadLimit, system: &System) -> Result<Self> {
         Ok(Self::with(file.cut()?, limit, system))
+    }
+
+    /// Does as [`SpreadMonitor::create`], with one of many files.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub(super) fn create_in(
+        pool: &FilePool,
+        path: &Path,
+        limit: SpreadLimit,
+        system: &System,
+    ) -> Result<Self> {
+        let file = OutputFile::create_in(Some(pool), path, &[])?;
+        Ok(Self::with(file, limit, system))
+    }
+
+    /// Does as [`SpreadMonitor::resume`], with one of many files.
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub(super) fn resume_in(
+        pool: &FilePool,
+        file: Verified,
+        limit: SpreadLimit,
+        system: &System,
+    ) -> Result<Self> {
+        Ok(Self::with(file.cut_in(Some(pool))?, limit, system))
     }
 
     fn with(file: OutputFile, limit: SpreadLimit, system: &System) -> Self {

@@ -29,7 +29,7 @@ pub(super) struct LiveTable {
 }
 
 /// Which columns there are besides those of any run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Shows {
     /// The pressure.
     pub pressure: bool,

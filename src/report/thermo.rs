@@ -41,9 +41,14 @@ pub struct Thermo {
     every: u64,
     shown_every: u64,
     end: u64,
-    shows: Shows,
-    energies: Energies,
+    sheet: Sheet,
     table: LiveTable,
+}
+
+/// What the lines of a system's thermo table say.
+pub(super) struct Sheet {
+    pub shows: Shows,
+    pub energies: Energies,
 }
 
 /// What a thermo table is of.
@@ -72,7 +77,7 @@ impl<'c> Scope<'c> {
         }
     }
 
-    fn shows(&self) -> Shows {
+    pub(super) fn shows(&self) -> Shows {
         Shows {
             pressure: self.cell.volume().is_some(),
             density: self.pressed,
@@ -82,7 +87,7 @@ impl<'c> Scope<'c> {
 }
 
 /// One line of the table, in the units of its columns.
-struct ThermoLine {
+pub(super) struct ThermoLine {
     step: u64,
     time_fs: f64,
     energies: [f64; 4],
@@ -107,22 +112,7 @@ impl Thermo {
         console: &Console,
     ) -> Result<Self> {
         let mut file = OutputFile::create(path, &[])?;
-        let shows = scope.shows();
-        let pressure = if shows.pressure { "pressure_bar," } else { "" };
-        let size = if shows.density {
-            "volume_a3,density_g_cm3,"
-        } else {
-            ""
-        };
-        let spread = match shows.spread {
-            true => "force_spread_ev_a,energy_spread_mev_per_atom,",
-            false => "",
-        };
-        let header = format!(
-            "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
-             temperature_k,{pressure}{size}{spread}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
-        );
-        file.append(header.as_bytes())?;
+        file.append(scope.shows().header().as_bytes())?;
         Ok(Self::with(file, scope, energies, console))
     }
 
@@ -146,13 +136,46 @@ impl Thermo {
             every: scope.every,
             shown_every: shown_every(scope.every, scope.end),
             end: scope.end,
-            shows: scope.shows(),
-            energies: energies.clone(),
+            sheet: Sheet {
+                shows: scope.shows(),
+                energies: energies.clone(),
+            },
             table: LiveTable::new(console, scope.end, scope.shows()),
         }
     }
+}
 
-    fn line(&self, snapshot: &Snapshot) -> ThermoLine {
+impl Shows {
+    /// The names of the columns.
+    pub(super) fn header(self) -> String {
+        let pressure = if self.pressure { "pressure_bar," } else { "" };
+        let size = match self.density {
+            true => "volume_a3,density_g_cm3,",
+            false => "",
+        };
+        let spread = match self.spread {
+            true => "force_spread_ev_a,energy_spread_mev_per_atom,",
+            false => "",
+        };
+        format!(
+            "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
+             temperature_k,{pressure}{size}{spread}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
+        )
+    }
+
+    /// The columns that one of two tables has.
+    pub(super) fn union(self, other: Self) -> Self {
+        Self {
+            pressure: self.pressure || other.pressure,
+            density: self.density || other.density,
+            spread: self.spread || other.spread,
+        }
+    }
+}
+
+impl Sheet {
+    /// The line of a moment.
+    pub(super) fn line(&self, snapshot: &Snapshot) -> ThermoLine {
         let o = &snapshot.observables;
         let (thermometer, drift, mass) =
             (self.energies).read(|record| (record.thermometer(), record.drift(), record.mass));
@@ -167,7 +190,9 @@ impl Thermo {
             size: (snapshot.cell.volume())
                 .filter(|_| self.shows.density)
                 .map(size),
-            spread: (o.spread).map(|s| [s.force, s.energy / MILLIELECTRONVOLT]),
+            spread: (o.spread)
+                .filter(|_| self.shows.spread)
+                .map(|s| [s.force, s.energy / MILLIELECTRONVOLT]),
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
         }
     }
@@ -188,12 +213,13 @@ impl ThermoLine {
         }
     }
 
-    fn csv(&self) -> Vec<u8> {
-        let mut text = self.step.to_string().into_bytes();
+    /// Appends the line, with empty cells where the table has columns that this system has nothing for.
+    pub(super) fn write(&self, shows: Shows, text: &mut Vec<u8>) {
+        text.extend_from_slice(self.step.to_string().as_bytes());
         let mut put = |value: Option<f64>| {
             text.push(b',');
             if let Some(value) = value {
-                number(&mut text, value);
+                number(text, value);
             }
         };
         put(Some(self.time_fs));
@@ -201,14 +227,16 @@ impl ThermoLine {
             put(Some(energy));
         }
         put(Some(self.temperature));
-        let some = self.size.into_iter().chain(self.spread).flatten();
-        for number in self.pressure.into_iter().chain(some) {
-            put(Some(number));
+        if shows.pressure {
+            put(self.pressure);
         }
-        put(self.drift.map(|d| d[0]));
-        put(self.drift.map(|d| d[1]));
+        let pairs = [(shows.density, self.size), (shows.spread, self.spread)];
+        let pairs = pairs.into_iter().filter(|(is, _)| *is);
+        for (_, pair) in pairs.chain([(true, self.drift)]) {
+            put(pair.map(|p| p[0]));
+            put(pair.map(|p| p[1]));
+        }
         text.push(b'\n');
-        text
     }
 }
 
@@ -222,8 +250,10 @@ impl Reporter for Thermo {
     }
 
     fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
-        let line = self.line(snapshot);
-        self.file.append(&line.csv())?;
+        let line = self.sheet.line(snapshot);
+        let mut text = Vec::new();
+        line.write(self.sheet.shows, &mut text);
+        self.file.append(&text)?;
         if snapshot.step.is_multiple_of(self.shown_every) || snapshot.step == self.end {
             self.table.show(&line.row());
         }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::file::{OutputFile, Verified};
+use super::pool::FilePool;
 use crate::config::plan::{TrajectoryFormat, TrajectoryPlan};
 use crate::core::{Cell, Fields, Snapshot, System};
 use crate::formats::write::Encoder;
@@ -51,13 +52,7 @@ impl Trajectory {
         system: &System,
         timestep: f64,
     ) -> Result<Self> {
-        let encoder = encoder(plan, system, timestep);
-        let amended = encoder.amendments().into_iter();
-        let fields: Vec<_> = amended
-            .map(|(at, bytes)| [at, bytes.len() as u64])
-            .collect();
-        let file = OutputFile::create(path, &fields)?;
-        Self::start(file, plan, encoder)
+        Self::start(Frames::create((path, None), plan, system, timestep)?, plan)
     }
 
     /// Goes on with a file as it was at a checkpoint; the rest as for [`Trajectory::create`].
@@ -70,25 +65,16 @@ impl Trajectory {
         system: &System,
         timestep: f64,
     ) -> Result<Self> {
-        let frames = file.records();
-        let mut file = file.cut()?;
-        let mut encoder = encoder(plan, system, timestep);
-        if frames > 0 {
-            encoder.resume(frames);
-            for (offset, bytes) in encoder.amendments() {
-                file.amend(offset, &bytes)?;
-            }
-        }
-        Self::start(file, plan, encoder)
+        Self::start(Frames::resume((file, None), plan, system, timestep)?, plan)
     }
 
-    fn start(file: OutputFile, plan: &TrajectoryPlan, encoder: Box<dyn Encoder>) -> Result<Self> {
-        let path = file.path().to_owned();
+    fn start(writer: Frames, plan: &TrajectoryPlan) -> Result<Self> {
+        let path = writer.file.path().to_owned();
         let (frames, inbox) = sync_channel(FRAMES_IN_FLIGHT - 1);
         let (recycle, used) = sync_channel(FRAMES_IN_FLIGHT + 1);
         let writer = std::thread::Builder::new()
             .name("trajectory".to_owned())
-            .spawn(move || write_all(file, encoder, &inbox, &recycle))
+            .spawn(move || write_all(writer, &inbox, &recycle))
             .map_err(|e| Error::run(format!("cannot start a thread: {e}")))?;
         Ok(Self {
             path,
@@ -121,7 +107,7 @@ impl Trajectory {
 }
 
 /// What of a frame a plan wants; formats other than XYZ hold positions alone.
-fn content(plan: &TrajectoryPlan) -> Content {
+pub(super) fn content(plan: &TrajectoryPlan) -> Content {
     let text = plan.format == TrajectoryFormat::Xyz;
     Content {
         velocities: plan.velocities && text,
@@ -185,33 +171,162 @@ impl Drop for Trajectory {
     }
 }
 
+/// A trajectory's file and what makes frames into bytes.
+struct Frames {
+    file: OutputFile,
+    encoder: Box<dyn Encoder>,
+    bytes: Vec<u8>,
+}
+
+impl Frames {
+    /// Creates the file, one of many where there is a pool.
+    fn create(
+        (path, pool): (&Path, Option<&FilePool>),
+        plan: &TrajectoryPlan,
+        system: &System,
+        timestep: f64,
+    ) -> Result<Self> {
+        let encoder = encoder(plan, system, timestep);
+        let amended = encoder.amendments().into_iter();
+        let fields: Vec<_> = amended
+            .map(|(at, bytes)| [at, bytes.len() as u64])
+            .collect();
+        let file = OutputFile::create_in(pool, path, &fields)?;
+        Ok(Self::with(file, encoder))
+    }
+
+    /// Goes on with the file, one of many where there is a pool.
+    fn resume(
+        (file, pool): (Verified, Option<&FilePool>),
+        plan: &TrajectoryPlan,
+        system: &System,
+        timestep: f64,
+    ) -> Result<Self> {
+        let frames = file.records();
+        let mut file = file.cut_in(pool)?;
+        let mut encoder = encoder(plan, system, timestep);
+        if frames > 0 {
+            encoder.resume(frames);
+            for (offset, bytes) in encoder.amendments() {
+                file.amend(offset, &bytes)?;
+            }
+        }
+        Ok(Self::with(file, encoder))
+    }
+
+    fn with(file: OutputFile, encoder: Box<dyn Encoder>) -> Self {
+        Self {
+            file,
+            encoder,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Encodes and writes a frame.
+    fn write(&mut self, frame: &Snapshot) -> Result<()> {
+        let Self {
+            file,
+            encoder,
+            bytes,
+        } = self;
+        bytes.clear();
+        (encoder.encode(frame, bytes)).map_err(|e| e.within(file.path().display()))?;
+        file.append(bytes)?;
+        for (offset, bytes) in encoder.amendments() {
+            file.amend(offset, &bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// A trajectory without a thread of its own, one of many: frames are written where they are shown.
+pub(super) struct PooledTrajectory {
+    frames: Frames,
+    every: u64,
+    wants: Fields,
+}
+
+impl PooledTrajectory {
+    /// Creates the file, as [`Trajectory::create`].
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub(super) fn create(
+        file: (&Path, &FilePool),
+        plan: &TrajectoryPlan,
+        system: &System,
+        timestep: f64,
+    ) -> Result<Self> {
+        let frames = Frames::create((file.0, Some(file.1)), plan, system, timestep)?;
+        Ok(Self::with(frames, plan))
+    }
+
+    /// Goes on with a file as it was at a checkpoint, as [`Trajectory::resume`].
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub(super) fn resume(
+        file: (Verified, &FilePool),
+        plan: &TrajectoryPlan,
+        system: &System,
+        timestep: f64,
+    ) -> Result<Self> {
+        let frames = Frames::resume((file.0, Some(file.1)), plan, system, timestep)?;
+        Ok(Self::with(frames, plan))
+    }
+
+    fn with(frames: Frames, plan: &TrajectoryPlan) -> Self {
+        Self {
+            frames,
+            every: plan.every,
+            wants: content(plan).fields(),
+        }
+    }
+}
+
+impl Reporter for PooledTrajectory {
+    fn next(&self, step: u64) -> u64 {
+        next_multiple(step, self.every)
+    }
+
+    fn wants(&self) -> Fields {
+        self.wants
+    }
+
+    fn report(&mut self, snapshot: &Snapshot) -> Result<Signal> {
+        self.frames.write(snapshot)?;
+        Ok(Signal::Continue)
+    }
+
+    fn mark(&mut self) -> Result<Option<FileMark>> {
+        self.frames.file.mark().map(Some)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.frames.file.finish()
+    }
+}
+
 /// The thread: encodes and writes every frame, then completes the file.
 fn write_all(
-    mut file: OutputFile,
-    mut encoder: Box<dyn Encoder>,
+    mut frames: Frames,
     inbox: &Receiver<Order>,
     recycle: &SyncSender<Snapshot>,
 ) -> Result<()> {
-    let mut bytes = Vec::new();
     for order in inbox {
         let frame = match order {
             Order::Frame(frame) => frame,
             Order::Mark(answer) => {
                 // Nobody waits for it where the run is over.
-                let _ = answer.send(file.mark()?);
+                let _ = answer.send(frames.file.mark()?);
                 continue;
             }
         };
-        bytes.clear();
-        (encoder.encode(&frame, &mut bytes)).map_err(|e| e.within(file.path().display()))?;
-        file.append(&bytes)?;
-        for (offset, bytes) in encoder.amendments() {
-            file.amend(offset, &bytes)?;
-        }
+        frames.write(&frame)?;
         // Nobody takes it back where the run is over.
         let _ = recycle.try_send(frame);
     }
-    file.finish()
+    frames.file.finish()
 }
 
 /// Copies the wanted part of a snapshot, into the memory that `to` has already.
@@ -234,8 +349,12 @@ fn copy(from: &Snapshot, wants: Fields, to: &mut Snapshot) {
 
 /// File names for trajectories, in their order: there is one of each format at most.
 pub fn names(plans: &[TrajectoryPlan]) -> Vec<String> {
-    let name = |plan: &TrajectoryPlan| format!("traj.{}", extension(plan.format));
     plans.iter().map(name).collect()
+}
+
+/// The file name of a trajectory.
+pub(super) fn name(plan: &TrajectoryPlan) -> String {
+    format!("traj.{}", extension(plan.format))
 }
 
 /// The usual ending of a format's files.

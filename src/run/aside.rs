@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use crate::report::file::sync_directory;
-use crate::report::names::{GATHERED, RECORD, REMOVED, WHOLE};
+use crate::report::names::{GATHERED, MEMBERS, RECORD, REMOVED, WHOLE};
 use crate::report::{Earlier, Status, own};
 use crate::{Error, Result};
 
@@ -116,7 +116,7 @@ pub(super) fn discard(directory: &Path) -> Result<()> {
     names.sort_by_key(|name| name == RECORD);
     for name in names {
         let path = directory.join(name);
-        fs::remove_file(&path)
+        own::remove(&path)
             .map_err(|e| Error::input(format!("cannot remove {}: {e}", path.display())))?;
     }
     Ok(())
@@ -125,7 +125,7 @@ pub(super) fn discard(directory: &Path) -> Result<()> {
 /// Bytes of the files that are set aside.
 pub(super) fn size(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory.join(WHOLE)).into_iter().flatten();
-    let sizes = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+    let sizes = entries.filter_map(|entry| Some(own::size(&entry.ok()?.path())));
     sizes.sum()
 }
 
@@ -136,8 +136,9 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_str().is_some_and(own::is_own) {
-            fs::remove_file(entry.path())?;
+        let name = entry.file_name();
+        if name == MEMBERS || name.to_str().is_some_and(own::is_own) {
+            own::remove(&entry.path())?;
         }
     }
     fs::remove_dir(folder)

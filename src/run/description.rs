@@ -29,6 +29,7 @@ pub(super) fn of(
         structure: Some(structure),
         formula: elements::formula(&plan.start.system.species),
         atoms: plan.start.system.len(),
+        members: None,
         degrees_of_freedom: assemble::degrees_of_freedom(plan),
         device: device(plan),
         engine,

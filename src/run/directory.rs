@@ -92,6 +92,7 @@ impl RunDirectory {
             )));
         }
         if !old.is_empty() {
+            own::check_members(&self.path)?;
             aside::set(&self.path, &old).map_err(|e| {
                 let place = self.path.display();
                 Error::input(format!("cannot replace the run in {place}: {e}"))

@@ -32,16 +32,39 @@ pub fn write(
     state: &Snapshot,
     noise: Option<NoiseCourse>,
 ) -> Result<()> {
+    let mut text = Vec::new();
+    frame((system, ""), state, noise, &mut text);
+    put(directory, &text)
+}
+
+/// Appends the frame of a last state, with further keys and values in its comment, such as `member=7`, unless there are none.
+pub fn frame(
+    (system, tag): (&System, &str),
+    state: &Snapshot,
+    noise: Option<NoiseCourse>,
+    text: &mut Vec<u8>,
+) {
     let content = Content {
         forces: false,
         exact: true,
         noise,
         ..Content::ALL
     };
-    let mut text = Vec::new();
-    Xyz::new(system, content).write_frame(state, &mut text);
+    let writer = Xyz::new(system, content);
+    let writer = match tag {
+        "" => writer,
+        tag => writer.tagged(tag),
+    };
+    writer.write_frame(state, text);
+}
+
+/// Puts the text of last states into a run's directory, whole or not at all.
+///
+/// # Errors
+/// It cannot be written.
+pub fn put(directory: &Path, text: &[u8]) -> Result<()> {
     let path = directory.join(FINAL);
-    file::replace(&path, &text)?;
+    file::replace(&path, text)?;
     file::sync_directory(directory)
         .map_err(|e| Error::run(format!("cannot write {}: {e}", path.display())))
 }

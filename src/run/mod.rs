@@ -7,6 +7,7 @@
 //! A library's user writes `Run::open(plan, Entry::Begin, &console)?.to_the_end(&interrupt)?`: see `examples/bond_length.rs`.
 
 mod aside;
+pub mod batch;
 mod description;
 mod directory;
 pub(crate) mod drift;
@@ -30,6 +31,7 @@ use crate::report::{Console, Energies, Identity, OriginFile, Status, Summary};
 use crate::simulation::{Reporter, Simulation};
 use crate::{Error, Result, streams};
 
+pub use batch::{BatchEnding, BatchRun};
 pub use directory::{HeldDirectory, RunDirectory};
 pub use keeper::Keeper;
 pub use opening::least_bytes;

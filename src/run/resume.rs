@@ -1,5 +1,7 @@
 //! Which checkpoint a run goes on from, and whether it is one of this run.
 
+use std::path::Path;
+
 use super::directory::RunDirectory;
 use crate::assemble;
 use crate::config::plan::Plan;
@@ -71,7 +73,7 @@ pub(super) fn look(plan: &mut Plan, models: &[String]) -> Result<Standing> {
     let found =
         store::newest(&path).map_err(|e| Error::input(format!("{e}; begin anew with --force")))?;
     let Some(found) = found else {
-        hardly_begun(plan, &earlier, directory.is_unbegun()?)?;
+        hardly_begun((&path, &plan.resolved), &earlier, directory.is_unbegun()?)?;
         return begin(directory, "holds no checkpoint yet");
     };
     let checkpoint = found.checkpoint;
@@ -116,8 +118,12 @@ pub(super) fn look(plan: &mut Plan, models: &[String]) -> Result<Standing> {
 
 /// Checks that a run without a checkpoint is this one, and that it had written nothing beyond its first state:
 /// any other is not replaced, however it came to have none.
-fn hardly_begun(plan: &Plan, earlier: &Earlier, unbegun: bool) -> Result<()> {
-    let place = plan.output.directory.display();
+pub(super) fn hardly_begun(
+    (path, resolved): (&Path, &toml::Table),
+    earlier: &Earlier,
+    unbegun: bool,
+) -> Result<()> {
+    let place = path.display();
     let without = earlier.config.as_ref().is_some_and(|before| {
         let every = &before["output"]["checkpoint_every"];
         every.is_null() || every == "off"
@@ -134,7 +140,7 @@ fn hardly_begun(plan: &Plan, earlier: &Earlier, unbegun: bool) -> Result<()> {
              {PREVIOUS}, are not there: put them back, choose another directory, or replace the run with --force"
         )));
     }
-    let now = serde_json::to_value(&plan.resolved).unwrap_or_default();
+    let now = serde_json::to_value(resolved).unwrap_or_default();
     let other = earlier.config.as_ref().and_then(|before| {
         ["system", "potential", "dynamics"]
             .into_iter()
@@ -160,7 +166,7 @@ fn hardly_begun(plan: &Plan, earlier: &Earlier, unbegun: bool) -> Result<()> {
 
 /// The interval of the thermo table, where it is not given, follows from the duration that the run
 /// began with.
-fn keep_defaults(plan: &mut Plan, before: &Identity) {
+pub(super) fn keep_defaults(plan: &mut Plan, before: &Identity) {
     const KEY: &str = "output.thermo_every";
     let value = before.get(KEY).and_then(|text| text.parse::<u32>().ok());
     let Some(every) = value.filter(|_| !plan.places.0.contains_key(KEY)) else {

@@ -47,14 +47,20 @@ fn look(directory: &Path) -> io::Result<bool> {
     if !claimed && !recorded {
         return Ok(false);
     }
+    // Of a batch, a line and a frame for each member.
+    let members = earlier.members.unwrap_or(1).max(1);
     let (lines, longest) = if claimed {
         (LINES - 1, 0)
     } else {
+        let frames = members.saturating_mul(FRAME.1);
         (
-            LINES,
-            earlier.atoms.unwrap_or(0).saturating_mul(FRAME.0) + FRAME.1,
+            LINES.saturating_add(usize::try_from(members).unwrap_or(usize::MAX) - 1),
+            (earlier.atoms.unwrap_or(0).saturating_mul(FRAME.0)).saturating_add(frames),
         )
     };
+    if own::longest_of_members(directory)? > longest {
+        return Ok(false);
+    }
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -62,17 +68,21 @@ fn look(directory: &Path) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    has_at_most(&directory.join(THERMO), lines)
+    has_at_most(
+        &directory.join(THERMO),
+        lines,
+        members.saturating_mul(FRAME.1),
+    )
 }
 
-/// Whether a text has so many lines at most; one that is not there has none.
-fn has_at_most(path: &Path, lines: usize) -> io::Result<bool> {
+/// Whether a text has so many lines and bytes at most; one that is not there has none.
+fn has_at_most(path: &Path, lines: usize, bytes: u64) -> io::Result<bool> {
     let file = match own::open(fs::File::options().read(true), path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
         opened => opened?,
     };
     // Some lines have some hundred bytes.
-    if file.metadata()?.len() > FRAME.1 {
+    if file.metadata()?.len() > bytes {
         return Ok(false);
     }
     for (n, line) in BufReader::new(file).split(b'\n').enumerate() {

@@ -1,5 +1,6 @@
 //! A run from its first step to its closing summary.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::directory::{HeldDirectory, RunDirectory};
@@ -38,8 +39,29 @@ pub(super) enum DirectoryHold {
 }
 
 impl DirectoryHold {
-    fn is_held(&self) -> bool {
+    pub fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. })
+    }
+
+    /// The run has come to its first step: once `begin` is done, what it writes stays, and the run before it goes.
+    ///
+    /// # Errors
+    /// Those of `begin`; or it cannot take the place of the run before.
+    pub fn hold(
+        &mut self,
+        console: &Console,
+        begin: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let Self::Opened(directory) = self else {
+            return Ok(());
+        };
+        begin(directory.path())?;
+        let held = directory.hold()?;
+        if let Some(remark) = &held.remark {
+            console.remark(&format!("warning: {remark}"));
+        }
+        *self = Self::Held { _directory: held };
+        Ok(())
     }
 }
 
@@ -115,19 +137,13 @@ impl Begun {
 
     /// The run has come to its first step: what it writes stays, and the run before it goes.
     fn begin(&self, tenure: &mut DirectoryHold) -> Result<()> {
-        let DirectoryHold::Opened(directory) = tenure else {
-            return Ok(());
-        };
-        self.record.begun()?;
-        if self.resumed {
-            last::remove(directory.path())?;
-        }
-        let held = directory.hold()?;
-        if let Some(remark) = &held.remark {
-            self.console.remark(&format!("warning: {remark}"));
-        }
-        *tenure = DirectoryHold::Held { _directory: held };
-        Ok(())
+        tenure.hold(&self.console, |directory| {
+            self.record.begun()?;
+            match self.resumed {
+                true => last::remove(directory),
+                false => Ok(()),
+            }
+        })
     }
 
     /// Tells of what does not end the run.

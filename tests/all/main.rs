@@ -15,6 +15,7 @@ mod fuzz;
 #[cfg(unix)]
 mod ipi;
 mod loss;
+mod members;
 mod models;
 mod neighbors;
 mod parity;

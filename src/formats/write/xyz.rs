@@ -15,6 +15,7 @@
 //!
 //! Frames of a run with a thermostat say how far its noise has come: `noise_seed`, and `noise_step`, the number of
 //! the step of noise that comes next. A run that begins from one of them goes on there.
+//! Frames of a batch's members say which (`member`), and last states how it ended (`status`).
 //!
 //! Velocities come twice because ASE gives zeros, without a word, where there are no `momenta`; masses
 //! come with them because ASE's own are others for some elements (argon) and for isotopes.
@@ -78,6 +79,8 @@ impl Content {
 pub struct Xyz {
     system: System,
     content: Content,
+    /// What frames tell besides, as keys and values.
+    tag: String,
 }
 
 impl Xyz {
@@ -86,7 +89,14 @@ impl Xyz {
         Self {
             system: system.clone(),
             content,
+            tag: String::new(),
         }
+    }
+
+    /// Adds keys and values, such as `member=7`, to the comment of each frame.
+    pub fn tagged(mut self, tag: &str) -> Self {
+        self.tag = format!(" {tag}");
+        self
     }
 
     /// Appends one frame, which must hold the arrays of [`Content::fields`].
@@ -184,6 +194,7 @@ impl Xyz {
                 number(out, value);
             }
         }
+        out.extend_from_slice(self.tag.as_bytes());
         out.push(b'\n');
     }
 }

@@ -28,6 +28,7 @@
 //! See [`store`]: written under another name, flushed to the disk, renamed; the generation before is
 //! kept.
 
+mod batch;
 mod identity;
 mod marks;
 pub mod store;
@@ -41,8 +42,9 @@ use crate::engine::Start;
 use crate::simulation::FileMark;
 use crate::{Error, Result};
 
+pub use batch::{BatchCheckpoint, MemberState};
 pub use identity::Identity;
-pub use store::{Newest, newest, read, save, write};
+pub use store::{Newest, newest, newest_of_batch, read, save, write, write_batch};
 
 const MAGIC: [u8; 8] = *b"mdrunCKP";
 /// Version of the format.
@@ -265,6 +267,9 @@ fn header_length(start: &[u8]) -> Result<usize> {
     let Some((magic, rest)) = start.split_first_chunk::<8>() else {
         return Err(short());
     };
+    if *magic == batch::BATCH_MAGIC {
+        return Err(fault("it is of a batch of systems, not of a run of one"));
+    }
     if *magic != MAGIC {
         return Err(fault("it is no checkpoint of mdrun"));
     }

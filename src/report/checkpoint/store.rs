@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 
 use crate::report::names::{NEWEST, PREVIOUS};
 
+use super::batch::{self, BatchCheckpoint};
 use super::{ATOM, Checkpoint, HASH, Header, PREFIX, fault, header_length, short};
 use crate::report::{file, own};
 use crate::{Error, Result};
 
 /// A checkpoint that was looked for and found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Newest {
+pub struct Newest<C = Checkpoint> {
     /// The checkpoint.
-    pub checkpoint: Checkpoint,
+    pub checkpoint: C,
     /// Its file.
     pub path: PathBuf,
     /// What is wrong with the newest one, where this is the one before it.
@@ -30,8 +31,21 @@ pub struct Newest {
 /// # Errors
 /// It cannot be written (a full disk, a directory that is gone). Those that were there are as before.
 pub fn write(directory: &Path, checkpoint: &Checkpoint) -> Result<()> {
+    put(directory, &checkpoint.encode()?)
+}
+
+/// Does as [`write`] with the checkpoint of a batch.
+///
+/// # Errors
+/// As for [`write`].
+pub fn write_batch(directory: &Path, checkpoint: &BatchCheckpoint) -> Result<()> {
+    put(directory, &checkpoint.encode()?)
+}
+
+/// Puts bytes down as the newest checkpoint.
+fn put(directory: &Path, bytes: &[u8]) -> Result<()> {
     let [newest, previous] = [NEWEST, PREVIOUS].map(|name| directory.join(name));
-    let part = file::write_part(&newest, &checkpoint.encode()?)?;
+    let part = file::write_part(&newest, bytes)?;
     let renamed = match fs::rename(&newest, &previous) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => fs::rename(&part, &newest),
@@ -54,6 +68,22 @@ pub fn save(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
 /// # Errors
 /// There are checkpoints, and none of them is sound.
 pub fn newest(directory: &Path) -> Result<Option<Newest>> {
+    newest_by(directory, present)
+}
+
+/// Does as [`newest`] where a batch was run.
+///
+/// # Errors
+/// As for [`newest`].
+pub fn newest_of_batch(directory: &Path) -> Result<Option<Newest<BatchCheckpoint>>> {
+    newest_by(directory, batch::present)
+}
+
+/// The newest of checkpoints that `present` reads.
+fn newest_by<C>(
+    directory: &Path,
+    present: impl Fn(&Path) -> Result<Option<C>>,
+) -> Result<Option<Newest<C>>> {
     let [newest, previous] = [NEWEST, PREVIOUS].map(|name| directory.join(name));
     let first = match present(&newest) {
         Ok(Some(checkpoint)) => {

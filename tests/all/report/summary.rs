@@ -267,6 +267,7 @@ fn description() -> Description {
         structure: None,
         formula: "C2H6O".to_owned(),
         atoms: 9,
+        members: None,
         degrees_of_freedom: 21,
         engine: "Burn (flex)".to_owned(),
         device: "CPU".to_owned(),
