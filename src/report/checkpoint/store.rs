@@ -34,10 +34,10 @@ pub fn write(directory: &Path, checkpoint: &Checkpoint) -> Result<()> {
     put(directory, &checkpoint.encode()?)
 }
 
-/// Does as [`write`] with the checkpoint of a batch.
+/// Does as [`write()`] with the checkpoint of a batch.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_batch(directory: &Path, checkpoint: &BatchCheckpoint) -> Result<()> {
     put(directory, &checkpoint.encode()?)
 }
@@ -71,7 +71,7 @@ pub fn newest(directory: &Path) -> Result<Option<Newest>> {
     newest_by(directory, present)
 }
 
-/// Does as [`newest`] where a batch was run.
+/// Does as [`newest()`] where a batch was run.
 ///
 /// # Errors
 /// As for [`newest`].
