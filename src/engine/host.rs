@@ -375,17 +375,13 @@ impl Engine for HostEngine {
         }
         let mut outcome = Outcome::none(steps.start);
         if steps.is_empty() {
-            self.inspect()
-                .into_iter()
-                .for_each(|breach| outcome.note(breach));
+            note(&mut outcome, self.inspect());
             return Ok(outcome);
         }
         for step in steps {
             self.step(program, step)?;
             outcome.step = step + 1;
-            self.inspect()
-                .into_iter()
-                .for_each(|breach| outcome.note(breach));
+            note(&mut outcome, self.inspect());
             let broken = self.limits.stop && outcome.flags.contains(Flags::LIMIT);
             if broken || outcome.flags.intersects(Flags::FATAL) {
                 break;
@@ -470,5 +466,16 @@ impl Engine for HostEngine {
 
     fn about(&self) -> About {
         self.field.about()
+    }
+}
+
+/// Adds a breach to the outcome of a block: the first one stays, except that one that ends the block takes its place.
+fn note(outcome: &mut Outcome, breach: Option<Breach>) {
+    let Some(breach) = breach else { return };
+    let flag = breach.what.flag();
+    let fatal = Flags::FATAL.contains(flag);
+    outcome.flags = outcome.flags.union(flag);
+    if fatal || outcome.breach.is_none() {
+        outcome.breach = Some(breach);
     }
 }

@@ -8,7 +8,7 @@ mod committee;
 mod config;
 mod contract;
 #[cfg(feature = "cuda")]
-pub mod cuda;
+mod cuda;
 mod formats;
 mod fused;
 mod fuzz;
