@@ -1,6 +1,11 @@
 //! Plan to simulation: the only room that names concrete engines, potentials and reporters together.
 
 mod batch;
+#[cfg(feature = "cuda")]
+mod card;
+#[cfg(not(feature = "cuda"))]
+#[path = "assemble/no_card.rs"]
+mod card;
 mod field;
 mod loaded;
 mod model;
@@ -17,8 +22,6 @@ use crate::core::velocities::{self, Temperature};
 use crate::core::{Kept, Vec3};
 use crate::diagnose::{Built, Variant};
 use crate::dynamics::Program;
-#[cfg(feature = "cuda")]
-use crate::engine::cuda::CudaEngine;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
@@ -32,6 +35,8 @@ use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
 
 pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
+#[cfg(feature = "cuda")]
+pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
 pub use field::{field, field_of};
 pub use loaded::{Model, load, load_networks};
 pub use model::{ModelKind, Place, check_place, origin, place};
@@ -42,32 +47,6 @@ const AUDIT_HOST: u64 = 200;
 const AUDIT_GPU: u64 = 4000;
 /// A cell that a barostat has made so many times as large or small as it was at the start of the run has exploded or collapsed.
 const MOST_CHANGE: f64 = 10.0;
-
-/// The engine that lives on the GPU of this index, at `start`; `skin` in angstrom.
-///
-/// # Errors
-/// The model does not know an element, or the device is not there or has no room.
-#[cfg(feature = "cuda")]
-pub fn cuda_engine(
-    start: Start,
-    model: &Model,
-    noise: Noise,
-    skin: f64,
-    index: usize,
-) -> Result<CudaEngine> {
-    let potential = model.on_a_card(&start.system)?;
-    let skin = cuda_skin(skin, start.system.len());
-    CudaEngine::new(start, &*potential, noise, skin, index)
-}
-
-/// The skin (angstrom) that a GPU uses where `skin` is asked for: a build of a small system's pairs costs as much as two of
-/// its steps, and pairs in the skin next to nothing. Results do not depend on it.
-pub fn cuda_skin(skin: f64, atoms: usize) -> f64 {
-    /// Atoms that leave a GPU idle, and their skin.
-    const FEW: usize = 1000;
-    const WIDE: f64 = 1.5;
-    if atoms < FEW { skin.max(WIDE) } else { skin }
-}
 
 /// The operators of one step.
 pub fn program(plan: &Plan) -> Program {
@@ -220,7 +199,7 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
     let start = start.of_replica(replica(plan));
     let precision = precision(&plan.potential);
     if let Some(index) = reachable(plan, model, precision)? {
-        return resident_engine(start, model, noise, plan.dynamics.skin, index);
+        return card::engine(plan, model, index, start);
     }
     check_room(plan, model, precision)?;
     let skin = Some(plan.dynamics.skin);
@@ -263,28 +242,6 @@ fn resident(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<u
         e.within(place)
             .advise("set precision = \"f32\", or [device] kind = \"cpu\"")
     })
-}
-
-#[cfg(feature = "cuda")]
-fn resident_engine(
-    start: Start,
-    model: &Model,
-    noise: Noise,
-    skin: f64,
-    index: usize,
-) -> Result<Box<dyn Engine>> {
-    Ok(Box::new(cuda_engine(start, model, noise, skin, index)?))
-}
-
-#[cfg(not(feature = "cuda"))]
-fn resident_engine(
-    _start: Start,
-    _model: &Model,
-    _noise: Noise,
-    _skin: f64,
-    index: usize,
-) -> Result<Box<dyn Engine>> {
-    Err(model::built_without(index))
 }
 
 /// What is checked after every step.
@@ -344,7 +301,7 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     let skin = plan.dynamics.skin;
     if let Some(index) = resident(plan, model, self::precision(&plan.potential))? {
         if !variant.double && !variant.exhaustive {
-            let engine = resident_engine(start, model, noise, skin, index)?;
+            let engine = card::engine(plan, model, index, start)?;
             return Ok(Built { engine, program });
         }
         device.kind = DeviceKind::Cpu;

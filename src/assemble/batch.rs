@@ -1,6 +1,6 @@
 //! Batches: members from their plans, the engine that steps them together, and how many of them there is memory for.
 
-use super::{Model, limits, precision, program, reachable, replica, start, thermostat_noise};
+use super::{Model, card, limits, precision, program, reachable, replica, start, thermostat_noise};
 use crate::config::plan::{DevicePlan, Plan};
 use crate::core::{Cell, System, Vec3, elements};
 use crate::engine::{BatchEngine, BatchMember, HostBatch, batch};
@@ -35,10 +35,7 @@ pub fn batch_engine(
     batch::check_batch(&members)?;
     let precision = precision(&plan.potential);
     if let Some(index) = reachable(plan, model, precision)? {
-        return Err(Error::input(format!(
-            "{}: batches are not run on the CUDA device {index}: set [device] kind = \"cpu\"",
-            plan.places.of("device.kind")
-        )));
+        return card::batch(plan, model, index, members);
     }
     check_members(plan, model, &members)?;
     let systems = members.iter().map(|member| &member.start.system);
@@ -74,11 +71,19 @@ fn needed(plan: &Plan, model: &Model, (cell, positions): (&Cell, &[Vec3])) -> Re
     memory::of_system(cell, positions, reach, appetite)
 }
 
-/// How many of the members of a batch, whichever they are, there is memory for at once: one at the least.
+/// How many of the members of a batch, whichever they are, there is memory for at once, where they run: one at the least.
 ///
 /// # Errors
-/// There is no room for one of them, or its positions or cell are of no use for a search.
+/// There is no room for one of them, or its positions or cell are of no use for a search; or the device is not there.
 pub fn in_flight<'p>(plans: impl IntoIterator<Item = &'p Plan>, model: &Model) -> Result<usize> {
+    let mut plans = plans.into_iter().peekable();
+    let Some(&first) = plans.peek() else {
+        return Ok(1);
+    };
+    if let Some(index) = reachable(first, model, precision(&first.potential))? {
+        let (needs, free) = card::needs(plans, model, index)?;
+        return Ok(most_at_once(needs, PART_OF_MEMORY * free));
+    }
     let mut needs = Vec::new();
     for plan in plans {
         super::check_room(plan, model, precision(&plan.potential))?;

@@ -100,8 +100,13 @@ pub fn whole_cycles(rebuild_every: u64) -> u64 {
     rebuild_every.next_multiple_of(BAROSTAT_EVERY)
 }
 
-/// One step of an ensemble of water at 300 K, with the times that are usual for it.
+/// One step, as it is timed, of an ensemble of water at 300 K.
 pub fn program(ensemble: &str, system: &System) -> Program {
+    program_of(ensemble, system, MEASURED_STEP)
+}
+
+/// One step of `timestep` (angstrom sqrt(u / eV)) of an ensemble of a system at 300 K, with the times that are usual for water.
+pub fn program_of(ensemble: &str, system: &System, timestep: f64) -> Program {
     let (kt, seed) = (300.0 * KELVIN, 1);
     let relaxation = 0.1 * PICOSECOND;
     let friction = 1.0 / PICOSECOND;
@@ -132,7 +137,7 @@ pub fn program(ensemble: &str, system: &System) -> Program {
         held_mass: mass,
         flying_mass: mass,
     };
-    dynamics.program(MEASURED_STEP, &thermometer)
+    dynamics.program(timestep, &thermometer)
 }
 
 /// Gives a box the velocities of 300 K, so that a thermostat has something to do.
@@ -144,10 +149,11 @@ pub fn warm(start: &mut Start) -> Result<()> {
         kt: 300.0 * KELVIN,
         degrees_of_freedom: (3 * start.system.len()).saturating_sub(3),
     };
-    let noise = Noise::new(1);
+    let only = start.members.only()?;
+    let noise = Noise::new(1).of_replica(only.replica);
     start.velocities = velocities::thermal(
         &start.system,
-        &start.members.only()?.cell,
+        &only.cell,
         &start.positions,
         temperature,
         noise,

@@ -7,6 +7,7 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 pub mod measure;
+mod members;
 pub mod water;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +64,12 @@ pub struct Args {
     /// Calls, and steps, to time
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub iters: u32,
+    /// Time so many copies of each at once, as a batch, beside one alone
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub members: Option<u32>,
+    /// Copy this structure instead of boxes of water
+    #[arg(long, requires = "members", conflicts_with = "sizes")]
+    pub structure: Option<PathBuf>,
     /// Write the measurements to this file as well
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -269,11 +276,20 @@ pub struct BenchRow {
 /// The model cannot be read or does not know water, the device failed, or the JSON file cannot be
 /// written.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(members) = args.members {
+        members::run(args, members as usize)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    run_with(args, &*workshop(args))
+}
+
+/// What makes engines as they are asked for.
+fn workshop(args: &Args) -> Box<dyn Workshop> {
     #[cfg(feature = "cuda")]
     if let (DeviceKind::Cuda(index), "fused") = (args.device, args.engine.as_str()) {
-        return run_with(args, &cuda::CudaWorkshop(index));
+        return Box::new(cuda::CudaWorkshop(index));
     }
-    run_with(args, &HostWorkshop)
+    Box::new(HostWorkshop)
 }
 
 /// Measures engines of a workshop, and prints and writes as [`run`] does.
@@ -505,7 +521,7 @@ fn line(row: &BenchRow) -> String {
     )
 }
 
-fn write(path: &Path, rows: &[BenchRow]) -> Result<()> {
+fn write(path: &Path, rows: &[impl Serialize]) -> Result<()> {
     let text = serde_json::to_string_pretty(rows)
         .map_err(|e| Error::run(format!("{}: {e}", path.display())))?;
     std::fs::write(path, text + "\n").map_err(|e| Error::run(format!("{}: {e}", path.display())))

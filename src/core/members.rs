@@ -59,6 +59,15 @@ impl Members {
         self
     }
 
+    /// Adds a system behind the others as it is: its own atoms are as many as before.
+    pub fn push(&mut self, member: Member) {
+        let first = self.atoms();
+        self.0.push(Member {
+            atoms: first..first + member.atoms.len(),
+            ..member
+        });
+    }
+
     /// Number of atoms of all members.
     pub fn atoms(&self) -> usize {
         self.0.last().map_or(0, |member| member.atoms.end)

@@ -240,6 +240,16 @@ impl Device {
             .map_err(failed("choosing the device"))
     }
 
+    /// The memory (bytes) that is free, and all there is.
+    ///
+    /// # Errors
+    /// The driver does not say.
+    pub fn memory(&self) -> Result<[usize; 2]> {
+        self.bind()?;
+        let (free, all) = result::mem_get_info().map_err(failed("asking for the free memory"))?;
+        Ok([free, all])
+    }
+
     /// Waits until all work is done.
     pub fn wait(&self) -> Result<()> {
         self.stream.synchronize().map_err(failed("a kernel"))

@@ -375,13 +375,17 @@ impl Engine for HostEngine {
         }
         let mut outcome = Outcome::none(steps.start);
         if steps.is_empty() {
-            note(&mut outcome, self.inspect());
+            self.inspect()
+                .into_iter()
+                .for_each(|breach| outcome.note(breach));
             return Ok(outcome);
         }
         for step in steps {
             self.step(program, step)?;
             outcome.step = step + 1;
-            note(&mut outcome, self.inspect());
+            self.inspect()
+                .into_iter()
+                .for_each(|breach| outcome.note(breach));
             let broken = self.limits.stop && outcome.flags.contains(Flags::LIMIT);
             if broken || outcome.flags.intersects(Flags::FATAL) {
                 break;
@@ -466,16 +470,5 @@ impl Engine for HostEngine {
 
     fn about(&self) -> About {
         self.field.about()
-    }
-}
-
-/// Adds a breach to the outcome of a block: the first one stays, except that one that ends the block takes its place.
-fn note(outcome: &mut Outcome, breach: Option<Breach>) {
-    let Some(breach) = breach else { return };
-    let flag = breach.what.flag();
-    let fatal = Flags::FATAL.contains(flag);
-    outcome.flags = outcome.flags.union(flag);
-    if fatal || outcome.breach.is_none() {
-        outcome.breach = Some(breach);
     }
 }

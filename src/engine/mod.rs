@@ -224,6 +224,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Notes a breach: what ends the block is told, or else the first.
+    pub(crate) fn note(&mut self, breach: Breach) {
+        let flag = breach.what.flag();
+        self.flags = self.flags.union(flag);
+        if Flags::FATAL.contains(flag) || self.breach.is_none() {
+            self.breach = Some(breach);
+        }
+    }
+
     /// No step taken past `step`, nothing seen.
     fn none(step: u64) -> Self {
         Self {

@@ -7,6 +7,8 @@
 pub(in crate::potential) mod layered;
 pub(in crate::potential) mod readout;
 
+use std::ops::Range;
+
 use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
@@ -41,7 +43,11 @@ pub struct DeviceView<'a> {
     pub source: &'a str,
     /// Atomic number of each atom.
     pub species: &'a [u8],
-    /// Whether a tool watches shared memory: see [`CudaEngine::watched`](crate::engine::cuda::CudaEngine::watched).
+    /// The atoms of each system, one behind another; kernels of `source` know of one alone, or of several.
+    pub systems: &'a [Range<usize>],
+    /// Number of atoms that kernels are chosen for: with the same choice, an atom's bits do not depend on how many there are.
+    pub chosen_for: usize,
+    /// Whether a tool watches shared memory: see [`Making`](crate::engine::cuda::Making).
     pub watched: bool,
 }
 
@@ -73,8 +79,8 @@ pub trait BoundPotential: Send {
     /// Parts in which the gradient of a pair comes: entries of `push` that are added up.
     fn gradient_parts(&self) -> usize;
 
-    /// What is to be added to the energies of atoms (eV).
-    fn offset(&self) -> f64;
+    /// What is to be added to the energies of atoms of these species (eV).
+    fn offset(&self, species: &[u8]) -> f64;
 
     /// Makes room for as many pairs, where it keeps something for each.
     ///
@@ -120,11 +126,11 @@ pub trait BoundPotential: Send {
     }
 
     /// Starts what writes the two numbers of [`Spread`](crate::core::Spread), force and energy, to an address, behind
-    /// [`BoundPotential::queue_energies`]; nothing where there is none.
+    /// [`BoundPotential::queue_energies`]; those of each further system `stride` numbers (f64) on; nothing where there is none.
     ///
     /// # Errors
     /// The device failed.
-    fn queue_spread(&self, _program: &LoadedKernels, _address: u64) -> Result<()> {
+    fn queue_spread(&self, _program: &LoadedKernels, _address: u64, _stride: usize) -> Result<()> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ mod committee;
 mod config;
 mod contract;
 #[cfg(feature = "cuda")]
-mod cuda;
+pub mod cuda;
 mod formats;
 mod fused;
 mod fuzz;

@@ -24,7 +24,7 @@ const IMAGE_BITS: usize = 21;
 pub(super) const SAVED: usize = 6;
 
 pub(super) mod kind {
-    //! Kinds of operators: v += a F / m; r += a v; v = a v + sqrt((1 - a^2) b / m) xi.
+    //! Kinds of operators: v += a F / m; r += a v; v = a v + sqrt((1 - a^2) kT / m) xi.
     pub const KICK: u32 = 0;
     pub const DRIFT: u32 = 1;
     pub const NOISE: u32 = 2;
@@ -57,7 +57,6 @@ device_struct! {
     pub(super) struct DeviceOp = "Op" {
         kind: u32,
         a: f64,
-        b: f64,
     }
 }
 
@@ -66,9 +65,7 @@ device_struct! {
     pub(super) struct DeviceRescaling = "Velocities" {
         /// Whether there is any.
         scaled: u32,
-        degrees: u32,
         c: f64,
-        kt: f64,
     }
 }
 
@@ -78,12 +75,8 @@ device_struct! {
         /// A [`coupling`].
         coupling: u32,
         flight: u32,
-        kt: f64,
         pressure: f64,
         mobility: f64,
-        /// Least and largest volume.
-        least: f64,
-        most: f64,
     }
 }
 
@@ -106,7 +99,7 @@ device_struct! {
 }
 
 device_struct! {
-    /// The state of a run, which the host reads after every block.
+    /// The state of a run that all its members share, which the host reads after every block.
     #[derive(Debug)]
     pub(super) struct DeviceState = "State" {
         /// Steps whose first part, up to the forces, was taken.
@@ -123,8 +116,6 @@ device_struct! {
         pending: u32,
         /// Blocks of the present kernel that have finished.
         ticket: u32,
-        /// Whether limits are ignored.
-        muted: u32,
         /// Pairs in the list, as counted by the last build.
         pairs: u32,
         /// Bits of the largest squared displacement (float) since the build.
@@ -133,6 +124,19 @@ device_struct! {
         drift_removed: u64,
         /// Steps completed when the kinetic energy was last held to its limit.
         checked: u64,
+    }
+}
+
+device_struct! {
+    /// The state of one system, which the host reads after every block.
+    #[derive(Debug)]
+    pub(super) struct DeviceMember = "Member" {
+        /// Whether it takes no steps.
+        resting: u32,
+        /// Flags that it has raised since its state was set, those of the pairs apart.
+        raised: u32,
+        /// Whether its limits are ignored.
+        muted: u32,
         /// Heat put in since the start of the run's present leg (eV).
         heat: f64,
         /// Work that strains of the cell have done, likewise (eV).
@@ -148,6 +152,45 @@ device_struct! {
         slack2: f64,
         /// The largest strain that was refused.
         refused: f64,
+        /// Velocity of the centre of mass that is being taken out.
+        drift: [f64; 3],
+    }
+}
+
+device_struct! {
+    /// What of one system does not change in a block of steps.
+    #[derive(Debug, PartialEq)]
+    pub(super) struct DeviceTraits = "Traits" {
+        /// Its atoms, ids and slots alike: one member lies behind another.
+        first: u32,
+        end: u32,
+        /// Its blocks of `observe`.
+        first_block: u32,
+        end_block: u32,
+        /// The cells that its atoms are sorted into.
+        first_cell: u32,
+        cell_capacity: u32,
+        periodic: [u32; 3],
+        degrees: u32,
+        /// Of its noise.
+        seed: u32,
+        replica: u32,
+        /// Steps of noise that were drawn before step 0 of the engine's count.
+        noise_start: u64,
+        /// Steps that it had taken at step 0 of that count.
+        ahead: u64,
+        /// Temperature (eV).
+        kt: f64,
+        total_mass: f64,
+        /// The total mass where the centre of mass does not count as kinetic energy, else infinite.
+        held_mass: f64,
+        /// Limits, infinite or zero where there is none.
+        force_limit2: f64,
+        contact_limit: f64,
+        kinetic_limit: f64,
+        /// Least and largest volume.
+        least: f64,
+        most: f64,
     }
 }
 
@@ -169,8 +212,13 @@ device_struct! {
 }
 
 /// What the lengths of arrays are made of.
+#[derive(Clone, Copy)]
 pub(super) struct EngineSizes {
     pub atoms: usize,
+    /// DeviceSystems.
+    pub members: usize,
+    /// Blocks of `observe`.
+    pub observed: usize,
     /// Cells that there is room for.
     pub cells: usize,
     /// Pairs that there is room for.
@@ -184,9 +232,8 @@ device_struct! {
     pub(super) struct EngineBlock = "Engine" {
         atoms: u32,
         list_capacity: u32,
-        cell_capacity: u32,
-        seed: u32,
-        replica: u32,
+        /// Cells of all members that there is room for.
+        cells: u32,
         /// Operators ahead of what takes all atoms together, ahead of the forces, and behind.
         opening: u32,
         before: u32,
@@ -195,31 +242,27 @@ device_struct! {
         ops: [DeviceOp; MOST_OPS],
         velocities: DeviceRescaling,
         barostat: DeviceBarostat,
-        periodic: [u32; 3],
         /// Of the potential (angstrom).
         cutoff: f64,
         /// Of the list: cutoff and skin (angstrom).
         range: f64,
-        /// Limits, infinite or zero where there is none.
-        force_limit2: f64,
-        contact_limit: f64,
-        kinetic_limit: f64,
-        total_mass: f64,
-        /// The total mass where the centre of mass does not count as kinetic energy, else infinite.
-        held_mass: f64,
-        /// Steps of noise that were drawn before step 0.
-        noise_start: u64,
+        /// The system, where it is alone.
+        alone: DeviceTraits,
         /// Drafts of a build, which live where the pushes and pairs of a step do.
         draft_col: Pointer<u32>,
         draft_image: Pointer<i64>,
     }
-    /// What there is one of.
-    arrays SINGLE (EngineSizes) {
+    /// What there is one of, or one for each system or cell.
+    arrays SYSTEMS (EngineSizes) {
         state: Pointer<DeviceState> = |_| 1,
-        grid: Pointer<DeviceGrid> = |_| 1,
-        change: Pointer<Change> = |_| 1,
-        /// What was last observed for a barostat.
-        observed: Pointer<f64> = |_| OBSERVED,
+        members: Pointer<DeviceMember> = |s| s.members,
+        traits: Pointer<DeviceTraits> = |s| s.members,
+        grid: Pointer<DeviceGrid> = |s| s.members,
+        change: Pointer<Change> = |s| s.members,
+        /// \[members\]\[OBSERVED\], what was last observed for a barostat.
+        observed: Pointer<f64> = |s| s.members * OBSERVED,
+        /// Whose atoms a block of `observe` sums.
+        block_member: Pointer<u32> = |s| s.observed,
         cell_start: Pointer<u32> = |s| s.cells + 1,
         cell_fill: Pointer<u32> = |s| s.cells,
     }
@@ -236,6 +279,8 @@ device_struct! {
         /// Number of the atom's element among those of the system in ascending order.
         species: Pointer<u32> = |s| s.atoms,
         id: Pointer<u32> = |s| s.atoms,
+        /// Whose atom it is; by id and by slot.
+        member: Pointer<u32> = |s| s.atoms,
         /// By id.
         slot: Pointer<u32> = |s| s.atoms,
         /// Where rows of the list start.
@@ -249,8 +294,8 @@ device_struct! {
         cell_atoms: Pointer<u32> = |s| s.atoms,
         wrap: Pointer<i64> = |s| s.atoms,
         scratch: Pointer<f64> = |s| s.atoms * RECORD,
-        /// Momentum, then \[blocks\]\[OBSERVED\].
-        sums: Pointer<f64> = |s| (s.atoms.div_ceil(OBSERVE_ATOMS) + 1) * OBSERVED,
+        /// \[blocks\]\[OBSERVED\].
+        sums: Pointer<f64> = |s| s.observed * OBSERVED,
         /// The state last saved, by id.
         saved: Pointer<f64> = |s| SAVED * s.atoms,
     }
@@ -271,16 +316,16 @@ device_struct! {
 }
 
 impl EngineBlock {
-    /// Sets periodic directions, cutoff and skin (angstrom).
-    pub fn describe_range(&mut self, periodic: [bool; 3], cutoff: f64, skin: f64) {
-        self.periodic = periodic.map(u32::from);
+    /// Sets cutoff and skin (angstrom).
+    pub fn describe_range(&mut self, cutoff: f64, skin: f64) {
         self.cutoff = cutoff;
         self.range = cutoff + skin;
     }
 }
 
-/// The C++ text that every part begins with: constants, structures, the block `E` and functions of it.
-pub fn source() -> String {
+/// The C++ text that every part begins with, for one system or for several: constants, structures, the block `E` and functions
+/// of it.
+pub fn source(several: bool) -> String {
     let flags = [
         ("OP_KICK", kind::KICK),
         ("OP_DRIFT", kind::DRIFT),
@@ -291,6 +336,7 @@ pub fn source() -> String {
         ("FLAG_CONTACT", halted::CONTACT),
         ("FLAG_KINETIC", halted::KINETIC),
         ("FLAG_CELL", halted::CELL),
+        ("FLAG_LIMITS", halted::LIMITS),
         ("COUPLING_ISOTROPIC", coupling::ISOTROPIC),
         ("COUPLING_ANISOTROPIC", coupling::ANISOTROPIC),
         ("COUPLING_PLANE", coupling::PLANE),
@@ -305,6 +351,7 @@ pub fn source() -> String {
         ("MOST_TOGETHER", MOST_TOGETHER),
         ("RECORD", RECORD),
         ("IMAGE_BITS", IMAGE_BITS),
+        ("SEVERAL", usize::from(several)),
     ];
     [
         compiler::BASE.to_owned(),
@@ -316,6 +363,8 @@ pub fn source() -> String {
         DeviceBarostat::declaration(),
         Change::declaration(),
         DeviceState::declaration(),
+        DeviceMember::declaration(),
+        DeviceTraits::declaration(),
         DeviceGrid::declaration(),
         EngineBlock::declaration(),
         include_str!("kernels/engine.cu").to_owned(),
@@ -343,10 +392,12 @@ mod tests {
             DeviceBarostat::probe(),
             Change::probe(),
             DeviceState::probe(),
+            DeviceMember::probe(),
+            DeviceTraits::probe(),
             DeviceGrid::probe(),
             EngineBlock::probe(),
         ];
-        match compiler::check(&(source() + &probes.concat())) {
+        match compiler::check(&(source(false) + &probes.concat())) {
             Err(error) if compiler::excused(&error) => {}
             found => found.unwrap(),
         }

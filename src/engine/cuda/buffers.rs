@@ -1,9 +1,11 @@
 //! The engine's memory on the card, and what the host reads of it.
 
-use super::block::{EngineBlock, EngineSizes, unpack_image};
+use std::ops::Range;
+
+use super::block::{DeviceTraits, EngineBlock, EngineSizes, unpack_image};
 use super::flat;
+use super::systems::DeviceSystems;
 use crate::core::System;
-use crate::core::rng::Noise;
 use crate::cuda::Device;
 use crate::cuda::layout::{Arena, Pointer, bytes_of};
 use crate::cuda::memory::{Memory, read_at, write_at};
@@ -17,72 +19,82 @@ pub(super) type ActiveRow = Vec<(usize, [i32; 3])>;
 /// Everything of the engine's on the card, but for snapshots.
 pub(super) struct Buffers {
     pub block: EngineBlock,
-    parts: usize,
+    sizes: EngineSizes,
+    /// What kernels were last told of systems.
+    told: Vec<DeviceTraits>,
     /// Keeps alive what the addresses point to.
     fixed: Vec<Memory>,
     list: Vec<Memory>,
 }
 
-/// Cells for as many atoms: a power of two.
-fn cells(atoms: usize) -> usize {
-    atoms.next_power_of_two().clamp(1 << 12, 1 << 22)
-}
-
-/// Forecasts what atoms take (bytes), pairs not counted.
-pub(super) fn bytes_of_atoms(atoms: usize) -> usize {
-    let sizes = EngineSizes {
-        atoms,
-        cells: cells(atoms),
-        pairs: 0,
-        parts: 0,
-    };
-    bytes_of(EngineBlock::SINGLE, &sizes).saturating_add(bytes_of(EngineBlock::ATOMS, &sizes))
+/// Forecasts what systems take (bytes), pairs not counted.
+pub(super) fn bytes_of_systems(sizes: &EngineSizes) -> usize {
+    bytes_of(EngineBlock::SYSTEMS, sizes).saturating_add(bytes_of(EngineBlock::ATOMS, sizes))
 }
 
 impl Buffers {
-    /// Takes room for the atoms of a system; gradients of pairs come in `parts` parts.
-    pub fn new(device: &Device, system: &System, parts: usize) -> Result<Self> {
-        let atoms = system.len();
-        let sizes = EngineSizes {
-            atoms,
-            cells: cells(atoms),
-            pairs: 0,
-            parts,
-        };
+    /// Takes room for the atoms of systems; gradients of pairs come in `parts` parts.
+    pub fn new(
+        device: &Device,
+        system: &System,
+        systems: &DeviceSystems,
+        parts: usize,
+    ) -> Result<Self> {
+        let sizes = systems.sizes(parts);
         let mut block = EngineBlock {
-            atoms: atoms as u32,
-            cell_capacity: sizes.cells as u32,
+            atoms: sizes.atoms as u32,
+            cells: sizes.cells as u32,
             ..EngineBlock::default()
         };
         let mut arena = Arena::new(device);
-        arena.place(&mut block, EngineBlock::SINGLE, &sizes)?;
+        arena.place(&mut block, EngineBlock::SYSTEMS, &sizes)?;
         arena.place(&mut block, EngineBlock::ATOMS, &sizes)?;
         let buffers = Self {
             block,
-            parts,
+            sizes,
+            told: Vec::new(),
             fixed: arena.finish(),
             list: Vec::new(),
         };
         let elements = elements(&system.species);
         let number = |z: &u8| elements.partition_point(|e| e < z) as u32;
         let species: Vec<u32> = system.species.iter().map(number).collect();
-        let ids: Vec<u32> = (0..atoms as u32).collect();
+        let ids: Vec<u32> = (0..block.atoms).collect();
         buffers.write(device, block.species, &species)?;
         buffers.write(device, block.id, &ids)?;
         buffers.write(device, block.slot, &ids)?;
         buffers.write(device, block.mass, &system.masses)?;
+        let whose = |count: fn(&DeviceTraits) -> Range<u32>| -> Vec<u32> {
+            let members = systems.traits.iter().zip(0..);
+            members
+                .flat_map(|(own, member)| count(own).map(move |_| member))
+                .collect()
+        };
+        buffers.write(device, block.member, &whose(|own| own.first..own.end))?;
+        let blocks = whose(|own| own.first_block..own.end_block);
+        buffers.write(device, block.block_member, &blocks)?;
         Ok(buffers)
     }
 
-    /// Copies the start's positions and velocities to the card, and sets what kernels are told of the system and its noise.
-    pub fn put(&mut self, device: &Device, start: &Start, noise: Noise) -> Result<()> {
-        let block = &mut self.block;
-        [block.seed, block.replica] = noise.key();
-        block.noise_start = noise.start();
-        block.total_mass = start.system.total_mass();
+    /// Copies the start's positions and velocities to the card.
+    pub fn put(&self, device: &Device, start: &Start) -> Result<()> {
         let (positions, velocities) = (self.block.pos, self.block.vel);
         self.write(device, positions, &flat(&start.positions))?;
         self.write(device, velocities, &flat(&start.velocities))
+    }
+
+    /// Has kernels told what of systems does not change in a block of steps, if it has changed; their block of constants is
+    /// still to be set.
+    pub fn describe(&mut self, device: &Device, systems: &DeviceSystems) -> Result<()> {
+        if self.told == systems.traits {
+            return Ok(());
+        }
+        self.block.alone = systems.traits[0];
+        if systems.several {
+            self.write(device, self.block.traits, &systems.traits)?;
+        }
+        self.told.clone_from(&systems.traits);
+        Ok(())
     }
 
     /// The memory that a pointer of the block points to.
@@ -104,10 +116,8 @@ impl Buffers {
 
     fn sizes(&self, pairs: usize) -> EngineSizes {
         EngineSizes {
-            atoms: self.block.atoms as usize,
-            cells: self.block.cell_capacity as usize,
             pairs,
-            parts: self.parts,
+            ..self.sizes
         }
     }
 

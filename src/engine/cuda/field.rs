@@ -70,7 +70,7 @@ impl<'p> DeviceForceField<'p> {
         start.check()?;
         // The memory of one that does not fit is given back before another is made.
         let mut engine = self.engine.take();
-        engine.take_if(|engine| engine.member.cell.periodic() != cell.periodic());
+        engine.take_if(|engine| engine.systems.members[0].cell.periodic() != cell.periodic());
         let engine = match engine {
             Some(mut engine) => {
                 engine.restore(&state(cell.clone(), start))?;

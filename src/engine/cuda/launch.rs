@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use super::block::{EngineBlock, MOST_TOGETHER};
 use super::buffers::Buffers;
+use super::systems::DeviceSystems;
 use crate::Result;
 use crate::cuda::compiler;
 use crate::cuda::launch::{LoadedKernels, Size};
@@ -85,12 +86,19 @@ pub(super) struct StepShape {
     pub middle: bool,
     /// Steps between strains of the cell; 0 for never.
     pub press_every: u64,
+    /// Steps of that cycle that systems had taken at step 0.
+    pub phase: u64,
 }
 
 impl StepShape {
     /// Whether the cell is strained in this step.
     pub fn presses(&self, step: u64) -> bool {
-        self.press_every > 0 && (step + 1).is_multiple_of(self.press_every)
+        self.press_every > 0 && self.behind(step + 1) == 0
+    }
+
+    /// Steps since the cycle between two strains began.
+    pub fn behind(&self, step: u64) -> u64 {
+        (step + self.phase) % self.press_every.max(1)
     }
 }
 
@@ -108,8 +116,18 @@ pub(super) struct Kernels {
     pub program: LoadedKernels,
     pub potential: Box<dyn BoundPotential>,
     pub atoms: usize,
+    /// DeviceSystems.
+    pub members: usize,
+    /// Blocks of threads that sum what is observed of them.
+    pub blocks: usize,
     /// Cells that there is room for.
     cells: usize,
+    /// Threads of a block that takes all atoms of a system together, and of one that measures the box around them. A sum
+    /// over a system is the same with more threads than it has atoms, so its bits do not depend on the others.
+    together: u32,
+    around: u32,
+    /// Whether all atoms are those of one system, and so few that one block of threads takes them through a step.
+    small: bool,
     /// Where what a barostat looks at is.
     pub observed: u64,
 }
@@ -118,7 +136,7 @@ impl Kernels {
     /// Compiles and loads all kernels; `source` declares the engine's block.
     pub fn load(
         device: &Device,
-        buffers: &Buffers,
+        (buffers, systems): (&Buffers, &DeviceSystems),
         potential: Box<dyn BoundPotential>,
         source: &str,
     ) -> Result<Self> {
@@ -129,11 +147,22 @@ impl Kernels {
         if potential.short_steps() {
             program.prefer_shared()?;
         }
+        let sizes = systems.sizes(0);
+        let threads = systems.largest().next_multiple_of(WARP as usize);
         Ok(Self {
             program,
             potential,
-            atoms: buffers.block.atoms as usize,
-            cells: buffers.block.cell_capacity as usize,
+            atoms: sizes.atoms,
+            members: sizes.members,
+            blocks: sizes.observed.max(1),
+            cells: sizes.cells,
+            together: threads.min(1024) as u32,
+            around: if systems.several {
+                threads.min(1024) as u32
+            } else {
+                1024
+            },
+            small: !systems.several && threads <= MOST_TOGETHER,
             observed: buffers.block.observed.address(),
         })
     }
@@ -167,6 +196,11 @@ impl Kernels {
             .go(c"advance", Size::each(self.atoms, 128), args)
     }
 
+    /// A block of threads for each system.
+    fn each_system(&self) -> Size {
+        Size::flat(self.members as u32, self.together)
+    }
+
     /// Completes the step that was begun, as far as it was; checks what is checked after a step.
     pub fn finish(&self, extras: StepShape) -> Result<()> {
         self.advance(true, StepPart::Nothing)?;
@@ -181,12 +215,12 @@ impl Kernels {
     /// What happens between two steps, where it involves all atoms.
     fn between(&self, extras: StepShape) -> Result<()> {
         if extras.drift {
-            self.program.go(c"sum_momentum", Size::flat(1, 1024), [])?;
+            self.program.go(c"sum_momentum", self.each_system(), [])?;
             self.program
                 .go(c"remove_drift", Size::each(self.atoms, 128), [])?;
         }
         if extras.kinetic {
-            self.program.go(c"check_kinetic", Size::flat(1, 1024), [])?;
+            self.program.go(c"check_kinetic", self.each_system(), [])?;
         }
         Ok(())
     }
@@ -207,7 +241,7 @@ impl Kernels {
             self.advance(!apart, StepPart::Whole)?;
         }
         if extras.heat {
-            self.program.go(c"sum_heat", Size::flat(1, 1024), [])?;
+            self.program.go(c"sum_heat", self.each_system(), [])?;
         }
         self.evaluate()?;
         if pressing {
@@ -218,16 +252,13 @@ impl Kernels {
 
     /// Takes the next step up to its forces where all atoms are taken together in its middle.
     fn advance_with_middle(&self, finish: bool, pressing: bool) -> Result<()> {
-        let threads = self.atoms.next_multiple_of(WARP as usize);
         let pressing = i32::from(pressing);
-        if threads <= MOST_TOGETHER {
-            let block = Size::flat(1, threads as u32);
+        if self.small {
             let args = [i32::from(finish), pressing];
-            return self.program.go(c"advance_together", block, args);
+            return (self.program).go(c"advance_together", self.each_system(), args);
         }
         self.advance(finish, StepPart::Opening)?;
-        let block = Size::flat(1, threads.min(1024) as u32);
-        self.program.go(c"rescale", block, [pressing])?;
+        (self.program).go(c"rescale", self.each_system(), [pressing])?;
         self.advance(false, StepPart::Closing)
     }
 
@@ -239,7 +270,8 @@ impl Kernels {
     /// Sorts atoms into cells and counts their pairs.
     pub fn count(&self) -> Result<()> {
         let each = Size::each(self.atoms, 256);
-        self.program.go(c"make_grid", Size::flat(1, 1024), [])?;
+        let around = Size::flat(self.members as u32, self.around);
+        self.program.go(c"make_grid", around, [])?;
         self.program
             .go(c"clear_cells", Size::each(self.cells, 256), [])?;
         self.program.go(c"count_cells", each, [])?;
@@ -270,8 +302,13 @@ mod tests {
     /// Every kernel that is looked for is in its part, and the block of constants too.
     #[test]
     fn parts_have_their_kernels() {
-        for (capability, count) in [(80, 1), (90, 4), (100, 8)] {
-            let parts = own_parts(&block::source(), count);
+        for (capability, count, several) in [
+            (80, 1, false),
+            (90, 4, false),
+            (90, 4, true),
+            (100, 8, true),
+        ] {
+            let parts = own_parts(&block::source(several), count);
             let codes = match compile(&parts, capability) {
                 Err(error) if excused(&error) => return,
                 found => found.unwrap().0,

@@ -9,6 +9,7 @@
 //! The pairs are rebuilt inside of [`Engine::run`] when an atom has left half the skin: positions are fixed at that
 //! moment and forces are still to come, so nothing is run twice.
 
+mod batch;
 mod block;
 mod buffers;
 mod field;
@@ -19,18 +20,21 @@ mod program;
 mod room;
 mod snapshot;
 mod steps;
+mod systems;
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::block::{DeviceState, halted};
+use self::block::{DeviceMember, DeviceState, EngineSizes, halted};
 use self::buffers::Buffers;
 use self::launch::{Kernels, StepShape};
 use self::list::ListAge;
+use self::program::DeviceProgram;
 use self::room::Demand;
 use self::snapshot::Rooms;
 use self::steps::Graphs;
+use self::systems::DeviceSystems;
 use super::{Engine, Limits, Outcome, Pending, Start, Statistics, restorable};
 use crate::core::rng::Noise;
 use crate::core::{Fields, Member, Snapshot, Vec3};
@@ -43,11 +47,15 @@ use crate::potential::device::{DevicePotential, DeviceView};
 use crate::potential::{About, Processor};
 use crate::{Error, Result};
 
+pub use self::batch::CudaBatch;
 pub use self::block::source;
 pub use self::field::DeviceForceField;
 
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;
+
+/// Number of atoms that kernels of a batch are chosen for, whatever its members are: so many that the card is full.
+const BATCH_ATOMS: usize = 100_000;
 
 /// Owns phase space, forces, pairs and a potential on one CUDA device.
 pub struct CudaEngine {
@@ -58,13 +66,17 @@ pub struct CudaEngine {
     buffers: Buffers,
     saved: SavedState,
     rooms: Rooms,
-    /// The flags, as last read.
+    /// The flags, as last read, and what each system said.
     flags: Pinned,
+    own_flags: Pinned,
     device: Device,
-    member: Member,
+    systems: DeviceSystems,
+    /// What the energies of the atoms of each system leave out (eV).
+    offsets: Vec<f64>,
     about: About,
     step: u64,
     timestep: f64,
+    /// Of a system alone.
     limits: Limits,
     extras: StepShape,
     list: ListAge,
@@ -77,7 +89,18 @@ pub struct CudaEngine {
 /// What belongs to the state last saved besides positions and velocities, which are on the card.
 struct SavedState {
     step: u64,
-    member: Member,
+    members: Vec<Member>,
+    stopped: Vec<Option<u64>>,
+}
+
+/// How an engine is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Making {
+    /// Whether kernels are those of any batch, in which the system may be a member: its bits are the same in each, and alone.
+    pub as_member: bool,
+    /// Whether compute-sanitizer's racecheck watches: slower, with the same results. Kernels run one after another, and every
+    /// thread arrives at a barrier itself, since the tool cannot follow one lane that arrives for its warp.
+    pub watched: bool,
 }
 
 impl CudaEngine {
@@ -94,72 +117,82 @@ impl CudaEngine {
         skin: f64,
         index: usize,
     ) -> Result<Self> {
-        let device = Device::open(index)?;
-        Self::on(device, start, potential, noise, skin, false)
+        Self::made(start, potential, noise, (skin, index), Making::default())
     }
 
-    /// An engine for compute-sanitizer's racecheck, slower, with the same results. Kernels run one after another, and every
-    /// thread arrives at a barrier itself: the tool cannot follow one lane that arrives for its warp.
+    /// Does as [`CudaEngine::new`], made in a certain way; `skin` and device come as a pair.
     ///
     /// # Errors
     /// As for [`CudaEngine::new`].
-    pub fn watched(
+    pub fn made(
         start: Start,
         potential: &dyn DevicePotential,
         noise: Noise,
-        skin: f64,
-        index: usize,
+        (skin, index): (f64, usize),
+        making: Making,
     ) -> Result<Self> {
         let mut device = Device::open(index)?;
-        device.overlap = false;
-        Self::on(device, start, potential, noise, skin, true)
+        device.overlap &= !making.watched;
+        start.members.only()?;
+        let systems = DeviceSystems::new(&start, &[noise], skin, false);
+        Self::on(device, start, potential, (systems, skin), making)
     }
 
     fn on(
         device: Device,
         start: Start,
         potential: &dyn DevicePotential,
-        noise: Noise,
-        skin: f64,
-        watched: bool,
+        (systems, skin): (DeviceSystems, f64),
+        making: Making,
     ) -> Result<Self> {
         start.check()?;
-        let member = start.members.only()?.clone();
-        Self::check_room(&device, member.atoms.len(), potential)?;
+        Self::check_room(&device, &systems, potential)?;
         let about = potential.about(Processor::Card {
             name: device.name.clone(),
             index: device.index,
         });
-        let source = block::source();
+        let source = block::source(systems.several);
+        let species = &start.system.species;
         let view = DeviceView {
             source: &source,
-            species: &start.system.species,
-            watched,
+            species,
+            systems: &systems.ranges(),
+            chosen_for: match making.as_member {
+                true => BATCH_ATOMS,
+                false => species.len(),
+            },
+            watched: making.watched,
         };
         let bound = potential.bind(&device, &view)?;
-        let mut buffers = Buffers::new(&device, &start.system, bound.gradient_parts())?;
-        let periodic = member.cell.periodic();
-        (buffers.block).describe_range(periodic, potential.cutoff(), skin);
-        buffers.put(&device, &start, noise.of_replica(member.replica))?;
+        let offset = |member: &Member| bound.offset(&species[member.atoms.clone()]);
+        let offsets = systems.members.iter().map(offset).collect();
+        let parts = bound.gradient_parts();
+        let mut buffers = Buffers::new(&device, &start.system, &systems, parts)?;
+        (buffers.block).describe_range(potential.cutoff(), skin);
+        buffers.put(&device, &start)?;
+        let flags = size_of::<DeviceMember>() * systems.members.len();
         let mut engine = Self {
             graphs: None,
             evaluation: None,
-            kernels: Kernels::load(&device, &buffers, bound, &source)?,
+            kernels: Kernels::load(&device, (&buffers, &systems), bound, &source)?,
             buffers,
             saved: SavedState {
                 step: start.step,
-                member: member.clone(),
+                members: systems.members.clone(),
+                stopped: systems.stopped.clone(),
             },
-            rooms: Rooms::new(&device, member.atoms.len())?,
+            rooms: Rooms::new(&device, species.len(), systems.members.len())?,
             flags: device.pinned(size_of::<DeviceState>())?,
+            own_flags: device.pinned(flags)?,
             device,
-            member,
+            systems,
+            offsets,
             about,
             step: start.step,
             timestep: 0.0,
             limits: Limits::default(),
             extras: StepShape::default(),
-            list: ListAge::new(skin),
+            list: ListAge::default(),
             pairs: Arc::default(),
             stale: false,
         };
@@ -167,8 +200,13 @@ impl CudaEngine {
         Ok(engine)
     }
 
-    /// Checks that as many atoms are not too many, for the kernels and for the memory that is left.
-    fn check_room(device: &Device, atoms: usize, potential: &dyn DevicePotential) -> Result<()> {
+    /// Checks that the atoms are not too many, for the kernels and for the memory that is left.
+    fn check_room(
+        device: &Device,
+        systems: &DeviceSystems,
+        potential: &dyn DevicePotential,
+    ) -> Result<()> {
+        let atoms = systems.sizes(0).atoms;
         if atoms == 0 || atoms > 1 << 30 {
             return Err(Error::input(format!(
                 "the CUDA engine takes 1 to 2^30 atoms, not {atoms}"
@@ -177,25 +215,29 @@ impl CudaEngine {
         let demand = Demand {
             atoms,
             pairs: None,
-            bytes: Self::foreseen_memory(atoms, potential),
+            bytes: foreseen_memory(&systems.sizes(0), potential),
         };
         demand.check(device, 0)
     }
 
     /// Finds pairs and forces of the start, and saves it.
     fn begin(&mut self) -> Result<()> {
-        self.apply_limits();
-        self.kernels.see(&self.device, &self.buffers)?;
+        self.describe()?;
         self.start_count(self.step)?;
         self.build()?;
-        self.look(Fields::NONE)?;
+        self.look_at_all(Fields::NONE)?;
         self.save()
+    }
+
+    /// Has kernels see what systems and programs are now.
+    fn describe(&mut self) -> Result<()> {
+        self.buffers.describe(&self.device, &self.systems)?;
+        self.kernels.see(&self.device, &self.buffers)
     }
 
     /// Forecasts the memory (bytes) that as many atoms will take at least, their pairs not counted.
     pub fn foreseen_memory(atoms: usize, potential: &dyn DevicePotential) -> usize {
-        let own = [buffers::bytes_of_atoms(atoms), snapshot::bytes_of(atoms)];
-        (own.into_iter()).fold(potential.demand(atoms), usize::saturating_add)
+        foreseen_memory(&DeviceSystems::sizes_alone(atoms), potential)
     }
 
     /// Memory in use on the card (bytes).
@@ -226,6 +268,7 @@ impl CudaEngine {
         self.kernels.count()?;
         self.kernels.fill()?;
         self.list.renew();
+        self.systems.renew();
         Ok(())
     }
 
@@ -284,27 +327,72 @@ impl CudaEngine {
     /// Has the flags copied after all work that was started so far.
     fn start_reading(&self) -> Result<()> {
         let lost = || Error::run("CUDA: the state is not where it was put");
-        let from = (self.buffers.memory(self.buffers.block.state)).ok_or_else(lost)?;
         let stream = &self.device.stream;
-        self.flags.fetch(from, size_of::<DeviceState>(), stream)
+        let block = &self.buffers.block;
+        let state = self.buffers.memory(block.state).ok_or_else(lost)?;
+        self.flags.fetch(state, size_of::<DeviceState>(), stream)?;
+        if self.systems.several {
+            return Ok(());
+        }
+        let member = self.buffers.memory(block.members).ok_or_else(lost)?;
+        self.own_flags
+            .fetch(member, size_of::<DeviceMember>(), stream)
+    }
+
+    /// Learns from the card what has become of its systems, where that is not known.
+    fn ask_systems(&mut self) -> Result<()> {
+        if !self.systems.behind {
+            return Ok(());
+        }
+        if self.systems.several {
+            let lost = || Error::run("CUDA: the systems are not where they were put");
+            let members = self.buffers.memory(self.buffers.block.members);
+            let bytes = size_of::<DeviceMember>() * self.systems.states.len();
+            (self.own_flags).fetch(members.ok_or_else(lost)?, bytes, &self.device.stream)?;
+            self.device.wait()?;
+        }
+        let count = self.systems.states.len();
+        // SAFETY: the copy is done; a `Member` is numbers only.
+        let members = unsafe { self.own_flags.values::<DeviceMember>(count) };
+        self.systems.states.copy_from_slice(members);
+        self.systems.follow(self.step)
     }
 
     fn finish_reading(&mut self) -> Result<DeviceState> {
         self.device.wait()?;
         // SAFETY: the copy is done; a `State` is numbers only.
         let state = unsafe { self.flags.values::<DeviceState>(1) }[0];
-        self.list.see(&state);
+        self.list.reach = state.reach;
         Ok(state)
     }
 
-    fn apply_limits(&mut self) {
-        let p = &mut self.buffers.block;
-        let limits = self.limits;
-        p.force_limit2 = limits.force.map_or(f64::INFINITY, |f| f * f);
-        p.contact_limit = limits.contact.unwrap_or(0.0);
-        p.kinetic_limit = limits.kinetic.unwrap_or(f64::INFINITY);
-        p.held_mass = limits.held_mass.unwrap_or(f64::INFINITY);
-        [p.barostat.least, p.barostat.most] = limits.volume.unwrap_or([0.0, f64::INFINITY]);
+    /// Remembers the present state.
+    fn save_all(&mut self) -> Result<()> {
+        self.device.bind()?;
+        self.ask_systems()?;
+        let address = self.buffers.block.saved.address();
+        self.kernels.exchange(Fields::PHASE, address, true)?;
+        self.saved.step = self.step;
+        (self.saved.members).clone_from(&self.systems.members);
+        (self.saved.stopped).clone_from(&self.systems.stopped);
+        Ok(())
+    }
+
+    /// Goes back to the state last saved. What has come to rest since rests there.
+    fn go_back(&mut self) -> Result<()> {
+        self.device.bind()?;
+        let address = self.buffers.block.saved.address();
+        self.kernels.exchange(Fields::PHASE, address, false)?;
+        self.step = self.saved.step;
+        self.systems.go_back(&self.saved.members);
+        for k in 0..self.systems.stopped.len() {
+            if self.systems.stopped[k].is_some() {
+                self.systems.stopped[k] = self.saved.stopped[k];
+                self.systems.stop(k, self.step);
+            }
+        }
+        self.start_count(self.step)?;
+        self.build()
     }
 }
 
@@ -328,7 +416,9 @@ impl Engine for CudaEngine {
         meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<Outcome>> {
         self.device.bind()?;
-        self.set_program(program)?;
+        let plan = DeviceProgram::of(program)?;
+        self.systems.warm(0, &plan);
+        self.set_program(&plan, program.timestep(), self.limits.kinetic.is_some())?;
         self.step = steps.start;
         let state = self.start_count(steps.end.max(steps.start))?;
         // A barostat looks at the pressure of the present moment.
@@ -339,24 +429,11 @@ impl Engine for CudaEngine {
     }
 
     fn save(&mut self) -> Result<()> {
-        self.device.bind()?;
-        let address = self.buffers.block.saved.address();
-        self.kernels.exchange(Fields::PHASE, address, true)?;
-        self.saved = SavedState {
-            step: self.step,
-            member: self.member.clone(),
-        };
-        Ok(())
+        self.save_all()
     }
 
     fn rollback(&mut self) -> Result<()> {
-        self.device.bind()?;
-        let address = self.buffers.block.saved.address();
-        self.kernels.exchange(Fields::PHASE, address, false)?;
-        self.step = self.saved.step;
-        self.member.clone_from(&self.saved.member);
-        self.start_count(self.step)?;
-        self.build()
+        self.go_back()
     }
 
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
@@ -366,11 +443,12 @@ impl Engine for CudaEngine {
         (self.buffers).write(&self.device, self.buffers.block.saved, &phase)?;
         self.saved = SavedState {
             step: state.step,
-            member: Member {
+            members: vec![Member {
                 cell: state.cell.clone(),
                 kept: state.observables.kept,
-                ..self.member.clone()
-            },
+                ..self.systems.members[0].clone()
+            }],
+            stopped: vec![None],
         };
         self.rollback()
     }
@@ -382,12 +460,12 @@ impl Engine for CudaEngine {
 
     fn watch(&mut self, limits: Limits) {
         self.limits = limits;
-        self.apply_limits();
+        self.systems.limit(0, &limits);
     }
 
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {
         self.device.bind()?;
-        self.look(want)
+        self.look_at(0, want)
     }
 
     fn request(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
@@ -397,7 +475,7 @@ impl Engine for CudaEngine {
 
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed> {
         self.device.bind()?;
-        self.pairs_of(receivers)
+        self.pairs_of(0, receivers)
     }
 
     fn statistics(&self) -> Statistics {
@@ -410,6 +488,15 @@ impl Engine for CudaEngine {
     fn about(&self) -> About {
         self.about.clone()
     }
+}
+
+/// Forecasts the memory (bytes) that systems will take at least, their pairs not counted.
+fn foreseen_memory(sizes: &EngineSizes, potential: &dyn DevicePotential) -> usize {
+    let own = [
+        buffers::bytes_of_systems(sizes),
+        snapshot::bytes_of(sizes.atoms, sizes.members),
+    ];
+    (own.into_iter()).fold(potential.demand(sizes.atoms), usize::saturating_add)
 }
 
 /// Vectors as one row of numbers.

@@ -1,7 +1,6 @@
 //! Programs as the kernels take them.
 
 use super::block::{DeviceBarostat, DeviceOp, DeviceRescaling, MOST_OPS, coupling, kind};
-use crate::dynamics::csvr::Rescaling;
 use crate::dynamics::{CellRescaling, Collective, Coupling, Local, Op, Program};
 use crate::{Error, Result};
 
@@ -15,13 +14,17 @@ pub(super) struct DeviceProgram {
     pub opening: usize,
     /// How many come ahead of the forces.
     pub before: usize,
+    /// Temperature kT (eV) of all that draws noise, if anything does.
+    pub kt: Option<f64>,
+    /// Degrees of freedom of the scaling of velocities.
+    pub degrees: u32,
     /// Steps between removals of the drift; 0 for never.
     pub remove_drift: u32,
     /// The scaling of velocities in the middle.
     pub velocities: DeviceRescaling,
     /// Steps between strains of the cell in the middle; 0 for never.
     pub press_every: u64,
-    /// What they are given; volumes are not known here.
+    /// What they are given.
     pub barostat: DeviceBarostat,
     /// Where the reading of the program is.
     place: ProgramStage,
@@ -49,7 +52,7 @@ impl DeviceProgram {
             return Err(Error::input(format!(
                 "the CUDA engine takes programs of up to {MOST_OPS} operators with one evaluation of forces; ahead of it, at \
                  one place, a strain of the cell and then a scaling of velocities in every step; behind it only kicks, and \
-                 drift removal at the end"
+                 drift removal at the end; all of one temperature"
             )));
         }
         Ok(plan)
@@ -77,26 +80,35 @@ impl DeviceProgram {
                     self.opening = self.ops.len();
                     self.press_every = every.max(1);
                     self.barostat = barostat(&how);
-                    self.reach(ProgramStage::Cell)
+                    self.reach(ProgramStage::Cell) && self.has_bath(how.kt)
                 }
                 Collective::RescaleVelocities(how) => {
                     if self.place < ProgramStage::Cell {
                         self.opening = self.ops.len();
                     }
-                    self.velocities = velocities(&how);
-                    self.reach(ProgramStage::Velocities) && every == 1
+                    self.velocities = DeviceRescaling {
+                        scaled: 1,
+                        c: how.c,
+                    };
+                    self.degrees = how.degrees_of_freedom as u32;
+                    self.reach(ProgramStage::Velocities) && every == 1 && self.has_bath(how.kt)
                 }
             },
         }
     }
 
     fn take_local(&mut self, local: Local) -> bool {
-        let op = |kind, a, b| DeviceOp { kind, a, b };
+        let op = |kind, a| DeviceOp { kind, a };
         self.ops.push(match local {
-            Local::Kick(time) => op(kind::KICK, time, 0.0),
-            Local::Drift(time) => op(kind::DRIFT, time, 0.0),
-            Local::Noise { c, kt } => op(kind::NOISE, c, kt),
+            Local::Kick(time) => op(kind::KICK, time),
+            Local::Drift(time) => op(kind::DRIFT, time),
+            Local::Noise { c, .. } => op(kind::NOISE, c),
         });
+        if let Local::Noise { kt, .. } = local
+            && !self.has_bath(kt)
+        {
+            return false;
+        }
         match self.place {
             ProgramStage::Opening => true,
             ProgramStage::Cell | ProgramStage::Velocities | ProgramStage::Closing => {
@@ -105,6 +117,11 @@ impl DeviceProgram {
             ProgramStage::Behind => matches!(local, Local::Kick(_)),
             ProgramStage::End => false,
         }
+    }
+
+    /// Whether all that draws noise so far has this temperature (eV).
+    fn has_bath(&mut self, kt: f64) -> bool {
+        *self.kt.get_or_insert(kt) == kt
     }
 
     /// Goes to a place that has not been reached yet; whether it has not.
@@ -121,15 +138,6 @@ impl DeviceProgram {
     }
 }
 
-fn velocities(how: &Rescaling) -> DeviceRescaling {
-    DeviceRescaling {
-        scaled: 1,
-        degrees: how.degrees_of_freedom as u32,
-        c: how.c,
-        kt: how.kt,
-    }
-}
-
 fn barostat(how: &CellRescaling) -> DeviceBarostat {
     DeviceBarostat {
         coupling: match how.coupling {
@@ -139,9 +147,7 @@ fn barostat(how: &CellRescaling) -> DeviceBarostat {
             Coupling::Triclinic => coupling::TRICLINIC,
         },
         flight: u32::from(how.flight),
-        kt: how.kt,
         pressure: how.pressure,
         mobility: how.mobility,
-        ..DeviceBarostat::default()
     }
 }

@@ -1,10 +1,7 @@
 //! Whether a system fits into a card's memory: foreseen from the numbers of atoms and pairs, before memory is
 //! taken.
 
-use cudarc::driver::result;
-
 use crate::cuda::device::Device;
-use crate::cuda::fault::failed;
 use crate::{Error, Result};
 
 /// Bytes in a GiB.
@@ -25,8 +22,7 @@ impl Demand {
     /// # Errors
     /// It has not.
     pub fn check(&self, device: &Device, given_back: usize) -> Result<()> {
-        device.bind()?;
-        let (free, total) = result::mem_get_info().map_err(failed("asking for the free memory"))?;
+        let [free, total] = device.memory()?;
         let free = free.saturating_add(given_back);
         if self.bytes <= free {
             return Ok(());

@@ -4,22 +4,23 @@
 //! What is gathered goes to memory of its own, which the steps that follow do not touch; a second stream waits until
 //! it is there and copies it to page-locked memory of the host. A snapshot that is taken waits for that copy alone.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudarc::driver::CudaEvent;
 
 use super::CudaEngine;
-use super::block::{DeviceState, OBSERVE_ATOMS, OBSERVE_GROUPS, OBSERVED};
+use super::block::{DeviceMember, DeviceState, OBSERVE_ATOMS, OBSERVE_GROUPS, OBSERVED};
 use super::launch::Kernels;
-use crate::Result;
-use crate::core::{Fields, Mat3, Observables, Snapshot, Spread, Vec3};
+use crate::core::{Fields, Mat3, Member, Observables, Snapshot, Spread, Vec3};
 use crate::cuda::WARP;
 use crate::cuda::device::Device;
 use crate::cuda::fault::failed;
 use crate::cuda::launch::Size;
 use crate::cuda::memory::{Memory, Pinned};
-use crate::engine::Pending;
+use crate::engine::{Pending, PendingBatch};
+use crate::{Error, Result};
 
 /// Numbers of one atom in all arrays.
 const NUMBERS: usize = 9;
@@ -27,32 +28,33 @@ const NUMBERS: usize = 9;
 const AHEAD: usize = OBSERVED + 2;
 
 impl Kernels {
-    /// Sums what is observed over all atoms; the sums go to `address`, and the spread of a committee behind them.
+    /// Sums what is observed over the atoms of each system; the sums of one after another go to `address`, each with the spread
+    /// of a committee behind them.
     fn observe(&self, address: u64) -> Result<()> {
         self.potential.queue_energies(&self.program)?;
-        self.sum_observed(address, false)?;
+        self.sum_observed((address, AHEAD), false)?;
         let behind = address + (OBSERVED * size_of::<f64>()) as u64;
-        self.potential.queue_spread(&self.program, behind)
+        (self.potential).queue_spread(&self.program, behind, AHEAD)
     }
 
     /// Sums what a barostat looks at, where kernels read it: the energy among it is an old one. Then settles the work of a
     /// strain, if `settles`.
     pub fn observe_pressure(&self, settles: bool) -> Result<()> {
-        self.sum_observed(self.observed, settles)
+        self.sum_observed((self.observed, OBSERVED), settles)
     }
 
-    fn sum_observed(&self, address: u64, settles: bool) -> Result<()> {
-        let blocks = self.atoms.div_ceil(OBSERVE_ATOMS).max(1) as u32;
+    /// Sums go to an address, those of a further system so many numbers on.
+    fn sum_observed(&self, (address, stride): (u64, usize), settles: bool) -> Result<()> {
         let threads = OBSERVE_ATOMS as u32 * WARP;
         self.program
-            .go(c"observe", Size::flat(blocks, threads), [])?;
-        let (mut blocks, mut address, mut settles) = (blocks as i32, address, i32::from(settles));
+            .go(c"observe", Size::flat(self.blocks as u32, threads), [])?;
+        let (mut address, mut stride, mut settles) = (address, stride as i32, i32::from(settles));
         let mut args = [
-            std::ptr::from_mut(&mut blocks).cast(),
             std::ptr::from_mut(&mut address).cast(),
+            std::ptr::from_mut(&mut stride).cast(),
             std::ptr::from_mut(&mut settles).cast(),
         ];
-        let size = Size::flat(1, (OBSERVE_GROUPS * OBSERVED) as u32);
+        let size = Size::flat(self.members as u32, (OBSERVE_GROUPS * OBSERVED) as u32);
         self.program.launch(c"observe_all", size, &mut args)
     }
 
@@ -69,9 +71,12 @@ impl Kernels {
             .launch(name, Size::each(self.atoms, 256), &mut args)
     }
 
-    /// Sets the state of the run, in the stream's order.
-    pub fn set_state(&self, mut state: DeviceState) -> Result<()> {
-        let mut args = [std::ptr::from_mut(&mut state).cast()];
+    /// Sets the state of the run, and that of a system alone, in the stream's order.
+    pub fn set_state(&self, mut state: DeviceState, mut alone: DeviceMember) -> Result<()> {
+        let mut args = [
+            std::ptr::from_mut(&mut state).cast(),
+            std::ptr::from_mut(&mut alone).cast(),
+        ];
         self.program
             .launch(c"set_state", Size::flat(1, 1), &mut args)
     }
@@ -82,11 +87,11 @@ fn arrays(want: Fields) -> [bool; 3] {
     [want.positions, want.velocities, want.forces]
 }
 
-/// Forecasts the bytes of one snapshot.
-pub(super) fn bytes_of(atoms: usize) -> usize {
-    atoms
-        .saturating_mul(NUMBERS)
-        .saturating_add(AHEAD)
+/// Forecasts the bytes of one snapshot of systems of so many atoms in all.
+pub(super) fn bytes_of(atoms: usize, members: usize) -> usize {
+    let ahead = members.saturating_mul(AHEAD);
+    (atoms.saturating_mul(NUMBERS))
+        .saturating_add(ahead)
         .saturating_mul(8)
 }
 
@@ -101,8 +106,7 @@ struct Room {
 }
 
 impl Room {
-    fn new(device: &Device, atoms: usize) -> Result<Self> {
-        let bytes = bytes_of(atoms);
+    fn new(device: &Device, bytes: usize) -> Result<Self> {
         Ok(Self {
             card: device.zeros(bytes)?,
             host: device.pinned(bytes)?,
@@ -114,7 +118,7 @@ impl Room {
     /// Starts to gather the present state and to copy it.
     fn fill(&self, device: &Device, kernels: &Kernels, want: Fields) -> Result<()> {
         let wanted = arrays(want).map(usize::from).iter().sum::<usize>();
-        let sums = AHEAD * size_of::<f64>();
+        let sums = kernels.members * AHEAD * size_of::<f64>();
         // A snapshot that was not taken may still be on its way.
         (device.stream.wait(&self.copied)).map_err(failed("waiting for a copy"))?;
         kernels.observe(self.card.address())?;
@@ -139,13 +143,16 @@ impl Drop for Room {
 /// Rooms for snapshots: one, and one more for each that is under way at the same time.
 pub(super) struct Rooms {
     rooms: Vec<Arc<Room>>,
-    atoms: usize,
+    /// Bytes of each.
+    bytes: usize,
 }
 
 impl Rooms {
-    pub fn new(device: &Device, atoms: usize) -> Result<Self> {
-        let rooms = vec![Arc::new(Room::new(device, atoms)?)];
-        Ok(Self { rooms, atoms })
+    /// For systems of so many atoms in all.
+    pub fn new(device: &Device, atoms: usize, members: usize) -> Result<Self> {
+        let bytes = bytes_of(atoms, members);
+        let rooms = vec![Arc::new(Room::new(device, bytes)?)];
+        Ok(Self { rooms, bytes })
     }
 
     /// One that no snapshot lies in.
@@ -156,7 +163,7 @@ impl Rooms {
         if let Some(place) = self.rooms.iter_mut().position(free) {
             return Ok(Arc::clone(&self.rooms[place]));
         }
-        let room = Arc::new(Room::new(device, self.atoms)?);
+        let room = Arc::new(Room::new(device, self.bytes)?);
         self.rooms.push(Arc::clone(&room));
         Ok(room)
     }
@@ -167,86 +174,149 @@ impl Rooms {
     }
 }
 
-/// A snapshot on its way.
+/// Snapshots of all systems on their way.
 struct Underway {
     room: Arc<Room>,
-    /// What is known of it: no sums and no arrays.
-    snapshot: Snapshot,
+    /// What is known of them: no sums and no arrays.
+    known: Vec<Known>,
     want: Fields,
-    atoms: usize,
-    /// What the energies of atoms leave out (eV).
-    offset: f64,
     has_spread: bool,
     /// Where the engine counts its pairs.
     pairs: Arc<AtomicU64>,
 }
 
-impl Pending for Underway {
-    fn take(self: Box<Self>) -> Result<Snapshot> {
-        (self.room.copied.synchronize()).map_err(failed("a kernel"))?;
-        let wanted = arrays(self.want);
-        let count = AHEAD + 3 * self.atoms * wanted.map(usize::from).iter().sum::<usize>();
-        // SAFETY: the copy is done, and the room is not given to another snapshot while this one is here.
-        let numbers = unsafe { self.room.host.values::<f64>(count) };
-        let (o, arrays) = numbers.split_at(AHEAD);
-        self.pairs.store(o[15] as u64, Ordering::Relaxed);
+/// What is known of one system's snapshot ahead of its numbers.
+struct Known {
+    snapshot: Snapshot,
+    /// Its atoms among all.
+    atoms: Range<usize>,
+    /// What the energies of atoms leave out (eV).
+    offset: f64,
+}
+
+impl Known {
+    /// Fills in what was summed, and the arrays wanted, of which all systems' come one behind another.
+    fn filled(
+        self,
+        sums: &[f64],
+        arrays: &[&[f64]],
+        (want, has_spread): (Fields, bool),
+    ) -> Snapshot {
         let mut snapshot = self.snapshot;
         let observables = &mut snapshot.observables;
-        observables.potential = o[0] + self.offset;
-        observables.kinetic = o[1];
-        observables.momentum = Vec3::new(o[3], o[4], o[5]);
-        observables.strain_derivative = Mat3::from_row_slice(&o[6..15]);
-        observables.spread = self.has_spread.then(|| Spread {
-            force: o[OBSERVED],
-            energy: o[OBSERVED + 1],
+        observables.potential = sums[0] + self.offset;
+        observables.kinetic = sums[1];
+        observables.momentum = Vec3::new(sums[3], sums[4], sums[5]);
+        observables.strain_derivative = Mat3::from_row_slice(&sums[6..15]);
+        observables.spread = has_spread.then(|| Spread {
+            force: sums[OBSERVED],
+            energy: sums[OBSERVED + 1],
         });
-        let mut parts = arrays.chunks_exact((3 * self.atoms).max(1));
         let places = [
             &mut snapshot.positions,
             &mut snapshot.velocities,
             &mut snapshot.forces,
         ];
-        for (place, _) in places.into_iter().zip(wanted).filter(|(_, wanted)| *wanted) {
-            let part = parts.next().unwrap_or_default();
-            *place = part.chunks_exact(3).map(Vec3::from_column_slice).collect();
+        let own = 3 * self.atoms.start..3 * self.atoms.end;
+        let wanted = places.into_iter().zip(self::arrays(want));
+        for (place, all) in wanted.filter(|(_, wanted)| *wanted).zip(arrays) {
+            let vectors = all[own.clone()].chunks_exact(3);
+            *place.0 = vectors.map(Vec3::from_column_slice).collect();
         }
-        Ok(snapshot)
+        snapshot
+    }
+}
+
+impl Underway {
+    fn all(self) -> Result<Vec<Snapshot>> {
+        (self.room.copied.synchronize()).map_err(failed("a kernel"))?;
+        let sums = AHEAD * self.known.len();
+        let atoms = self.known.last().map_or(0, |known| known.atoms.end);
+        let wanted = arrays(self.want).map(usize::from).iter().sum::<usize>();
+        // SAFETY: the copy is done, and the room is not given to another snapshot while this one is here.
+        let numbers = unsafe { self.room.host.values::<f64>(sums + 3 * atoms * wanted) };
+        let (sums, arrays) = numbers.split_at(sums);
+        let arrays: Vec<&[f64]> = arrays.chunks_exact((3 * atoms).max(1)).collect();
+        let own = sums.chunks_exact(AHEAD);
+        let pairs: f64 = own.clone().map(|sums| sums[15]).sum();
+        self.pairs.store(pairs as u64, Ordering::Relaxed);
+        let how = (self.want, self.has_spread);
+        let each = self.known.into_iter().zip(own);
+        Ok(each
+            .map(|(known, sums)| known.filled(sums, &arrays, how))
+            .collect())
+    }
+}
+
+impl Pending for Underway {
+    fn take(self: Box<Self>) -> Result<Snapshot> {
+        let only = self.all()?.pop();
+        only.ok_or_else(|| Error::run("a snapshot of no system"))
+    }
+}
+
+impl PendingBatch for Underway {
+    fn take(self: Box<Self>) -> Result<Vec<Snapshot>> {
+        self.all()
     }
 }
 
 impl CudaEngine {
-    /// Starts to take the present state.
-    pub(super) fn start_snapshot(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
+    /// Starts to take the present states.
+    fn start_snapshots(&mut self, want: Fields) -> Result<Underway> {
         if self.stale {
             self.evaluate()?;
         }
+        self.ask_systems()?;
         let room = self.rooms.free(&self.device)?;
         room.fill(&self.device, &self.kernels, want)?;
-        Ok(Box::new(Underway {
+        Ok(Underway {
             room,
-            snapshot: self.present(),
+            known: self.known(),
             want,
-            atoms: self.kernels.atoms,
-            offset: self.kernels.potential.offset(),
             has_spread: self.kernels.potential.has_spread(),
             pairs: Arc::clone(&self.pairs),
-        }))
+        })
     }
 
-    /// What is known of the present state without asking the card.
-    fn present(&self) -> Snapshot {
-        let (member, time) = (&self.member, self.step as f64 * self.timestep);
-        Snapshot {
-            observables: Observables {
-                kept: member.kept,
-                ..Observables::default()
-            },
-            ..Snapshot::blank(self.step, time, member.cell.clone())
-        }
+    /// Starts to take the present state of the only system.
+    pub(super) fn start_snapshot(&mut self, want: Fields) -> Result<Box<dyn Pending>> {
+        Ok(Box::new(self.start_snapshots(want)?))
     }
 
-    /// The present state, at once.
-    pub(super) fn look(&mut self, want: Fields) -> Result<Snapshot> {
-        self.start_snapshot(want)?.take()
+    /// Starts to take the present state of each system.
+    pub(super) fn start_batch(&mut self, want: Fields) -> Result<Box<dyn PendingBatch>> {
+        Ok(Box::new(self.start_snapshots(want)?))
+    }
+
+    /// What is known of the present states without asking the card.
+    fn known(&self) -> Vec<Known> {
+        let one = |(k, (member, offset)): (usize, (&Member, &f64))| {
+            let step = self.systems.step_of(k, self.step);
+            let time = step as f64 * self.timestep;
+            Known {
+                snapshot: Snapshot {
+                    observables: Observables {
+                        kept: member.kept,
+                        ..Observables::default()
+                    },
+                    ..Snapshot::blank(step, time, member.cell.clone())
+                },
+                atoms: member.atoms.clone(),
+                offset: *offset,
+            }
+        };
+        let members = self.systems.members.iter().zip(&self.offsets);
+        members.enumerate().map(one).collect()
+    }
+
+    /// The present state of each system, at once.
+    pub(super) fn look_at_all(&mut self, want: Fields) -> Result<Vec<Snapshot>> {
+        self.start_snapshots(want)?.all()
+    }
+
+    /// The present state of one system, at once.
+    pub(super) fn look_at(&mut self, k: usize, want: Fields) -> Result<Snapshot> {
+        Ok(self.look_at_all(want)?.swap_remove(k))
     }
 }

@@ -3,13 +3,11 @@
 use std::ops::ControlFlow;
 
 use super::CudaEngine;
-use super::block::{DeviceBarostat, DeviceOp, DeviceState, MOST_OPS, halted, kind};
+use super::block::{DeviceOp, DeviceState, MOST_OPS, halted, kind};
 use super::launch::StepShape;
 use super::program::DeviceProgram;
-use crate::core::{Cell, Kept, Mat3};
 use crate::cuda::launch::Graph;
-use crate::dynamics::Program;
-use crate::engine::{Breach, Flags, Outcome, Watched};
+use crate::engine::{Breach, Flags, Limits, Outcome, Watched};
 use crate::{Error, Result};
 
 /// Steps in one graph.
@@ -39,49 +37,55 @@ struct Pressed {
 impl CudaEngine {
     /// Starts the count of steps anew: all done up to the present, none to be begun from `until` on. The reach of the
     /// atoms since the last build stays.
-    pub(super) fn start_count(&self, until: u64) -> Result<DeviceState> {
-        let empty = until <= self.step;
-        let kept = &self.member.kept;
-        let state = DeviceState {
-            begun: self.step,
-            done: self.step,
-            until,
-            reach: self.list.reach,
-            drift_removed: self.step,
-            // A block of steps checks what they lead to; an empty one the present.
-            checked: if empty { u64::MAX } else { self.step },
-            heat: kept.heat,
-            work: kept.work,
-            response: matrix(&kept.response),
-            cell: rows(&self.member.cell),
-            opened: self.step,
-            strain: self.list.strain,
-            slack2: self.list.slack2,
-            ..DeviceState::default()
-        };
-        self.kernels.set_state(state)?;
+    pub(super) fn start_count(&mut self, until: u64) -> Result<DeviceState> {
+        let state = DeviceState::counted(self.step, until, self.list.reach);
+        if self.systems.ahead {
+            self.ask_systems()?;
+        }
+        if self.systems.set() {
+            self.put_members()?;
+        }
+        self.kernels.set_state(state, self.systems.states[0])?;
         Ok(state)
     }
 
-    /// Goes on after a halt that has been dealt with.
-    fn resume(&self, state: DeviceState) -> Result<()> {
+    /// Puts the state of each of several systems to the card, as it is known here; that of one alone goes with the engine's.
+    fn put_members(&self) -> Result<()> {
+        let (at, states) = (self.buffers.block.members, &self.systems.states);
+        match self.systems.several {
+            true => self.buffers.write(&self.device, at, states),
+            false => Ok(()),
+        }
+    }
+
+    /// Goes on after a halt that has been dealt with; limits of `muted` systems are ignored from here on.
+    pub(super) fn resume(&mut self, state: DeviceState, muted: &[usize]) -> Result<()> {
+        self.systems.mute(muted);
+        self.put_members()?;
         let state = DeviceState {
             halt: 0,
             pending: 0,
             ..state
         };
-        self.kernels.set_state(state)
+        self.kernels.set_state(state, self.systems.states[0])
     }
 
-    /// Puts the program where the kernels read it. Recorded steps stay valid unless their kernels change.
-    pub(super) fn set_program(&mut self, program: &Program) -> Result<()> {
-        let plan = DeviceProgram::of(program)?;
+    /// Puts the program where the kernels read it; `kinetic` says whether kinetic energies have a limit. Recorded steps stay
+    /// valid unless their kernels change.
+    pub(super) fn set_program(
+        &mut self,
+        plan: &DeviceProgram,
+        timestep: f64,
+        kinetic: bool,
+    ) -> Result<()> {
         let extras = StepShape {
             heat: plan.ops.iter().any(|op| op.kind == kind::NOISE),
             drift: plan.remove_drift > 0,
-            kinetic: self.limits.kinetic.is_some(),
+            kinetic,
             middle: plan.velocities.scaled > 0 || plan.press_every > 0,
             press_every: plan.press_every,
+            // Those of all systems differ by whole cycles.
+            phase: self.systems.traits[0].ahead % plan.press_every.max(1),
         };
         if extras != self.extras {
             self.graphs = None;
@@ -93,15 +97,11 @@ impl CudaEngine {
         p.opening = plan.opening as u32;
         p.before = plan.before as u32;
         p.velocities = plan.velocities;
-        p.barostat = DeviceBarostat {
-            least: p.barostat.least,
-            most: p.barostat.most,
-            ..plan.barostat
-        };
+        p.barostat = plan.barostat;
         p.after = (plan.ops.len() - plan.before) as u32;
         p.remove_drift = plan.remove_drift;
-        self.timestep = program.timestep();
-        self.kernels.see(&self.device, &self.buffers)
+        self.timestep = timestep;
+        self.describe()
     }
 
     /// Records what is replayed.
@@ -148,11 +148,54 @@ impl CudaEngine {
 
     /// Foresees up to which step to go before the next look: about as far as the pairs will last.
     fn foresee(&self, begun: u64, until: u64) -> u64 {
-        let ahead = self.list.left().clamp(FEWEST_STEPS, MOST_STEPS);
-        let next = (begun + ahead).min(until);
+        let left = self.list.left(self.systems.slack2());
+        let next = (begun + left.clamp(FEWEST_STEPS, MOST_STEPS)).min(until);
         // Whole cycles of a barostat are one graph each.
-        let whole = next - next % self.extras.press_every.max(1);
+        let whole = next - self.extras.behind(next).min(next);
         if whole > begun { whole } else { next }
+    }
+
+    /// Starts steps up to about when pairs will have to be built, does what there is to do meanwhile, and reads how far they
+    /// came; `None` where `meanwhile` breaks off.
+    pub(super) fn round(
+        &mut self,
+        before: &DeviceState,
+        meanwhile: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<DeviceState>> {
+        let until = self.foresee(before.begun, before.until);
+        self.start_steps(before.begun, until)?;
+        self.start_reading()?;
+        if meanwhile().is_break() {
+            return Ok(None);
+        }
+        let state = self.finish_reading()?;
+        self.step = state.done;
+        // A barostat changes what is known of all systems; else they are asked when something of them is wanted.
+        self.systems.behind = true;
+        if !self.systems.several || self.extras.press_every > 0 {
+            self.ask_systems()?;
+        }
+        self.list.pass(state.done - before.done);
+        self.stale &= state.done == before.done;
+        Ok(Some(state))
+    }
+
+    /// Builds pairs where the card has halted for them; whether it has.
+    pub(super) fn mend_pairs(&mut self, state: &DeviceState) -> Result<bool> {
+        if state.halt & halted::CAPACITY != 0 {
+            let grown = self.grow(state.pairs as usize);
+            // Not the input's fault any more.
+            grown.map_err(|e| Error::run(format!("step {}: {e}", self.step)))?;
+        }
+        let halted = state.halt & (halted::SKIN | halted::CAPACITY) != 0;
+        if halted {
+            self.start_build()?;
+            self.evaluate()?;
+            if self.extras.press_every > 0 {
+                self.kernels.settle()?;
+            }
+        }
+        Ok(halted)
     }
 
     /// Runs until all steps are done or something ends the block, from the state that the kernels have been given.
@@ -165,83 +208,63 @@ impl CudaEngine {
         let mut outcome = Outcome::none(self.step);
         let mut meanwhile = Some(meanwhile);
         loop {
-            self.start_steps(state.begun, self.foresee(state.begun, until))?;
-            self.start_reading()?;
-            if let Some(work) = meanwhile.take()
-                && work().is_break()
-            {
-                return Ok(None);
-            }
-            let before = state.done;
-            state = self.finish_reading()?;
-            self.step = state.done;
-            self.member.kept = Kept {
-                heat: state.heat,
-                work: state.work,
-                response: Mat3::from_fn(|a, b| state.response[a][b]),
+            let mut work = || {
+                meanwhile
+                    .take()
+                    .map_or(ControlFlow::Continue(()), |work| work())
             };
-            self.follow(&state)?;
-            self.list.pass(state.done - before);
-            self.stale &= state.done == before;
+            let Some(reached) = self.round(&state, &mut work)? else {
+                return Ok(None);
+            };
+            state = reached;
             outcome.step = state.done;
             if state.halt & halted::FATAL != 0 {
                 // Coordinates that went bad on the way to the forces belong to the step begun.
                 outcome.step = state.begun;
-                let breach = match state.halt & halted::NONFINITE {
-                    0 => self.strained_too_far(&state),
-                    _ => self.inspect(state.begun, true)?,
-                };
+                let breach = self.fatal(0, self.limits, &state)?;
                 outcome.flags = outcome.flags.union(breach.what.flag());
                 outcome.breach = Some(breach);
                 return Ok(Some(outcome));
             }
             if state.halt & halted::LIMITS != 0 {
                 // Steps started after the halt have emptied what snapshots sum.
-                state.muted = 1;
-                self.resume(state)?;
+                self.resume(state, &[0])?;
                 self.evaluate()?;
                 outcome.flags = outcome.flags.union(Flags::LIMIT);
-                outcome.breach = Some(self.inspect(state.done, false)?);
+                outcome.breach = Some(self.inspect((0, self.limits), state.done, false)?);
                 if self.limits.stop {
                     return Ok(Some(outcome));
                 }
             }
-            if state.halt & halted::CAPACITY != 0 {
-                let grown = self.grow(state.pairs as usize);
-                // Not the input's fault any more.
-                grown.map_err(|e| Error::run(format!("step {}: {e}", self.step)))?;
-            }
-            if state.halt & (halted::SKIN | halted::CAPACITY) != 0 {
-                self.start_build()?;
-                self.evaluate()?;
-                if self.extras.press_every > 0 {
-                    self.kernels.settle()?;
-                }
-            } else if state.done == until {
+            if !self.mend_pairs(&state)? && state.done == until {
                 return Ok(Some(outcome));
             }
         }
     }
 
-    /// Has the cell follow the one on the card.
-    fn follow(&mut self, state: &DeviceState) -> Result<()> {
-        if rows(&self.member.cell) != state.cell {
-            let vectors = Mat3::from_fn(|k, a| state.cell[k][a]);
-            self.member.cell = Cell::new(vectors, self.member.cell.periodic())
-                .map_err(|e| Error::run(format!("step {}: {e}", state.begun)))?;
+    /// What ended a block for system `k`, which has flagged that it cannot go on.
+    pub(super) fn fatal(
+        &mut self,
+        k: usize,
+        limits: Limits,
+        state: &DeviceState,
+    ) -> Result<Breach> {
+        let step = self.systems.step_of(k, state.begun);
+        match self.systems.states[k].raised & halted::NONFINITE {
+            0 => Ok(self.strained_too_far(k, step)),
+            _ => self.inspect((k, limits), step, true),
         }
-        Ok(())
     }
 
-    fn strained_too_far(&self, state: &DeviceState) -> Breach {
-        let volume = self.member.cell.volume().unwrap_or(f64::NAN);
-        let (what, value) = if state.refused == 0.0 {
-            (Watched::Volume, volume)
-        } else {
-            (Watched::Cell, state.refused)
+    fn strained_too_far(&self, k: usize, step: u64) -> Breach {
+        let volume = self.systems.members[k].cell.volume().unwrap_or(f64::NAN);
+        let refused = self.systems.states[k].refused;
+        let (what, value) = match refused {
+            0.0 => (Watched::Volume, volume),
+            _ => (Watched::Cell, refused),
         };
         Breach {
-            step: state.begun,
+            step,
             what,
             value,
             atoms: Vec::new(),
@@ -264,21 +287,11 @@ impl Graphs {
             return (&pressed.one, 1);
         }
         let every = extras.press_every;
-        let behind = step % every;
+        let behind = extras.behind(step);
         match &pressed.cycle {
             Some(cycle) if behind == 0 && left >= every => (cycle, every),
             _ if left.min(every - 1 - behind) >= GRAPH_STEPS => (&self.many, GRAPH_STEPS),
             _ => (&self.one, 1),
         }
     }
-}
-
-/// A matrix as the card has it.
-fn matrix(of: &Mat3) -> [[f64; 3]; 3] {
-    std::array::from_fn(|a| std::array::from_fn(|b| of[(a, b)]))
-}
-
-/// Lattice vectors as the card has them.
-fn rows(cell: &Cell) -> [[f64; 3]; 3] {
-    [0, 1, 2].map(|k| cell.vector(k).into())
 }

@@ -6,6 +6,7 @@
 //! that says so.
 
 use std::ffi::CStr;
+use std::ops::Range;
 
 use cudarc::driver::CudaEvent;
 
@@ -15,7 +16,7 @@ use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::fault::failed;
 use crate::cuda::launch::{LoadedKernels, Size};
-use crate::cuda::layout::{DeviceStruct, Pointer, defines};
+use crate::cuda::layout::{Arena, Constant, DeviceStruct, Pointer, defines};
 use crate::cuda::memory::Memory;
 use crate::device_struct;
 use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, Outputs};
@@ -38,8 +39,8 @@ device_struct! {
         push: [Pointer<[f32; 4]>; MOST_MEMBERS],
         /// What each atom adds to the energy (eV), by slot.
         energy: [Pointer<f64>; MOST_MEMBERS],
-        /// What is to be added to their sum (eV).
-        offset: [f64; MOST_MEMBERS],
+        /// \[systems\]\[members\], what is to be added to their sum (eV).
+        offset: Constant<f64>,
         /// Variance of the force on each atom (eV^2 / angstrom^2), by slot.
         variance: Pointer<f64>,
     }
@@ -95,28 +96,37 @@ impl DevicePotential for CudaCommittee<'_> {
     }
 
     fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
-        let shares = shares(self.members.len(), view.species.len());
+        let shares = shares(self.members.len(), view.chosen_for);
         let members = self.members.iter();
         let members =
             members.map(|member| BoundMember::new(&**member, device.share(shares)?, view));
         let members = members.collect::<Result<Vec<_>>>()?;
         let atoms = view.species.len();
         let variance = device.zeros(atoms * size_of::<f64>())?;
+        let mut arena = Arena::new(device);
+        let of_system = |atoms: &Range<usize>| {
+            let species = &view.species[atoms.clone()];
+            members
+                .iter()
+                .map(|member| member.potential.offset(species))
+        };
+        let offsets: Vec<f64> = view.systems.iter().flat_map(of_system).collect();
         let mut block = CommitteeBlock {
             members: members.len() as u32,
+            offset: arena.copy(&offsets)?,
             variance: Pointer::to(&variance),
             ..CommitteeBlock::default()
         };
         for (k, member) in members.iter().enumerate() {
             block.parts[k] = member.potential.gradient_parts() as u32;
             block.energy[k] = Pointer::to(&member.energy);
-            block.offset[k] = member.potential.offset();
         }
         Ok(Box::new(BoundCommittee {
             engine: view.source.to_owned(),
             atoms,
             block,
-            variance,
+            systems: view.systems.len(),
+            kept: arena.finish().into_iter().chain([variance]).collect(),
             forked: device.event()?,
             device: device.clone(),
             members,
@@ -167,7 +177,8 @@ struct BoundCommittee {
     members: Vec<BoundMember>,
     block: CommitteeBlock,
     /// What the block points to.
-    variance: Memory,
+    kept: Vec<Memory>,
+    systems: usize,
     /// The engine's work so far, which members wait for.
     forked: CudaEvent,
     /// The text that declares the engine's block.
@@ -230,9 +241,9 @@ impl BoundPotential for BoundCommittee {
         1
     }
 
-    fn offset(&self) -> f64 {
-        let count = self.members.len();
-        self.block.offset[..count].iter().sum::<f64>() / count as f64
+    fn offset(&self, species: &[u8]) -> f64 {
+        let offsets = self.members.iter().map(|m| m.potential.offset(species));
+        offsets.sum::<f64>() / self.members.len() as f64
     }
 
     fn pair_bytes(&self) -> usize {
@@ -283,11 +294,15 @@ impl BoundPotential for BoundCommittee {
         true
     }
 
-    fn queue_spread(&self, program: &LoadedKernels, address: u64) -> Result<()> {
+    fn queue_spread(&self, program: &LoadedKernels, address: u64, stride: usize) -> Result<()> {
         program.go(c"committee_variances", Size::warps(self.atoms), [])?;
-        let mut address = address;
-        let mut args = [std::ptr::from_mut(&mut address).cast()];
-        program.launch(c"committee_spread", Size::flat(1, 1024), &mut args)
+        let (mut address, mut stride) = (address, stride as i32);
+        let mut args = [
+            std::ptr::from_mut(&mut address).cast(),
+            std::ptr::from_mut(&mut stride).cast(),
+        ];
+        let blocks = Size::flat(self.systems as u32, 1024);
+        program.launch(c"committee_spread", blocks, &mut args)
     }
 
     fn memory(&self) -> usize {
@@ -295,7 +310,8 @@ impl BoundPotential for BoundCommittee {
             let push = member.push.as_ref().map_or(0, Memory::bytes);
             member.potential.memory() + member.energy.bytes() + push
         };
-        self.variance.bytes() + self.members.iter().map(of).sum::<usize>()
+        let kept: usize = self.kept.iter().map(Memory::bytes).sum();
+        kept + self.members.iter().map(of).sum::<usize>()
     }
 }
 
@@ -306,12 +322,12 @@ mod tests {
 
     #[test]
     fn kernels_compile_for_each_card() {
-        let part = part(&crate::engine::cuda::source());
-        let probed = Part {
-            source: part.source.clone() + &CommitteeBlock::probe(),
-            ..part
-        };
-        for capability in [80, 90, 100] {
+        for (capability, several) in [(80, false), (90, false), (90, true), (100, true)] {
+            let part = part(&crate::engine::cuda::source(several));
+            let probed = Part {
+                source: part.source.clone() + &CommitteeBlock::probe(),
+                ..part
+            };
             let codes = match compile(std::slice::from_ref(&probed), capability) {
                 Err(error) if excused(&error) => return,
                 found => found.unwrap().0,

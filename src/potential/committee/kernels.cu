@@ -93,11 +93,12 @@ __device__ __forceinline__ double sum_over_block(double mine, double *part) {
 __device__ __forceinline__ double larger(double a, double b) { return isnan(a) || b <= a ? a : b; }
 
 // Largest deviation of a force, and deviation of the energy for each atom, to `out`. Energies are summed by id, so that
-// no bit depends on where atoms lie. One block.
-extern "C" __global__ void __launch_bounds__(1024) committee_spread(double *out) {
+// no bit depends on where atoms lie. A block for each system, whose numbers are `stride` behind those of the one before.
+extern "C" __global__ void __launch_bounds__(1024) committee_spread(double *out, int stride) {
     __shared__ double part[32];
+    const Traits &own = traits(blockIdx.x);
     double most = 0.0;
-    for (u32 i = threadIdx.x; i < E.atoms; i += blockDim.x) {
+    for (u32 i = own.first + threadIdx.x; i < own.end; i += blockDim.x) {
         most = larger(most, C.variance[i]);
     }
     for (int d = WARP / 2; d > 0; d /= 2) {
@@ -111,12 +112,13 @@ extern "C" __global__ void __launch_bounds__(1024) committee_spread(double *out)
     double energy[MOST_MEMBERS], mean = 0.0, squares = 0.0;
     for (u32 member = 0; member < C.members; ++member) {
         double mine = 0.0;
-        for (u32 id = threadIdx.x; id < E.atoms; id += blockDim.x) mine += C.energy[member][E.slot[id]];
-        energy[member] = sum_over_block(mine, part) + C.offset[member];
+        for (u32 id = own.first + threadIdx.x; id < own.end; id += blockDim.x) mine += C.energy[member][E.slot[id]];
+        energy[member] = sum_over_block(mine, part) + C.offset[blockIdx.x * C.members + member];
         mean += energy[member] / C.members;
     }
     for (u32 member = 0; member < C.members; ++member) squares += (energy[member] - mean) * (energy[member] - mean);
     if (threadIdx.x > 0) return;
+    out += size_t(blockIdx.x) * stride;
     out[0] = sqrt(most);
-    out[1] = sqrt(squares / (C.members - 1)) / E.atoms;
+    out[1] = sqrt(squares / (C.members - 1)) / (own.end - own.first);
 }

@@ -88,8 +88,8 @@ pub(in crate::potential) struct LayeredNetwork {
     pub(in crate::potential) shape: LayeredShape,
     pub(in crate::potential) memory: LayeredMemory,
     pub(in crate::potential) atoms: usize,
-    /// What the energies of atoms leave out (eV).
-    pub(in crate::potential) offset: f64,
+    /// What the energy of each atom leaves out (eV).
+    pub(in crate::potential) bias: f64,
 }
 
 impl BoundPotential for LayeredNetwork {
@@ -106,8 +106,8 @@ impl BoundPotential for LayeredNetwork {
         self.shape.blocks.slices()
     }
 
-    fn offset(&self) -> f64 {
-        self.offset
+    fn offset(&self, species: &[u8]) -> f64 {
+        self.bias * species.len() as f64
     }
 
     fn queue(&self, program: &LoadedKernels) -> Result<()> {

@@ -104,7 +104,7 @@ impl BoundPotential for BoundLennardJones {
         1
     }
 
-    fn offset(&self) -> f64 {
+    fn offset(&self, _species: &[u8]) -> f64 {
         0.0
     }
 
@@ -130,14 +130,17 @@ mod tests {
     #[test]
     fn kernels_compile_for_each_card() {
         let potential = LennardJones::new(0.01, 3.4, 8.5).unwrap();
-        let parts = BoundLennardJones::new(&potential, &crate::engine::cuda::source(), 1).parts();
+        let [parts, several] = [false, true].map(|several| {
+            let engine = crate::engine::cuda::source(several);
+            BoundLennardJones::new(&potential, &engine, 1).parts()
+        });
         let probed = [parts[0].source.as_str(), &LennardJonesBlock::probe()].concat();
         match check(&probed) {
             Err(error) if excused(&error) => return,
             found => found.unwrap(),
         }
-        for capability in [80, 90, 100] {
-            let codes = match compile(&parts, capability) {
+        for (capability, parts) in [(80, &parts), (90, &several), (100, &parts)] {
+            let codes = match compile(parts, capability) {
                 Err(error) if excused(&error) => return,
                 found => found.unwrap().0,
             };

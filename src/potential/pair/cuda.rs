@@ -93,8 +93,8 @@ impl BoundPotential for BoundBeside {
         self.potential.gradient_parts()
     }
 
-    fn offset(&self) -> f64 {
-        self.potential.offset()
+    fn offset(&self, species: &[u8]) -> f64 {
+        self.potential.offset(species)
     }
 
     fn make_room(&mut self, pairs: usize) -> Result<()> {
@@ -117,8 +117,8 @@ impl BoundPotential for BoundBeside {
         self.potential.has_spread()
     }
 
-    fn queue_spread(&self, program: &LoadedKernels, address: u64) -> Result<()> {
-        self.potential.queue_spread(program, address)
+    fn queue_spread(&self, program: &LoadedKernels, address: u64, stride: usize) -> Result<()> {
+        self.potential.queue_spread(program, address, stride)
     }
 
     fn queue(&self, program: &LoadedKernels) -> Result<()> {
@@ -154,7 +154,7 @@ mod tests {
         let terms: [&dyn PairEnergy; 3] = [&law, &zbl, &*several];
         for (term, parts) in terms.into_iter().flat_map(|term| [(term, 1), (term, 4)]) {
             let parts = [part(
-                &crate::engine::cuda::source(),
+                &crate::engine::cuda::source(parts == 4),
                 &term.source(&[1, 6, 8]),
                 parts,
             )];

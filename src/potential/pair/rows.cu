@@ -4,7 +4,7 @@
 // A warp for each row: calls found(place in the list, energy, slope) for its pairs within the cutoff, lane by lane.
 template <class Found> __device__ __forceinline__ void row_of(int i, Found found) {
     const u32 start = E.rows[i], end = start + E.active[i];
-    const Lattice h = lattice();
+    const Lattice h = lattice(member_of(i));
     for (u32 at = start + lane_id(); at < end; at += WARP) {
         const uint2 pair = E.pair[at];
         double r[3], energy, slope;

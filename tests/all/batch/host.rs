@@ -4,7 +4,7 @@ use mdrun::assemble::{self, Model};
 use mdrun::core::{Fields, Snapshot};
 use mdrun::engine::{BatchEngine, Flags};
 
-use super::mixes::{Case, FAMILIES, STEPS, cases};
+use super::mixes::{Case, FAMILIES, Family, STEPS, cases};
 use crate::physics::doubles::bits;
 use crate::support::atoms::Random;
 
@@ -55,7 +55,7 @@ fn run(engine: &mut dyn BatchEngine, random: &mut Random) -> Vec<Snapshot> {
 }
 
 /// The engine of members, which share what the plan of the first says.
-fn engine(model: &Model, members: &[&Case]) -> Box<dyn BatchEngine> {
+pub fn engine(model: &Model, members: &[&Case]) -> Box<dyn BatchEngine> {
     let batch = members
         .iter()
         .map(|case| assemble::batch_member(&case.plan));
@@ -68,28 +68,32 @@ fn engine(model: &Model, members: &[&Case]) -> Box<dyn BatchEngine> {
 fn a_member_is_what_it_is_alone() {
     for (family, seed) in FAMILIES.iter().zip(70..) {
         let mut random = Random::new(seed);
-        let (model, cases) = cases(family, &mut random);
-        let mut seen = 0;
-        for round in 0..MIXES {
-            let members = mix(&cases, &mut random);
-            let count = 1 + round % 3;
-            let snapshots = threads(count).install(|| {
-                let mut engine = engine(&model, &members);
-                run(&mut *engine, &mut random)
-            });
-            assert_eq!(snapshots.len(), members.len());
-            for (snapshot, case) in snapshots.iter().zip(&members) {
-                let atoms = case.plan.start.system.len();
-                assert!(
-                    bits(snapshot) == case.alone,
-                    "{atoms} atoms among {} members on {count} threads: {family:?}",
-                    members.len()
-                );
-                seen += 1;
-            }
-        }
-        assert!(seen > MIXES, "{seen} members in {MIXES} batches");
+        any_company(family, &cases(family, &mut random), &mut random);
     }
+}
+
+/// The members of a family in some batches.
+pub fn any_company(family: &Family, (model, cases): &(Model, Vec<Case>), random: &mut Random) {
+    let mut seen = 0;
+    for round in 0..MIXES {
+        let members = mix(cases, random);
+        let count = 1 + round % 3;
+        let snapshots = threads(count).install(|| {
+            let mut engine = engine(model, &members);
+            run(&mut *engine, random)
+        });
+        assert_eq!(snapshots.len(), members.len());
+        for (snapshot, case) in snapshots.iter().zip(&members) {
+            let atoms = case.plan.start.system.len();
+            assert!(
+                bits(snapshot) == case.alone,
+                "{atoms} atoms among {} members on {count} threads: {family:?}",
+                members.len()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > MIXES, "{seen} members in {MIXES} batches");
 }
 
 /// A member is taken into another batch, with what it has come to, and nothing that follows changes.
@@ -97,26 +101,33 @@ fn a_member_is_what_it_is_alone() {
 fn a_member_goes_on_in_another_batch() {
     let mut random = Random::new(80);
     for family in &FAMILIES[1..4] {
-        let (model, cases) = cases(family, &mut random);
-        let all: Vec<&Case> = cases.iter().collect();
-        let mut first = engine(&model, &all);
-        first.run(70).unwrap();
-        let reached = first.snapshots(Fields::ALL).unwrap();
-        // The others leave; one that begins anew comes.
-        for (case, snapshot) in cases.iter().zip(reached) {
-            let mut member = assemble::batch_member(&case.plan);
-            let start = &mut member.start;
-            start.members.all_mut()[0].cell = snapshot.cell;
-            start.members.all_mut()[0].kept = snapshot.observables.kept;
-            start.step = snapshot.step;
-            (start.positions, start.velocities) = (snapshot.positions, snapshot.velocities);
-            let new = assemble::batch_member(&cases[0].plan);
-            let mut second = assemble::batch_engine(&case.plan, &model, vec![new, member]).unwrap();
-            let outcomes = second.run(STEPS - 70).unwrap();
-            assert_eq!([outcomes[0].step, outcomes[1].step], [STEPS - 70, STEPS]);
-            let snapshots = second.snapshots(Fields::ALL).unwrap();
-            assert!(bits(&snapshots[1]) == case.alone, "{family:?}");
-        }
+        another_batch(family, &cases(family, &mut random));
+    }
+}
+
+/// The members of a family, each of which leaves the others after some steps.
+pub fn another_batch(family: &Family, (model, cases): &(Model, Vec<Case>)) {
+    const LEAVES: u64 = 70;
+    let all: Vec<&Case> = cases.iter().collect();
+    let mut first = engine(model, &all);
+    first.run(LEAVES).unwrap();
+    let reached = first.snapshots(Fields::ALL).unwrap();
+    drop(first);
+    // The others leave; one that begins anew comes.
+    for (case, snapshot) in cases.iter().zip(reached) {
+        let mut member = assemble::batch_member(&case.plan);
+        let start = &mut member.start;
+        start.members.all_mut()[0].cell = snapshot.cell;
+        start.members.all_mut()[0].kept = snapshot.observables.kept;
+        start.step = snapshot.step;
+        (start.positions, start.velocities) = (snapshot.positions, snapshot.velocities);
+        let new = assemble::batch_member(&cases[0].plan);
+        let mut second = assemble::batch_engine(&case.plan, model, vec![new, member]).unwrap();
+        let outcomes = second.run(STEPS - LEAVES).unwrap();
+        let steps = [outcomes[0].step, outcomes[1].step];
+        assert_eq!(steps, [STEPS - LEAVES, STEPS]);
+        let snapshots = second.snapshots(Fields::ALL).unwrap();
+        assert!(bits(&snapshots[1]) == case.alone, "{family:?}");
     }
 }
 
@@ -159,7 +170,7 @@ fn what_is_no_batch_is_refused() {
     assert!(refused(Vec::new()).contains("no systems"));
 
     let mut other = member();
-    other.program = assemble::program(&FAMILIES[1].plan(300.0, 1));
+    other.program = assemble::program(&FAMILIES[1].plan(300.0, ("cpu", 1)));
     let said = refused(vec![member(), member(), other]);
     assert!(said.contains("member 2 does not take the steps"), "{said}");
 

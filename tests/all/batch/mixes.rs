@@ -84,10 +84,10 @@ pub const FAMILIES: [Family; 6] = [
 ];
 
 impl Family {
-    /// Its plan at a temperature (K), on so many threads.
-    pub fn plan(&self, kelvin: f64, threads: usize) -> Plan {
+    /// Its plan at a temperature (K), on so many threads, or on a device.
+    pub fn plan(&self, kelvin: f64, (device, threads): (&str, usize)) -> Plan {
         let mut overrides: Vec<String> = self.overrides.iter().map(|s| s.to_string()).collect();
-        overrides.push("device.kind=\"cpu\"".to_owned());
+        overrides.push(format!("device.kind={device:?}"));
         overrides.push(format!("device.threads={threads}"));
         if self.heated {
             overrides.push(format!("dynamics.temperature=\"{kelvin} K\""));
@@ -171,14 +171,19 @@ pub struct Case {
     pub alone: Vec<u64>,
 }
 
-/// All members of a family, each at two temperatures, and what each is alone, on another number of threads each.
+/// All members of a family on the CPU, each at two temperatures, and what each is alone, on another number of threads each.
 pub fn cases(family: &Family, random: &mut Random) -> (Model, Vec<Case>) {
+    cases_on("cpu", family, random)
+}
+
+/// The same on a device.
+pub fn cases_on(device: &str, family: &Family, random: &mut Random) -> (Model, Vec<Case>) {
     let mut model = None;
     let mut cases = Vec::new();
     for atoms in family.arrangements() {
         for kelvin in [120.0, 340.0] {
             let threads = 1 + cases.len() % 3;
-            let mut plan = family.plan(kelvin, threads);
+            let mut plan = family.plan(kelvin, (device, threads));
             place(&mut plan, &atoms, kelvin, cases.len() as u32, random);
             let model = model.get_or_insert_with(|| assemble::load(&mut plan).unwrap());
             let alone = alone(&plan, model);

@@ -1,6 +1,7 @@
 //! Many systems at once: each is what it is alone, to the last bit.
 
 mod bound;
+mod card;
 mod faults;
 mod host;
 pub mod mixes;

@@ -26,20 +26,6 @@ const SUMMARY_KEYS: [&str; 12] = [
     "stopped_by",
 ];
 
-/// Those of many systems at once.
-const SUMMARY_OF_MANY: [&str; 10] = [
-    "status",
-    "members",
-    "complete",
-    "failed",
-    "steps",
-    "atom_steps_per_second",
-    "mean_temperature_k",
-    "worst_drift",
-    "output_directory",
-    "stopped_by",
-];
-
 fn shipped() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root().join("configs"))
         .unwrap()
@@ -61,7 +47,6 @@ fn every_shipped_run_file_runs() {
         "water_langevin",
         "water_npt",
         "argon_nve",
-        "conformers",
     ] {
         assert!(
             names.contains(&format!("{wanted}.toml")),
@@ -76,25 +61,14 @@ fn every_shipped_run_file_runs() {
         let output = mdrun(&[&config, "--set", short, "--out", text(&run), "--json"]);
         let summary = json(&output);
         assert!(output.status.success(), "{name}: {}", stderr(&output));
-        let many = name == "conformers.toml";
-        let keys = if many {
-            &SUMMARY_OF_MANY[..]
-        } else {
-            &SUMMARY_KEYS
-        };
-        for key in keys {
+        for key in SUMMARY_KEYS {
             assert!(summary.get(key).is_some(), "{name}: no {key} in {summary}");
         }
         assert!(summary["stopped_by"].is_null(), "{name}: {summary}");
         assert!(summary["steps"].as_u64().unwrap() > 0, "{name}");
         let lines = fs::read_to_string(run.join("thermo.csv")).unwrap();
         assert!(lines.lines().count() > 1, "{name}: no thermo");
-        let topology = if many {
-            "members/0015/topology.pdb"
-        } else {
-            "topology.pdb"
-        };
-        for file in ["run.json", topology] {
+        for file in ["run.json", "topology.pdb"] {
             assert!(run.join(file).is_file(), "{name}: no {file}");
         }
         let record: serde_json::Value =

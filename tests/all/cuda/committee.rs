@@ -13,7 +13,7 @@ use mdrun::potential::painn::cuda::CudaPainn;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Potential, Precision};
 
-use super::{Scene, gpu, random_scene};
+use super::{Scene, WATCHED, gpu, random_scene};
 use crate::support::atoms::farthest;
 use crate::support::models::calm_model;
 
@@ -122,7 +122,7 @@ fn watched_kernels_give_the_same() {
     let [scene, _] = scenes();
     let potential = on_a_card(&models);
     let mut watched =
-        CudaEngine::watched(scene.start(), &potential, Noise::new(7), 0.6, 0).unwrap();
+        CudaEngine::made(scene.start(), &potential, Noise::new(7), (0.6, 0), WATCHED).unwrap();
     let mut free = engine(&scene, &potential);
     let program = Program::velocity_verlet(0.02);
     for engine in [&mut watched, &mut free] {

@@ -33,7 +33,7 @@ fn shape(features: usize, many: bool, division: Division) -> Shape {
 /// # Panics
 /// They do not compile.
 pub fn compiles(shape: &Shape, capability: u32) -> bool {
-    match compile(&shape.parts(&source()), capability) {
+    match compile(&shape.parts(&source(false)), capability) {
         Ok((parts, _)) => {
             assert!(parts.iter().all(|p| p.starts_with(b"\x7fELF")));
             true

@@ -9,7 +9,7 @@ use mdrun::engine::{Engine, Flags};
 use mdrun::potential::painn::cuda::{CudaPainn, Division};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
-use super::{Scene, gpu, random_scene};
+use super::{Scene, WATCHED, gpu, random_scene};
 use crate::support::brute;
 use crate::support::models::calm_model;
 use crate::support::naive;
@@ -173,7 +173,7 @@ fn bits_do_not_depend_on_how_it_is_run() {
         );
         assert_eq!(whole, run(&mut engine(1.1), &program, &[40, end]), "skin");
         let mut apart =
-            CudaEngine::watched(scene.start(), &potential, Noise::new(7), thin, 0).unwrap();
+            CudaEngine::made(scene.start(), &potential, Noise::new(7), (thin, 0), WATCHED).unwrap();
         assert_eq!(whole, run(&mut apart, &program, &[end]), "watched");
         let mut again = engine(0.5);
         run(&mut again, &program, &[20]);

@@ -20,7 +20,7 @@ use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Mat3, System, Vec3};
 use mdrun::cuda::{Device, devices};
 use mdrun::engine::Start;
-use mdrun::engine::cuda::CudaEngine;
+use mdrun::engine::cuda::{CudaEngine, Making};
 use mdrun::potential::painn::cuda::{Choice, CudaPainn};
 use mdrun::potential::painn::{Spec, Weights};
 
@@ -38,6 +38,12 @@ pub fn gpu() -> bool {
         }
     }
 }
+
+/// An engine that racecheck may watch.
+const WATCHED: Making = Making {
+    as_member: false,
+    watched: true,
+};
 
 /// The atoms of one test.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use mdrun::potential::Evaluation;
 use mdrun::potential::painn::cuda::CudaPainn;
 use mdrun::potential::painn::{RadialBasis, Spec, Weights};
 
-use super::{Scene, gpu, random_scene};
+use super::{Scene, WATCHED, gpu, random_scene};
 use crate::support::brute;
 use crate::support::models::calm_model;
 use crate::support::naive;
@@ -131,7 +131,7 @@ fn watched_kernels_agree_with_f64() {
     for choice in scene.choices(&spec, &weights) {
         let potential = CudaPainn::new(&spec, &weights).with(choice);
         let mut engine =
-            CudaEngine::watched(scene.start(), &potential, Noise::new(7), 0.6, 0).unwrap();
+            CudaEngine::made(scene.start(), &potential, Noise::new(7), (0.6, 0), WATCHED).unwrap();
         compare(&format!("{choice:?}"), &scene, &spec, &exact, &mut engine);
         engine.run(&Program::velocity_verlet(0.02), 0..2).unwrap();
         engine.rebuild().unwrap();

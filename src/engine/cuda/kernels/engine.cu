@@ -15,14 +15,35 @@ __device__ __forceinline__ void unpack_image(i64 packed, int (&n)[3]) {
     n[2] = int(packed & mask) - int(IMAGE_BIAS);
 }
 
-// The lattice vectors at this moment, as rows.
+// Whose atom it is, by id or by slot; what of a system does not change in a block of steps. Of one system alone both are
+// known before anything is read.
+#if SEVERAL
+__device__ __forceinline__ u32 member_of(u32 atom) { return E.member[atom]; }
+__device__ __forceinline__ const Traits &traits(u32 member) { return E.traits[member]; }
+#else
+__device__ __forceinline__ u32 member_of(u32) { return 0; }
+__device__ __forceinline__ const Traits &traits(u32) { return E.alone; }
+#endif
+
+// Raises flags of a member; those of limits where they are not ignored. What rests raises none.
+__device__ __forceinline__ void raise(u32 member, u32 flags) {
+    Member &own = E.members[member];
+    if (own.resting || (own.muted && (flags & FLAG_LIMITS))) return;
+    atomicOr(&own.raised, flags);
+    atomicOr(&E.state->pending, flags);
+}
+
+// The lattice vectors of a member at this moment, as rows.
 struct Lattice {
     double of[3][3];
+    bool periodic;
 };
-__device__ __forceinline__ Lattice lattice() {
+__device__ __forceinline__ Lattice lattice(u32 member) {
     Lattice h;
+    const u32(&periodic)[3] = traits(member).periodic;
+    h.periodic = periodic[0] | periodic[1] | periodic[2];
     for (int k = 0; k < 3; ++k) {
-        for (int a = 0; a < 3; ++a) h.of[k][a] = E.state->cell[k][a];
+        for (int a = 0; a < 3; ++a) h.of[k][a] = E.members[member].cell[k][a];
     }
     return h;
 }
@@ -37,7 +58,7 @@ __device__ __forceinline__ void translation(const Lattice &h, const int (&n)[3],
 // r_j - r_i + shift of the image: exactly minus that of the opposite pair.
 __device__ __forceinline__ void separation(const Lattice &h, int i, int j, i64 image, double (&r)[3]) {
     double shift[3] = {0, 0, 0};
-    if (E.periodic[0] | E.periodic[1] | E.periodic[2]) {
+    if (h.periodic) {
         int n[3];
         unpack_image(image, n);
         translation(h, n, shift);

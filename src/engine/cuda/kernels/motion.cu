@@ -107,8 +107,9 @@ __device__ __forceinline__ void force_on(int i) {
     }
     if (lane_id() < 3) E.force[3 * size_t(i) + lane_id()] = lane_id() == 0 ? f[0] : lane_id() == 1 ? f[1] : f[2];
     if (lane_id() == 0) {
-        if (!isfinite(norm2)) atomicOr(&E.state->pending, FLAG_NONFINITE);
-        else if (norm2 > E.force_limit2) atomicOr(&E.state->pending, FLAG_FORCE);
+        const u32 member = member_of(i);
+        if (!isfinite(norm2)) raise(member, FLAG_NONFINITE);
+        else if (norm2 > traits(member).force_limit2) raise(member, FLAG_FORCE);
     }
 }
 
@@ -116,7 +117,8 @@ extern "C" __global__ void __launch_bounds__(256) sum_forces() { force_on(warp_o
 
 struct Atom {
     double r[3], v[3], f[3], heat, mass;
-    u32 id;
+    // Whose it is, and its number among those atoms.
+    u32 member, index;
 };
 
 __device__ __forceinline__ double kinetic_of(const Atom &atom) {
@@ -129,11 +131,12 @@ __device__ void apply(Atom &atom, const Op &op, u64 step) {
     } else if (op.kind == OP_DRIFT) {
         for (int a = 0; a < 3; ++a) atom.r[a] += op.a * atom.v[a];
     } else {
-        const uint4 bits = block_of(step, atom.id, THERMOSTAT_STREAM);
+        const Traits &own = traits(atom.member);
+        const uint4 bits = block_of(own, step, atom.index, THERMOSTAT_STREAM);
         double xi[4];
         box_muller(bits.x, bits.y, xi[0], xi[1]);
         box_muller(bits.z, bits.w, xi[2], xi[3]);
-        const double width = sqrt((1.0 - op.a * op.a) * op.b / atom.mass), before = kinetic_of(atom);
+        const double width = sqrt((1.0 - op.a * op.a) * own.kt / atom.mass), before = kinetic_of(atom);
         for (int a = 0; a < 3; ++a) atom.v[a] = op.a * atom.v[a] + width * xi[a];
         atom.heat += kinetic_of(atom) - before;
     }
@@ -156,8 +159,6 @@ __device__ __forceinline__ void apply(Atom &atom, double (&built)[3], const Chan
     }
 }
 
-constexpr u32 FLAG_LIMITS = FLAG_FORCE | FLAG_CONTACT | FLAG_KINETIC;
-
 // Which operators ahead of the forces `advance` takes: those of the whole step, or ahead of `rescale`, or behind it.
 constexpr int NOTHING = 0, WHOLE = 1, OPENING = 2, CLOSING = 3;
 
@@ -165,13 +166,15 @@ constexpr int NOTHING = 0, WHOLE = 1, OPENING = 2, CLOSING = 3;
 // due. A step that is opened is closed, whatever is raised between. A thread for each atom.
 __device__ __forceinline__ void advance_atoms(int finish, int part) {
     volatile State &state = *E.state;
-    const u32 halt = state.halt, raised = state.pending & (FLAG_NONFINITE | (state.muted ? 0 : FLAG_LIMITS));
+    const u32 halt = state.halt, raised = state.pending & (FLAG_NONFINITE | FLAG_LIMITS);
     const u64 begun = state.begun, done = state.done, opened = state.opened;
     const bool post = finish && !halt && begun > done;
     const bool due = (part == WHOLE || part == OPENING) && !halt && !raised && begun == done + post && begun < state.until;
     const bool closing = part == CLOSING && opened == begun + 1;
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < E.atoms && (post || due || closing)) {
+    const u32 member = i < E.atoms ? member_of(i) : 0;
+    const double slack2 = reinterpret_cast<volatile Member &>(E.members[member]).slack2;
+    if (i < E.atoms && (post || due || closing) && !(SEVERAL && E.members[member].resting)) {
         const size_t at = 3 * size_t(i);
         Atom atom;
         double built[3];
@@ -183,7 +186,8 @@ __device__ __forceinline__ void advance_atoms(int finish, int part) {
         }
         atom.heat = 0.0;
         atom.mass = E.mass[i];
-        atom.id = E.id[i];
+        atom.member = member;
+        atom.index = E.id[i] - traits(member).first;
         if (post) {
             for (u32 k = 0; k < E.after; ++k) apply(atom, E.ops[E.before + k], done);
         }
@@ -192,7 +196,7 @@ __device__ __forceinline__ void advance_atoms(int finish, int part) {
             for (u32 k = 0; k < end; ++k) apply(atom, E.ops[k], begun);
         }
         if (closing) {
-            apply(atom, built, *E.change);
+            apply(atom, built, E.change[member]);
             for (u32 k = E.opening; k < E.before; ++k) apply(atom, E.ops[k], begun);
         }
         double moved2 = 0.0, sum = 0.0;
@@ -205,10 +209,8 @@ __device__ __forceinline__ void advance_atoms(int finish, int part) {
             if (closing) E.built[at + a] = built[a];
         }
         E.heat[i] += atom.heat;
-        u32 flags = 0;
-        if (!isfinite(sum)) flags = FLAG_NONFINITE;
-        else if (moved2 > state.slack2 && part != OPENING) flags = FLAG_SKIN;
-        if (flags) atomicOr(&E.state->pending, flags);
+        if (!isfinite(sum)) raise(member, FLAG_NONFINITE);
+        else if (moved2 > slack2 && part != OPENING) atomicOr(&E.state->pending, FLAG_SKIN);
         const u32 reach = __float_as_uint(float(moved2));
         if (isfinite(moved2) && reach > state.reach) atomicMax(&E.state->reach, reach);
     }
@@ -220,8 +222,7 @@ __device__ __forceinline__ void advance_atoms(int finish, int part) {
             return;
         }
         s.begun = begun + (due || closing);
-        const u32 keep = s.pending & ~(s.muted ? FLAG_LIMITS : 0);
-        s.halt = keep;
+        s.halt = s.pending;
         s.pending = 0;
     });
 }
@@ -231,64 +232,77 @@ extern "C" __global__ void __launch_bounds__(128) advance(int finish, int part) 
     advance_atoms(finish, part);
 }
 
+// Whether it is looked at whose drift is to be removed, and whether that of a member is.
 __device__ __forceinline__ bool removal_due() {
     const State &s = *E.state;
-    return E.remove_drift > 0 && !s.halt && s.begun == s.done && s.done != s.drift_removed && s.done % E.remove_drift == 0;
+    return E.remove_drift > 0 && !s.halt && s.begun == s.done && s.done != s.drift_removed;
+}
+__device__ __forceinline__ bool removal_due(u32 member) {
+    return removal_due() && !E.members[member].resting && (E.state->done + traits(member).ahead) % E.remove_drift == 0;
 }
 
-// One block: total momentum, where the drift is to be removed.
+// A block for each member: the velocity of its centre of mass, where the drift is to be removed; what that takes from the
+// kinetic energy is heat.
 extern "C" __global__ void __launch_bounds__(1024) sum_momentum() {
     follow();
-    if (!removal_due()) return;
+    if (!removal_due(blockIdx.x)) return;
+    const Traits &own = traits(blockIdx.x);
     double p[3];
-    block_sum<3>(0, E.atoms, p, [](u32 i, double (&v)[3]) {
+    block_sum<3>(own.first, own.end, p, [](u32 i, double (&v)[3]) {
         for (int a = 0; a < 3; ++a) v[a] = E.mass[i] * E.vel[3 * size_t(i) + a];
     });
-    if (threadIdx.x < 3) E.sums[threadIdx.x] = p[threadIdx.x] / E.total_mass;
+    if (threadIdx.x > 0) return;
+    Member &state = E.members[blockIdx.x];
+    for (int a = 0; a < 3; ++a) state.drift[a] = p[a] / own.total_mass;
+    const double *v = state.drift, speed2 = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
+    state.heat = state.heat - 0.5 * own.total_mass * speed2;
 }
 
-// Subtracts the velocity of the centre of mass; what it takes from the kinetic energy is heat.
+// Subtracts the velocity of the centre of mass.
 extern "C" __global__ void __launch_bounds__(128) remove_drift() {
     follow();
-    const bool due = removal_due();
+    const bool looked = removal_due();
     const u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (due && i < E.atoms) {
-        for (int a = 0; a < 3; ++a) E.vel[3 * size_t(i) + a] -= E.sums[a];
+    if (looked && i < E.atoms && removal_due(member_of(i))) {
+        const double *drift = E.members[member_of(i)].drift;
+        for (int a = 0; a < 3; ++a) E.vel[3 * size_t(i) + a] -= drift[a];
     }
     when_all_done([&](volatile State &s) {
-        if (!due) return;
-        const double speed2 = E.sums[0] * E.sums[0] + E.sums[1] * E.sums[1] + E.sums[2] * E.sums[2];
-        s.heat = s.heat - 0.5 * E.total_mass * speed2;
-        s.drift_removed = s.done;
+        if (looked) s.drift_removed = s.done;
     });
 }
 
-// One block: adds what the thermostat put into each atom to the total, in the order of ids.
+// A block for each member: adds what the thermostat put into each atom to the total, in the order of ids.
 extern "C" __global__ void __launch_bounds__(1024) sum_heat() {
     follow();
+    const Traits &own = traits(blockIdx.x);
     double heat[1];
-    block_sum<1>(0, E.atoms, heat, [](u32 i, double (&v)[1]) {
+    block_sum<1>(own.first, own.end, heat, [](u32 i, double (&v)[1]) {
         v[0] = E.heat[i];
         E.heat[i] = 0.0;
     });
-    if (threadIdx.x == 0) E.state->heat += heat[0];
+    if (threadIdx.x == 0) E.members[blockIdx.x].heat += heat[0];
 }
 
-// One block: the kinetic energy against its limit, less that of the centre of mass where it does not count.
+// A block for each member: the kinetic energy against its limit, less that of the centre of mass where it does not count.
 extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
     follow();
     const State &state = *E.state;
-    if (state.halt || state.begun != state.done || state.done == state.checked) return;
-    double k[4];
-    block_sum<4>(0, E.atoms, k, [](u32 i, double (&v)[4]) {
-        const double *u = E.vel + 3 * size_t(i);
-        v[0] = 0.5 * E.mass[i] * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
-        for (int a = 0; a < 3; ++a) v[1 + a] = E.mass[i] * u[a];
+    const bool due = !state.halt && state.begun == state.done && state.done != state.checked;
+    if (due) {
+        const Traits &own = traits(blockIdx.x);
+        double k[4];
+        block_sum<4>(own.first, own.end, k, [](u32 i, double (&v)[4]) {
+            const double *u = E.vel + 3 * size_t(i);
+            v[0] = 0.5 * E.mass[i] * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+            for (int a = 0; a < 3; ++a) v[1 + a] = E.mass[i] * u[a];
+        });
+        const double whole = 0.5 * (k[1] * k[1] + k[2] * k[2] + k[3] * k[3]) / own.held_mass;
+        if (threadIdx.x == 0 && !(k[0] - whole <= own.kinetic_limit)) raise(blockIdx.x, FLAG_KINETIC);
+    }
+    when_all_done([&](volatile State &s) {
+        if (due) s.checked = s.done;
     });
-    if (threadIdx.x > 0) return;
-    E.state->checked = E.state->done;
-    const double whole = 0.5 * (k[1] * k[1] + k[2] * k[2] + k[3] * k[3]) / E.held_mass;
-    if (!(k[0] - whole <= E.kinetic_limit)) E.state->pending |= FLAG_KINETIC;
 }
 
 // OBSERVED numbers: potential, kinetic, nothing, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the atoms of
@@ -321,13 +335,15 @@ __device__ __forceinline__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
     v[15] = count;
 }
 
-// Sums over atoms by id: a few in each block, then the blocks in `observe_all`; the same tree wherever atoms lie.
+// Sums over the atoms of a member by id: a few in each block, then the blocks in `observe_all`; the same tree wherever
+// atoms lie.
 extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
     follow();
     __shared__ double part[OBSERVE_ATOMS][OBSERVED];
-    const u32 warp = threadIdx.x / WARP, id = blockIdx.x * OBSERVE_ATOMS + warp;
+    const Traits &own = traits(SEVERAL ? E.block_member[blockIdx.x] : 0);
+    const u32 warp = threadIdx.x / WARP, id = own.first + (blockIdx.x - own.first_block) * OBSERVE_ATOMS + warp;
     double v[OBSERVED] = {};
-    if (id < E.atoms) observe_atom(E.slot[id], v);
+    if (id < own.end) observe_atom(E.slot[id], v);
     if (lane_id() == 0) {
         for (int k = 0; k < OBSERVED; ++k) part[warp][k] = v[k];
     }
@@ -336,7 +352,7 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_ATOMS * WARP) observe() {
     if (k >= OBSERVED) return;
     double sum = 0.0;
     for (int w = 0; w < OBSERVE_ATOMS; ++w) sum += part[w][k];
-    E.sums[size_t(blockIdx.x + 1) * OBSERVED + k] = sum;
+    E.sums[size_t(blockIdx.x) * OBSERVED + k] = sum;
 }
 
 typedef double Matrix[3][3];
@@ -346,41 +362,43 @@ __device__ double determinant(const Matrix &h) {
            h[0][2] * (h[1][0] * h[2][1] - h[1][1] * h[2][0]);
 }
 
-// The symmetric part of the strain derivative last observed.
-__device__ __forceinline__ double symmetric_derivative(int a, int b) {
-    const double *derivative = E.observed + 6;
+// The strain derivative of a member that was last observed, and its symmetric part.
+__device__ __forceinline__ const double *last_derivative(u32 member) { return E.observed + size_t(member) * OBSERVED + 6; }
+__device__ __forceinline__ double symmetric_derivative(u32 member, int a, int b) {
+    const double *derivative = last_derivative(member);
     return 0.5 * (derivative[3 * a + b] + derivative[3 * b + a]);
 }
 
 // The second half of a strain's work, and what it added to the pressure, when the forces behind it are there and observed.
-__device__ void settle() {
-    State &s = *E.state;
-    Change &change = *E.change;
-    if (s.halt || !change.owing) return;
+__device__ void settle(u32 member) {
+    Member &s = E.members[member];
+    Change &change = E.change[member];
+    if (E.state->halt || s.resting || !change.owing) return;
     double work = 0.0;
-    for (int a = 0; a < 9; ++a) work += E.observed[6 + a] * change.strain[a / 3][a % 3];
+    for (int a = 0; a < 9; ++a) work += last_derivative(member)[a] * change.strain[a / 3][a % 3];
     s.work += 0.5 * work;
     const double volume = fabs(determinant(s.cell));
     for (int a = 0; a < 3; ++a) {
-        for (int b = 0; b < 3; ++b) s.response[a][b] = change.rise[a][b] - symmetric_derivative(a, b) / volume;
+        for (int b = 0; b < 3; ++b) s.response[a][b] = change.rise[a][b] - symmetric_derivative(member, a, b) / volume;
     }
     change.owing = 0;
 }
 
-// One block.
-extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_all(int blocks, double *out, int settles) {
+// A block for each member, whose sums are `stride` numbers behind those of the one before.
+extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_all(double *out, int stride, int settles) {
     follow();
     __shared__ double part[OBSERVE_GROUPS][OBSERVED];
+    const Traits &own = traits(blockIdx.x);
     const int k = threadIdx.x % OBSERVED, group = threadIdx.x / OBSERVED;
     double sum = 0.0;
-    for (int b = group; b < blocks; b += OBSERVE_GROUPS) sum += E.sums[size_t(b + 1) * OBSERVED + k];
+    for (u32 b = own.first_block + group; b < own.end_block; b += OBSERVE_GROUPS) sum += E.sums[size_t(b) * OBSERVED + k];
     part[group][k] = sum;
     __syncthreads();
     if (group > 0) return;
     for (int g = 1; g < OBSERVE_GROUPS; ++g) sum += part[g][k];
-    out[k] = sum;
+    out[size_t(blockIdx.x) * stride + k] = sum;
     __syncwarp((1u << OBSERVED) - 1);
-    if (settles && k == 0) settle();
+    if (settles && k == 0) settle(blockIdx.x);
 }
 
 // Arrays between the order of slots and that of ids, one behind the other: bits 1 positions, 2 velocities, 4 forces.
@@ -408,4 +426,8 @@ extern "C" __global__ void __launch_bounds__(256) from_ids(int which, const doub
     }
 }
 
-extern "C" __global__ void set_state(State state) { *E.state = state; }
+// The state of several members is copied by the host.
+extern "C" __global__ void set_state(State state, Member alone) {
+    *E.state = state;
+    if (!SEVERAL) E.members[0] = alone;
+}

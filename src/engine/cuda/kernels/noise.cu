@@ -11,10 +11,10 @@ __device__ __forceinline__ uint4 philox(uint4 c, uint2 k) {
     return c;
 }
 
-// The bits of one atom, or of block number `index` of the whole system, at one step.
-__device__ __forceinline__ uint4 block_of(u64 step, u32 index, u32 stream) {
-    const u64 at = step + E.noise_start;
-    return philox(make_uint4(u32(at), u32(at >> 32), index, stream), make_uint2(E.seed, E.replica));
+// The bits of one atom of a member, or of block number `index` of the whole member, at one step.
+__device__ __forceinline__ uint4 block_of(const Traits &own, u64 step, u32 index, u32 stream) {
+    const u64 at = step + own.noise_start;
+    return philox(make_uint4(u32(at), u32(at >> 32), index, stream), make_uint2(own.seed, own.replica));
 }
 
 // A number between 0 and 1, in the middle of its bin.

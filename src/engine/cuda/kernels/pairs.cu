@@ -35,13 +35,15 @@ __device__ __forceinline__ double warp_max(double x) {
 
 __device__ int bits_of(int count) { return count <= 1 ? 0 : 32 - __clz(count - 1); }
 
-// One block: the box around all atoms in open directions, and the grid of cells.
+// A block for each member: the box around its atoms in open directions, and its grid of cells.
 extern "C" __global__ void __launch_bounds__(1024) make_grid() {
     __shared__ double low[3][32], high[3][32];
     double lo[3], hi[3], inverse[3][3];
-    invert(lattice(), inverse);
+    const u32 member = blockIdx.x;
+    const Traits &own = traits(member);
+    invert(lattice(member), inverse);
     for (int k = 0; k < 3; ++k) lo[k] = 1e300, hi[k] = -1e300;
-    for (int i = threadIdx.x; i < E.atoms; i += blockDim.x) {
+    for (u32 i = own.first + threadIdx.x; i < own.end; i += blockDim.x) {
         double f[3];
         fractional(inverse, i, f);
         for (int k = 0; k < 3; ++k) {
@@ -68,9 +70,9 @@ extern "C" __global__ void __launch_bounds__(1024) make_grid() {
     }
     for (int k = 0; k < 3; ++k) {
         double a = low[k][0], b = high[k][0];
-        for (int w = 1; w < 32; ++w) a = fmin(a, low[k][w]), b = fmax(b, high[k][w]);
-        grid.origin[k] = E.periodic[k] ? 0.0 : a;
-        extent[k] = E.periodic[k] ? 1.0 : b - a;
+        for (int w = 1; w < blockDim.x / WARP; ++w) a = fmin(a, low[k][w]), b = fmax(b, high[k][w]);
+        grid.origin[k] = own.periodic[k] ? 0.0 : a;
+        extent[k] = own.periodic[k] ? 1.0 : b - a;
         const double fit = floor(extent[k] * height[k] / range);
         grid.count[k] = int(fmin(fmax(fit, 1.0), 1024.0));
     }
@@ -81,20 +83,20 @@ extern "C" __global__ void __launch_bounds__(1024) make_grid() {
             if (grid.count[k] > grid.count[widest]) widest = k;
         }
         grid.cells = 1 << bits;
-        if (grid.cells <= int(E.cell_capacity)) break;
+        if (grid.cells <= int(own.cell_capacity)) break;
         grid.count[widest] = (grid.count[widest] + 1) / 2;
     }
     for (int k = 0; k < 3; ++k) {
         grid.bits[k] = bits_of(grid.count[k]);
         grid.scale[k] = extent[k] > 0.0 ? grid.count[k] / extent[k] : 0.0;
         const double cell = height[k] * extent[k] / grid.count[k];
-        grid.reach[k] = E.periodic[k] ? int(ceil(range / cell)) : grid.count[k] > 1 ? 1 : 0;
+        grid.reach[k] = own.periodic[k] ? int(ceil(range / cell)) : grid.count[k] > 1 ? 1 : 0;
     }
-    *E.grid = grid;
+    E.grid[member] = grid;
     // Displacements and strain count from here on.
-    E.state->slack2 = 0.25 * (E.range - E.cutoff) * (E.range - E.cutoff);
+    E.members[member].slack2 = 0.25 * (E.range - E.cutoff) * (E.range - E.cutoff);
     for (int a = 0; a < 3; ++a) {
-        for (int b = 0; b < 3; ++b) E.state->strain[a][b] = a == b;
+        for (int b = 0; b < 3; ++b) E.members[member].strain[a][b] = a == b;
     }
 }
 
@@ -110,28 +112,32 @@ __device__ __forceinline__ int curve(const Grid &grid, const int (&c)[3]) {
 }
 
 // The cell of an atom, and what carries it into the box. Atoms with a coordinate that is not finite go anywhere.
-__device__ __forceinline__ void locate(const Grid &grid, int i, int (&c)[3], int (&wrap)[3]) {
+__device__ __forceinline__ void locate(const Grid &grid, const u32 (&periodic)[3], int i, int (&c)[3], int (&wrap)[3]) {
     double f[3];
     fractional(grid.inverse, i, f);
     for (int k = 0; k < 3; ++k) {
-        const double turns = E.periodic[k] ? -floor(f[k]) : 0.0;
+        const double turns = periodic[k] ? -floor(f[k]) : 0.0;
         const double inside = (f[k] + turns - grid.origin[k]) * grid.scale[k];
         wrap[k] = fabs(turns) < 5e5 ? int(turns) : 0;
         c[k] = inside > 0.0 ? min(int(fmin(inside, 2048.0)), grid.count[k] - 1) : 0;
     }
 }
 
+// Cells that atoms may be in: those that there is room for, or, of one system alone, those that its grid has.
+__device__ __forceinline__ int cells() { return SEVERAL ? int(E.cells) : E.grid->cells; }
+
 extern "C" __global__ void clear_cells() {
-    for (int c = blockIdx.x * blockDim.x + threadIdx.x; c < E.grid->cells; c += gridDim.x * blockDim.x) E.cell_fill[c] = 0;
+    for (int c = blockIdx.x * blockDim.x + threadIdx.x; c < cells(); c += gridDim.x * blockDim.x) E.cell_fill[c] = 0;
 }
 
 extern "C" __global__ void count_cells() {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= E.atoms) return;
     int c[3], wrap[3];
-    const Grid grid = *E.grid;
-    locate(grid, i, c, wrap);
-    E.cell_of[i] = curve(grid, c);
+    const u32 member = member_of(i);
+    const Grid grid = E.grid[member];
+    locate(grid, traits(member).periodic, i, c, wrap);
+    E.cell_of[i] = traits(member).first_cell + curve(grid, c);
     atomicAdd(E.cell_fill + E.cell_of[i], 1u);
 }
 
@@ -174,7 +180,7 @@ __device__ u32 exclusive_scan(u32 *in, u32 *out, int n, bool clear) {
 }
 
 extern "C" __global__ void __launch_bounds__(1024) scan_cells() {
-    exclusive_scan(E.cell_fill, E.cell_start, E.grid->cells, true);
+    exclusive_scan(E.cell_fill, E.cell_start, cells(), true);
 }
 
 extern "C" __global__ void fill_cells() {
@@ -217,7 +223,8 @@ extern "C" __global__ void sort_in() {
     E.id[i] = reinterpret_cast<const u32 *>(record + 10)[1];
     E.slot[E.id[i]] = i;
     int c[3], wrap[3];
-    locate(*E.grid, i, c, wrap);
+    const u32 member = member_of(i);
+    locate(E.grid[member], traits(member).periodic, i, c, wrap);
     E.wrap[i] = pack_image(wrap[0], wrap[1], wrap[2]);
     if (i == 0) E.state->reach = 0;
 }
@@ -226,11 +233,13 @@ __device__ __forceinline__ int floor_div(int a, int b) { return a >= 0 ? a / b :
 
 // A warp calls found(id of the neighbour, image, rank among those found) for all in range of atom i.
 template <class Found> __device__ __forceinline__ u32 search(int i, Found found) {
-    const Grid &grid = *E.grid;
+    const u32 member = member_of(i);
+    const Grid &grid = E.grid[member];
+    const Traits &own = traits(member);
     int home[3], wrap[3];
-    locate(grid, i, home, wrap);
+    locate(grid, own.periodic, i, home, wrap);
     const double range2 = E.range * E.range;
-    const Lattice h = lattice();
+    const Lattice h = lattice(member);
     u32 total = 0;
     for (int a = -grid.reach[0]; a <= grid.reach[0]; ++a) {
         for (int b = -grid.reach[1]; b <= grid.reach[1]; ++b) {
@@ -240,10 +249,10 @@ template <class Found> __device__ __forceinline__ u32 search(int i, Found found)
                 for (int k = 0; k < 3; ++k) {
                     turn[k] = floor_div(cell[k], grid.count[k]);
                     cell[k] -= turn[k] * grid.count[k];
-                    outside |= turn[k] != 0 && !E.periodic[k];
+                    outside |= turn[k] != 0 && !own.periodic[k];
                 }
                 if (outside) continue;
-                const int place = curve(grid, cell);
+                const u32 place = own.first_cell + curve(grid, cell);
                 const u32 first = E.cell_start[place], end = E.cell_start[place + 1];
                 for (u32 base = first; base < end; base += WARP) {
                     const u32 j = base + lane_id();
@@ -356,15 +365,18 @@ struct Stretch {
 __device__ __forceinline__ void measure_row(int i) {
     const u32 lane = lane_id();
     // The list was built long ago; what there was no room for is not read.
-    u32 start = 0, end = 0;
+    u32 start = 0, end = 0, member = 0;
     Stretch now;
     if (i < E.atoms) {
+        member = member_of(i);
         start = E.rows[i];
         end = min(E.rows[i + 1], E.list_capacity);
         now.fetch(start, end);
     }
     follow();
     if (i >= E.atoms) return;
+    // On its way while it is seen whether there is anything to do.
+    const Lattice h = lattice(member);
     if (E.state->halt) {
         // What follows has nothing to do, and touches no list that may have run out of room.
         if (lane == 0) E.active[i] = 0;
@@ -372,7 +384,7 @@ __device__ __forceinline__ void measure_row(int i) {
     }
     u32 count = 0;
     bool contact = false;
-    const Lattice h = lattice();
+    const double contact_limit = traits(member).contact_limit;
     for (u32 base = start; base < end; base += Stretch::LENGTH) {
         if (base > start) now.fetch(base, end);
         double r[Stretch::TURNS][3];
@@ -388,7 +400,7 @@ __device__ __forceinline__ void measure_row(int i) {
             if (now.p[k] < end) {
                 d = sqrt(r[k][0] * r[k][0] + r[k][1] * r[k][1] + r[k][2] * r[k][2]);
                 inside = d < E.cutoff;
-                contact |= d < E.contact_limit;
+                contact |= d < contact_limit;
             }
             const u32 votes = __ballot_sync(FULL, inside);
             if (inside) {
@@ -402,7 +414,7 @@ __device__ __forceinline__ void measure_row(int i) {
         }
     }
     if (lane == 0) E.active[i] = count;
-    if (__any_sync(FULL, contact) && lane == 0) atomicOr(&E.state->pending, FLAG_CONTACT);
+    if (__any_sync(FULL, contact) && lane == 0) raise(member, FLAG_CONTACT);
 }
 
 extern "C" __global__ void __launch_bounds__(256) measure() { measure_row(warp_of_grid()); }

@@ -31,17 +31,17 @@ __device__ void exponential(const Matrix &of, double sign, Matrix &sum) {
 }
 
 // A standard normal number and the sum of the squares of `degrees` - 1 more, as `core::rng::Noise::chi`.
-__device__ void chi(u64 step, u32 degrees, double &r, double &squares) {
-    const uint4 first = block_of(step, 0, THERMOSTAT_STREAM);
+__device__ void chi(const Traits &own, u64 step, double &r, double &squares) {
+    const uint4 first = block_of(own, step, 0, THERMOSTAT_STREAM);
     double one, x, unused;
     box_muller(first.x, first.y, r, one);
-    const u32 count = degrees - 1;
+    const u32 count = own.degrees - 1;
     squares = count % 2 ? one * one : 0.0;
     if (count < 2) return;
     const double d = double(count / 2) - 1.0 / 3.0, c = 1.0 / sqrt(9.0 * d);
     double gamma = d;
     for (u32 k = 1; k <= MOST_ATTEMPTS; ++k) {
-        const uint4 bits = block_of(step, k, THERMOSTAT_STREAM);
+        const uint4 bits = block_of(own, step, k, THERMOSTAT_STREAM);
         box_muller(bits.x, bits.y, x, unused);
         const double root = 1.0 + c * x, v = root * root * root;
         if (v > 0.0 && log(centred(bits.z)) < 0.5 * x * x + d - d * v + d * log(v)) {
@@ -53,11 +53,11 @@ __device__ void chi(u64 step, u32 degrees, double &r, double &squares) {
 }
 
 // The factor of velocities of a kinetic energy, as `dynamics::csvr::Rescaling::factor`.
-__device__ double velocity_factor(const Velocities &how, double kinetic, u64 step) {
-    if (kinetic <= 0.0 || how.degrees == 0) return 1.0;
+__device__ double velocity_factor(const Traits &own, double kinetic, u64 step) {
+    if (kinetic <= 0.0 || own.degrees == 0) return 1.0;
     double r, s;
-    chi(step, how.degrees, r, s);
-    const double c = how.c, q = 0.5 * how.kt / kinetic;
+    chi(own, step, r, s);
+    const double c = E.velocities.c, q = 0.5 * own.kt / kinetic;
     const double square = c + q * (1.0 - c) * (r * r + s) + 2.0 * r * sqrt(c * (1.0 - c) * q);
     const double factor = sqrt(fmax(square, 0.0));
     return r * sqrt((1.0 - c) * q) + sqrt(c) < 0.0 ? -factor : factor;
@@ -92,16 +92,17 @@ __device__ void coupled(u32 coupling, const Matrix &h, const Matrix &of, Matrix 
 }
 
 // The logarithm of the strain, as `dynamics::cell_rescaling::CellRescaling::strain`.
-__device__ void strain_of(const Barostat &how, const Matrix &h, const Matrix &pressure, u64 step, Matrix &out) {
+__device__ void strain_of(const Traits &own, const Matrix &h, const Matrix &pressure, u64 step, Matrix &out) {
+    const Barostat &how = E.barostat;
     double xi[8];
     for (u32 k = 0; k < 2; ++k) {
-        const uint4 bits = block_of(step, k, BAROSTAT_STREAM);
+        const uint4 bits = block_of(own, step, k, BAROSTAT_STREAM);
         box_muller(bits.x, bits.y, xi[4 * k], xi[4 * k + 1]);
         box_muller(bits.z, bits.w, xi[4 * k + 2], xi[4 * k + 3]);
     }
     const double half = 0.70710678118654752440, yz = half * xi[3], xz = half * xi[4], xy = half * xi[5];
     const Matrix noise = {{xi[0], xy, xz}, {xy, xi[1], yz}, {xz, yz, xi[2]}};
-    const double volume = fabs(determinant(h)), width = sqrt(2.0 * how.kt * how.mobility / volume);
+    const double volume = fabs(determinant(h)), width = sqrt(2.0 * own.kt * how.mobility / volume);
     Matrix whole;
     for (int a = 0; a < 3; ++a) {
         for (int b = 0; b < 3; ++b) {
@@ -111,8 +112,9 @@ __device__ void strain_of(const Barostat &how, const Matrix &h, const Matrix &pr
     coupled(how.coupling, h, whole, out);
 }
 
-// Strains the cell in the state, with the slack that is left to the list (`neighbors::VerletList::holds`).
-__device__ void strain_cell(State &s, const Matrix &stretch) {
+// Strains the cell of a member, with the slack that is left to the list (`neighbors::VerletList::holds`).
+__device__ void strain_cell(u32 member, const Matrix &stretch) {
+    Member &s = E.members[member];
     Matrix moved;
     for (int k = 0; k < 3; ++k) {
         const double *v = s.cell[k];
@@ -133,19 +135,20 @@ __device__ void strain_cell(State &s, const Matrix &stretch) {
     // A slack below zero asks for a build, wherever atoms are.
     s.slack2 = slack >= 0.0 ? slack * slack : -1.0;
     const double volume = fabs(determinant(moved));
-    if (!(volume >= E.barostat.least && volume <= E.barostat.most)) s.pending |= FLAG_CELL;
+    if (!(volume >= traits(member).least && volume <= traits(member).most)) raise(member, FLAG_CELL);
 }
 
-// One block, between the opening of a step and its closing.
-__device__ __forceinline__ void rescale_all(int pressing) {
-    State &s = *E.state;
-    if (s.opened != s.begun + 1) return;
-    const u64 step = s.begun;
+// A block for a member, between the opening of a step and its closing.
+__device__ __forceinline__ void rescale_member(u32 member, int pressing) {
+    Member &s = E.members[member];
+    const Traits &own = traits(member);
+    const u64 step = E.state->begun;
+    if (E.state->opened != step + 1 || s.resting) return;
     Matrix twice = {};
     double p[3], trace;
     if (pressing) {
         double k[9];
-        block_sum<9>(0, E.atoms, k, [](u32 i, double (&v)[9]) {
+        block_sum<9>(own.first, own.end, k, [](u32 i, double (&v)[9]) {
             const double *u = E.vel + 3 * size_t(i), m = E.mass[i];
             for (int a = 0; a < 3; ++a) {
                 v[a] = m * u[a];
@@ -162,7 +165,7 @@ __device__ __forceinline__ void rescale_all(int pressing) {
         trace = twice[0][0] + twice[1][1] + twice[2][2];
     } else {
         double k[4];
-        block_sum<4>(0, E.atoms, k, [](u32 i, double (&v)[4]) {
+        block_sum<4>(own.first, own.end, k, [](u32 i, double (&v)[4]) {
             const double *u = E.vel + 3 * size_t(i), m = E.mass[i];
             for (int a = 0; a < 3; ++a) v[a] = m * u[a];
             v[3] = m * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
@@ -171,19 +174,19 @@ __device__ __forceinline__ void rescale_all(int pressing) {
         trace = k[3];
     }
     if (threadIdx.x > 0) return;
-    Change &change = *E.change;
+    Change &change = E.change[member];
     change.strained = 0;
     if (pressing) {
         Matrix moving, ahead, seen;
         const double volume = fabs(determinant(s.cell));
         for (int a = 0; a < 3; ++a) {
             for (int b = 0; b < 3; ++b) {
-                moving[a][b] = twice[a][b] - (E.barostat.flight ? 0.0 : p[a] * p[b] / E.total_mass);
-                ahead[a][b] = (moving[a][b] - symmetric_derivative(a, b)) / volume;
+                moving[a][b] = twice[a][b] - (E.barostat.flight ? 0.0 : p[a] * p[b] / own.total_mass);
+                ahead[a][b] = (moving[a][b] - symmetric_derivative(member, a, b)) / volume;
                 seen[a][b] = ahead[a][b] + 0.5 * s.response[a][b];
             }
         }
-        strain_of(E.barostat, s.cell, seen, step, change.strain);
+        strain_of(own, s.cell, seen, step, change.strain);
         double largest = 0.0;
         bool fits = true;
         for (int a = 0; a < 9; ++a) {
@@ -195,7 +198,7 @@ __device__ __forceinline__ void rescale_all(int pressing) {
             Matrix half, after;
             exponential(change.strain, 1.0, change.stretch);
             exponential(change.strain, -1.0, change.shrink);
-            strain_cell(s, change.stretch);
+            strain_cell(member, change.stretch);
             multiply(change.shrink, twice, half);
             multiply(half, change.shrink, after);
             const double before = trace, q[3] = {p[0], p[1], p[2]};
@@ -205,7 +208,7 @@ __device__ __forceinline__ void rescale_all(int pressing) {
                 p[a] = in[0] * q[0] + in[1] * q[1] + in[2] * q[2];
             }
             double work = 0.0;
-            for (int a = 0; a < 9; ++a) work += E.observed[6 + a] * change.strain[a / 3][a % 3];
+            for (int a = 0; a < 9; ++a) work += last_derivative(member)[a] * change.strain[a / 3][a % 3];
             s.work += 0.5 * (trace - before + work);
             multiply(change.shrink, moving, half);
             multiply(half, change.shrink, after);
@@ -216,24 +219,24 @@ __device__ __forceinline__ void rescale_all(int pressing) {
             change.strained = change.owing = 1;
         } else {
             s.refused = largest;
-            s.pending |= FLAG_CELL;
+            raise(member, FLAG_CELL);
         }
     }
     if (E.velocities.scaled) {
         double speed2 = 0.0;
         for (int a = 0; a < 3; ++a) {
-            change.flight[a] = p[a] / E.total_mass;
+            change.flight[a] = p[a] / own.total_mass;
             speed2 += change.flight[a] * p[a];
         }
         const double kinetic = 0.5 * (trace - speed2);
-        change.factor = velocity_factor(E.velocities, kinetic, step);
+        change.factor = velocity_factor(own, kinetic, step);
         s.heat += (change.factor * change.factor - 1.0) * kinetic;
     }
 }
 
 extern "C" __global__ void __launch_bounds__(1024) rescale(int pressing) {
     follow();
-    rescale_all(pressing);
+    rescale_member(blockIdx.x, pressing);
 }
 
 // One block with a thread for each atom: the end of a step and the next up to its forces, in one launch.
@@ -241,7 +244,7 @@ extern "C" __global__ void __launch_bounds__(MOST_TOGETHER) advance_together(int
     follow();
     advance_atoms(finish, OPENING);
     __syncthreads();
-    rescale_all(pressing);
+    rescale_member(0, pressing);
     __syncthreads();
     advance_atoms(0, CLOSING);
 }

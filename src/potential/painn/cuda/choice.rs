@@ -11,12 +11,6 @@ pub(super) const STRIP: usize = 16;
 /// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory.
 pub(super) const STRIP_NUMBERS: usize = 28;
 
-/// Numbers (f32) of shared memory that a block of `strips.cu` takes at least: more than half of what a multiprocessor has, so
-/// that none shares it with another. Side by side, two of 64 features gave other bits in 4 of 6 runs. A fence before a slot of
-/// the ring is given back (`fence.proxy.async`) cures that as well, so that a slot must have been filled anew while reads of
-/// it were on their way; what that fence costs is not measured.
-const ALONE: usize = 30_000;
-
 /// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
 const FEW_ATOMS: usize = 5000;
 /// With so many strips of atoms for each cluster that there are multiprocessors for, clusters are still as fast as blocks that
@@ -101,7 +95,7 @@ impl Division {
     pub(super) fn stage_bytes(self, features: usize, head_out: usize) -> u32 {
         let numbers = match self {
             Self::Spread | Self::Tiles { .. } => 0,
-            Self::Strips => (STRIP_NUMBERS * STRIP * features).max(ALONE),
+            Self::Strips => STRIP_NUMBERS * STRIP * features,
             Self::Clusters { shared_weights } => {
                 let cluster = cluster(features);
                 let (unit, board) = (STRIP * features / cluster, STRIP * features);
@@ -533,15 +527,6 @@ mod tests {
                     }
                 }
             }
-        }
-    }
-
-    /// No two blocks of strips fit on a multiprocessor, which has at most this much shared memory (bytes, from 8.0 to 12.0).
-    #[test]
-    fn strips_are_alone_on_their_multiprocessor() {
-        const MOST_SHARED: u32 = 233_472;
-        for features in [32, 64, 96, 128] {
-            assert!(2 * Division::Strips.stage_bytes(features, features / 2) > MOST_SHARED);
         }
     }
 

@@ -99,11 +99,10 @@ impl DevicePotential for CudaPainn<'_> {
         };
         Self::check(weights)?;
         let atoms = view.species.len();
-        let choice =
-            (self.choice).unwrap_or_else(|| Choice::for_card(device.card, spec, weights, atoms));
+        let choice = (self.choice)
+            .unwrap_or_else(|| Choice::for_card(device.card, spec, weights, view.chosen_for));
         let shape = Shape::new(spec, weights, choice, view.watched);
         let buffers = NetworkBuffers::new(device, view.species, spec, weights, &shape)?;
-        let bias = (last.bias.first()).map_or(0.0, |b| b * spec.energy_scale * atoms as f64);
         Ok(Box::new(BoundCudaPainn {
             engine: view.source.to_owned(),
             heads: buffers.heads(),
@@ -111,7 +110,8 @@ impl DevicePotential for CudaPainn<'_> {
             shape,
             atoms,
             processors: device.card.processors,
-            offset: bias + spec.offset(view.species),
+            bias: (last.bias.first()).map_or(0.0, |b| b * spec.energy_scale),
+            spec: spec.clone(),
         }))
     }
 }
@@ -125,7 +125,9 @@ struct BoundCudaPainn {
     shape: Shape,
     atoms: usize,
     processors: u32,
-    offset: f64,
+    /// What the network's energy of each atom leaves out (eV).
+    bias: f64,
+    spec: Spec,
 }
 
 impl BoundPotential for BoundCudaPainn {
@@ -157,8 +159,8 @@ impl BoundPotential for BoundCudaPainn {
         self.shape.slices()
     }
 
-    fn offset(&self) -> f64 {
-        self.offset
+    fn offset(&self, species: &[u8]) -> f64 {
+        self.bias * species.len() as f64 + self.spec.offset(species)
     }
 
     fn queue(&self, program: &LoadedKernels) -> Result<()> {

@@ -58,14 +58,14 @@ impl DevicePotential for CudaSchnet<'_> {
         let present = elements(species);
         let (packed, _) =
             PackedSchnet::<f32>::new(schnet, &present, SLICE, spline::bound::<f32>())?;
-        let shape = shape(&packed, species.len());
+        let shape = shape(&packed, view.chosen_for);
         let bias = packed.readout.bias * schnet.energy_scale + schnet.mean_per_atom;
         Ok(Box::new(LayeredNetwork {
             part: text().part(shape, view.source),
             shape,
             memory: block::place(device, &packed, schnet.energy_scale, species.len())?,
             atoms: species.len(),
-            offset: bias * species.len() as f64,
+            bias,
         }))
     }
 }
@@ -99,7 +99,7 @@ mod tests {
         let schnet = Schnet::random(features, layers, basis, hidden, 3);
         let packed = PackedSchnet::<f32>::new(&schnet, &[1, 8], SLICE, 1e-3);
         let shape = shape(&packed.unwrap().0, atoms);
-        text().part(shape, &crate::engine::cuda::source())
+        text().part(shape, &crate::engine::cuda::source(false))
     }
 
     /// Of every shape and number of atoms, for each card.

@@ -59,14 +59,14 @@ impl DevicePotential for CudaStudent<'_> {
         let present = elements(species);
         let (packed, _) =
             PackedStudent::<f32>::new(student, &present, SLICE, spline::bound::<f32>())?;
-        let shape = shape(&packed, species.len());
+        let shape = shape(&packed, view.chosen_for);
         let bias = packed.readout.bias * student.energy_scale;
         Ok(Box::new(LayeredNetwork {
             part: text().part(shape, view.source),
             shape,
             memory: block::place(device, &packed, student.energy_scale, species.len())?,
             atoms: species.len(),
-            offset: bias * species.len() as f64,
+            bias,
         }))
     }
 }
@@ -98,7 +98,7 @@ mod tests {
         let student = Student::random(features, layers, hidden, 3);
         let packed = PackedStudent::<f32>::new(&student, &[1, 8], SLICE, 1e-3);
         let shape = shape(&packed.unwrap().0, atoms);
-        text().part(shape, &crate::engine::cuda::source())
+        text().part(shape, &crate::engine::cuda::source(false))
     }
 
     /// Of every shape and number of atoms, for each card.

@@ -1,0 +1,30 @@
+//! What stands in for engines on a card where there are none: this program was built without them.
+
+use super::{Model, model};
+use crate::Result;
+use crate::config::plan::Plan;
+use crate::engine::{BatchEngine, BatchMember, Engine, Start};
+
+/// Refuses.
+pub(super) fn engine(_: &Plan, _: &Model, index: usize, _: Start) -> Result<Box<dyn Engine>> {
+    Err(model::built_without(index))
+}
+
+/// Refuses.
+pub(super) fn batch(
+    _: &Plan,
+    _: &Model,
+    index: usize,
+    _: Vec<BatchMember>,
+) -> Result<Box<dyn BatchEngine>> {
+    Err(model::built_without(index))
+}
+
+/// Refuses.
+pub(super) fn needs<'p>(
+    _: impl IntoIterator<Item = &'p Plan>,
+    _: &Model,
+    index: usize,
+) -> Result<(Vec<f64>, f64)> {
+    Err(model::built_without(index))
+}
