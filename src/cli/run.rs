@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use super::interrupt::Interrupt;
 use super::{ResumeArgs, RunArgs, hints};
-use crate::config::plan::Plan;
+use crate::config::plan::{BatchPlan, Plan};
+use crate::config::{self, Asked};
 use crate::report::{Console, Status, Verbosity};
+use crate::run::batch::BatchRun;
 use crate::run::{Entry, Run, recorded};
-use crate::{Result, assemble, config};
+use crate::{Result, assemble};
 
 /// Runs the command; exit code 1 where a fault ended the run, that of the signal where one did.
 ///
@@ -18,9 +20,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let began = Instant::now();
     hints::expect_run_file(&args.config)?;
     let (config, overrides, out) = (&args.config, &args.overrides, args.out.as_deref());
-    let plan = match args.member {
-        Some(member) => config::load_member(config, overrides, out, member)?,
-        None => config::load(config, overrides, out)?,
+    let asked = match args.member {
+        Some(member) => Asked::One(Box::new(config::load_member(
+            config, overrides, out, member,
+        )?)),
+        None => config::load_any(config, overrides, out)?,
     };
     let entry = match (args.resume, args.force) {
         (true, _) => Entry::Resume,
@@ -31,7 +35,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         quiet: args.quiet,
         json: args.json,
     };
-    to_the_end(plan, entry, verbosity, began)
+    to_the_end(asked, entry, verbosity, began)
 }
 
 /// Runs `mdrun resume RUN_DIR`; exit codes are those of [`run`].
@@ -40,20 +44,40 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// As for [`run`]; or the directory holds no run.
 pub fn resume(args: &ResumeArgs) -> Result<ExitCode> {
     let began = Instant::now();
-    let plan = recorded::plan(&args.directory, &args.models, &args.settings())?;
+    let asked = recorded::asked(&args.directory, &args.models, &args.settings())?;
     let verbosity = Verbosity {
         quiet: args.quiet,
         json: args.json,
     };
-    to_the_end(plan, Entry::Resume, verbosity, began)
+    to_the_end(asked, Entry::Resume, verbosity, began)
 }
 
+/// Runs what is asked for.
 fn to_the_end(
-    mut plan: Plan,
+    asked: Asked,
     entry: Entry,
     verbosity: Verbosity,
     began: Instant,
 ) -> Result<ExitCode> {
+    match asked {
+        Asked::One(plan) => one(*plan, entry, verbosity, began),
+        Asked::Several(batch) => many(*batch, entry, verbosity, began),
+    }
+}
+
+/// Runs many systems at once; the exit code is that of a failed run where a member failed.
+fn many(batch: BatchPlan, entry: Entry, verbosity: Verbosity, began: Instant) -> Result<ExitCode> {
+    // Before this nothing is held that a signal could leave behind.
+    let interrupt = Interrupt::watch()?;
+    let steps = batch.members[0].plan.dynamics.steps;
+    let console = Console::new(verbosity, steps);
+    let run = BatchRun::open(batch, entry, &console)?.counted_from(began);
+    let ending = run.to_the_end(&interrupt)?;
+    Ok(exit_code(ending.status, &interrupt))
+}
+
+/// Runs one system.
+fn one(mut plan: Plan, entry: Entry, verbosity: Verbosity, began: Instant) -> Result<ExitCode> {
     assemble::threads(&plan.device)?;
     let model = assemble::load(&mut plan)?;
     // Before this nothing is held that a signal could leave behind.
@@ -76,10 +100,15 @@ fn to_the_end(
         (Err(error), None) => return Err(error),
     };
     let ending = run.to_the_end(&interrupt)?;
+    Ok(exit_code(ending.status, &interrupt))
+}
+
+/// What a run's end means to whoever started it.
+fn exit_code(status: Status, interrupt: &Interrupt) -> ExitCode {
     // Last of all, since it may end the process: all is closed and unlocked now.
-    Ok(match (ending.status, interrupt.signal()) {
+    match (status, interrupt.signal()) {
         (Status::Failed, _) => ExitCode::FAILURE,
         (Status::Interrupted, Some(signal)) => signal.exit_code(),
         _ => ExitCode::SUCCESS,
-    })
+    }
 }

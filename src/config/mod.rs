@@ -200,6 +200,20 @@ impl RecordedConfig<'_> {
         one(self.path, whole(&self.source()?, self.directory)?)
     }
 
+    /// Resolves it for many systems at once, which start from their structures.
+    ///
+    /// # Errors
+    /// It is not a resolved run file of many systems, or a structure or the model is not where it says.
+    pub fn of_many(&self) -> Result<BatchPlan> {
+        match whole(&self.source()?, self.directory)? {
+            Asked::Several(batch) => Ok(*batch),
+            Asked::One(_) => Err(Error::input(format!(
+                "{}: is the record of a run of one system",
+                self.path.display()
+            ))),
+        }
+    }
+
     /// Whether it is one of many systems at once.
     pub fn is_of_many(&self) -> bool {
         match self.config.get(keys::system::TABLE.name) {

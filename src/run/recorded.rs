@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::config::RecordedConfig;
-use crate::config::plan::{Plan, StartPlan, VelocityPlan};
+use crate::config::plan::{StartPlan, VelocityPlan};
+use crate::config::{Asked, RecordedConfig};
 use crate::core::FormalElectrons;
 use crate::models::ModelFile;
 use crate::report::checkpoint::{Checkpoint, store};
@@ -18,14 +18,15 @@ use crate::{Error, Result, input, shell};
 /// Key of the overrides that a run without its structure cannot take.
 const SYSTEM: &str = "system";
 
-/// The plan of a run that goes on in `directory`, as its record resolved it, with overrides (`dynamics.duration="1 ns"`) and
+/// What a run that goes on in `directory` asks for, as its record resolved it, with overrides (`dynamics.duration="1 ns"`) and
 /// with other places of its models if some are given.
 ///
-/// The run starts from its structure where that is what it was. Without it, the checkpoint tells all that matters.
+/// The run starts from its structure where that is what it was. Without it, the checkpoint tells all that matters. Many systems
+/// at once start from their structures.
 ///
 /// # Errors
-/// The directory holds no run, its model is not there, or an override is wrong.
-pub fn plan(directory: &Path, models: &[PathBuf], overrides: &[String]) -> Result<Plan> {
+/// The directory holds no run, its model is not there, an override is wrong, or a structure of many systems is not there.
+pub fn asked(directory: &Path, models: &[PathBuf], overrides: &[String]) -> Result<Asked> {
     let path = directory.join(names::RECORD);
     let (earlier, mut config) = read(directory)?;
     name_models(&mut config, &path, models)?;
@@ -35,6 +36,15 @@ pub fn plan(directory: &Path, models: &[PathBuf], overrides: &[String]) -> Resul
         overrides,
         directory: Some(directory),
     };
+    let source = earlier.config_file.clone().unwrap_or(path.clone());
+    if recorded.is_of_many() {
+        let mut batch = recorded.of_many()?;
+        for member in &mut batch.members {
+            member.plan.source.clone_from(&source);
+        }
+        batch.source = source;
+        return Ok(Asked::Several(Box::new(batch)));
+    }
     let structure = earlier.structure.as_ref();
     let there = structure
         .is_some_and(|had| OriginFile::read(&had.path).is_ok_and(|has| has.sha256 == had.sha256));
@@ -43,8 +53,8 @@ pub fn plan(directory: &Path, models: &[PathBuf], overrides: &[String]) -> Resul
     } else {
         recorded.from_state(state(&earlier, &config, directory, overrides)?)?
     };
-    plan.source = earlier.config_file.unwrap_or(path);
-    Ok(plan)
+    plan.source = source;
+    Ok(Asked::One(Box::new(plan)))
 }
 
 /// The record of the run in a directory, and the run file that it resolved.

@@ -1,7 +1,7 @@
 //! Many systems at once, as a user asks for them and asks what they are.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -134,4 +134,96 @@ fn members_that_are_not_there_are_refused() {
         assert!(stderr(&output).contains(says), "{}", stderr(&output));
         assert!(!out.exists());
     }
+}
+
+/// What a folder has, by names.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Many systems run from one run file, one of them runs alone to the same bytes, and the rest of the command line knows of both.
+#[test]
+fn many_systems_run_and_one_of_them_alone() {
+    let folder = TempDir::new().unwrap();
+    let config = "configs/conformers.toml";
+    let [run, alone] = ["run", "alone"].map(|name| folder.path().join(name));
+    let set = [
+        "--set",
+        "dynamics.steps=20",
+        "--set",
+        "output.thermo_every=5",
+        "--set",
+        "output.trajectory.0.every=10",
+        "--set",
+        "device={kind=\"cpu\", in_flight=5}",
+    ];
+    let to = |out: &Path, more: &[&str]| {
+        let out = out.to_str().unwrap();
+        let output = mdrun(&[&[config, "--out", out, "--json"][..], &set, more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        json(&output)
+    };
+    let summary = to(&run, &[]);
+    assert_eq!(summary["members"], 16, "{summary}");
+    assert_eq!(summary["complete"], 16, "{summary}");
+    assert_eq!(summary["steps"], 16 * 20, "{summary}");
+    let folders: Vec<String> = (0..16).map(|k| format!("{k:04}")).collect();
+    assert_eq!(names(&run.join("members")), folders);
+    for name in ["members.csv", "thermo.csv", "final.xyz", "run.json"] {
+        assert!(run.join(name).is_file(), "no {name}");
+    }
+    to(&alone, &["--member", "7"]);
+    let traj = |folder: &Path| fs::read(folder.join("traj.xyz")).unwrap();
+    assert_eq!(traj(&run.join("members/0007")), traj(&alone));
+    assert_ne!(traj(&run.join("members/0006")), traj(&alone));
+
+    // It does not go over what is there, and ends at once where there is nothing left to do.
+    let again = mdrun(&[&[config, "--out", text(&run)][..], &set].concat());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(
+        stderr(&again).contains("holds a run already"),
+        "{}",
+        stderr(&again)
+    );
+    let resumed = mdrun(&["resume", text(&run)]);
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    let longer = mdrun(&["resume", text(&run), "--steps", "30", "--json"]);
+    assert!(longer.status.success(), "{}", stderr(&longer));
+    assert_eq!(json(&longer)["complete"], 16);
+    let longer = mdrun(&["resume", text(&alone), "--steps", "30"]);
+    assert!(longer.status.success(), "{}", stderr(&longer));
+    assert_eq!(traj(&run.join("members/0007")), traj(&alone));
+
+    let diagnosed = mdrun(&["diagnose", text(&run)]);
+    assert_eq!(diagnosed.status.code(), Some(2));
+    let message = stderr(&diagnosed);
+    assert!(message.contains("conformers.toml --member K`"), "{message}");
+}
+
+/// A program at a socket computes one system: many are refused before it is waited for.
+#[test]
+fn many_systems_over_a_socket_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let output = mdrun(&[
+        "configs/conformers.toml",
+        "--out",
+        text(&out),
+        "--set",
+        "potential={socket=\"unix:nobody\"}",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(
+        message.contains(
+            "potential.socket: a program at a socket computes one system, and there are 16"
+        ),
+        "{message}"
+    );
+    assert!(!out.exists());
 }

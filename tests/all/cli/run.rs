@@ -26,6 +26,20 @@ const SUMMARY_KEYS: [&str; 12] = [
     "stopped_by",
 ];
 
+/// Those of many systems at once.
+const SUMMARY_OF_MANY: [&str; 10] = [
+    "status",
+    "members",
+    "complete",
+    "failed",
+    "steps",
+    "atom_steps_per_second",
+    "mean_temperature_k",
+    "worst_drift",
+    "output_directory",
+    "stopped_by",
+];
+
 fn shipped() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root().join("configs"))
         .unwrap()
@@ -47,6 +61,7 @@ fn every_shipped_run_file_runs() {
         "water_langevin",
         "water_npt",
         "argon_nve",
+        "conformers",
     ] {
         assert!(
             names.contains(&format!("{wanted}.toml")),
@@ -61,14 +76,25 @@ fn every_shipped_run_file_runs() {
         let output = mdrun(&[&config, "--set", short, "--out", text(&run), "--json"]);
         let summary = json(&output);
         assert!(output.status.success(), "{name}: {}", stderr(&output));
-        for key in SUMMARY_KEYS {
+        let many = name == "conformers.toml";
+        let keys = if many {
+            &SUMMARY_OF_MANY[..]
+        } else {
+            &SUMMARY_KEYS
+        };
+        for key in keys {
             assert!(summary.get(key).is_some(), "{name}: no {key} in {summary}");
         }
         assert!(summary["stopped_by"].is_null(), "{name}: {summary}");
         assert!(summary["steps"].as_u64().unwrap() > 0, "{name}");
         let lines = fs::read_to_string(run.join("thermo.csv")).unwrap();
         assert!(lines.lines().count() > 1, "{name}: no thermo");
-        for file in ["run.json", "topology.pdb"] {
+        let topology = if many {
+            "members/0015/topology.pdb"
+        } else {
+            "topology.pdb"
+        };
+        for file in ["run.json", topology] {
             assert!(run.join(file).is_file(), "{name}: no {file}");
         }
         let record: serde_json::Value =

@@ -279,9 +279,11 @@ fn a_member_resolves_again() {
 /// What a batch resolves to, written down anywhere, is the same batch.
 #[test]
 fn a_batch_resolves_again() {
-    let folder = root().join("tests/all/config/many");
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let [many, shipped] = [
+        "tests/all/config/many/mixed.toml",
+        "configs/conformers.toml",
+    ];
+    for path in [many, shipped].map(|name| root().join(name)) {
         let first = several(config::load_any(&path, &[], None).unwrap());
         resolves_again(&first);
     }
@@ -512,4 +514,23 @@ fn notes_are_told_once() {
             .iter()
             .any(|note| note.contains(same))
     );
+}
+
+/// The shipped file is the one promised, and nothing about it is odd.
+#[test]
+fn the_shipped_conformers_are_on_a_ladder() {
+    let path = root().join("configs/conformers.toml");
+    let batch = several(config::load_any(&path, &[], None).unwrap());
+    assert_eq!(batch.members.len(), 16);
+    assert!(batch.notes.is_empty(), "{:?}", batch.notes);
+    let kelvin: Vec<f64> = batch.members.iter().map(|m| bath(&m.plan)).collect();
+    let factor = 2_f64.powf(1.0 / 15.0);
+    for pair in kelvin.windows(2) {
+        assert!(
+            (pair[1] / pair[0] - factor).abs() < 2.0 * NINE_DIGITS,
+            "{kelvin:?}"
+        );
+    }
+    let directory = &batch.members[0].plan.output.directory;
+    assert_eq!(*directory, root().join("trajectories/conformers"));
 }
