@@ -8,6 +8,7 @@ mod card;
 mod card;
 mod field;
 mod loaded;
+mod many;
 mod model;
 
 use std::error::Error as _;
@@ -39,6 +40,7 @@ pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
 pub use field::{field, field_of};
 pub use loaded::{Model, load, load_networks};
+pub use many::many;
 pub use model::{ModelKind, Place, check_place, origin, place};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back

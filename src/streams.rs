@@ -20,6 +20,21 @@ pub fn print(text: &str) -> Result<()> {
     write(&mut io::stdout().lock(), text.as_bytes()).map_err(fault)
 }
 
+/// Prints bytes on standard output, and says whether anyone is still there to read more.
+///
+/// # Errors
+/// As for [`print()`].
+pub fn offer(bytes: &[u8]) -> Result<bool> {
+    let written = write_all(&mut io::stdout().lock(), bytes);
+    match written {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Error::run(format!(
+            "standard output cannot be written: {e}"
+        ))),
+    }
+}
+
 /// Prints a value on standard output as one line of JSON.
 ///
 /// # Errors
@@ -39,7 +54,12 @@ pub fn tell(text: &str) {
 ///
 /// # Errors
 /// Some of it could not be written; not where the reader has gone away.
-pub fn write(stream: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+pub fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    write_all(stream, bytes).or_else(gone)
+}
+
+/// Does as [`write()`]; that the reader has gone away is an error.
+fn write_all(stream: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     /// Between two tries where the stream is one that does not wait by itself.
     const PAUSE: Duration = Duration::from_millis(1);
     loop {
@@ -54,11 +74,11 @@ pub fn write(stream: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
             }),
         };
         match written {
-            Ok(()) if bytes.is_empty() => return stream.flush().or_else(gone),
+            Ok(()) if bytes.is_empty() => return stream.flush(),
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
-            Err(e) => return gone(e),
+            Err(e) => return Err(e),
         }
     }
 }
@@ -72,7 +92,7 @@ fn gone(error: io::Error) -> io::Result<()> {
 }
 
 /// JSON without any control character, those beyond ASCII included, which some terminals obey.
-fn json(value: &Value) -> String {
+pub fn json(value: &Value) -> String {
     let text = value.to_string();
     if !text.contains(char::is_control) {
         return text;

@@ -129,21 +129,14 @@ impl<'m> SharedPotential<'m> {
         precision: Precision,
         device: &DevicePlan,
     ) -> Result<Self> {
-        let mut present = Vec::new();
-        for system in systems {
-            present.extend_from_slice(&system.species);
-            present = elements::kinds(&present);
-        }
+        let systems = systems.into_iter();
+        let present = elements::present(systems.map(|system| system.species.as_slice()));
         let device = DevicePlan {
             threads: Some(1),
             ..*device
         };
-        let present = System {
-            masses: vec![1.0; present.len()],
-            species: present,
-        };
         Ok(Self {
-            all: model.bind(&present, precision, &device)?,
+            all: model.bind(&System::of_species(&present), precision, &device)?,
             model,
             precision,
             device,

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::EnergyArgs;
-use super::subject::Prepared;
+use super::energy_of_all;
+use super::subject::{FrameChoice, Prepared};
 use crate::core::{Cell, Mat3, Spread, Vec3, elements};
 use crate::formats::Structure;
 use crate::potential::Evaluation;
@@ -19,6 +20,14 @@ use crate::{Error, Result, streams};
 /// # Errors
 /// The model or the structure cannot be used, or the energy is not a finite number.
 pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
+    if args.subject.frame == Some(FrameChoice::All) {
+        return energy_of_all::run(args);
+    }
+    if args.out.is_some() {
+        return Err(Error::input(
+            "--out is for all frames of a structure file: add --frame all, or redirect standard output",
+        ));
+    }
     let prepared = args.subject.prepare(0.0)?;
     let Prepared {
         structure, cell, ..
@@ -31,19 +40,15 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
             args.subject.structure.display()
         )));
     }
-    let stress = cell
-        .volume()
-        .map(|volume| evaluation.strain_derivative / volume);
     let found = SinglePoint {
         cell,
         structure,
         notes: &prepared.notes,
-        evaluation,
+        evaluation: &evaluation,
         pairs: field.pairs(),
-        stress,
     };
     streams::print(&if args.json {
-        found.json()
+        format!("{}\n", found.json())
     } else {
         Terminal::out().fit(&found.table())
     })?;
@@ -54,18 +59,23 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
 const FORCES: &str = "forces (eV/A)\n";
 
 /// What is printed.
-struct SinglePoint<'a> {
-    cell: &'a Cell,
-    structure: &'a Structure,
-    notes: &'a [String],
-    evaluation: Evaluation,
-    pairs: u64,
-    /// eV / angstrom^3, where the cell is periodic in all directions.
-    stress: Option<Mat3>,
+pub(super) struct SinglePoint<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) structure: &'a Structure,
+    pub(super) notes: &'a [String],
+    pub(super) evaluation: &'a Evaluation,
+    pub(super) pairs: u64,
 }
 
 impl SinglePoint<'_> {
-    fn json(&self) -> String {
+    /// eV / angstrom^3, where the cell is periodic in all directions.
+    fn stress(&self) -> Option<Mat3> {
+        let volume = self.cell.volume()?;
+        Some(self.evaluation.strain_derivative / volume)
+    }
+
+    /// All of it.
+    pub(super) fn json(&self) -> Value {
         let arrays =
             |vectors: &[Vec3]| -> Vec<[f64; 3]> { vectors.iter().map(|&v| v.into()).collect() };
         let symbols = self.structure.species.iter().map(|&z| elements::symbol(z));
@@ -81,14 +91,14 @@ impl SinglePoint<'_> {
             "frames": self.structure.frames,
             "notes": self.notes,
         });
-        if let Some(stress) = &self.stress {
+        if let Some(stress) = &self.stress() {
             out["stress_ev_per_angstrom3"] = json!(rows(stress));
         }
         if let Some(spread) = &self.evaluation.spread {
             out["force_spread_ev_per_angstrom"] = json!(spread.force);
             out["energy_spread_ev_per_atom"] = json!(spread.energy);
         }
-        format!("{out}\n")
+        out
     }
 
     fn table(&self) -> String {
@@ -111,7 +121,7 @@ impl SinglePoint<'_> {
             let symbol = elements::symbol(*z);
             text += &format!("{i:6} {symbol:2} {:15.9} {:15.9} {:15.9}\n", f.x, f.y, f.z);
         }
-        if let Some(stress) = &self.stress {
+        if let Some(stress) = &self.stress() {
             text += "stress (eV/A^3), positive where the cell would contract\n";
             for [x, y, z] in rows(stress) {
                 text += &format!("{x:15.9} {y:15.9} {z:15.9}\n");

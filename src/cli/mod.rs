@@ -3,6 +3,7 @@
 mod check;
 mod diagnose;
 mod energy;
+mod energy_of_all;
 mod hints;
 mod interrupt;
 mod keys;
@@ -196,11 +197,26 @@ fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
 
 /// `mdrun energy`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+With --frame all, energies and forces of all frames of the structure file are computed over all threads, and written as \
+extended XYZ (energy, forces, stress for a cell; ASE and OVITO read them) or, with --json, as a line of JSON for each. \
+Frames may be of different atoms. One that cannot be evaluated is told at the end, and the others are written.
+
+  mdrun energy --model painn_hcno_gfn2 --structure many.sdf --frame all --out many.xyz
+
+Exit codes: 0 done; 1 the energy is not a finite number, or some frames have none; 2 the input is wrong.")]
 pub struct EnergyArgs {
     /// What is computed, and where.
     #[command(flatten)]
     pub subject: SubjectArgs,
-    /// Print JSON: energy_ev, forces_ev_per_angstrom, stress_ev_per_angstrom3 (cells only), pairs, of a committee
+    /// With --frame all: write into this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace the file of --out
+    #[arg(long, requires = "out")]
+    pub force: bool,
+    /// Print JSON (with --frame all a line for each, with its number as frame): energy_ev, forces_ev_per_angstrom,
+    /// stress_ev_per_angstrom3 (cells only), pairs, of a committee
     /// force_spread_ev_per_angstrom and energy_spread_ev_per_atom, and what was read: elements, positions_angstrom,
     /// cell_angstrom, periodic, frames, notes
     #[arg(long)]

@@ -12,7 +12,7 @@ use crate::forcefield::ForceField;
 use crate::formats::{self, Structure};
 use crate::potential::{ElectronScene, Precision};
 use crate::terminal::Terminal;
-use crate::{Result, assemble, bench, memory, streams};
+use crate::{Error, Result, assemble, bench, memory, streams};
 
 /// Options that say what is computed, and where.
 #[derive(Debug, Args)]
@@ -24,9 +24,9 @@ pub struct SubjectArgs {
     /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
     #[arg(long)]
     pub structure: PathBuf,
-    /// Which of the structure's frames; the first is 0, the last -1
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub frame: Option<i64>,
+    /// Which of the structure's frames; the first is 0, the last -1. `mdrun energy` takes all of them with "all"
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_frame)]
+    pub frame: Option<FrameChoice>,
     /// Where to compute: cpu, or cuda:0 and so on
     #[arg(long, default_value = "cpu", value_parser = bench::parse_device)]
     pub device: DeviceKind,
@@ -36,6 +36,23 @@ pub struct SubjectArgs {
     /// CPU threads; one for each core if not given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+}
+
+/// What `--frame` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameChoice {
+    /// One; a negative number counts from the end.
+    One(i64),
+    /// Each of them.
+    All,
+}
+
+fn parse_frame(text: &str) -> std::result::Result<FrameChoice, String> {
+    match text {
+        "all" => Ok(FrameChoice::All),
+        _ => (text.parse().map(FrameChoice::One))
+            .map_err(|_| "a whole number (the first is 0, the last -1), or all".to_owned()),
+    }
 }
 
 fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
@@ -68,18 +85,18 @@ impl SubjectArgs {
     /// # Errors
     /// One of them cannot be read, two atoms overlap, or there is no memory for them.
     pub fn prepare(&self, skin: f64) -> Result<Prepared> {
-        let device = DevicePlan {
-            kind: self.device,
-            threads: self.threads.map(usize::from),
-            engine: EngineChoice::Auto,
+        let (device, precision) = self.place()?;
+        let within = |e: Error| e.within(self.structure.display());
+        let frame = match self.frame {
+            None => 0,
+            Some(FrameChoice::One(frame)) => frame,
+            Some(FrameChoice::All) => {
+                return Err(Error::input(
+                    "--frame all: one structure is wanted here; name one of its frames, such as --frame 0",
+                ));
+            }
         };
-        let precision = self.precision.unwrap_or(match self.device {
-            DeviceKind::Cuda(_) => Precision::F32,
-            DeviceKind::Auto | DeviceKind::Cpu => Precision::F64,
-        });
-        assemble::threads(&device)?;
-        let within = |e: crate::Error| e.within(self.structure.display());
-        let structure = formats::read_frame(&self.structure, self.frame.unwrap_or(0))?;
+        let structure = formats::read_frame(&self.structure, frame)?;
         let fitted = structure.fitted();
         let notes = self.notes(&structure, fitted.as_ref().ok());
         for note in &notes {
@@ -88,10 +105,7 @@ impl SubjectArgs {
         let Fitted { cell, .. } = fitted.map_err(within)?;
         let system = structure.system();
         check_overlaps(&system, &structure.positions, &cell).map_err(within)?;
-        let model = assemble::load_networks(&self.models)?;
-        for note in model.notes() {
-            streams::tell(&Terminal::err().message(&format!("note: {note}")));
-        }
+        let model = self.model()?;
         for doubt in model.doubts(&ElectronScene {
             species: &structure.species,
             cell: &cell,
@@ -115,13 +129,43 @@ impl SubjectArgs {
         Ok(prepared)
     }
 
+    /// The device, once its threads are there, and the numbers of the network.
+    ///
+    /// # Errors
+    /// The threads cannot be started.
+    pub fn place(&self) -> Result<(DevicePlan, Precision)> {
+        let device = DevicePlan {
+            kind: self.device,
+            threads: self.threads.map(usize::from),
+            engine: EngineChoice::Auto,
+        };
+        let precision = self.precision.unwrap_or(match self.device {
+            DeviceKind::Cuda(_) => Precision::F32,
+            DeviceKind::Auto | DeviceKind::Cpu => Precision::F64,
+        });
+        assemble::threads(&device)?;
+        Ok((device, precision))
+    }
+
+    /// Reads the model, and tells what there is to say of it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn model(&self) -> Result<Model> {
+        let model = assemble::load_networks(&self.models)?;
+        for note in model.notes() {
+            streams::tell(&Terminal::err().message(&format!("note: {note}")));
+        }
+        Ok(model)
+    }
+
     /// What a run would say of the structure and its cell, and which frame it is.
     fn notes(&self, structure: &Structure, fitted: Option<&Fitted>) -> Vec<String> {
         let mut notes = structure.notes.clone();
         notes.extend(fitted.iter().flat_map(|fitted| fitted.notes.clone()));
         if structure.frames > 1 && self.frame.is_none() {
             notes.push(format!(
-                "{} has {} frames; this is the first, --frame -1 takes the last",
+                "{} has {} frames; this is the first, --frame -1 takes the last, --frame all all of them",
                 self.structure.display(),
                 structure.frames
             ));
@@ -152,11 +196,14 @@ impl Prepared {
             device,
             ..
         } = self;
-        assemble::field(model, system, *precision, device, self.skin).map_err(|e| {
-            match device.kind {
-                DeviceKind::Cuda(_) => e.advise("--device cpu does without a GPU, in f64 too"),
-                DeviceKind::Auto | DeviceKind::Cpu => e,
-            }
-        })
+        assemble::field(model, system, *precision, device, self.skin).map_err(|e| advise(e, device))
+    }
+}
+
+/// Adds to what is wrong with a device what to do without it.
+pub fn advise(error: Error, device: &DevicePlan) -> Error {
+    match device.kind {
+        DeviceKind::Cuda(_) => error.advise("--device cpu does without a GPU, in f64 too"),
+        DeviceKind::Auto | DeviceKind::Cpu => error,
     }
 }

@@ -43,11 +43,25 @@ pub fn check_overlaps(system: &System, positions: &[Vec3], cell: &Cell) -> Resul
     )))
 }
 
+/// So few atoms in the open are compared with each other sooner than they are sorted.
+const FEW: usize = 64;
+
+/// Whether no two positions are within [`NEAREST`] of each other.
+fn all_are_apart(positions: &[Vec3]) -> bool {
+    (positions.iter().enumerate()).all(|(i, r)| {
+        let mut before = positions[..i].iter();
+        before.all(|other| (r - other).norm() >= NEAREST)
+    })
+}
+
 /// The first pair of atoms (i < j) within [`NEAREST`], and their distance.
 ///
 /// Atoms are sorted into cubes of edge [`NEAREST`], so that only neighbouring cubes are searched.
 /// Atoms near a lower face of the cell get images beyond the upper one; two of them may meet there.
 fn find(positions: &[Vec3], cell: &Cell) -> Option<(usize, usize, f64)> {
+    if positions.len() <= FEW && !cell.is_periodic() && all_are_apart(positions) {
+        return None;
+    }
     let mut cubes: HashMap<[i64; 3], Vec<(usize, Vec3)>> = HashMap::new();
     let mut nearest: Option<(usize, usize, f64)> = None;
     for (i, position) in positions.iter().enumerate() {
@@ -149,6 +163,23 @@ mod tests {
         assert!(check_overlaps(&system(2), &pair, &skewed([true, true, false])).is_ok());
         assert!(check_overlaps(&system(2), &pair, &skewed([false, false, true])).is_err());
         assert!(check_overlaps(&system(2), &pair, &Cell::open()).is_ok());
+    }
+
+    /// Few atoms in the open and many are looked at in two ways, which find the same.
+    #[test]
+    fn few_atoms_and_many_are_told_the_same() {
+        for count in [2, FEW, FEW + 1] {
+            for (distance, found) in [(0.99 * NEAREST, true), (1.01 * NEAREST, false)] {
+                let mut all: Vec<Vec3> = (0..count).map(|k| Vec3::x() * (2.0 * k as f64)).collect();
+                all[count - 1] = all[0] + Vec3::new(0.6, -0.8, 0.0) * distance;
+                let said = check_overlaps(&system(count), &all, &Cell::open());
+                let last = format!("atoms 0 (H) and {} (H)", count - 1);
+                match said {
+                    Ok(()) => assert!(!found, "{count} {distance}"),
+                    Err(e) => assert!(found && e.to_string().contains(&last), "{e}"),
+                }
+            }
+        }
     }
 
     #[test]

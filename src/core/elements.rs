@@ -109,6 +109,13 @@ pub fn kinds(species: &[u8]) -> Vec<u8> {
     kinds
 }
 
+/// The elements among the atoms of several systems, likewise.
+pub fn present<'s>(systems: impl Iterator<Item = &'s [u8]>) -> Vec<u8> {
+    let mut seen = [false; 256];
+    systems.flatten().for_each(|z| seen[usize::from(*z)] = true);
+    (0..=u8::MAX).filter(|z| seen[usize::from(*z)]).collect()
+}
+
 /// The sum formula in Hill's order (Hill, J. Am. Chem. Soc. 22, 478 (1900)): `"C2H6O"`.
 pub fn formula(species: &[u8]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();

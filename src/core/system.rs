@@ -10,6 +10,14 @@ pub struct System {
 }
 
 impl System {
+    /// Atoms of these species for what does not move them: each has a mass of 1 u.
+    pub fn of_species(species: &[u8]) -> Self {
+        Self {
+            species: species.to_vec(),
+            masses: vec![1.0; species.len()],
+        }
+    }
+
     /// Number of atoms.
     pub fn len(&self) -> usize {
         self.species.len()

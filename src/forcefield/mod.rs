@@ -4,12 +4,14 @@
 //! single point, a check and a diagnosis ask the same object.
 
 mod host;
+mod many;
 
 use crate::Result;
 use crate::core::{Cell, Vec3};
 use crate::potential::{About, Evaluation};
 
 pub use host::HostForceField;
+pub use many::{Arrangement, FoundPoint, HostForceFields, ManyForceField};
 
 /// Energy, forces and strain derivative as a function of cell and positions.
 pub trait ForceField: Send {

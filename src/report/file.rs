@@ -409,6 +409,76 @@ fn unfit(path: &Path, why: String) -> Error {
     ))
 }
 
+/// A file that is written piece by piece, such that it is there either entirely or not at all: it has another name until it is
+/// complete. What was there before stays until then.
+#[derive(Debug)]
+pub struct WholeFile {
+    path: PathBuf,
+    part: PathBuf,
+    file: io::BufWriter<File>,
+    complete: bool,
+}
+
+impl WholeFile {
+    /// Begins the file.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn begin(path: &Path) -> Result<Self> {
+        let part = own::unfinished(path);
+        let file = create_new(&part)
+            .map_err(|e| Error::run(format!("cannot write {}: {e}", path.display())))?;
+        Ok(Self {
+            path: path.to_owned(),
+            part,
+            file: io::BufWriter::with_capacity(PIECE, file),
+            complete: false,
+        })
+    }
+
+    /// Writes what comes next.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|e| self.fault(&e))
+    }
+
+    /// Gives the complete file its name.
+    ///
+    /// # Errors
+    /// The rest of it cannot be written, or the file cannot be given its name.
+    pub fn finish(mut self) -> Result<()> {
+        let written = (self.file.flush())
+            .and_then(|()| self.file.get_ref().sync_all())
+            .and_then(|()| fs::rename(&self.part, &self.path));
+        written.map_err(|e| self.fault(&e))?;
+        self.complete = true;
+        sync_directory(folder_of(&self.path)).map_err(|e| self.fault(&e))
+    }
+
+    fn fault(&self, error: &io::Error) -> Error {
+        Error::run(format!("cannot write {}: {error}", self.path.display()))
+    }
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        if !self.complete {
+            // There is nothing else to be done about it.
+            let _ = fs::remove_file(&self.part);
+        }
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    let parent = path.parent();
+    let named = parent.filter(|folder| !folder.as_os_str().is_empty());
+    named.unwrap_or(Path::new("."))
+}
+
 /// Writes a whole file such that it is there either entirely or not at all: under another name
 /// first, renamed when complete.
 ///
@@ -416,12 +486,9 @@ fn unfit(path: &Path, why: String) -> Error {
 /// It cannot be written.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let part = write_part(path, content)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
     fs::rename(&part, path)
         .inspect_err(|_| drop(fs::remove_file(&part)))
-        .and_then(|()| sync_directory(folder.unwrap_or(Path::new("."))))
+        .and_then(|()| sync_directory(folder_of(path)))
         .map_err(|e| Error::run(format!("cannot write {}: {e}", path.display())))
 }
 

@@ -30,8 +30,9 @@ use super::encoder::Encoder;
 use super::wrap::{self, Rounding};
 use crate::Result;
 use crate::core::rng::{NoiseCourse, NoiseMark};
-use crate::core::{Fields, Mat3, Snapshot, Spread, System, Vec3, elements};
+use crate::core::{Cell, Fields, Mat3, Snapshot, Spread, System, Vec3, elements};
 use crate::formats::{INTERNAL, NOISE_SEED, NOISE_STEP};
+use crate::potential::Evaluation;
 use crate::text::{number, round};
 use crate::units::{ANGSTROM_PER_FS, FEMTOSECOND};
 
@@ -150,8 +151,7 @@ impl Xyz {
         if self.content.forces {
             out.extend_from_slice(b":forces:R:3");
         }
-        let pbc = frame.cell.periodic().map(|p| if p { 'T' } else { 'F' });
-        let _ = write!(out, " pbc=\"{} {} {}\"", pbc[0], pbc[1], pbc[2]);
+        periodic(out, &frame.cell);
         if self.content.energy {
             out.extend_from_slice(b" energy=");
             number(out, frame.observables.potential);
@@ -172,12 +172,7 @@ impl Xyz {
         if self.content.velocities {
             out.extend_from_slice(b" velo_unit=A/fs");
         }
-        if let Some(Spread { force, energy }) = frame.observables.spread {
-            for (key, value) in [("force_spread", force), ("energy_spread_per_atom", energy)] {
-                let _ = write!(out, " {key}=");
-                number(out, value);
-            }
-        }
+        spread(out, frame.observables.spread);
         if let Some(noise) = &self.content.noise {
             let NoiseMark { seed, step } = noise.after(frame.step);
             let _ = write!(out, " {NOISE_SEED}={seed} {NOISE_STEP}={step}");
@@ -219,6 +214,68 @@ pub fn text(system: &System, frame: &Snapshot) -> Vec<u8> {
     let mut text = Vec::new();
     Xyz::new(system, content).write_frame(frame, &mut text);
     text
+}
+
+/// An arrangement with what a potential says of it.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluatedFrame<'a> {
+    /// Its number in the file that it is from.
+    pub number: usize,
+    /// Atomic number of each atom.
+    pub species: &'a [u8],
+    /// Cell and periodic directions.
+    pub cell: &'a Cell,
+    /// Positions (angstrom).
+    pub positions: &'a [Vec3],
+    /// Energy, forces and strain derivative.
+    pub evaluation: &'a Evaluation,
+}
+
+impl EvaluatedFrame<'_> {
+    /// Appends the frame: positions and forces, energy, stress where the cell is periodic in all directions, the spread of a
+    /// committee, and the frame's number.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let atoms = self.positions.len();
+        out.reserve(512 + atoms * (3 + 21 * 3 * 2));
+        let _ = writeln!(out, "{atoms}");
+        if self.cell.is_given() {
+            matrix(out, "Lattice", self.cell.vectors());
+        }
+        out.extend_from_slice(b"Properties=species:S:1:pos:R:3:forces:R:3");
+        periodic(out, self.cell);
+        out.extend_from_slice(b" energy=");
+        number(out, self.evaluation.energy);
+        out.push(b' ');
+        if let Some(volume) = self.cell.volume() {
+            matrix(out, "stress", &(self.evaluation.strain_derivative / volume));
+        }
+        let _ = write!(out, "frame={}", self.number);
+        spread(out, self.evaluation.spread);
+        out.push(b'\n');
+        for (i, position) in self.positions.iter().enumerate() {
+            out.extend_from_slice(elements::symbol(self.species[i]).as_bytes());
+            vector(out, position);
+            vector(out, &self.evaluation.forces[i]);
+            out.push(b'\n');
+        }
+    }
+}
+
+/// The periodic directions.
+fn periodic(out: &mut Vec<u8>, cell: &Cell) {
+    let pbc = cell.periodic().map(|p| if p { 'T' } else { 'F' });
+    let _ = write!(out, " pbc=\"{} {} {}\"", pbc[0], pbc[1], pbc[2]);
+}
+
+/// How far the models of a committee are apart.
+fn spread(out: &mut Vec<u8>, spread: Option<Spread>) {
+    let Some(Spread { force, energy }) = spread else {
+        return;
+    };
+    for (key, value) in [("force_spread", force), ("energy_spread_per_atom", energy)] {
+        let _ = write!(out, " {key}=");
+        number(out, value);
+    }
 }
 
 fn matrix(out: &mut Vec<u8>, key: &str, matrix: &Mat3) {

@@ -1,5 +1,6 @@
 //! The binary as a user runs it.
 
+mod all_frames;
 mod check;
 mod energy;
 mod hints;
