@@ -92,9 +92,11 @@ fn read_within(path: &Path, times: u64, left: Option<u64>) -> io::Result<Vec<u8>
     })
 }
 
-/// What a potential keeps for each atom and each pair within its cutoff (bytes), at the least.
+/// What a potential keeps for a system, each atom and each pair within its cutoff (bytes), at the least.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Appetite {
+    /// For the system, whatever its size.
+    pub system: f64,
     /// For each atom.
     pub atom: f64,
     /// For each ordered pair.
@@ -155,7 +157,8 @@ fn foreseen(
 
 /// Memory (bytes) that so many atoms and pairs take, at the least.
 pub fn least(atoms: f64, pairs: f64, appetite: Appetite) -> f64 {
-    atoms * (BYTES_PER_ATOM + appetite.atom)
+    appetite.system
+        + atoms * (BYTES_PER_ATOM + appetite.atom)
         + pairs * (BYTES_PER_NEIGHBOR + BYTES_PER_PAIR + appetite.pair)
 }
 

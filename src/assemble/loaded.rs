@@ -158,11 +158,8 @@ impl Model {
     /// Memory that the potential's arrays take in that of the host, at the least.
     pub fn appetite(&self, precision: Precision, device: &DevicePlan) -> Appetite {
         let all = self.members.iter().map(|m| m.appetite(precision, device));
-        let nothing = Appetite {
-            atom: 0.0,
-            pair: 0.0,
-        };
-        all.fold(nothing, |sum, one| Appetite {
+        all.fold(Appetite::default(), |sum, one| Appetite {
+            system: sum.system + one.system,
             atom: sum.atom + one.atom,
             pair: sum.pair + one.pair,
         })

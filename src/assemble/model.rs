@@ -301,15 +301,15 @@ impl ModelKind {
 
     /// Memory that the potential's arrays take in that of the host, at the least.
     pub fn appetite(&self, precision: Precision, device: &DevicePlan) -> Appetite {
-        let [atom, pair] = match (self, place(device, precision), device.engine) {
-            (Self::LennardJones { .. } | Self::Socket(_), ..) | (_, Place::Cuda(_), _) => [0.0; 2],
+        let [system, atom, pair] = match (self, place(device, precision), device.engine) {
+            (Self::LennardJones { .. } | Self::Socket(_), ..) | (_, Place::Cuda(_), _) => [0.0; 3],
             (Self::Painn { spec, .. }, _, EngineChoice::Burn) => {
                 reference::bytes_needed(spec, precision)
             }
             (Self::Painn { spec, .. }, ..) => FusedPainn::bytes_needed(spec, precision),
             (Self::Network { read, .. }, ..) => read.network.bytes_needed(precision),
         };
-        Appetite { atom, pair }
+        Appetite { system, atom, pair }
     }
 
     /// What its file says to add for each pair.

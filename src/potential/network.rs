@@ -24,8 +24,9 @@ pub trait NeuralNetwork: fmt::Debug + Send + Sync {
     /// It does not know one.
     fn check_species(&self, species: &[u8]) -> Result<()>;
 
-    /// Least memory (bytes) that the arrays of an evaluation on the host take for each atom and for each pair.
-    fn bytes_needed(&self, precision: Precision) -> [f64; 2];
+    /// Least memory (bytes) that the arrays of an evaluation on the host take for the system on each thread, for each atom and
+    /// for each pair.
+    fn bytes_needed(&self, precision: Precision) -> [f64; 3];
 
     /// The potential of atoms of these species, on the processor.
     ///

@@ -102,7 +102,7 @@ impl NeuralNetwork for Schnet {
         self.check_elements(species)
     }
 
-    fn bytes_needed(&self, precision: Precision) -> [f64; 2] {
+    fn bytes_needed(&self, precision: Precision) -> [f64; 3] {
         FusedSchnet::bytes_needed(self, precision)
     }
 

@@ -119,7 +119,7 @@ impl NeuralNetwork for Student {
         self.check_embedding(species)
     }
 
-    fn bytes_needed(&self, precision: Precision) -> [f64; 2] {
+    fn bytes_needed(&self, precision: Precision) -> [f64; 3] {
         FusedStudent::bytes_needed(self, precision)
     }
 

@@ -106,13 +106,13 @@ impl FusedPainn {
         })
     }
 
-    /// Least memory (bytes) that the arrays of an evaluation take for each atom and for each pair.
-    pub fn bytes_needed(spec: &Spec, precision: Precision) -> [f64; 2] {
-        let [atom, pair] = match precision {
+    /// Least memory (bytes) that the arrays of an evaluation take for the system on each thread, for each atom and for each pair.
+    pub fn bytes_needed(spec: &Spec, precision: Precision) -> [f64; 3] {
+        let bytes = match precision {
             Precision::F32 => workspace::bytes_needed::<f32>(spec),
             Precision::F64 => workspace::bytes_needed::<f64>(spec),
         };
-        [atom as f64, pair as f64]
+        bytes.map(|bytes| bytes as f64)
     }
 
     /// Largest errors of the filters' splines.

@@ -12,13 +12,16 @@ use super::rows::{Metric, PairRows};
 use super::stages::{self, Stage};
 use super::view::{Saved, View};
 
-/// Least memory (bytes) of a [`Workspace`] for each atom and each pair.
-pub(super) fn bytes_needed<T: Real>(spec: &Spec) -> [usize; 2] {
+/// Least memory (bytes) of a [`Workspace`] for its scratch arrays on one thread, each atom and each pair.
+pub(super) fn bytes_needed<T: Real>(spec: &Spec) -> [usize; 3] {
     let layers = spec.layers;
     // Features, vectors, senders, what is saved, gradients, contexts: as in `Workspace::new`.
     let numbers = 2 + 3 + layers.saturating_sub(1) * 6 + layers * Saved::COUNT + 2 * 4 + 3;
     let [atom, pair] = PairRows::<T>::bytes_needed();
-    [atom + numbers * spec.features * size_of::<T>(), pair]
+    let feature = spec.features * size_of::<T>();
+    // Hidden, wide and mixed.
+    let scratch = (1 + 3 + 6) * ATOMS_PER_BLOCK * feature;
+    [scratch, atom + numbers * feature, pair]
 }
 
 /// See [`View`] for the shapes.

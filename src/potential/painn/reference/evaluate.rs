@@ -33,15 +33,15 @@ pub enum BurnDevice {
     Cuda(usize),
 }
 
-/// Least memory (bytes) that an evaluation takes for each atom and for each pair: of every layer the filters and the
-/// contexts of its pairs, which the way back needs.
-pub fn bytes_needed(spec: &Spec, precision: Precision) -> [f64; 2] {
+/// Least memory (bytes) that an evaluation takes for the system, for each atom and for each pair: of every layer the filters
+/// and the contexts of its pairs, which the way back needs.
+pub fn bytes_needed(spec: &Spec, precision: Precision) -> [f64; 3] {
     let size = match precision {
         Precision::F32 => size_of::<f32>(),
         Precision::F64 => size_of::<f64>(),
     };
     let layer = (spec.layers * spec.features * size) as f64;
-    [4.0 * layer, 6.0 * layer]
+    [0.0, 4.0 * layer, 6.0 * layer]
 }
 
 /// The model, bound to atoms of the given species (atomic numbers, in order).

@@ -82,11 +82,12 @@ fn per_atom(layers: usize) -> usize {
     3 + layers + (layers - 1)
 }
 
-/// Least memory (bytes) for each atom and each pair.
-pub(super) fn bytes_needed<T: Real>(schnet: &Schnet) -> [usize; 2] {
+/// Least memory (bytes) for scratch arrays on one thread, each atom and each pair.
+pub(super) fn bytes_needed<T: Real>(schnet: &Schnet) -> [usize; 3] {
     let [atom, pair] = PairRows::<T>::bytes_needed();
-    let numbers = per_atom(schnet.layers.len().max(1)) * schnet.features;
-    [atom + numbers * size_of::<T>(), pair]
+    let feature = schnet.features * size_of::<T>();
+    let numbers = per_atom(schnet.layers.len().max(1));
+    [ATOMS_PER_BLOCK * feature, atom + numbers * feature, pair]
 }
 
 /// The arrays, kept from call to call; see [`SchnetView`].

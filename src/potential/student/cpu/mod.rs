@@ -74,13 +74,13 @@ impl FusedStudent {
         })
     }
 
-    /// Least memory (bytes) that the arrays of an evaluation take for each atom and for each pair.
-    pub fn bytes_needed(student: &Student, precision: Precision) -> [f64; 2] {
-        let [atom, pair] = match precision {
+    /// Least memory (bytes) that the arrays of an evaluation take for the system on each thread, for each atom and for each pair.
+    pub fn bytes_needed(student: &Student, precision: Precision) -> [f64; 3] {
+        let bytes = match precision {
             Precision::F32 => view::bytes_needed::<f32>(student),
             Precision::F64 => view::bytes_needed::<f64>(student),
         };
-        [atom as f64, pair as f64]
+        bytes.map(|bytes| bytes as f64)
     }
 
     /// Largest errors of the filters' splines.

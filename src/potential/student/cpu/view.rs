@@ -105,11 +105,14 @@ fn per_atom(layers: usize) -> usize {
     2 + (layers - 1) * SENT + layers * StudentKept::COUNT + 2 * SENT
 }
 
-/// Least memory (bytes) for each atom and each pair.
-pub(super) fn bytes_needed<T: Real>(student: &Student) -> [usize; 2] {
+/// Least memory (bytes) for scratch arrays on one thread, each atom and each pair.
+pub(super) fn bytes_needed<T: Real>(student: &Student) -> [usize; 3] {
     let [atom, pair] = PairRows::<T>::bytes_needed();
-    let numbers = per_atom(student.layers.len().max(1)) * student.features;
-    [atom + numbers * size_of::<T>(), pair]
+    let feature = student.features * size_of::<T>();
+    let numbers = per_atom(student.layers.len().max(1));
+    // Hidden and wide.
+    let scratch = (1 + 3) * ATOMS_PER_BLOCK * feature;
+    [scratch, atom + numbers * feature, pair]
 }
 
 /// The arrays, kept from call to call; see [`StudentView`].
