@@ -227,3 +227,50 @@ fn many_systems_over_a_socket_are_refused() {
     );
     assert!(!out.exists());
 }
+
+/// Batches in a row are one: members go on from their last states, in their noise, to the bit.
+#[test]
+fn many_systems_begin_from_the_last_states_of_others() {
+    let folder = TempDir::new().unwrap();
+    let [whole, first, second] = ["whole", "first", "second"].map(|name| folder.path().join(name));
+    let run = |config: &str, out: &Path, steps: &str| {
+        let steps = format!("dynamics.steps={steps}");
+        let plain = "output.trajectory=[]";
+        let set = [
+            "--set",
+            steps.as_str(),
+            "--set",
+            plain,
+            "--set",
+            "device.kind=cpu",
+        ];
+        let output = mdrun(&[&[config, "--out", text(out), "-q"][..], &set].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    run("configs/conformers.toml", &whole, "30");
+    run("configs/conformers.toml", &first, "10");
+    let config =
+        fs::read_to_string(crate::support::root().join("configs/conformers.toml")).unwrap();
+    let kept = config
+        .lines()
+        .filter(|line| !line.starts_with("velocities"));
+    let lines = kept.map(|line| match line.split(" = ").next() {
+        Some("structure") => format!("structure = {first:?}"),
+        Some("replicas") => "frame = \"all\"".to_owned(),
+        _ => line.to_owned(),
+    });
+    let lines: Vec<String> = lines.collect();
+    let next = folder.path().join("next.toml");
+    fs::write(&next, lines.join("\n")).unwrap();
+    run(text(&next), &second, "20");
+    let atoms = |run: &Path| -> Vec<String> {
+        let last = fs::read_to_string(run.join("final.xyz")).unwrap();
+        let lines = last
+            .lines()
+            .filter(|line| line.starts_with(['C', 'O', 'H']));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(atoms(&whole).len(), 16 * 9);
+    assert_eq!(atoms(&second), atoms(&whole));
+    assert_ne!(atoms(&first), atoms(&whole));
+}
