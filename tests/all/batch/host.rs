@@ -1,12 +1,15 @@
 //! The batch in host memory: members are what they are alone, whatever is beside them.
 
 use mdrun::assemble::{self, Model};
+use mdrun::config;
+use mdrun::config::plan::EngineChoice;
 use mdrun::core::{Fields, Snapshot};
 use mdrun::engine::{BatchEngine, Flags};
 
 use super::mixes::{Case, FAMILIES, Family, STEPS, cases};
 use crate::physics::doubles::bits;
 use crate::support::atoms::Random;
+use crate::support::root;
 
 /// Mixes of each family.
 const MIXES: usize = 4;
@@ -178,6 +181,46 @@ fn what_is_no_batch_is_refused() {
     unknown.start.system.species[0] = 79;
     let said = refused(vec![member(), unknown]);
     assert!(said.contains("member 1") && said.contains("Au"), "{said}");
+}
+
+/// Burn's tensors share nothing: each member's are bound anew, and it is what it is alone.
+#[test]
+fn members_whose_potential_shares_nothing_are_what_they_are_alone() {
+    const FEW: u64 = 3;
+    let mut random = Random::new(84);
+    let (model, mut cases) = cases(&FAMILIES[1], &mut random);
+    cases.truncate(6);
+    for case in &mut cases {
+        case.plan.device.engine = EngineChoice::Burn;
+    }
+    let members: Vec<&Case> = cases.iter().collect();
+    let mut batch = threads(2).install(|| engine(&model, &members));
+    batch.run(FEW).unwrap();
+    assert!(batch.about().to_string().contains("Burn"));
+    let snapshots = batch.snapshots(Fields::ALL).unwrap();
+    for (snapshot, case) in snapshots.iter().zip(&cases) {
+        let mut alone = assemble::engine(&case.plan, &model).unwrap();
+        alone.run(&assemble::program(&case.plan), 0..FEW).unwrap();
+        assert_eq!(bits(snapshot), bits(&alone.snapshot(Fields::ALL).unwrap()));
+    }
+}
+
+/// Another program computes one system; what to type instead is told.
+#[test]
+fn a_client_at_a_socket_serves_no_batch() {
+    let file = root().join("tests/all/config/good/socket.toml");
+    let mut plan = config::load(&file, &[], None).unwrap();
+    let model = assemble::load(&mut plan).unwrap();
+    let members = vec![assemble::batch_member(&plan); 2];
+    let refusal = assemble::batch_engine(&plan, &model, members)
+        .err()
+        .unwrap();
+    let said = refusal.to_string();
+    assert!(
+        said.contains("potential.socket") && said.contains("--member"),
+        "{said}"
+    );
+    assert_eq!(refusal.exit_code(), 2);
 }
 
 /// More members than there is memory for are foreseen; as many as fit are counted.
