@@ -6,8 +6,9 @@ use crate::config::plan::Plan;
 use crate::core::System;
 use crate::core::rng::Noise;
 use crate::cuda::Device;
-use crate::engine::cuda::{CudaBatch, CudaEngine, Making};
+use crate::engine::cuda::{CudaBatch, CudaEngine, DeviceForceFields, Making};
 use crate::engine::{BatchEngine, BatchMember, Engine, Start};
+use crate::forcefield::ManyForceField;
 
 /// The engine that lives on the GPU of this index, at `start`; `skin` in angstrom.
 ///
@@ -104,6 +105,17 @@ pub fn cuda_batch(
     let potential = model.on_a_card(&all)?;
     let skin = cuda_batch_skin(skin, largest);
     CudaBatch::new(members, &*potential, skin, index)
+}
+
+/// Force fields of many arrangements of atoms of these elements.
+pub(super) fn many<'m>(
+    model: &'m Model,
+    elements: &[u8],
+    index: usize,
+) -> Result<Box<dyn ManyForceField + 'm>> {
+    Device::open(index)?;
+    let potential = model.on_a_card(&System::of_species(elements))?;
+    Ok(Box::new(DeviceForceFields::new(potential, index)))
 }
 
 /// Memory (bytes) of each of some plans' systems on a card as members of a batch, and what is free there.

@@ -4,6 +4,7 @@ use super::{Model, model};
 use crate::Result;
 use crate::config::plan::Plan;
 use crate::engine::{BatchEngine, BatchMember, Engine, Start};
+use crate::forcefield::ManyForceField;
 
 /// Refuses.
 pub(super) fn engine(_: &Plan, _: &Model, index: usize, _: Start) -> Result<Box<dyn Engine>> {
@@ -17,6 +18,15 @@ pub(super) fn batch(
     index: usize,
     _: Vec<BatchMember>,
 ) -> Result<Box<dyn BatchEngine>> {
+    Err(model::built_without(index))
+}
+
+/// Refuses.
+pub(super) fn many<'m>(
+    _: &'m Model,
+    _: &[u8],
+    index: usize,
+) -> Result<Box<dyn ManyForceField + 'm>> {
     Err(model::built_without(index))
 }
 

@@ -14,7 +14,7 @@ use super::subject::{SubjectArgs, advise};
 use crate::assemble::Model;
 use crate::config::check_overlaps;
 use crate::core::{Cell, Fitted, System, elements};
-use crate::forcefield::{Arrangement, FoundPoint, ManyForceField};
+use crate::forcefield::{Arrangement, FoundPoint};
 use crate::formats::write::xyz::EvaluatedFrame;
 use crate::formats::{self, Structure};
 use crate::memory::Appetite;
@@ -26,7 +26,7 @@ use crate::workers::heaviest_first;
 use crate::{Error, Result, assemble, memory, streams};
 
 /// Most frames and atoms that are evaluated before they are written.
-const MOST_FRAMES: usize = 4096;
+const MOST_FRAMES: usize = 16_384;
 const MOST_ATOMS: usize = 400_000;
 /// FramesTold of so many atoms are looked at whether there is memory for them.
 const LARGE: usize = 1000;
@@ -58,9 +58,15 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     let mut target = FrameSink::begin(args.out.as_deref())?;
     let mut told = FrameRemarks::default();
     for range in pieces(&frames) {
-        let (ready, found) = times
-            .evaluating
-            .of(|| job.evaluate(&frames, range, &mut *field))?;
+        let first = range.start == 0;
+        let ready = times.checking.of(|| job.look(&frames, range));
+        let sound = sound(&ready);
+        if first {
+            let mut preparing = Stopwatch::default();
+            let prepared = preparing.of(|| field.prepare(&sound))?;
+            times.preparing = prepared.then_some(preparing);
+        }
+        let found = times.evaluating.of(|| field.evaluate(&sound))?;
         let goes_on = times.writing.of(|| {
             let text = job.text(&ready, found, &mut told);
             target.write(&text)
@@ -131,6 +137,18 @@ struct ReadyFrame<'f> {
     sound: Result<SoundFrame>,
 }
 
+/// The frames that are sound, as they are evaluated.
+fn sound<'r>(ready: &'r [ReadyFrame<'_>]) -> Vec<Arrangement<'r>> {
+    let sound = ready.iter().filter_map(|frame| {
+        Some(Arrangement {
+            species: &frame.structure.species,
+            cell: &frame.sound.as_ref().ok()?.cell,
+            positions: &frame.structure.positions,
+        })
+    });
+    sound.collect()
+}
+
 /// What else there is to know of a frame.
 struct SoundFrame {
     cell: Cell,
@@ -145,13 +163,8 @@ impl FrameJob<'_> {
         self.model.check_species(&system).is_ok()
     }
 
-    /// Looks at frames, and evaluates those that are sound.
-    fn evaluate<'f>(
-        &self,
-        frames: &'f [Structure],
-        range: Range<usize>,
-        field: &mut dyn ManyForceField,
-    ) -> Result<(Vec<ReadyFrame<'f>>, Vec<Result<FoundPoint>>)> {
+    /// Looks at frames.
+    fn look<'f>(&self, frames: &'f [Structure], range: Range<usize>) -> Vec<ReadyFrame<'f>> {
         let atoms = |number: &usize| frames[*number].species.len();
         let look = |_: &mut (), number| {
             let structure: &Structure = &frames[number];
@@ -161,16 +174,7 @@ impl FrameJob<'_> {
                 sound: self.look_at(structure),
             }
         };
-        let ready = heaviest_first(range, atoms, || (), look);
-        let all = ready.iter().filter_map(|frame| {
-            Some(Arrangement {
-                species: &frame.structure.species,
-                cell: &frame.sound.as_ref().ok()?.cell,
-                positions: &frame.structure.positions,
-            })
-        });
-        let found = field.evaluate(&all.collect::<Vec<_>>())?;
-        Ok((ready, found))
+        heaviest_first(range, atoms, || (), look)
     }
 
     /// Does what `mdrun energy` does with one structure before it evaluates it.
@@ -412,6 +416,9 @@ impl Stopwatch {
 #[derive(Default)]
 struct FrameTimes {
     reading: Stopwatch,
+    checking: Stopwatch,
+    /// Of a device that had to be made ready.
+    preparing: Option<Stopwatch>,
     evaluating: Stopwatch,
     writing: Stopwatch,
 }
@@ -419,10 +426,16 @@ struct FrameTimes {
 impl FrameTimes {
     /// Of so many frames that were read, looked at, and written.
     fn words(&self, [read, evaluated, written]: [usize; 3]) -> String {
+        let preparing = self.preparing.as_ref();
+        let preparing = preparing.map_or_else(String::new, |time| {
+            let seconds = significant(time.0.as_secs_f64(), 3);
+            format!("device made ready in {seconds} s, ")
+        });
         format!(
-            "{}: read in {}, evaluated in {}, written in {}",
+            "{}: read in {}, checked in {}, {preparing}evaluated in {}, written in {}",
             counted(read as u64, "frame"),
             self.reading.words(read),
+            self.checking.words(read),
             self.evaluating.words(evaluated),
             self.writing.words(written)
         )

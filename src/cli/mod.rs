@@ -198,7 +198,8 @@ fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
 /// `mdrun energy`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --frame all, energies and forces of all frames of the structure file are computed over all threads, and written as \
+With --frame all, energies and forces of all frames of the structure file are computed over all threads, or together on \
+a card, and written as \
 extended XYZ (energy, forces, stress for a cell; ASE and OVITO read them) or, with --json, as a line of JSON for each. \
 Frames may be of different atoms. One that cannot be evaluated is told at the end, and the others are written.
 

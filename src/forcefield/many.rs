@@ -28,8 +28,18 @@ pub struct FoundPoint {
 
 /// Energies, forces and strain derivatives of many arrangements of any atoms.
 pub trait ManyForceField: Send {
-    /// Evaluates each arrangement as [`ForceField::at`](super::ForceField::at) does, to the same bits, and gives what is found in
-    /// their order. What is wrong with one is said in its place. Several hundred at once keep any device busy.
+    /// Does what takes long once, before arrangements like these are evaluated, if anything does: a device is made ready. Says
+    /// whether it was.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn prepare(&mut self, _all: &[Arrangement<'_>]) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Evaluates each arrangement as [`ForceField::at`](super::ForceField::at) does, in host memory to the same bits, and gives
+    /// what is found in their order. No bit of one depends on the others. What is wrong with one is said in its place.
+    /// Several hundred at once keep any processor busy, several thousand any card.
     ///
     /// # Errors
     /// The device failed.

@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 
 use super::block::{DeviceState, EngineBlock, halted};
 use super::program::DeviceProgram;
+use super::snapshot::Underway;
 use super::systems::DeviceSystems;
-use super::{CudaEngine, Making, SPARE_PAIRS, foreseen_memory};
+use super::{CudaEngine, Making, SPARE_PAIRS, flat, foreseen_memory};
 use crate::core::rng::Noise;
-use crate::core::{Fields, Members, System, Vec3};
+use crate::core::{Cell, Fields, Members, System, Vec3};
 use crate::cuda::Device;
 use crate::cuda::layout::bytes_of;
 use crate::engine::batch::check_batch;
@@ -42,10 +43,10 @@ impl CudaBatch {
         skin: f64,
         index: usize,
     ) -> Result<Self> {
-        Self::made(members, potential, (skin, index), false)
+        Self::made(members, potential, (skin, index), Making::default())
     }
 
-    /// Does as [`CudaBatch::new`]; `skin` and device come as a pair. Kernels wait for each other where racecheck watches.
+    /// Does as [`CudaBatch::new`], made in a certain way; `skin` and device come as a pair.
     ///
     /// # Errors
     /// As for [`CudaBatch::new`].
@@ -53,11 +54,11 @@ impl CudaBatch {
         members: Vec<BatchMember>,
         potential: &dyn DevicePotential,
         (skin, index): (f64, usize),
-        watched: bool,
+        making: Making,
     ) -> Result<Self> {
         check_batch(&members)?;
         let mut device = Device::open(index)?;
-        device.overlap &= !watched;
+        device.overlap &= !making.watched;
         let programs = members.iter().map(|m| DeviceProgram::of(&m.program));
         let mut programs = programs.collect::<Result<Vec<_>>>()?;
         let timestep = members[0].program.timestep();
@@ -73,7 +74,7 @@ impl CudaBatch {
         }
         let making = Making {
             as_member: true,
-            watched,
+            ..making
         };
         Ok(Self {
             engine: CudaEngine::on(device, start, potential, (systems, skin), making)?,
@@ -81,6 +82,30 @@ impl CudaBatch {
             timestep,
             limits,
         })
+    }
+
+    /// Puts the first members, at rest, at other positions (angstrom, one member's behind another's) in other cells, of the same
+    /// periodic directions; starts to evaluate forces.
+    pub(super) fn arrange<'c>(
+        &mut self,
+        cells: impl Iterator<Item = &'c Cell>,
+        positions: &[Vec3],
+    ) -> Result<()> {
+        let engine = &mut self.engine;
+        engine.device.bind()?;
+        // Velocities lie behind positions, and are zero already.
+        let saved = engine.buffers.block.saved;
+        (engine.buffers).write(&engine.device, saved, &flat(positions))?;
+        for (member, cell) in engine.saved.members.iter_mut().zip(cells) {
+            member.cell.clone_from(cell);
+        }
+        engine.go_back()
+    }
+
+    /// Starts to take the present state of each member.
+    pub(super) fn look(&mut self, want: Fields) -> Result<Underway> {
+        self.engine.device.bind()?;
+        self.engine.start_snapshots(want)
     }
 
     /// Forecasts the memory (bytes) that a member of so many atoms, with so many pairs in range, will take.
@@ -170,12 +195,7 @@ impl CudaBatch {
 
 /// The starts of all members, one behind another.
 fn joined(members: Vec<BatchMember>) -> Result<Start> {
-    let mut all = Start::new(
-        System::default(),
-        crate::core::Cell::open(),
-        Vec::new(),
-        Vec::new(),
-    );
+    let mut all = Start::new(System::default(), Cell::open(), Vec::new(), Vec::new());
     all.members = Members::default();
     for BatchMember { start, .. } in members {
         start.check()?;

@@ -16,6 +16,7 @@ mod field;
 mod inspect;
 mod launch;
 mod list;
+mod many;
 mod program;
 mod room;
 mod snapshot;
@@ -50,6 +51,7 @@ use crate::{Error, Result};
 pub use self::batch::CudaBatch;
 pub use self::block::source;
 pub use self::field::DeviceForceField;
+pub use self::many::DeviceForceFields;
 
 /// Room for pairs beyond those found, so that a denser moment does not ask for more at once.
 const SPARE_PAIRS: f64 = 1.1;

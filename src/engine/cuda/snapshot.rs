@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudarc::driver::CudaEvent;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::CudaEngine;
 use super::block::{DeviceMember, DeviceState, OBSERVE_ATOMS, OBSERVE_GROUPS, OBSERVED};
@@ -175,7 +176,7 @@ impl Rooms {
 }
 
 /// Snapshots of all systems on their way.
-struct Underway {
+pub(super) struct Underway {
     room: Arc<Room>,
     /// What is known of them: no sums and no arrays.
     known: Vec<Known>,
@@ -229,6 +230,15 @@ impl Known {
 
 impl Underway {
     fn all(self) -> Result<Vec<Snapshot>> {
+        let with_pairs = self.with_pairs()?;
+        Ok(with_pairs
+            .into_iter()
+            .map(|(snapshot, _)| snapshot)
+            .collect())
+    }
+
+    /// Each with the number of its pairs.
+    pub fn with_pairs(self) -> Result<Vec<(Snapshot, u64)>> {
         (self.room.copied.synchronize()).map_err(failed("a kernel"))?;
         let sums = AHEAD * self.known.len();
         let atoms = self.known.last().map_or(0, |known| known.atoms.end);
@@ -241,10 +251,13 @@ impl Underway {
         let pairs: f64 = own.clone().map(|sums| sums[15]).sum();
         self.pairs.store(pairs as u64, Ordering::Relaxed);
         let how = (self.want, self.has_spread);
-        let each = self.known.into_iter().zip(own);
-        Ok(each
-            .map(|(known, sums)| known.filled(sums, &arrays, how))
-            .collect())
+        let one =
+            |(known, sums): (Known, &[f64])| (known.filled(sums, &arrays, how), sums[15] as u64);
+        let each: Vec<_> = self.known.into_iter().zip(own).collect();
+        Ok(match each.len() {
+            1 => each.into_iter().map(one).collect(),
+            _ => each.into_par_iter().map(one).collect(),
+        })
     }
 }
 
@@ -263,7 +276,7 @@ impl PendingBatch for Underway {
 
 impl CudaEngine {
     /// Starts to take the present states.
-    fn start_snapshots(&mut self, want: Fields) -> Result<Underway> {
+    pub(super) fn start_snapshots(&mut self, want: Fields) -> Result<Underway> {
         if self.stale {
             self.evaluate()?;
         }

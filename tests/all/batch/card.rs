@@ -4,13 +4,17 @@ use mdrun::assemble;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, System, Vec3};
 use mdrun::dynamics::baoab;
-use mdrun::engine::cuda::{CudaBatch, CudaEngine};
+use mdrun::engine::cuda::{CudaBatch, CudaEngine, DeviceForceFields};
 use mdrun::engine::{BatchEngine, BatchMember, Engine, Flags, Limits, Outcome, Start, Watched};
+use mdrun::forcefield::{Arrangement, FoundPoint, ManyForceField};
+use mdrun::neighbors::Pairs;
 use mdrun::potential::committee::CudaCommittee;
 use mdrun::potential::device::DevicePotential;
 use mdrun::potential::lennard_jones::LennardJones;
 use mdrun::potential::painn::RadialBasis;
+use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::cuda::CudaPainn;
+use mdrun::potential::{Evaluation, Potential, Precision};
 
 use super::host::{another_batch, any_company};
 use super::mixes::{Case, FAMILIES, cases_on, waters};
@@ -18,7 +22,7 @@ use crate::cuda::gpu;
 use crate::physics::doubles::bits;
 use crate::physics::subjects::FS;
 use crate::support::atoms::{Atoms, Random};
-use crate::support::models::calm_model;
+use crate::support::models::{calm_model, shipped};
 
 const DEVICE: &str = "cuda:0";
 const SKIN: f64 = 0.5;
@@ -273,4 +277,88 @@ fn a_committee_on_a_gpu_is_apart_in_each_member_as_alone() {
         assert_eq!(spread, alone[0].observables.spread.unwrap());
         assert!(spread.force > 0.0 && spread.energy > 0.0);
     }
+}
+
+/// Shaken copies of some structures.
+fn arrangements(count: usize, seed: u32) -> Vec<Atoms> {
+    let mut random = Random::new(seed);
+    let kinds = [
+        Atoms::shipped("ethanol.xyz"),
+        waters(8),
+        Atoms::shipped("aspirin.xyz"),
+    ];
+    let shaken = |k: usize| {
+        let mut atoms = kinds[k % kinds.len()].clone();
+        for r in &mut atoms.positions {
+            *r += 0.02 * random.vector();
+        }
+        atoms
+    };
+    (0..count).map(shaken).collect()
+}
+
+fn all_of(atoms: &[Atoms]) -> Vec<Arrangement<'_>> {
+    let mut all = Vec::new();
+    for one in atoms {
+        all.push(Arrangement {
+            species: &one.species,
+            cell: &one.cell,
+            positions: &one.positions,
+        });
+    }
+    all
+}
+
+/// Every bit of what is found.
+fn found(field: &mut DeviceForceFields<'_>, atoms: &[Atoms]) -> Vec<Vec<u64>> {
+    let found = field.evaluate(&all_of(atoms)).unwrap();
+    let one = |point: mdrun::Result<FoundPoint>| {
+        let FoundPoint { evaluation, pairs } = point.unwrap();
+        let forces = evaluation.forces.iter().flatten();
+        let numbers = forces.chain(&evaluation.strain_derivative);
+        let numbers = numbers.chain([&evaluation.energy]).map(|x| x.to_bits());
+        numbers.chain([pairs]).collect()
+    };
+    found.into_iter().map(one).collect()
+}
+
+/// What is found of an arrangement does not depend on the others, nor on what was evaluated before; it is that of the host.
+#[test]
+fn many_arrangements_on_a_gpu_are_each_as_alone() {
+    /// Largest error of a force (eV / angstrom) of the shipped model in f32.
+    const FORCE: f64 = 2e-4;
+    if !gpu() {
+        return;
+    }
+    let (spec, weights) = shipped();
+    let field = || DeviceForceFields::new(Box::new(CudaPainn::new(&spec, &weights)), 0);
+    let [atoms, others] = [arrangements(12, 101), arrangements(12, 102)];
+    let mut one = field();
+    let together = found(&mut one, &atoms);
+    // The same shapes elsewhere, then fewer, then the first again.
+    let moved = found(&mut one, &others);
+    assert_ne!(moved, together);
+    assert_eq!(found(&mut one, &atoms[3..7]), together[3..7]);
+    assert_eq!(found(&mut one, &atoms), together);
+    for (k, atoms) in atoms.iter().enumerate() {
+        let mut alone = field();
+        assert_eq!(
+            found(&mut alone, std::slice::from_ref(atoms)),
+            together[k..=k]
+        );
+        let pairs = Pairs::within(&atoms.cell, &atoms.positions, spec.cutoff).unwrap();
+        assert_eq!(together[k].last(), Some(&(pairs.len() as u64)));
+        let mut exact = Evaluation::zeros(atoms.species.len());
+        let host = FusedPainn::new(&spec, &weights, &atoms.species, Precision::F64, 1);
+        host.unwrap().evaluate(&pairs, &mut exact).unwrap();
+        let forces = exact.forces.iter().flatten().zip(&together[k]);
+        let error = forces.map(|(f, bits)| (f - f64::from_bits(*bits)).abs());
+        assert!(error.fold(0.0, f64::max) < FORCE);
+    }
+    // One that is no arrangement is told in its place.
+    let mut broken = arrangements(3, 103);
+    broken[1].positions[0].x = f64::NAN;
+    let said = one.evaluate(&all_of(&broken)).unwrap();
+    let sound: Vec<bool> = said.iter().map(Result::is_ok).collect();
+    assert_eq!(sound, [true, false, true]);
 }
