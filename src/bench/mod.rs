@@ -284,11 +284,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// What makes engines as they are asked for.
+#[cfg(feature = "cuda")]
 fn workshop(args: &Args) -> Box<dyn Workshop> {
-    #[cfg(feature = "cuda")]
-    if let (DeviceKind::Cuda(index), "fused") = (args.device, args.engine.as_str()) {
-        return Box::new(cuda::CudaWorkshop(index));
+    match (args.device, args.engine.as_str()) {
+        (DeviceKind::Cuda(index), "fused") => Box::new(cuda::CudaWorkshop(index)),
+        _ => Box::new(HostWorkshop),
     }
+}
+
+/// What makes engines, of one kind where there are none on a card.
+#[cfg(not(feature = "cuda"))]
+fn workshop(_: &Args) -> Box<dyn Workshop> {
     Box::new(HostWorkshop)
 }
 

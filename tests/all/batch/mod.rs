@@ -1,6 +1,7 @@
 //! Many systems at once: each is what it is alone, to the last bit.
 
 mod bound;
+#[cfg(feature = "cuda")]
 mod card;
 mod faults;
 mod host;

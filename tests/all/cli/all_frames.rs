@@ -358,6 +358,7 @@ fn output_that_is_lost_is_an_error() {
 
 /// On a card frames are computed together: each is what it is alone to the rounding of f32.
 #[test]
+#[cfg(feature = "cuda")]
 fn all_frames_on_a_gpu_are_those_that_are_computed_one_by_one() {
     /// Of an energy of some hundred eV, and of a force (eV / angstrom).
     const TOLERANCE: f64 = 5e-4;
@@ -392,6 +393,7 @@ fn all_frames_on_a_gpu_are_those_that_are_computed_one_by_one() {
 }
 
 /// All numbers of a value.
+#[cfg(feature = "cuda")]
 fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(values) => values.iter().flat_map(numbers).collect(),
