@@ -9,6 +9,7 @@ use crate::report::names::{FINAL, MEMBERS, MEMBERS_TABLE, THERMO, TRAJECTORY};
 use crate::report::{Console, Description, OriginFile};
 use crate::run::{description, words};
 use crate::text::counted;
+use crate::units::KELVIN;
 
 /// Sum formulas that are listed.
 const MOST_FORMULAS: usize = 4;
@@ -104,10 +105,31 @@ pub(super) fn introduce(
         "dynamics   {}",
         words::dynamics(&plan.members[0].plan)
     ));
+    if let Some(baths) = baths(plan) {
+        console.line(&format!("baths      {baths}"));
+    }
     console.line(&format!(
         "output     {}",
         plan.members[0].plan.output.directory.display()
     ));
+}
+
+/// The temperatures of the members' baths, where they differ.
+fn baths(plan: &BatchPlan) -> Option<String> {
+    let baths = plan
+        .members
+        .iter()
+        .filter_map(|member| assemble::bath(&member.plan));
+    let (least, most) = baths.fold((f64::INFINITY, 0.0_f64), |(least, most), kt| {
+        (least.min(kt), most.max(kt))
+    });
+    (least < most).then(|| {
+        format!(
+            "from {:.2} K to {:.2} K, a member each; above is that of member 0",
+            least / KELVIN,
+            most / KELVIN
+        )
+    })
 }
 
 /// Tells what the model may not have learned of some members' electrons, each doubt once.
