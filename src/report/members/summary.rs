@@ -237,10 +237,11 @@ impl BatchSummary {
                 significant(self.atom_steps_per_second, 4)
             ),
         };
-        let ended = match self.status {
-            Status::Running | Status::Complete => "Done:",
-            Status::Interrupted => "Interrupted after",
-            Status::Failed => "Ended, not all of it well:",
+        let ended = match (self.status, &self.stopped_by) {
+            (Status::Running | Status::Complete, _) => "Done:",
+            (Status::Interrupted, _) => "Interrupted after",
+            (Status::Failed, Some(_)) => "Stopped after",
+            (Status::Failed, None) => "Ended, with members that failed:",
         };
         format!(
             "{ended} {} of {} with {} in all, in {}{speed}",

@@ -66,11 +66,13 @@ impl BatchPlatform {
         }
     }
 
+    /// What computes it; where no member has been in flight yet, what computed it before.
     fn now(&self) -> Vec<(String, String)> {
-        self.now
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        match (now.is_empty(), &self.before) {
+            (true, Some(before)) => before.clone(),
+            _ => now.clone(),
+        }
     }
 }
 
