@@ -5,7 +5,7 @@ mod force;
 mod inputs;
 mod links;
 mod power;
-mod shim;
+pub mod shim;
 mod streams;
 
 use std::fs;

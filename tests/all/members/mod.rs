@@ -2,5 +2,9 @@
 
 mod alone;
 mod ends;
+mod format;
+mod loss;
 mod many;
+mod others;
 pub mod plans;
+mod program;

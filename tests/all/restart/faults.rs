@@ -120,7 +120,7 @@ fn an_output_that_cannot_be_opened_is_named_before_the_run() {
 /// Runs a script in a namespace of its own, where it may mount; `None`, with the reason printed, where
 /// this process may not. The script's arguments are a folder to mount at, the program, the run file and a
 /// folder for what is to be looked at.
-fn in_own_namespace(bench: &Bench, script: &str) -> Option<Output> {
+pub fn in_own_namespace(bench: &Bench, script: &str) -> Option<Output> {
     const CANNOT_MOUNT: i32 = 99;
     let place = bench.at("disk");
     let _ = fs::create_dir(&place);

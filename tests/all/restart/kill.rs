@@ -27,14 +27,23 @@ fn kills() -> u32 {
 }
 
 /// Moments to kill at, the same ones every time.
-struct Moments {
+pub struct Moments {
     seed: u32,
     count: u32,
     longest: Duration,
 }
 
 impl Moments {
-    fn next(&mut self) -> Duration {
+    /// Moments within the time that an undisturbed run takes.
+    pub fn within(whole: Duration, seed: u32) -> Self {
+        Self {
+            seed,
+            count: 0,
+            longest: whole.mul_f64(WITHIN),
+        }
+    }
+
+    pub fn next(&mut self) -> Duration {
         self.count += 1;
         let [word, ..] = philox([self.seed, self.count, 0, 0], [0x6b69, 0x6c6c]);
         self.longest.mul_f64(f64::from(word) / 4_294_967_296.0)
@@ -42,7 +51,7 @@ impl Moments {
 }
 
 /// Waits for the process to end, but no longer than `moment`; then kills it. Whether it was killed.
-fn kill_after(child: &mut Child, moment: Duration) -> bool {
+pub fn kill_after(child: &mut Child, moment: Duration) -> bool {
     let began = Instant::now();
     while began.elapsed() < moment {
         if child.try_wait().unwrap().is_some() {
@@ -77,11 +86,7 @@ fn survives(bench: &Bench, seed: u32, kills: u32) {
     let whole = bench.at("whole");
     let began = Instant::now();
     bench.complete(&whole, &["-q"]);
-    let mut moments = Moments {
-        seed,
-        count: 0,
-        longest: began.elapsed().mul_f64(WITHIN),
-    };
+    let mut moments = Moments::within(began.elapsed(), seed);
     let right = hashes(&whole);
     let mut killed = 0;
     for n in 0.. {

@@ -1,10 +1,10 @@
 //! Exact restart: checkpoints, runs that are killed and taken up, and faults of disks and directories.
 
 mod beside;
-mod faults;
+pub mod faults;
 mod format;
 mod fuzz;
-mod kill;
+pub mod kill;
 mod last;
 mod library;
 mod member;
@@ -18,7 +18,7 @@ use mdrun::report::{Checkpoint, EnergyRecord, Identity};
 use mdrun::simulation::FileMark;
 
 /// A checkpoint with something in every part of it.
-fn sample(atoms: usize) -> Checkpoint {
+pub fn sample(atoms: usize) -> Checkpoint {
     let mut energies = EnergyRecord::new(atoms, 3 * atoms);
     for k in 0..100 {
         let x = f64::from(k);
