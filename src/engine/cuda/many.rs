@@ -32,17 +32,17 @@ pub struct DeviceForceFields<'p> {
     potential: Box<dyn DevicePotential + 'p>,
     index: usize,
     /// The batch that was used last, and what it is made for.
-    batch: Option<(Vec<Shape>, CudaBatch)>,
+    batch: Option<(Vec<MemberShape>, CudaBatch)>,
 }
 
 /// What a member of a batch has for life.
 #[derive(Debug, Clone, PartialEq)]
-struct Shape {
+struct MemberShape {
     species: Vec<u8>,
     periodic: [bool; 3],
 }
 
-impl Shape {
+impl MemberShape {
     fn is_of(&self, at: &Arrangement<'_>) -> bool {
         self.species == at.species && self.periodic == at.cell.periodic()
     }
@@ -74,7 +74,7 @@ impl<'p> DeviceForceFields<'p> {
                 (shapes, batch)
             }
             None => {
-                let shape = |at: &Arrangement<'_>| Shape {
+                let shape = |at: &Arrangement<'_>| MemberShape {
                     species: at.species.to_vec(),
                     periodic: at.cell.periodic(),
                 };
