@@ -39,6 +39,8 @@ pub struct SpreadMonitor {
     file: OutputFile,
     frames: Xyz,
     limit: SpreadLimit,
+    /// The file's name in the run's directory.
+    name: String,
     told: bool,
 }
 
@@ -91,7 +93,16 @@ impl SpreadMonitor {
             file,
             frames: Xyz::new(system, STRUCTURES),
             limit,
+            name: UNCERTAIN.to_owned(),
             told: false,
+        }
+    }
+
+    /// Tells of its file as one in a folder of the run's directory.
+    pub(super) fn in_folder(self, folder: &Path) -> Self {
+        Self {
+            name: folder.join(UNCERTAIN).display().to_string(),
+            ..self
         }
     }
 }
@@ -124,7 +135,8 @@ impl Reporter for SpreadMonitor {
         );
         Ok(match self.limit.action {
             Action::Warn => Signal::Alarm(format!(
-                "{fault}; this frame and further ones are written to {UNCERTAIN}"
+                "{fault}; this frame and further ones are written to {}",
+                self.name
             )),
             Action::Stop => Signal::Stop(fault),
         })

@@ -179,10 +179,11 @@ impl<'p> MemberDesk<'p> {
         }
         if let Some(limit) = limit {
             let path = folder.join(UNCERTAIN);
-            self.own.push(Box::new(match verified.next() {
+            let monitor = match verified.next() {
                 None => SpreadMonitor::create_in(pool, &path, limit, system)?,
                 Some(file) => SpreadMonitor::resume_in(pool, file, limit, system)?,
-            }));
+            };
+            self.own.push(Box::new(monitor.in_folder(&self.folder)));
         }
         Ok(())
     }

@@ -105,6 +105,8 @@ fn members_of_a_committee_write_what_they_do_alone() {
             read(&own).contains("Properties="),
             "some frames are beyond the limit"
         );
+        let told = format!("are written to members/{member:04}/uncertain.xyz");
+        assert!(read(&batch.join("members.csv")).contains(&told));
     }
 }
 
