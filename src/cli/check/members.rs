@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::speed::BlockTimer;
 use super::table::CheckTable;
 use super::{starting_temperature, tell_temperature};
 use crate::assemble::{self, Model};
@@ -19,12 +20,13 @@ use crate::{Result, memory};
 const MOST_LISTED: usize = 6;
 /// Most members whose speed is measured.
 const MOST_MEASURED: usize = 4096;
-/// The speed is the median of so many blocks of steps, of this length or longer.
-const BLOCKS: usize = 5;
-const BLOCK_TIME: Duration = Duration::from_millis(100);
-/// Longest block (steps), and time that all of them may take.
-const MOST_STEPS: u64 = 1 << 12;
-const SPEED_TIME: Duration = Duration::from_secs(10);
+/// How the speed is measured.
+const SPEED: BlockTimer = BlockTimer {
+    blocks: 5,
+    block_time: Duration::from_millis(100),
+    most_steps: 1 << 12,
+    patience: Duration::from_secs(10),
+};
 /// Temperatures whose ratios differ by less are a ladder's.
 const SAME_FACTOR: f64 = 1e-6;
 
@@ -225,24 +227,13 @@ fn tell_speed(table: &mut CheckTable, plans: &[&Plan], (measured, seconds): (usi
 
 /// The median time of a step of all members (s) over blocks of them; `None` where one of them is at fault.
 fn seconds_a_step(engine: &mut dyn BatchEngine) -> Result<Option<f64>> {
-    let deadline = Instant::now() + SPEED_TIME;
-    let mut times: Vec<f64> = Vec::new();
-    let mut steps = 1;
-    while times.len() < BLOCKS && (times.is_empty() || Instant::now() < deadline) {
+    SPEED.median(|steps| {
         engine.save()?;
         let began = Instant::now();
         let outcomes = engine.run(steps)?;
         let elapsed = began.elapsed();
-        let fatal = |flags: Flags| flags.intersects(Flags::FATAL);
-        if outcomes.iter().any(|outcome| fatal(outcome.flags)) {
-            return Ok(None);
-        }
-        if elapsed < BLOCK_TIME && steps < MOST_STEPS {
-            steps *= 2
-        } else {
-            times.push(elapsed.as_secs_f64() / steps as f64)
-        }
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times.get(times.len() / 2).copied())
+        let mut flags = outcomes.iter().map(|outcome| outcome.flags);
+        let fatal = flags.any(|flags| flags.intersects(Flags::FATAL));
+        Ok((!fatal).then_some(elapsed))
+    })
 }

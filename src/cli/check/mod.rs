@@ -2,6 +2,7 @@
 
 mod members;
 mod physics;
+mod speed;
 mod steps;
 mod table;
 

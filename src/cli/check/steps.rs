@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::speed::BlockTimer;
 use super::table::{CheckTable, Grade};
 use crate::Result;
 use crate::assemble::{self, Model};
@@ -24,12 +25,13 @@ const MOST_FLUCTUATION: f64 = 0.1;
 /// Steps of the trial, and the time that it may take.
 const TRIAL_STEPS: u64 = 1000;
 const TRIAL_TIME: Duration = Duration::from_secs(20);
-/// The speed is the median of so many blocks of steps, of this length or longer.
-const BLOCKS: usize = 9;
-const BLOCK_TIME: Duration = Duration::from_millis(40);
-/// Longest block (steps), and time that all of them may take.
-const MOST_STEPS: u64 = 1 << 16;
-const SPEED_TIME: Duration = Duration::from_secs(8);
+/// How the speed is measured.
+const SPEED: BlockTimer = BlockTimer {
+    blocks: 9,
+    block_time: Duration::from_millis(40),
+    most_steps: 1 << 16,
+    patience: Duration::from_secs(8),
+};
 /// A step faster than this (s) tells nothing about a run: writing and watching take longer.
 const TOO_FAST: f64 = 20e-6;
 
@@ -177,24 +179,11 @@ fn speed(
 /// finite.
 fn seconds_a_step(plan: &Plan, engine: &mut dyn Engine, state: &Snapshot) -> Result<Option<f64>> {
     let program = assemble::program(plan);
-    let deadline = Instant::now() + SPEED_TIME;
-    let mut times: Vec<f64> = Vec::new();
-    let mut steps = 1;
-    while times.len() < BLOCKS && (times.is_empty() || Instant::now() < deadline) {
+    SPEED.median(|steps| {
         engine.restore(state)?;
         let began = Instant::now();
         let outcome = engine.run(&program, state.step..state.step + steps)?;
-        let elapsed = began.elapsed();
-        if outcome.flags.intersects(Flags::FATAL) {
-            return Ok(None);
-        }
-        // Blocks grow until their time can be told; the short ones were for warming up.
-        if elapsed < BLOCK_TIME && steps < MOST_STEPS {
-            steps *= 2
-        } else {
-            times.push(elapsed.as_secs_f64() / steps as f64)
-        }
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times.get(times.len() / 2).copied())
+        let fatal = outcome.flags.intersects(Flags::FATAL);
+        Ok((!fatal).then(|| began.elapsed()))
+    })
 }

@@ -14,9 +14,10 @@ use crate::potential::{About, Evaluation, Processor};
 
 /// Skin (angstrom). Pairs are searched anew for every arrangement, so that none is needed: it keeps the range of the search
 /// clear of the cutoff's rounding.
-const SKIN: f64 = 0.1;
+pub(super) const SKIN: f64 = 0.1;
 
-const FORCES: Fields = Fields {
+/// What is taken of an arrangement.
+pub(super) const FORCES: Fields = Fields {
     forces: true,
     ..Fields::NONE
 };

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::field::{FORCES, SKIN};
 use super::snapshot::Underway;
 use super::{CudaBatch, Making};
 use crate::core::rng::Noise;
-use crate::core::{Fields, Snapshot, System, Vec3};
+use crate::core::{Snapshot, System, Vec3};
 use crate::dynamics::Program;
 use crate::engine::{BatchMember, Limits, Start};
 use crate::forcefield::{Arrangement, FoundPoint, ManyForceField};
@@ -13,16 +14,8 @@ use crate::potential::Evaluation;
 use crate::potential::device::DevicePotential;
 use crate::{Error, Result};
 
-/// Skin (angstrom). Pairs are searched anew for every arrangement, so that none is needed: it keeps the range of the search
-/// clear of the cutoff's rounding.
-const SKIN: f64 = 0.1;
 /// Most atoms of a batch: they keep any card busy, so that what is found of others is taken meanwhile.
 const MOST_ATOMS: usize = 50_000;
-
-const FORCES: Fields = Fields {
-    forces: true,
-    ..Fields::NONE
-};
 
 /// A potential on a card, with the engine's kernels of batches.
 ///

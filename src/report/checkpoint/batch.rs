@@ -16,7 +16,6 @@
 //!
 //! They have the names of a lone run's checkpoints, and are written as those are (see [`super::store`]).
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -29,7 +28,6 @@ use sha2::{Digest, Sha256};
 use super::{Checkpoint, HASH, Identity, MAGIC, fault, marks, short};
 use crate::core::{Observables, Snapshot, Spread, System};
 use crate::report::drift::EnergyRecord;
-use crate::report::own;
 use crate::simulation::FileMark;
 use crate::simulation::batch::{BatchMarks, MemberCourse, MemberStage};
 use crate::{Error, Result};
@@ -382,13 +380,9 @@ fn header_length(start: &[u8], file: u64) -> Result<usize> {
 pub(super) fn present(path: &Path) -> Result<Option<BatchCheckpoint>> {
     let place = &path.display().to_string();
     let unreadable = |e| Error::input(format!("{place}: cannot be read: {e}"));
-    let Some(kind) = own::kind(path).map_err(unreadable)? else {
+    let Some(file) = super::open(path)? else {
         return Ok(None);
     };
-    if !kind.is_file() {
-        return Err(fault("it is no plain file").within(place));
-    }
-    let file = own::open(File::options().read(true), path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::new();
     let prefix = BATCH_PREFIX as u64;

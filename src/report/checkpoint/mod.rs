@@ -33,10 +33,14 @@ mod identity;
 mod marks;
 pub mod store;
 
+use std::fs::File;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::drift::EnergyRecord;
+use super::own;
 use crate::core::{Cell, Kept, Mat3, System, Vec3};
 use crate::engine::Start;
 use crate::simulation::FileMark;
@@ -306,6 +310,23 @@ fn vectors_of(bytes: &[u8]) -> Vec<Vec3> {
         vector
     };
     vectors.iter().map(vector).collect()
+}
+
+/// Opens a checkpoint that may be there.
+///
+/// # Errors
+/// It cannot be opened, or is no plain file.
+fn open(path: &Path) -> Result<Option<File>> {
+    let place = path.display();
+    let unreadable = |e| Error::input(format!("{place}: cannot be read: {e}"));
+    let Some(kind) = own::kind(path).map_err(unreadable)? else {
+        return Ok(None);
+    };
+    if !kind.is_file() {
+        return Err(fault("it is no plain file").within(place));
+    }
+    let file = own::open(File::options().read(true), path);
+    file.map(Some).map_err(unreadable)
 }
 
 fn fault(why: impl std::fmt::Display) -> Error {

@@ -4,15 +4,15 @@
 //! `state_prev.ckpt` and the new one `state.ckpt`, both by renaming. Whenever the process or the machine
 //! dies, at least one sound generation is there, but for those that the disk spoilt.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::report::names::{NEWEST, PREVIOUS};
 
 use super::batch::{self, BatchCheckpoint};
-use super::{ATOM, Checkpoint, HASH, Header, PREFIX, fault, header_length, short};
-use crate::report::{file, own};
+use super::{ATOM, Checkpoint, HASH, Header, PREFIX, header_length, short};
+use crate::report::file;
 use crate::{Error, Result};
 
 /// A checkpoint that was looked for and found.
@@ -139,13 +139,9 @@ pub fn read(path: &Path) -> Result<Checkpoint> {
 fn present(path: &Path) -> Result<Option<Checkpoint>> {
     let place = &path.display().to_string();
     let unreadable = |e| Error::input(format!("{place}: cannot be read: {e}"));
-    let Some(kind) = own::kind(path).map_err(unreadable)? else {
+    let Some(file) = super::open(path)? else {
         return Ok(None);
     };
-    if !kind.is_file() {
-        return Err(fault("it is no plain file").within(place));
-    }
-    let file = own::open(File::options().read(true), path).map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
     let mut bytes = Vec::new();
     (&file)
