@@ -1,14 +1,15 @@
 //! Copies of a system as a batch, beside one alone: steps of each, with all that belongs to them.
 //!
 //! Every copy has velocities and noise of its own. Steps are those that a user takes, so that pairs are built anew when the
-//! fastest atom of all asks for it.
+//! fastest atom of all asks for it. `--mixed` times one more batch, of all that is copied in turn.
 
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::measure::{self, Times, USUAL_STEP_FS};
-use super::{Args, water, write};
+use super::mixed::MixedRow;
+use super::{Args, mixed, water, write};
 use crate::assemble::{self, Model};
 #[cfg(feature = "cuda")]
 use crate::config::plan::DeviceKind;
@@ -26,21 +27,21 @@ const BLOCK: u64 = 20;
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct MembersRow {
+pub(super) struct MembersRow {
     /// What is copied.
-    system: String,
+    pub(super) system: String,
     /// Number of its atoms.
-    atoms: usize,
+    pub(super) atoms: usize,
     /// Number of copies.
-    members: usize,
+    pub(super) members: usize,
     device: String,
     precision: String,
     threads: usize,
-    ensemble: String,
+    pub(super) ensemble: String,
     /// A step of one alone.
     alone_ms: Times,
     /// A step of all copies.
-    step_ms: Times,
+    pub(super) step_ms: Times,
     /// Steps of atoms in a second.
     atom_steps_per_s: f64,
     /// Steps of all copies together over those of one alone, in the same time.
@@ -49,10 +50,18 @@ struct MembersRow {
     ns_per_day: f64,
 }
 
+/// A line of the table, of one kind or the other.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum BatchRow {
+    Copies(MembersRow),
+    Mixed(MixedRow),
+}
+
 /// What is copied.
-struct Original {
-    name: String,
-    start: Start,
+pub(super) struct Original {
+    pub(super) name: String,
+    pub(super) start: Start,
 }
 
 /// Measures and prints a table; writes JSON where asked to.
@@ -64,14 +73,18 @@ pub(super) fn run(args: &Args, members: usize) -> Result<()> {
     assemble::check_place(&args.device(), args.precision())
         .map_err(|e| e.advise("--device cpu does without a GPU"))?;
     assemble::threads(&args.device())?;
+    let originals = originals(args)?;
+    if args.mixed {
+        mixed::check(members, &originals)?;
+    }
     streams::print(&shown(&heading(args)))?;
     let mut rows = Vec::new();
-    for original in originals(args)? {
+    for original in &originals {
         for ensemble in &args.ensemble {
             let row = Copies {
                 args,
                 model: &model,
-                original: &original,
+                original,
                 ensemble,
             }
             .measure(members)?;
@@ -79,26 +92,36 @@ pub(super) fn run(args: &Args, members: usize) -> Result<()> {
             rows.push(row);
         }
     }
-    match &args.json {
-        Some(path) => write(path, &rows),
-        None => Ok(()),
-    }
-}
-
-/// The structure that is named, or boxes of water of the sizes asked for.
-fn originals(args: &Args) -> Result<Vec<Original>> {
-    match &args.structure {
-        Some(path) => Ok(vec![named(path)?]),
-        None => {
-            let box_of = |&size: &u32| {
-                super::check_cell(args, size)?;
-                let start = water::start(size as usize)?;
-                let name = elements::formula(&start.system.species);
-                Ok(Original { name, start })
-            };
-            args.sizes.iter().map(box_of).collect()
+    let mut mixes = Vec::new();
+    if args.mixed {
+        for ensemble in &args.ensemble {
+            let equal: Vec<&MembersRow> = (rows.iter())
+                .filter(|row| &row.ensemble == ensemble)
+                .collect();
+            let row = mixed::measure(args, &model, &originals, &equal)?;
+            streams::print(&Terminal::out().fit(&row.line()))?;
+            mixes.push(BatchRow::Mixed(row));
         }
     }
+    let Some(path) = &args.json else {
+        return Ok(());
+    };
+    let rows = rows.into_iter().map(BatchRow::Copies).chain(mixes);
+    write(path, &rows.collect::<Vec<_>>())
+}
+
+/// The structures that are named, or boxes of water of the sizes asked for.
+fn originals(args: &Args) -> Result<Vec<Original>> {
+    if !args.structures.is_empty() {
+        return args.structures.iter().map(|path| named(path)).collect();
+    }
+    let box_of = |&size: &u32| {
+        super::check_cell(args, size)?;
+        let start = water::start(size as usize)?;
+        let name = elements::formula(&start.system.species);
+        Ok(Original { name, start })
+    };
+    args.sizes.iter().map(box_of).collect()
 }
 
 fn named(path: &Path) -> Result<Original> {
@@ -124,7 +147,8 @@ impl Copies<'_> {
         let Self { args, .. } = self;
         let iterations = args.iters as usize;
         let alone_ms = {
-            let (mut engine, program) = (self.alone()?, self.program());
+            let mut engine = self.alone()?;
+            let program = usual_program(self.ensemble, self.original);
             let mut step = 0;
             measure::time(iterations, BLOCK as usize, || {
                 let outcome = engine.run(&program, step..step + BLOCK)?;
@@ -133,10 +157,8 @@ impl Copies<'_> {
             })?
         };
         let step_ms = {
-            let mut batch = self.batch(members)?;
-            measure::time(iterations, BLOCK as usize, || {
-                batch.run(BLOCK)?.iter().try_for_each(sound)
-            })?
+            let copies = vec![self.original; members];
+            time_batch(args, self.model, &copies, self.ensemble)?
         };
         let atoms = self.original.start.system.len();
         let steps_per_s = 1e3 * members as f64 / step_ms.median;
@@ -156,52 +178,71 @@ impl Copies<'_> {
         })
     }
 
-    fn program(&self) -> Program {
-        let step = USUAL_STEP_FS * FEMTOSECOND;
-        measure::program_of(self.ensemble, &self.original.start.system, step)
-    }
-
-    /// Copy number `replica`, at 300 K.
-    fn start(&self, replica: u32) -> Result<Start> {
-        let mut start = self.original.start.clone().of_replica(replica);
-        measure::warm(&mut start)?;
-        Ok(start)
-    }
-
     fn alone(&self) -> Result<Box<dyn Engine>> {
         let job = super::Job {
             model: self.model,
             precision: self.args.precision(),
             device: self.args.device(),
             skin: super::SKIN,
-            start: &self.start(0)?,
+            start: &self.original.copy(0)?,
         };
         super::workshop(self.args).engine(&job)
     }
+}
 
-    fn batch(&self, members: usize) -> Result<Box<dyn BatchEngine>> {
-        let member = |replica: u32| {
-            Ok(BatchMember {
-                start: self.start(replica)?,
-                noise: Noise::new(1),
-                program: self.program(),
-                limits: Limits::default(),
-            })
-        };
-        let members = (0..members as u32)
-            .map(member)
-            .collect::<Result<Vec<_>>>()?;
-        #[cfg(feature = "cuda")]
-        if let (DeviceKind::Cuda(index), "fused") = (self.args.device, self.args.engine.as_str()) {
-            let batch = assemble::cuda_batch(members, self.model, super::SKIN, index)?;
-            return Ok(Box::new(batch));
-        }
-        let systems = members.iter().map(|member| &member.start.system);
-        let (precision, device) = (self.args.precision(), self.args.device());
-        let shared = assemble::SharedPotential::new(self.model, systems, precision, &device)?;
-        let bind = |system: &System| shared.of(system);
-        Ok(Box::new(HostBatch::new(members, super::SKIN, bind)?))
+impl Original {
+    /// Copy number `replica`, at 300 K.
+    fn copy(&self, replica: u32) -> Result<Start> {
+        let mut start = self.start.clone().of_replica(replica);
+        measure::warm(&mut start)?;
+        Ok(start)
     }
+}
+
+/// A step of an ensemble as a user takes it.
+fn usual_program(ensemble: &str, original: &Original) -> Program {
+    let step = USUAL_STEP_FS * FEMTOSECOND;
+    measure::program_of(ensemble, &original.start.system, step)
+}
+
+/// Times a step of a batch with a member for each of `originals`.
+///
+/// # Errors
+/// The model does not know an element, the device failed or has no room, or the dynamics of a member failed.
+pub(super) fn time_batch(
+    args: &Args,
+    model: &Model,
+    originals: &[&Original],
+    ensemble: &str,
+) -> Result<Times> {
+    let member = |(replica, original): (usize, &&Original)| {
+        Ok(BatchMember {
+            start: original.copy(replica as u32)?,
+            noise: Noise::new(1),
+            program: usual_program(ensemble, original),
+            limits: Limits::default(),
+        })
+    };
+    let members = (originals.iter().enumerate())
+        .map(member)
+        .collect::<Result<Vec<_>>>()?;
+    let mut batch = batch_of(args, model, members)?;
+    measure::time(args.iters as usize, BLOCK as usize, || {
+        batch.run(BLOCK)?.iter().try_for_each(sound)
+    })
+}
+
+fn batch_of(args: &Args, model: &Model, members: Vec<BatchMember>) -> Result<Box<dyn BatchEngine>> {
+    #[cfg(feature = "cuda")]
+    if let (DeviceKind::Cuda(index), "fused") = (args.device, args.engine.as_str()) {
+        let batch = assemble::cuda_batch(members, model, super::SKIN, index)?;
+        return Ok(Box::new(batch));
+    }
+    let systems = members.iter().map(|member| &member.start.system);
+    let (precision, device) = (args.precision(), args.device());
+    let shared = assemble::SharedPotential::new(model, systems, precision, &device)?;
+    let bind = |system: &System| shared.of(system);
+    Ok(Box::new(HostBatch::new(members, super::SKIN, bind)?))
 }
 
 /// Checks that steps went well.
@@ -227,20 +268,40 @@ fn heading(args: &Args) -> String {
         args.precision,
         assemble::thread_count(&args.device()),
     );
-    let first = format!(
-        "{:>10} {:>6} {:>7} {:>8} {:>9} {:>9} {:>9} {:>10} {:>6}",
-        "system", "atoms", "members", "", "one alone", "all", "a member", "atom-steps", "over"
-    );
-    let units = format!(
-        "{:>10} {:>6} {:>7} {:>8} {:>9} {:>9} {:>9} {:>10} {:>6}",
-        "", "", "", "", "ms", "ms", "us", "1/s", "one"
-    );
+    let row = |cells: [&str; 9]| {
+        let [
+            system,
+            atoms,
+            members,
+            ensemble,
+            alone,
+            all,
+            member,
+            steps,
+            over,
+        ] = cells;
+        format!(
+            "{system:>9} {atoms:>6} {members:>7} {ensemble:>8} {alone:>9} {all:>9} {member:>9} {steps:>8} {over:>6}"
+        )
+    };
+    let first = row([
+        "system",
+        "atoms",
+        "members",
+        "",
+        "one alone",
+        "all",
+        "a member",
+        "atom-",
+        "over",
+    ]);
+    let units = row(["", "", "", "", "ms", "ms", "us", "steps/s", "one"]);
     format!("{}\n{first}\n{units}\n", Terminal::out().fit(&about))
 }
 
 fn line(row: &MembersRow) -> String {
     format!(
-        "{:>10} {:>6} {:>7} {:>8} {:>9.4} {:>9.4} {:>9.3} {:>10.3e} {:>6.2}\n",
+        "{:>9} {:>6} {:>7} {:>8} {:>9.4} {:>9.4} {:>9.3} {:>8.2e} {:>6.2}\n",
         row.system,
         row.atoms,
         row.members,

@@ -8,6 +8,7 @@
 mod cuda;
 pub mod measure;
 mod members;
+mod mixed;
 pub mod water;
 
 use std::path::{Path, PathBuf};
@@ -67,9 +68,17 @@ pub struct Args {
     /// Time so many copies of each at once, as a batch, beside one alone
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub members: Option<u32>,
-    /// Copy this structure instead of boxes of water
-    #[arg(long, requires = "members", conflicts_with = "sizes")]
-    pub structure: Option<PathBuf>,
+    /// Copy this structure instead of boxes of water; may be given several times
+    #[arg(
+        long = "structure",
+        value_name = "STRUCTURE",
+        requires = "members",
+        conflicts_with = "sizes"
+    )]
+    pub structures: Vec<PathBuf>,
+    /// Time one more batch: so many members in all, of all sizes or structures in turn, beside what equal batches cost a member
+    #[arg(long, requires = "members")]
+    pub mixed: bool,
     /// Write the measurements to this file as well
     #[arg(long)]
     pub json: Option<PathBuf>,

@@ -1,5 +1,7 @@
 //! What `mdrun bench` measures on.
 
+mod mixed;
+
 use mdrun::bench::measure::Times;
 use mdrun::bench::water;
 use mdrun::neighbors::Pairs;
