@@ -38,10 +38,10 @@ use crate::{Error, Result, memory};
 pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 #[cfg(feature = "cuda")]
 pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
-pub use field::{field, field_of};
+pub use field::{check_numbers, field, field_of};
 pub use loaded::{Model, load, load_networks};
 pub use many::many;
-pub use model::{ModelKind, Place, check_place, origin, place};
+pub use model::{ModelKind, Place, Residence, check_place, origin, place};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
 /// costs as much as several steps of a small molecule.
@@ -200,8 +200,8 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
     let noise = thermostat_noise(plan);
     let start = start.of_replica(replica(plan));
     let precision = precision(&plan.potential);
-    if let Some(index) = reachable(plan, model, precision)? {
-        return card::engine(plan, model, index, start);
+    if let Some(at) = reachable(plan, model, precision)? {
+        return card::engine(plan, model, at, start);
     }
     check_room(plan, model, precision)?;
     let skin = Some(plan.dynamics.skin);
@@ -224,8 +224,8 @@ pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()
         .map_err(|e| e.within(plan.places.of(key)))
 }
 
-/// The GPU that a plan's phase space lives on, if it does, once a network is seen to have its device.
-fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
+/// The place on a card that a plan's phase space lives at, if it does, once a network is seen to have its device.
+fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<Residence>> {
     let resident = resident(plan, model, precision)?;
     if model.is_network() {
         check_place(&plan.device, precision).map_err(|e| {
@@ -237,12 +237,11 @@ fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<
     Ok(resident)
 }
 
-/// The GPU that a plan's phase space lives on, if it does.
-fn resident(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<usize>> {
+/// The place on a card that a plan's phase space lives at, if it does.
+fn resident(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<Residence>> {
     field::resident(model, precision, &plan.device).map_err(|e| {
         let place = plan.places.of("potential.precision");
         e.within(place)
-            .advise("set precision = \"f32\", or [device] kind = \"cpu\"")
     })
 }
 
@@ -301,9 +300,9 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     };
     let mut device = plan.device;
     let skin = plan.dynamics.skin;
-    if let Some(index) = resident(plan, model, self::precision(&plan.potential))? {
+    if let Some(at) = resident(plan, model, self::precision(&plan.potential))? {
         if !variant.double && !variant.exhaustive {
-            let engine = card::engine(plan, model, index, start)?;
+            let engine = card::engine(plan, model, at, start)?;
             return Ok(Built { engine, program });
         }
         device.kind = DeviceKind::Cpu;

@@ -34,8 +34,8 @@ pub fn batch_engine(
 ) -> Result<Box<dyn BatchEngine>> {
     batch::check_batch(&members)?;
     let precision = precision(&plan.potential);
-    if let Some(index) = reachable(plan, model, precision)? {
-        return card::batch(plan, model, index, members);
+    if let Some(at) = reachable(plan, model, precision)? {
+        return card::batch(plan, model, at, members);
     }
     check_members(plan, model, &members)?;
     let systems = members.iter().map(|member| &member.start.system);
@@ -80,8 +80,8 @@ pub fn in_flight<'p>(plans: impl IntoIterator<Item = &'p Plan>, model: &Model) -
     let Some(&first) = plans.peek() else {
         return Ok(1);
     };
-    if let Some(index) = reachable(first, model, precision(&first.potential))? {
-        let (needs, free) = card::needs(plans, model, index)?;
+    if let Some(at) = reachable(first, model, precision(&first.potential))? {
+        let (needs, free) = card::needs(plans, model, at)?;
         return Ok(most_at_once(needs, PART_OF_MEMORY * free));
     }
     let mut needs = Vec::new();

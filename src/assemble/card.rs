@@ -1,6 +1,6 @@
 //! Engines on a card: of one system, or of the members of a batch.
 
-use super::Model;
+use super::{Model, Residence};
 use crate::Result;
 use crate::config::plan::Plan;
 use crate::core::System;
@@ -10,7 +10,7 @@ use crate::engine::cuda::{CudaBatch, CudaEngine, DeviceForceFields, Making};
 use crate::engine::{BatchEngine, BatchMember, Engine, Start};
 use crate::forcefield::ManyForceField;
 
-/// The engine that lives on the GPU of this index, at `start`; `skin` in angstrom.
+/// The engine that lives at a place on a card, at `start`; `skin` in angstrom.
 ///
 /// # Errors
 /// The model does not know an element, or the device is not there or has no room.
@@ -19,21 +19,21 @@ pub fn cuda_engine(
     model: &Model,
     noise: Noise,
     skin: f64,
-    index: usize,
+    at: Residence,
 ) -> Result<CudaEngine> {
-    made(start, model, noise, (skin, index), Making::default())
+    made(start, model, noise, (skin, at), Making::default())
 }
 
 fn made(
     start: Start,
     model: &Model,
     noise: Noise,
-    (skin, index): (f64, usize),
+    (skin, at): (f64, Residence),
     making: Making,
 ) -> Result<CudaEngine> {
-    let potential = model.on_a_card(&start.system)?;
+    let potential = model.on_a_card(&start.system, at.precision)?;
     let skin = cuda_skin(skin, start.system.len());
-    CudaEngine::made(start, &*potential, noise, (skin, index), making)
+    CudaEngine::made(start, &*potential, noise, (skin, at.index), making)
 }
 
 /// The skin (angstrom) that a GPU uses where `skin` is asked for: a build of a small system's pairs costs as much as two of
@@ -61,7 +61,7 @@ pub fn cuda_batch_skin(skin: f64, largest: usize) -> f64 {
 pub(super) fn engine(
     plan: &Plan,
     model: &Model,
-    index: usize,
+    at: Residence,
     start: Start,
 ) -> Result<Box<dyn Engine>> {
     let making = Making {
@@ -70,7 +70,7 @@ pub(super) fn engine(
     };
     let noise = super::thermostat_noise(plan);
     let skin = plan.dynamics.skin;
-    let engine = made(start, model, noise, (skin, index), making)?;
+    let engine = made(start, model, noise, (skin, at), making)?;
     Ok(Box::new(engine))
 }
 
@@ -78,14 +78,14 @@ pub(super) fn engine(
 pub(super) fn batch(
     plan: &Plan,
     model: &Model,
-    index: usize,
+    at: Residence,
     members: Vec<BatchMember>,
 ) -> Result<Box<dyn BatchEngine>> {
-    let batch = cuda_batch(members, model, plan.dynamics.skin, index)?;
+    let batch = cuda_batch(members, model, plan.dynamics.skin, at)?;
     Ok(Box::new(batch))
 }
 
-/// The engine of a batch that lives on the GPU of this index; `skin` in angstrom.
+/// The engine of a batch that lives at a place on a card; `skin` in angstrom.
 ///
 /// # Errors
 /// The model does not know an element; members do not take the same steps; the device is not there or has no room.
@@ -93,7 +93,7 @@ pub fn cuda_batch(
     members: Vec<BatchMember>,
     model: &Model,
     skin: f64,
-    index: usize,
+    at: Residence,
 ) -> Result<CudaBatch> {
     let (mut largest, mut all) = (0, System::default());
     for member in &members {
@@ -102,35 +102,35 @@ pub fn cuda_batch(
         all.species.extend(&system.species);
         all.masses.extend(&system.masses);
     }
-    let potential = model.on_a_card(&all)?;
+    let potential = model.on_a_card(&all, at.precision)?;
     let skin = cuda_batch_skin(skin, largest);
-    CudaBatch::new(members, &*potential, skin, index)
+    CudaBatch::new(members, &*potential, skin, at.index)
 }
 
 /// Force fields of many arrangements of atoms of these elements.
 pub(super) fn many<'m>(
     model: &'m Model,
     elements: &[u8],
-    index: usize,
+    at: Residence,
 ) -> Result<Box<dyn ManyForceField + 'm>> {
-    Device::open(index)?;
-    let potential = model.on_a_card(&System::of_species(elements))?;
-    Ok(Box::new(DeviceForceFields::new(potential, index)))
+    Device::open(at.index)?;
+    let potential = model.on_a_card(&System::of_species(elements), at.precision)?;
+    Ok(Box::new(DeviceForceFields::new(potential, at.index)))
 }
 
 /// Memory (bytes) of each of some plans' systems on a card as members of a batch, and what is free there.
 pub(super) fn needs<'p>(
     plans: impl IntoIterator<Item = &'p Plan>,
     model: &Model,
-    index: usize,
+    at: Residence,
 ) -> Result<(Vec<f64>, f64)> {
-    let free = Device::open(index)?.memory()?[0];
+    let free = Device::open(at.index)?.memory()?[0];
     let mut needs = Vec::new();
     for plan in plans {
         let start = &plan.start;
         let atoms = start.system.len();
         let range = model.cutoff() + cuda_batch_skin(plan.dynamics.skin, atoms);
-        let potential = model.on_a_card(&start.system)?;
+        let potential = model.on_a_card(&start.system, at.precision)?;
         let pairs = crate::neighbors::expected_neighbors(&start.cell, &start.positions, range)?;
         needs.push(CudaBatch::foreseen_memory(atoms, pairs as usize, &*potential) as f64);
     }

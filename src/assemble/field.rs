@@ -1,11 +1,11 @@
 //! Force fields of models: on the card where a run's engine would be there, else in host memory.
 
 use super::loaded::Model;
-use super::model::{ModelKind, Place, check_place, place};
+use super::model::{ModelKind, Place, Residence, check_place, place};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan};
 use crate::core::System;
 use crate::forcefield::ForceField;
-use crate::potential::Precision;
+use crate::potential::{Precision, fused};
 use crate::{Error, Result};
 
 /// A force field for the atoms of a system. `skin` (angstrom) is that of its list in host memory: 0 where what it is asked for is
@@ -24,9 +24,17 @@ pub fn field<'m>(
         check_place(device, precision)?;
     }
     match resident(model, precision, device)? {
-        Some(index) => on_a_card(model, system, index),
+        Some(residence) => on_a_card(model, system, residence),
         None => in_host_memory(model, system, precision, device, skin),
     }
+}
+
+/// Checks that a network's engine, where it is to be, computes in these numbers.
+///
+/// # Errors
+/// It does not.
+pub fn check_numbers(model: &Model, device: &DevicePlan, precision: Precision) -> Result<()> {
+    resident(model, precision, device).map(drop)
 }
 
 /// The force field of a plan's run.
@@ -36,7 +44,7 @@ pub fn field<'m>(
 pub fn field_of<'m>(plan: &Plan, model: &'m Model) -> Result<Box<dyn ForceField + 'm>> {
     let (system, precision) = (&plan.start.system, super::precision(&plan.potential));
     match super::reachable(plan, model, precision)? {
-        Some(index) => on_a_card(model, system, index),
+        Some(residence) => on_a_card(model, system, residence),
         None => in_host_memory(model, system, precision, &plan.device, 0.0),
     }
 }
@@ -52,25 +60,30 @@ fn in_host_memory<'m>(
     Ok(Box::new(field))
 }
 
-/// The GPU in whose memory a model's atoms, pairs and network are, if that is where they are.
+/// The place on a card where a model's atoms, pairs and network are, if that is where they are.
 ///
 /// # Errors
-/// The engine there does not compute in these numbers.
+/// The engine, there or on the CPU, does not compute in these numbers.
 pub(super) fn resident(
     model: &Model,
     precision: Precision,
     device: &DevicePlan,
-) -> Result<Option<usize>> {
+) -> Result<Option<Residence>> {
     let asked = matches!(device.kind, DeviceKind::Cuda(_));
     match (&model.members[0], place(device, precision)) {
-        (_, Place::Cpu) | (ModelKind::Socket(_), _) => Ok(None),
+        (ModelKind::Socket(_), _) => Ok(None),
+        (ModelKind::LennardJones { .. }, Place::Cpu) => Ok(None),
         (ModelKind::LennardJones { .. }, Place::Cuda(_)) if !asked => Ok(None),
-        (ModelKind::LennardJones { .. }, Place::Cuda(index)) => Ok(Some(index)),
-        (_, Place::Cuda(_)) if device.engine == EngineChoice::Burn => Ok(None),
-        (_, Place::Cuda(_)) if precision == Precision::F64 => {
-            Err(Error::input("the CUDA engine computes in f32"))
+        (ModelKind::LennardJones { .. }, Place::Cuda(index)) => {
+            Ok(Some(Residence { index, precision }))
         }
-        (_, Place::Cuda(index)) => Ok(Some(index)),
+        (_, Place::Cpu) => fused::check_precision(precision).map(|()| None),
+        (_, Place::Cuda(_)) if device.engine == EngineChoice::Burn => Ok(None),
+        (_, Place::Cuda(_)) if precision == Precision::F64 => Err(Error::input(
+            "the CUDA engine computes in f32 and less, not in f64",
+        )
+        .advise("set precision = \"f32\", or [device] kind = \"cpu\"")),
+        (_, Place::Cuda(index)) => Ok(Some(Residence { index, precision })),
     }
 }
 
@@ -78,14 +91,14 @@ pub(super) fn resident(
 fn on_a_card<'m>(
     model: &'m Model,
     system: &System,
-    index: usize,
+    at: Residence,
 ) -> Result<Box<dyn ForceField + 'm>> {
-    let potential = model.on_a_card(system)?;
-    let field = crate::engine::cuda::DeviceForceField::new(potential, &system.species, index)?;
+    let potential = model.on_a_card(system, at.precision)?;
+    let field = crate::engine::cuda::DeviceForceField::new(potential, &system.species, at.index)?;
     Ok(Box::new(field))
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_a_card<'m>(_: &'m Model, _: &System, index: usize) -> Result<Box<dyn ForceField + 'm>> {
-    Err(super::model::built_without(index))
+fn on_a_card<'m>(_: &'m Model, _: &System, at: Residence) -> Result<Box<dyn ForceField + 'm>> {
+    Err(super::model::built_without(at.index))
 }

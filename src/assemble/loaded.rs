@@ -14,7 +14,7 @@ use crate::potential::committee::Committee;
 #[cfg(feature = "cuda")]
 use crate::potential::committee::CudaCommittee;
 #[cfg(feature = "cuda")]
-use crate::potential::device::DevicePotential;
+use crate::potential::device::{self, DevicePotential};
 use crate::potential::painn::import::UNTOLD;
 #[cfg(feature = "cuda")]
 use crate::potential::pair::CudaBeside;
@@ -250,15 +250,20 @@ impl Model {
     /// The potential for the engine that lives on a GPU.
     ///
     /// # Errors
-    /// The model does not know an element of the system.
+    /// The model does not know an element of the system, or is not computed in these numbers there.
     #[cfg(feature = "cuda")]
-    pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
+    pub fn on_a_card(
+        &self,
+        system: &System,
+        precision: Precision,
+    ) -> Result<Box<dyn DevicePotential + '_>> {
         let whole: Box<dyn DevicePotential> = match self.members.as_slice() {
-            [alone] => alone.on_a_card(system)?,
+            [alone] => alone.on_a_card(system, precision)?,
             several => {
+                device::in_f32_alone("a committee", precision)?;
                 let mut members = Vec::new();
                 for member in several {
-                    let potential = member.on_a_card(system)?;
+                    let potential = member.on_a_card(system, precision)?;
                     members.push(beside_on_a_card(potential, member.own_term()));
                 }
                 Box::new(CudaCommittee::new(members)?)

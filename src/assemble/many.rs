@@ -24,8 +24,8 @@ pub fn many<'m>(
     if model.is_network() {
         check_place(device, precision)?;
     }
-    if let Some(index) = resident(model, precision, device)? {
-        return card::many(model, elements, index);
+    if let Some(at) = resident(model, precision, device)? {
+        return card::many(model, elements, at);
     }
     let all = System::of_species(elements);
     let shared = SharedPotential::new(model, [&all], precision, device)?;

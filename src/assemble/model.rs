@@ -350,13 +350,19 @@ impl ModelKind {
     /// The potential for the engine that lives on a GPU, without what is added for each pair.
     ///
     /// # Errors
-    /// The model does not know an element of the system.
+    /// The model does not know an element of the system, or is not computed in these numbers there.
     #[cfg(feature = "cuda")]
-    pub fn on_a_card(&self, system: &System) -> Result<Box<dyn DevicePotential + '_>> {
+    pub fn on_a_card(
+        &self,
+        system: &System,
+        precision: Precision,
+    ) -> Result<Box<dyn DevicePotential + '_>> {
         (self.check_kernels()).map_err(|e| e.advise("set [device] kind = \"cpu\""))?;
         Ok(match self.fit(system)? {
-            Fitting::Painn(spec, weights) => Box::new(CudaPainn::new(spec, weights)),
-            Fitting::Network(network) => network.on_a_card(),
+            Fitting::Painn(spec, weights) => {
+                Box::new(CudaPainn::new(spec, weights).in_numbers(precision))
+            }
+            Fitting::Network(network) => network.on_a_card(precision)?,
             Fitting::LennardJones(potential) => Box::new(potential),
         })
     }
@@ -430,14 +436,23 @@ pub enum Place {
     Cuda(usize),
 }
 
+/// A place on a card: where the atoms, pairs and network of a model are, and the numbers that it is computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Residence {
+    /// The GPU's index.
+    pub index: usize,
+    /// Numbers of the network.
+    pub precision: Precision,
+}
+
 /// Where a plan's network is evaluated: as asked for, else on the first GPU that the CUDA engine can use
-/// (it computes in f32), else on the CPU.
+/// (f64 is the CPU's), else on the CPU.
 pub fn place(device: &DevicePlan, precision: Precision) -> Place {
     match device.kind {
         DeviceKind::Cpu => Place::Cpu,
         DeviceKind::Cuda(index) => Place::Cuda(index),
         DeviceKind::Auto if device.engine == EngineChoice::Burn => Place::Cpu,
-        DeviceKind::Auto if precision == Precision::F32 && has_cuda() => Place::Cuda(0),
+        DeviceKind::Auto if precision != Precision::F64 && has_cuda() => Place::Cuda(0),
         DeviceKind::Auto => Place::Cpu,
     }
 }
@@ -481,7 +496,7 @@ fn bind_painn(
     device: &DevicePlan,
 ) -> Result<Box<dyn Potential>> {
     match (place(device, precision), device.engine) {
-        (Place::Cuda(_), _) if precision == Precision::F64 => Err(Error::input(
+        (Place::Cuda(_), _) if precision != Precision::F32 => Err(Error::input(
             "Burn computes in f32 only on CUDA: set [potential] precision = \"f32\", or [device] kind = \"cpu\"",
         )),
         (Place::Cuda(index), _) => reference::potential(

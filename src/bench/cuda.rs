@@ -1,29 +1,22 @@
 //! What is measured on a GPU: the engine that lives there.
 
 use super::{FixedPairs, Job, Workshop};
-use crate::assemble;
+use crate::Result;
+use crate::assemble::{self, Residence};
 use crate::core::rng::Noise;
 use crate::engine::Engine;
 use crate::engine::cuda::CudaEngine;
-use crate::{Error, Result};
 
 /// Phase space, pairs and network in the memory of the GPU of this index.
 pub struct CudaWorkshop(pub usize);
 
 impl CudaWorkshop {
     fn make(&self, job: &Job) -> Result<CudaEngine> {
-        if job.precision != crate::potential::Precision::F32 {
-            return Err(Error::input(
-                "the CUDA engine computes in f32: use --precision f32",
-            ));
-        }
-        assemble::cuda_engine(
-            job.start.clone(),
-            job.model,
-            Noise::new(0),
-            job.skin,
-            self.0,
-        )
+        let at = Residence {
+            index: self.0,
+            precision: job.precision,
+        };
+        assemble::cuda_engine(job.start.clone(), job.model, Noise::new(0), job.skin, at)
     }
 }
 

@@ -70,8 +70,9 @@ pub(super) struct Original {
 /// The model or the structure cannot be read, the device failed, or the JSON file cannot be written.
 pub(super) fn run(args: &Args, members: usize) -> Result<()> {
     let model = assemble::load_networks(&args.models)?;
-    assemble::check_place(&args.device(), args.precision())
+    assemble::check_place(&args.device(), args.precision)
         .map_err(|e| e.advise("--device cpu does without a GPU"))?;
+    assemble::check_numbers(&model, &args.device(), args.precision)?;
     assemble::threads(&args.device())?;
     let originals = originals(args)?;
     if args.mixed {
@@ -167,7 +168,7 @@ impl Copies<'_> {
             atoms,
             members,
             device: args.device_name(),
-            precision: args.precision.clone(),
+            precision: args.precision.to_string(),
             threads: assemble::thread_count(&args.device()),
             ensemble: self.ensemble.to_owned(),
             alone_ms,
@@ -181,7 +182,7 @@ impl Copies<'_> {
     fn alone(&self) -> Result<Box<dyn Engine>> {
         let job = super::Job {
             model: self.model,
-            precision: self.args.precision(),
+            precision: self.args.precision,
             device: self.args.device(),
             skin: super::SKIN,
             start: &self.original.copy(0)?,
@@ -235,11 +236,15 @@ pub(super) fn time_batch(
 fn batch_of(args: &Args, model: &Model, members: Vec<BatchMember>) -> Result<Box<dyn BatchEngine>> {
     #[cfg(feature = "cuda")]
     if let (DeviceKind::Cuda(index), "fused") = (args.device, args.engine.as_str()) {
-        let batch = assemble::cuda_batch(members, model, super::SKIN, index)?;
+        let at = assemble::Residence {
+            index,
+            precision: args.precision,
+        };
+        let batch = assemble::cuda_batch(members, model, super::SKIN, at)?;
         return Ok(Box::new(batch));
     }
     let systems = members.iter().map(|member| &member.start.system);
-    let (precision, device) = (args.precision(), args.device());
+    let (precision, device) = (args.precision, args.device());
     let shared = assemble::SharedPotential::new(model, systems, precision, &device)?;
     let bind = |system: &System| shared.of(system);
     Ok(Box::new(HostBatch::new(members, super::SKIN, bind)?))

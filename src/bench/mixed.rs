@@ -75,7 +75,7 @@ pub(super) fn measure(
         mixed_atoms: equal.iter().map(|row| row.atoms).collect(),
         members,
         device: args.device_name(),
-        precision: args.precision.clone(),
+        precision: args.precision.to_string(),
         threads: assemble::thread_count(&args.device()),
         ensemble,
         step_ms,

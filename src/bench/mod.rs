@@ -14,6 +14,7 @@ pub mod water;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 use crate::assemble::{self, Model};
@@ -48,8 +49,8 @@ pub struct Args {
           default_value = "9,21,51,102,192,1536,12288")]
     pub sizes: Vec<u32>,
     /// Numbers of the network
-    #[arg(long, default_value = "f32", value_parser = ["f32", "f64"])]
-    pub precision: String,
+    #[arg(long, default_value = Precision::F32.name(), value_parser = precisions())]
+    pub precision: Precision,
     /// Ensembles whose steps are timed; npt is for periodic boxes
     #[arg(long, value_delimiter = ',', value_parser = measure::ENSEMBLES, default_value = "nve")]
     pub ensemble: Vec<String>,
@@ -98,6 +99,12 @@ pub fn parse_device(text: &str) -> std::result::Result<DeviceKind, String> {
     .ok_or_else(|| "cpu, or cuda:0 and so on".to_owned())
 }
 
+/// Reads the name of a precision.
+pub fn precisions() -> impl TypedValueParser<Value = Precision> {
+    let names = Precision::ALL.map(Precision::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Precision>())
+}
+
 /// The arguments alone, to be read from text.
 #[derive(clap::Parser)]
 struct Alone {
@@ -116,14 +123,6 @@ impl Args {
         alone
             .map(|alone| alone.args)
             .map_err(|e| Error::input(e.to_string()))
-    }
-
-    /// Number type of the network.
-    fn precision(&self) -> Precision {
-        match self.precision.as_str() {
-            "f64" => Precision::F64,
-            _ => Precision::F32,
-        }
     }
 
     fn device(&self) -> DevicePlan {
@@ -313,8 +312,9 @@ fn workshop(_: &Args) -> Box<dyn Workshop> {
 /// As [`run`].
 pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
     let model = assemble::load_networks(&args.models)?;
-    assemble::check_place(&args.device(), args.precision())
+    assemble::check_place(&args.device(), args.precision)
         .map_err(|e| e.advise("--device cpu does without a GPU"))?;
+    assemble::check_numbers(&model, &args.device(), args.precision)?;
     assemble::threads(&args.device())?;
     for &size in &args.sizes {
         check_room(args, &model, size)?;
@@ -379,7 +379,7 @@ fn check_room(args: &Args, model: &Model, size: u32) -> Result<()> {
         true if size as usize >= water::PERIODIC_FROM => atoms * near,
         _ => 0.0,
     };
-    let appetite = model.appetite(args.precision(), &device);
+    let appetite = model.appetite(args.precision, &device);
     let bytes = memory::least(atoms, pairs, appetite);
     memory::require(bytes, || format!("--sizes {size}: so many atoms"))
 }
@@ -408,7 +408,7 @@ fn measure_size(
     let start = water::start(size)?;
     let job = Job {
         model,
-        precision: args.precision(),
+        precision: args.precision,
         device: args.device(),
         skin: SKIN,
         start: &start,
@@ -442,7 +442,7 @@ fn measure_size(
             pairs,
             device: args.device_name(),
             engine: args.engine.clone(),
-            precision: args.precision.clone(),
+            precision: args.precision.to_string(),
             threads: assemble::thread_count(&args.device()),
             energy_forces_ms,
             ensemble: ensemble.clone(),

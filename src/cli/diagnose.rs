@@ -190,7 +190,7 @@ impl FinishedRun {
             thermometer: self.thermometer,
             question,
             later: self.later.as_ref().map(moment),
-            double: assemble::precision(&plan.potential) == Precision::F32,
+            double: assemble::precision(&plan.potential) != Precision::F64,
             budget,
         }
     }

@@ -30,8 +30,8 @@ pub struct SubjectArgs {
     /// Where to compute: cpu, or cuda:0 and so on
     #[arg(long, default_value = "cpu", value_parser = bench::parse_device)]
     pub device: DeviceKind,
-    /// Numbers of the network, f32 or f64 [default: f64, or f32 on a GPU, where there is no other]
-    #[arg(long, value_parser = parse_precision)]
+    /// Numbers of the network; f64 is the CPU's, and what is less than f32 a GPU's [default: f64, or f32 on a GPU]
+    #[arg(long, value_parser = bench::precisions())]
     pub precision: Option<Precision>,
     /// CPU threads; one for each core if not given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -52,14 +52,6 @@ fn parse_frame(text: &str) -> std::result::Result<FrameChoice, String> {
         "all" => Ok(FrameChoice::All),
         _ => (text.parse().map(FrameChoice::One))
             .map_err(|_| "a whole number (the first is 0, the last -1), or all".to_owned()),
-    }
-}
-
-fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
-    match text {
-        "f32" => Ok(Precision::F32),
-        "f64" => Ok(Precision::F64),
-        _ => Err("f32 or f64".to_owned()),
     }
 }
 

@@ -424,7 +424,7 @@ fn synonym(key: &str, word: &str) -> Option<String> {
 }
 
 /// Keys, what other programs write there (lower case, without dashes and blanks), and what it is here.
-const SYNONYMS: [(&[&str], &[&str], &str); 11] = [
+const SYNONYMS: [(&[&str], &[&str], &str); 14] = [
     (
         &["ensemble"],
         &[
@@ -481,10 +481,24 @@ const SYNONYMS: [(&[&str], &[&str], &str); 11] = [
     (
         &["precision"],
         &[
-            "float32", "fp32", "single", "float", "tf32", "bf16", "f16", "fp16", "half", "mixed",
-            "32", "default",
+            "float32", "fp32", "single", "float", "mixed", "32", "default",
         ],
         "single precision is \"f32\"",
+    ),
+    (
+        &["precision"],
+        &["float16", "fp16", "half", "16"],
+        "half precision is \"f16\"; with the range of f32 and fewer digits it is \"bf16\"",
+    ),
+    (
+        &["precision"],
+        &["bfloat16", "bfloat"],
+        "that is \"bf16\" here",
+    ),
+    (
+        &["precision"],
+        &["i8", "int", "8", "8bit", "quantized", "quantised"],
+        "weights in 8 bits are \"int8\"",
     ),
     (
         &["precision"],

@@ -9,15 +9,28 @@ pub(in crate::potential) mod readout;
 
 use std::ops::Range;
 
-use crate::Result;
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::LoadedKernels;
 use crate::cuda::layout::Pointer;
-use crate::potential::{About, Processor};
+use crate::potential::{About, Precision, Processor};
+use crate::{Error, Result};
 
 /// The elements of a system in ascending order: `species` of the block `E` counts in them.
 pub use crate::core::elements::kinds as elements;
+
+/// Checks the numbers of a network whose kernels have f32 alone; `what` names it.
+///
+/// # Errors
+/// They are others.
+pub fn in_f32_alone(what: &str, precision: Precision) -> Result<()> {
+    match precision {
+        Precision::F32 => Ok(()),
+        other => Err(Error::input(format!(
+            "{what}: on a GPU it is computed in f32, not in {other}: set precision = \"f32\""
+        ))),
+    }
+}
 
 /// A potential that can be evaluated on a card.
 pub trait DevicePotential: Send {

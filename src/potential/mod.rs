@@ -11,6 +11,7 @@ mod linear;
 pub mod network;
 pub mod painn;
 pub mod pair;
+mod precision;
 pub mod schnet;
 mod stated;
 pub mod student;
@@ -22,16 +23,8 @@ use crate::neighbors::Pairs;
 
 pub use about::{About, Processor};
 pub use linear::Linear;
+pub use precision::Precision;
 pub use trained::{ElectronScene, TrainedOn};
-
-/// Numbers of a network; phase space is f64 always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// 32-bit floating point.
-    F32,
-    /// 64-bit floating point.
-    F64,
-}
 
 /// What a potential says of one arrangement of atoms.
 #[derive(Debug, Clone, PartialEq)]

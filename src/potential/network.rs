@@ -40,8 +40,11 @@ pub trait NeuralNetwork: fmt::Debug + Send + Sync {
     ) -> Result<Box<dyn Potential>>;
 
     /// The potential on a card.
+    ///
+    /// # Errors
+    /// It is not computed in these numbers there.
     #[cfg(feature = "cuda")]
-    fn on_a_card(&self) -> Box<dyn DevicePotential + '_>;
+    fn on_a_card(&self, precision: Precision) -> Result<Box<dyn DevicePotential + '_>>;
 
     /// Whether its authors' code leaves out the cell, so that it was trained on atoms without their images.
     fn leaves_cells_out(&self) -> bool {

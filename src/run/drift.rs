@@ -52,7 +52,7 @@ pub(super) fn explain(
             flight.cause.step().saturating_sub(state.step),
         ),
         later: last.filter(|l| l.step > state.step).cloned(),
-        double: assemble::precision(&plan.potential) == Precision::F32,
+        double: assemble::precision(&plan.potential) != Precision::F64,
         budget: AUTOMATIC,
     };
     replay(plan, model, &case, interrupt)

@@ -35,12 +35,13 @@ pub static MODEL: ConfigKey<Forms> = ConfigKey {
 pub static PRECISION: ConfigKey<OneOf<Precision>> = ConfigKey {
     name: "precision",
     value: OneOf {
-        words: &[("f32", Precision::F32), ("f64", Precision::F64)],
+        words: &Precision::WORDS,
         or: "",
     },
     absent: Absent::Is("f32"),
     of: &[],
-    doc: "Numbers of the network. Positions, velocities and sums of energies are f64 always, and all of Lennard-Jones is.",
+    doc: "Numbers of the [network](#precision). Positions, velocities and sums of energies are f64 always, and all of \
+          Lennard-Jones is. On the CPU `\"f64\"` and `\"f32\"`, on a GPU all but `\"f64\"`.",
 };
 
 /// `elements`

@@ -87,6 +87,7 @@ macro_rules! with_lanes {
             #[cfg(target_arch = "x86_64")]
             (Precision::F64, Isa::Avx2) => $bind::<std::arch::x86_64::__m256d>($($argument),*),
             (Precision::F64, _) => $bind::<lane::Wide<f64, 4>>($($argument),*),
+            (other, _) => Err(fused::not_on_the_host(other)),
         }
     };
 }
@@ -108,6 +109,25 @@ macro_rules! for_each_lane {
 }
 
 pub(in crate::potential) use {for_each_lane, with_lanes};
+
+/// Checks that networks are computed in these numbers on the processor.
+///
+/// # Errors
+/// They are not.
+pub fn check_precision(precision: Precision) -> Result<()> {
+    match precision {
+        Precision::F64 | Precision::F32 => Ok(()),
+        other => Err(not_on_the_host(other)),
+    }
+}
+
+/// Why networks are not computed in these numbers on the processor, and what to set.
+pub(in crate::potential) fn not_on_the_host(precision: Precision) -> Error {
+    Error::input(format!(
+        "networks are computed in f64 or f32 on the CPU, not in {precision}: set precision = \"f32\", or compute on a GPU \
+         ([device] kind = \"cuda:0\", --device cuda:0)"
+    ))
+}
 
 /// Checks that the processor has the instructions.
 ///
@@ -158,10 +178,7 @@ pub(in crate::potential) fn about(
 ) -> About {
     About {
         potential,
-        arithmetic: match precision {
-            Precision::F32 => "f32".to_owned(),
-            Precision::F64 => "f64".to_owned(),
-        },
+        arithmetic: precision.to_string(),
         implementation: "fused".to_owned(),
         approximation: format!(
             "filters as quintic splines, errors at most {:.0e} of a filter and {:.0e} of a slope",

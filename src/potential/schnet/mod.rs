@@ -18,7 +18,7 @@ mod packed;
 mod random;
 
 #[cfg(feature = "cuda")]
-use super::device::DevicePotential;
+use super::device::{self, DevicePotential};
 use super::network::{Architecture, NetworkFacts, NeuralNetwork};
 use super::painn::RadialBasis;
 use super::{Linear, Potential, Precision};
@@ -118,8 +118,9 @@ impl NeuralNetwork for Schnet {
     }
 
     #[cfg(feature = "cuda")]
-    fn on_a_card(&self) -> Box<dyn DevicePotential + '_> {
-        Box::new(CudaSchnet::new(self))
+    fn on_a_card(&self, precision: Precision) -> Result<Box<dyn DevicePotential + '_>> {
+        device::in_f32_alone(&self.words(), precision)?;
+        Ok(Box::new(CudaSchnet::new(self)))
     }
 
     fn facts(&self) -> NetworkFacts {

@@ -24,7 +24,7 @@ mod packed;
 mod random;
 
 #[cfg(feature = "cuda")]
-use super::device::DevicePotential;
+use super::device::{self, DevicePotential};
 use super::network::{Architecture, NetworkFacts, NeuralNetwork};
 use super::{Linear, Potential, Precision};
 use crate::Result;
@@ -135,8 +135,9 @@ impl NeuralNetwork for Student {
     }
 
     #[cfg(feature = "cuda")]
-    fn on_a_card(&self) -> Box<dyn DevicePotential + '_> {
-        Box::new(CudaStudent::new(self))
+    fn on_a_card(&self, precision: Precision) -> Result<Box<dyn DevicePotential + '_>> {
+        device::in_f32_alone(&self.words(), precision)?;
+        Ok(Box::new(CudaStudent::new(self)))
     }
 
     fn leaves_cells_out(&self) -> bool {

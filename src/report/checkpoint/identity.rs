@@ -154,10 +154,7 @@ fn potential(plan: &PotentialPlan, models: &[String], put: &mut impl FnMut(&str,
             };
             let files: Vec<String> = models.iter().map(file).collect();
             put("potential.model", files.join(", "));
-            put(
-                "potential.precision",
-                format!("{precision:?}").to_lowercase(),
-            );
+            put("potential.precision", precision.to_string());
         }
         PotentialPlan::LennardJones {
             epsilon,

@@ -7,6 +7,7 @@ mod hints;
 mod long;
 mod members;
 mod models;
+mod precision;
 mod run;
 mod terminal;
 mod verdict;

@@ -39,7 +39,7 @@ fn bars(engine: &Engine, precision: Precision) -> Bars {
     match precision {
         Precision::F64 => DOUBLE,
         Precision::F32 if engine.is_on_a_card() => CARD,
-        Precision::F32 => SINGLE,
+        _ => SINGLE,
     }
 }
 

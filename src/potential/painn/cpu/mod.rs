@@ -109,8 +109,8 @@ impl FusedPainn {
     /// Least memory (bytes) that the arrays of an evaluation take for the system on each thread, for each atom and for each pair.
     pub fn bytes_needed(spec: &Spec, precision: Precision) -> [f64; 3] {
         let bytes = match precision {
-            Precision::F32 => workspace::bytes_needed::<f32>(spec),
             Precision::F64 => workspace::bytes_needed::<f64>(spec),
+            _ => workspace::bytes_needed::<f32>(spec),
         };
         bytes.map(|bytes| bytes as f64)
     }

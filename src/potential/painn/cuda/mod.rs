@@ -17,8 +17,8 @@ use super::{Layer, Spec, Weights};
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
-use crate::potential::device::{BoundPotential, DevicePotential, DeviceView};
-use crate::potential::{About, Processor};
+use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, in_f32_alone};
+use crate::potential::{About, Precision, Processor};
 use crate::{Error, Result};
 
 pub use self::choice::{Choice, Division, Messages, Teams};
@@ -34,6 +34,7 @@ pub struct CudaPainn<'a> {
     spec: &'a Spec,
     weights: &'a Weights,
     choice: Option<Choice>,
+    precision: Precision,
 }
 
 impl<'a> CudaPainn<'a> {
@@ -57,7 +58,13 @@ impl<'a> CudaPainn<'a> {
             spec,
             weights,
             choice: None,
+            precision: Precision::F32,
         }
+    }
+
+    /// Computes in these numbers instead of f32.
+    pub fn in_numbers(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Chooses the kernels by hand, to measure or test them.
@@ -77,7 +84,7 @@ impl DevicePotential for CudaPainn<'_> {
     fn about(&self, card: Processor) -> About {
         About {
             potential: self.spec.words(),
-            arithmetic: "f32".to_owned(),
+            arithmetic: self.precision.to_string(),
             implementation: "fused CUDA kernels".to_owned(),
             approximation: String::new(),
             place: card,
@@ -90,6 +97,7 @@ impl DevicePotential for CudaPainn<'_> {
 
     fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
         let (spec, weights) = (self.spec, self.weights);
+        in_f32_alone(&spec.words(), self.precision)?;
         let Some(last) = weights.readout.last().filter(|_| spec.layers > 0) else {
             return Err(Error::input(format!(
                 "PaiNN on a card takes a model with an interaction and a readout, not {} interactions and {} readout layers",

@@ -37,8 +37,8 @@ pub enum BurnDevice {
 /// and the contexts of its pairs, which the way back needs.
 pub fn bytes_needed(spec: &Spec, precision: Precision) -> [f64; 3] {
     let size = match precision {
-        Precision::F32 => size_of::<f32>(),
         Precision::F64 => size_of::<f64>(),
+        _ => size_of::<f32>(),
     };
     let layer = (spec.layers * spec.features * size) as f64;
     [0.0, 4.0 * layer, 6.0 * layer]
@@ -78,10 +78,13 @@ pub fn potential(
                 subject.bind::<Flex, f64>(&device, CPU_TENSOR, cpu),
             ))
         }
-        (BurnDevice::Cuda(_), Precision::F64) => Err(Error::input(
-            "Burn computes in f32 only on CUDA, not in f64",
-        )),
         (BurnDevice::Cuda(index), Precision::F32) => subject.bind_cuda(index),
+        (BurnDevice::Cuda(_), other) => Err(Error::input(format!(
+            "Burn computes in f32 only on CUDA, not in {other}"
+        ))),
+        (BurnDevice::Cpu, other) => Err(Error::input(format!(
+            "Burn computes in f64 or f32 on the CPU, not in {other}: set precision = \"f32\""
+        ))),
     }
 }
 

@@ -78,8 +78,8 @@ impl FusedSchnet {
     /// Least memory (bytes) that the arrays of an evaluation take for the system on each thread, for each atom and for each pair.
     pub fn bytes_needed(schnet: &Schnet, precision: Precision) -> [f64; 3] {
         let bytes = match precision {
-            Precision::F32 => view::bytes_needed::<f32>(schnet),
             Precision::F64 => view::bytes_needed::<f64>(schnet),
+            _ => view::bytes_needed::<f32>(schnet),
         };
         bytes.map(|bytes| bytes as f64)
     }

@@ -77,8 +77,8 @@ impl FusedStudent {
     /// Least memory (bytes) that the arrays of an evaluation take for the system on each thread, for each atom and for each pair.
     pub fn bytes_needed(student: &Student, precision: Precision) -> [f64; 3] {
         let bytes = match precision {
-            Precision::F32 => view::bytes_needed::<f32>(student),
             Precision::F64 => view::bytes_needed::<f64>(student),
+            _ => view::bytes_needed::<f32>(student),
         };
         bytes.map(|bytes| bytes as f64)
     }
