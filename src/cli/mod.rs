@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::terminal::shown;
+use crate::terminal::{Terminal, shown};
 use crate::{Error, Result, bench, streams};
 use subject::SubjectArgs;
 
@@ -231,14 +231,26 @@ pub struct KeysArgs {
     pub table: Option<String>,
 }
 
-/// Runs the command that the process was started with, and returns its exit code: 0 done, 1 a run
-/// that a broken limit ended.
+/// Runs a command line, the name of the program first, prints what is wrong, and gives the exit code of the process.
+pub fn program(arguments: Vec<OsString>) -> ExitCode {
+    // A fault of the program has said what it is already; it ends with a documented exit code as well.
+    let ended = std::panic::catch_unwind(|| run(arguments)).unwrap_or_else(|_| {
+        Err(Error::run(
+            "this is a fault of the program (see the line above): please report it, with the run file",
+        ))
+    });
+    ended.unwrap_or_else(|error| {
+        streams::tell(&Terminal::err().message(&format!("error: {error}")));
+        ExitCode::from(error.exit_code())
+    })
+}
+
+/// Runs a command line, and returns its exit code: 0 done, 1 a run that a broken limit ended.
 ///
 /// # Errors
 /// The input is wrong or the run failed.
-pub fn run() -> Result<ExitCode> {
+pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     interrupt::outlive_file_limit()?;
-    let arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.get(1..).is_some_and(|rest| rest == ["--version"]) {
         version::print()?;
         return Ok(ExitCode::SUCCESS);

@@ -28,5 +28,5 @@ pub mod write;
 mod xyz;
 
 pub use read::{read, read_all, read_frame, read_labelled};
-pub use structure::{FINAL, Labelled, Structure, TOPOLOGY};
+pub use structure::{FINAL, Labelled, Structure, TOPOLOGY, check_positions};
 pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

@@ -107,25 +107,8 @@ impl Structure {
 
 /// What must hold whatever the format is.
 pub(super) fn check(structure: &Structure) -> Result<()> {
-    if structure.species.is_empty() {
-        return Err(Error::input("there are no atoms in it"));
-    }
+    check_positions(&structure.species, &structure.positions)?;
     let name = |k: usize| format!("atom {k} ({})", elements::symbol(structure.species[k]));
-    for (k, r) in structure.positions.iter().enumerate() {
-        if !r.iter().all(|x| x.is_finite()) {
-            return Err(Error::input(format!(
-                "the position of {} is not finite (atoms count from 0)",
-                name(k)
-            )));
-        }
-        if r.amax() > FARTHEST {
-            return Err(Error::input(format!(
-                "{} is at {:e} A, more than a millimetre away; the file is damaged or in another unit",
-                name(k),
-                r.amax()
-            )));
-        }
-    }
     for (k, v) in structure.velocities.iter().flatten().enumerate() {
         if !v.iter().all(|x| x.is_finite()) {
             return Err(Error::input(format!(
@@ -139,6 +122,33 @@ pub(super) fn check(structure: &Structure) -> Result<()> {
             return Err(Error::input(format!(
                 "the mass of {} is {m} u (atoms count from 0)",
                 name(k)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that there are atoms of these species (atomic numbers), at positions (angstrom, one each) where atoms can be.
+///
+/// # Errors
+/// There are none, or the position of one is not finite, or too far out.
+pub fn check_positions(species: &[u8], positions: &[Vec3]) -> Result<()> {
+    if species.is_empty() {
+        return Err(Error::input("there are no atoms in it"));
+    }
+    let name = |k: usize| format!("atom {k} ({})", elements::symbol(species[k]));
+    for (k, r) in positions.iter().enumerate() {
+        if !r.iter().all(|x| x.is_finite()) {
+            return Err(Error::input(format!(
+                "the position of {} is not finite (atoms count from 0)",
+                name(k)
+            )));
+        }
+        if r.amax() > FARTHEST {
+            return Err(Error::input(format!(
+                "{} is at {:e} A, more than a millimetre away; the file is damaged or in another unit",
+                name(k),
+                r.amax()
             )));
         }
     }

@@ -5,6 +5,8 @@
 //! that is written.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Result;
@@ -28,6 +30,24 @@ pub struct Keeper {
     before: Duration,
     began: Instant,
     last: Instant,
+    pauses: Pauses,
+}
+
+/// Time in which a run took no steps and was not asked to, shared by who makes it wait and by the clock of its steps.
+#[derive(Debug, Clone, Default)]
+pub struct Pauses(Arc<AtomicU64>);
+
+impl Pauses {
+    /// Takes in one more.
+    pub fn add(&self, pause: Duration) {
+        let nanoseconds = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// All of them.
+    pub fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl Keeper {
@@ -49,7 +69,13 @@ impl Keeper {
             energies: energies.clone(),
             began: now,
             last: now,
+            pauses: Pauses::default(),
         }
+    }
+
+    /// Leaves pauses out of the time that the steps take.
+    pub fn with_pauses(self, pauses: Pauses) -> Self {
+        Self { pauses, ..self }
     }
 }
 
@@ -84,7 +110,8 @@ impl Checkpointing for Keeper {
     }
 
     fn elapsed(&self) -> Duration {
-        self.before + self.began.elapsed()
+        let spent = self.began.elapsed().saturating_sub(self.pauses.total());
+        self.before + spent
     }
 
     fn wants(&self) -> Fields {

@@ -33,7 +33,7 @@ use crate::{Error, Result, streams};
 
 pub use batch::{BatchEnding, BatchRun};
 pub use directory::{HeldDirectory, RunDirectory};
-pub use keeper::Keeper;
+pub use keeper::{Keeper, Pauses};
 pub use opening::least_bytes;
 
 use opening::{Opening, begin};
@@ -88,6 +88,7 @@ pub struct Ending {
 pub struct Run {
     console: Console,
     began: Instant,
+    pauses: Pauses,
     reporters: Vec<Box<dyn Reporter>>,
     ahead: Ahead,
 }
@@ -138,6 +139,7 @@ impl Run {
         let run = |ahead| Self {
             console: console.clone(),
             began,
+            pauses: Pauses::default(),
             reporters: Vec::new(),
             ahead,
         };
@@ -185,6 +187,20 @@ impl Run {
         Self { began, ..self }
     }
 
+    /// Leaves these pauses, which a reporter makes, out of the time that the steps take.
+    pub fn paused_by(self, pauses: &Pauses) -> Self {
+        let pauses = pauses.clone();
+        Self { pauses, ..self }
+    }
+
+    /// Steps taken since it began.
+    pub fn step(&self) -> u64 {
+        match &self.ahead {
+            Ahead::Complete { steps, .. } => *steps,
+            Ahead::Opened(ready) => ready.opening.checkpoint().map_or(0, |from| from.step),
+        }
+    }
+
     /// Adds a reporter, which looks after those of the plan. It sees nothing of a run that is complete already.
     pub fn watched_by(mut self, reporter: Box<dyn Reporter>) -> Self {
         self.reporters.push(reporter);
@@ -197,6 +213,7 @@ impl Run {
     /// The input is wrong as far as the directory goes (nothing is left behind then); or the device failed, or an output could
     /// not be written.
     pub fn to_the_end(self, interruption: &dyn Interruption) -> Result<Ending> {
+        let step = self.step();
         let ready = match self.ahead {
             Ahead::Opened(ready) => ready,
             Ahead::Complete { record, steps } => {
@@ -215,11 +232,12 @@ impl Run {
             ));
             return Ok(Ending {
                 status: Status::Interrupted,
-                steps: ready.opening.checkpoint().map_or(0, |from| from.step),
+                steps: step,
                 summary: None,
             });
         }
-        let (begun, tenure, mut simulation) = ready.begin(self.console, self.began)?;
+        let (begun, tenure, mut simulation) =
+            ready.begin(self.console, (self.began, self.pauses))?;
         simulation.reporters.extend(self.reporters);
         begun.to_the_end(tenure, &mut simulation, interruption)
     }
@@ -241,7 +259,11 @@ fn show_complete(console: &Console, record: &Complete) -> Result<()> {
 
 impl Opened {
     /// Takes the directory, and writes what a run writes before its first step.
-    fn begin(self, console: Console, began: Instant) -> Result<(Begun, DirectoryHold, Simulation)> {
+    fn begin(
+        self,
+        console: Console,
+        (began, pauses): (Instant, Pauses),
+    ) -> Result<(Begun, DirectoryHold, Simulation)> {
         let Self {
             plan,
             model,
@@ -282,7 +304,8 @@ impl Opened {
             plan.output.checkpoint,
             (state, resumed),
             &energies,
-        );
+        )
+        .with_pauses(pauses);
         let simulation = Simulation {
             engine,
             program: assemble::program(&plan),

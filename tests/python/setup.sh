@@ -1,11 +1,11 @@
 #!/bin/sh
 # Makes the Python environment that reads trajectories back in the tests: .venv in the project's root,
-# with the releases that requirements.txt names. Run again, it does nothing.
+# with the releases that requirements.txt names; or another one, of another list. Run again, it does nothing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 venv=${1:-$root/.venv}
-wanted=$here/requirements.txt
+wanted=${2:-$here/requirements.txt}
 done=$venv/requirements.done
 
 die() { echo "setup.sh: $*" >&2; exit 1; }
