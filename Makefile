@@ -16,7 +16,7 @@ endif
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 MDRUN := $(TARGET)/release/mdrun
 
-.PHONY: demo build toolchain setup test validate test-gpu lint install install-files clean
+.PHONY: demo build toolchain setup test validate test-gpu python lint install install-files clean
 
 demo: build
 	$(MDRUN) configs/ethanol_nve.toml --force
@@ -44,6 +44,10 @@ validate: setup
 # On a machine with an NVIDIA GPU: a test that would be skipped elsewhere fails here instead.
 test-gpu: setup
 	$(WITH_NVRTC) MDRUN_REQUIRE_GPU=1 $(CARGO) test --release --locked -- --test-threads 1
+
+# The Python package: its wheel, which goes into the build folder, and its tests, beside the program.
+python: build
+	TARGET=$(TARGET) MDRUN=$(MDRUN) sh python/make.sh
 
 lint: setup
 	$(CARGO) fmt --all --check
@@ -76,4 +80,4 @@ install-files:
 
 clean:
 	$(CARGO) clean
-	rm -rf .tools .venv
+	rm -rf .tools .venv python/.venv

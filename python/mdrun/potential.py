@@ -1,0 +1,243 @@
+"""Energies, forces and stress of structures."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _mdrun
+from .errors import InputError
+
+Floats: TypeAlias = NDArray[np.float64]
+Named: TypeAlias = "str | os.PathLike[str]"
+
+DEFAULT_MODEL = "painn_hcno_gfn2"
+"""The model where none is named: for neutral molecules of H, C, N and O, and for water."""
+
+
+class AtomsLike(Protocol):
+    """Atoms as ASE has them; an object of one's own with these four attributes will do."""
+
+    @property
+    def numbers(self) -> Any:
+        """Atomic numbers, one for each atom."""
+
+    @property
+    def positions(self) -> Any:
+        """Positions (angstrom), three for each atom."""
+
+    @property
+    def cell(self) -> Any:
+        """Lattice vectors (angstrom), row by row."""
+
+    @property
+    def pbc(self) -> Any:
+        """Whether each lattice vector is a period."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far the models of a committee are apart."""
+
+    energy: float
+    """Standard deviation of the energy for each atom (eV)."""
+
+    force: float
+    """Standard deviation of the force on the atom that they are farthest apart on (eV/angstrom)."""
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What a potential says of a structure. The arrays are one's own to change."""
+
+    energy: float
+    """Potential energy (eV)."""
+
+    forces: Floats
+    """Force on each atom, of shape (atoms, 3) (eV/angstrom)."""
+
+    stress: Floats | None
+    """Stress, of shape (3, 3) (eV/angstrom^3); ``None`` unless the cell is periodic in all directions."""
+
+    spread: Spread | None
+    """How far the models of a committee are apart; ``None`` of a single model."""
+
+
+class Potential:
+    """A model on a device, to be asked for any atoms that it knows.
+
+    Several threads may ask one; they are answered one after another. What it needs for atoms is kept, so that the next
+    structure of the same atoms costs little more than its evaluation.
+
+    :param model: a model file, or the name of a model that comes with mdrun; several are a committee, whose mean it is.
+    :param precision: numbers of the network, as ``mdrun energy --precision`` has them; ``"f64"`` if not given, ``"f32"`` on
+        a card.
+    :param device: ``"cpu"``, or ``"cuda:0"`` and so on.
+    :param threads: threads of the processor; one for each core if not given.
+    :raises InputError: a model cannot be read, or the device is not there.
+    """
+
+    def __init__(
+        self,
+        model: Named | Sequence[Named] = DEFAULT_MODEL,
+        *,
+        precision: str | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        self._core = _mdrun.Potential(_models(model), precision, device, threads)
+
+    @property
+    def description(self) -> str:
+        """What it is, in a line."""
+        return self._core.description
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the model files."""
+        return self._core.notes
+
+    @property
+    def cutoff(self) -> float:
+        """Range (angstrom): atoms farther apart do not interact directly."""
+        return self._core.cutoff
+
+    @property
+    def evaluating(self) -> float:
+        """Time that evaluations took so far (s), without what is around them: checks, and the way from Python and back."""
+        return self._core.evaluating
+
+    @overload
+    def evaluate(self, atoms: AtomsLike) -> Evaluation: ...
+    @overload
+    def evaluate(self, atoms: Sequence[AtomsLike]) -> list[Evaluation]: ...
+    def evaluate(self, atoms: AtomsLike | Sequence[AtomsLike]) -> Evaluation | list[Evaluation]:
+        """Evaluates a structure on all threads, or many side by side.
+
+        No bit of one depends on the others, nor on what was evaluated before. What the model has not learned, such as an odd
+        number of electrons, is a warning the first time that such atoms come.
+
+        :raises InputError: a structure cannot be evaluated; of several, the first is named.
+        :raises RunError: an energy is not a finite number, or the device failed.
+        """
+        # Whatever has these is one structure, also where it is a sequence of atoms.
+        if hasattr(atoms, "numbers"):
+            return _unpack(self._core.evaluate(_pack(cast(AtomsLike, atoms))))
+        return [_unpack(found) for found in self._core.evaluate_all([_pack(one) for one in atoms])]
+
+    def __repr__(self) -> str:
+        return f"<mdrun.Potential: {self.description}>"
+
+
+@overload
+def evaluate(
+    atoms: AtomsLike,
+    model: Potential | Named | Sequence[Named] = ...,
+    *,
+    precision: str | None = ...,
+    device: str = ...,
+) -> Evaluation: ...
+@overload
+def evaluate(
+    atoms: Sequence[AtomsLike],
+    model: Potential | Named | Sequence[Named] = ...,
+    *,
+    precision: str | None = ...,
+    device: str = ...,
+) -> list[Evaluation]: ...
+def evaluate(
+    atoms: AtomsLike | Sequence[AtomsLike],
+    model: Potential | Named | Sequence[Named] = DEFAULT_MODEL,
+    *,
+    precision: str | None = None,
+    device: str = "cpu",
+) -> Evaluation | list[Evaluation]:
+    """Evaluates a structure, or many side by side: as :meth:`Potential.evaluate` of the model.
+
+    A model is read once, and again where its file has changed.
+
+    :param atoms: a structure (ASE's ``Atoms``), or a sequence of them.
+    :param model: as for :class:`Potential`, or one itself.
+    """
+    potential = model if isinstance(model, Potential) else known(model, precision, device)
+    return potential.evaluate(atoms)
+
+
+_MOST_KNOWN = 4
+_known: dict[tuple[Any, ...], Potential] = {}
+
+
+def known(model: Named | Sequence[Named], precision: str | None, device: str) -> Potential:
+    """The potential of a model that was asked for before, or a new one; the latest few are kept."""
+    models = _models(model)
+    key = (precision, device, *((name, _stamp(name)) for name in models))
+    # Taken out and put back, it is the latest.
+    potential = _known.pop(key, None) or Potential(models, precision=precision, device=device)
+    _known[key] = potential
+    while len(_known) > _MOST_KNOWN:
+        _known.pop(next(iter(_known)), None)
+    return potential
+
+
+def _models(model: Named | Sequence[Named]) -> list[str]:
+    if isinstance(model, (str, os.PathLike)):
+        return [os.fspath(model)]
+    return [os.fspath(one) for one in model]
+
+
+def _stamp(name: str) -> tuple[int, int, int] | None:
+    """What changes where a model file does; nothing of a model inside the program."""
+    for path in (name, f"{name}.safetensors"):
+        try:
+            found = os.stat(path)
+        except OSError:
+            continue
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None
+
+
+def _pack(atoms: AtomsLike) -> tuple[bytes, bytes, bytes, bytes]:
+    """The bytes of a structure's arrays. They are copied: others may write to the arrays while the interpreter is free."""
+    numbers = np.asarray(atoms.numbers)
+    positions = np.asarray(atoms.positions, dtype=np.float64)
+    if numbers.dtype.kind not in "iu":
+        raise InputError(f"atomic numbers are whole numbers, not {numbers.dtype}")
+    if positions.ndim != 2 or positions.shape[1] != 3:
+        raise InputError(f"positions are of shape (atoms, 3), not {positions.shape}")
+    cell = np.asarray(getattr(atoms.cell, "array", atoms.cell), dtype=np.float64)
+    if cell.shape != (3, 3):
+        raise InputError(f"a cell is of shape (3, 3), not {cell.shape}")
+    return (
+        numbers.astype(np.int64, copy=False).tobytes(),
+        positions.tobytes(),
+        cell.tobytes(),
+        np.asarray(atoms.pbc, dtype=np.bool_).tobytes(),
+    )
+
+
+def _warn(doubts: list[str]) -> None:
+    """Warns whoever called the package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame, level = frame.f_back, level + 1
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=level)
+
+
+def _unpack(found: tuple[float, bytearray, bytearray | None, tuple[float, float] | None, list[str]]) -> Evaluation:
+    energy, forces, stress, spread, doubts = found
+    if doubts:
+        _warn(doubts)
+    return Evaluation(
+        energy,
+        cast(Floats, np.frombuffer(forces).reshape(-1, 3)),
+        None if stress is None else cast(Floats, np.frombuffer(stress).reshape(3, 3)),
+        None if spread is None else Spread(*spread),
+    )
