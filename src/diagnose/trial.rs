@@ -2,7 +2,8 @@
 //!
 //! The energy that velocity Verlet conserves differs from the true one by terms of the second order in the step, so
 //! that the true one goes up and down with the vibrations. Its fluctuation beside that of the kinetic energy tells
-//! how good the step is: 1 % is usual, above 5 % it is too long, and an unstable step makes it grow without end.
+//! how good the step is: 1 % is usual, above 5 % it is too long, and an unstable step makes it grow without end. Its slope
+//! is what forces leave that are no exact gradient: rounding.
 
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use crate::core::observe::Thermometer;
 use crate::core::{Fields, Snapshot};
 use crate::dynamics::Program;
 use crate::engine::{Breach, Engine, Flags, Limits};
-use crate::report::series::Series;
+use crate::report::series::{Estimate, Series};
 use crate::units::KELVIN;
 
 /// Part of the steps whose samples are left out: a start from a minimum gives half of its kinetic energy away.
@@ -47,6 +48,8 @@ pub struct Trial {
     pub fluctuation: Option<f64>,
     /// Mean temperature kT (eV) of the steps that count.
     pub kt: f64,
+    /// Slope of the total energy (eV / internal time) over all steps; `None` where there were too few.
+    pub drift: Option<Estimate>,
     /// The limit that was broken, or what ceased to be finite.
     pub breach: Option<Breach>,
 }
@@ -83,10 +86,15 @@ pub fn attempt(engine: &mut dyn Engine, state: &Snapshot, how: &Attempt) -> Resu
         let o = engine.snapshot(Fields::NONE)?.observables;
         samples.push([o.total(), how.thermometer.kinetic(&o)]);
     }
-    let (mut total, mut kinetic) = (Series::default(), Series::default());
+    let (mut total, mut kinetic, mut whole) =
+        (Series::default(), Series::default(), Series::default());
     let settled = (SETTLING * samples.len() as f64) as usize;
-    for (k, [of_total, of_kinetic]) in samples.into_iter().enumerate().skip(settled) {
+    for (k, [of_total, of_kinetic]) in samples.into_iter().enumerate() {
         let time = k as f64 * how.timestep;
+        whole.add(time, of_total);
+        if k < settled {
+            continue;
+        }
         total.add(time, of_total);
         kinetic.add(time, of_kinetic);
     }
@@ -100,6 +108,7 @@ pub fn attempt(engine: &mut dyn Engine, state: &Snapshot, how: &Attempt) -> Resu
         steps: taken,
         fluctuation: ratio().filter(|_| moves),
         kt,
+        drift: whole.slope().filter(|_| whole.count() >= FEWEST_SAMPLES),
         breach,
     })
 }

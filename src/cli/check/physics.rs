@@ -80,12 +80,32 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
         table.judge("cutoff is smooth", jump, CUTOFF_TOLERANCE, "eV");
     }
     let rounded = assemble::field_of(plan, model)?.at(&start.cell, &start.positions)?;
-    let worst = (rounded.forces.iter().zip(&reference.forces))
-        .map(|(a, b)| (a - b).norm())
-        .fold(0.0, f64::max);
+    rounding(table, plan, &rounded, &reference);
+    Ok(())
+}
+
+/// How far the run's own numbers are from f64 on the CPU.
+fn rounding(table: &mut CheckTable, plan: &Plan, rounded: &Evaluation, exact: &Evaluation) {
+    let precision = assemble::precision(&plan.potential);
+    let atoms = exact.forces.len().max(1) as f64;
+    let energy = (rounded.energy - exact.energy) / MILLIELECTRONVOLT;
+    let found = format!(
+        "{precision} is off by {energy:+.1e} meV, {:.1e} meV/atom",
+        energy.abs() / atoms
+    );
+    table.info("energy against f64", found).value(energy, "meV");
+    let squares = (rounded.forces.iter().zip(&exact.forces)).map(|(a, b)| (a - b).norm_squared());
+    let [sum, worst] = squares.fold([0.0, 0.0], |[sum, worst], one: f64| {
+        [sum + one, f64::max(worst, one)]
+    });
+    let root_mean_square = (sum / (3.0 * atoms)).sqrt();
+    let found = format!("components are off by {root_mean_square:.1e} eV/A (root mean square)");
+    table
+        .info("forces against f64", found)
+        .value(root_mean_square, "eV/A");
+    let worst = worst.sqrt();
     let found = format!("forces differ by {worst:.1e} eV/A at most");
     table.info("run against f64", found).value(worst, "eV/A");
-    Ok(())
 }
 
 /// The model in f64. Its list has no skin: what it is asked for is never near to what was asked before.

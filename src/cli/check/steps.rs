@@ -13,8 +13,8 @@ use crate::diagnose::vibration::shortest_period;
 use crate::dynamics::Bath;
 use crate::engine::{Engine, Flags};
 use crate::run::words;
-use crate::text::{duration, significant};
-use crate::units::{FEMTOSECOND, KELVIN, ns_per_day};
+use crate::text::{duration, round, significant};
+use crate::units::{FEMTOSECOND, KELVIN, MEV_PER_PS, PICOSECOND, ns_per_day};
 
 /// Steps that the fastest vibration should have, and the fewest with which it can be integrated.
 const STEPS_A_PERIOD: f64 = 10.0;
@@ -22,7 +22,8 @@ const FEWEST_STEPS_A_PERIOD: f64 = 6.0;
 /// Largest sound fluctuation of the energy over that of the kinetic energy, and the largest that is borne.
 const FLUCTUATION: f64 = 0.05;
 const MOST_FLUCTUATION: f64 = 0.1;
-/// Steps of the trial, and the time that it may take.
+/// Simulated time (ps) and fewest steps of the trial, and the time that it may take.
+const TRIAL_PS: f64 = 1.0;
 const TRIAL_STEPS: u64 = 1000;
 const TRIAL_TIME: Duration = Duration::from_secs(20);
 /// How the speed is measured.
@@ -48,17 +49,24 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
     tell_period(table, plan, period);
     let how = Attempt {
         timestep: plan.dynamics.timestep,
-        steps: TRIAL_STEPS,
+        steps: trial_steps(plan.dynamics.timestep),
         deadline: Instant::now() + TRIAL_TIME,
         limits: assemble::limits(plan),
         thermometer: assemble::thermometer(plan),
     };
     let found = trial::attempt(engine.as_mut(), &state, &how)?;
     tell_trial(table, plan, &found);
+    tell_drift(table, plan, &found);
     if found.breach.is_none() {
         speed(table, plan, engine.as_mut(), &state)?;
     }
     Ok(())
+}
+
+/// Steps of the trial.
+fn trial_steps(timestep: f64) -> u64 {
+    let steps = (TRIAL_PS * PICOSECOND / timestep).round() as u64;
+    steps.max(TRIAL_STEPS)
 }
 
 /// The plan with the velocities that the time step is tried with: those of the run, or under a thermostat those of
@@ -142,6 +150,53 @@ fn tell_trial(table: &mut CheckTable, plan: &Plan, trial: &Trial) {
         .add(WHAT, found, grade)
         .value(ratio, "")
         .limit(FLUCTUATION);
+}
+
+/// The slope of the energy in the trial, which is in the run's own numbers.
+fn tell_drift(table: &mut CheckTable, plan: &Plan, trial: &Trial) {
+    const WHAT: &str = "energy drift";
+    /// Standard errors by which a drift is certainly beyond its limit.
+    const CERTAIN: f64 = 4.0;
+    if trial.breach.is_some() {
+        return;
+    }
+    let Some(drift) = trial.drift else {
+        let found = format!("not tried: {} steps are too few", trial.steps);
+        table.info(WHAT, found);
+        return;
+    };
+    let atoms = plan.start.system.len() as f64;
+    let drift = drift.scaled(1.0 / atoms / MEV_PER_PS);
+    let limit = plan.monitor.drift.map(|limit| limit / MEV_PER_PS);
+    let certainly = drift.value.abs() - CERTAIN * drift.error;
+    let (grade, beyond) = match limit.filter(|limit| certainly > *limit) {
+        None => (Grade::Info, String::new()),
+        Some(limit) => (
+            Grade::Look,
+            format!(", beyond the limit of {} ([monitor] drift)", round(limit)),
+        ),
+    };
+    let simulated = trial.steps as f64 * plan.dynamics.timestep / PICOSECOND;
+    let cut = match trial.steps < trial_steps(plan.dynamics.timestep) {
+        true => format!(
+            ", as much as {} s allow of {TRIAL_PS} ps",
+            TRIAL_TIME.as_secs()
+        ),
+        false => String::new(),
+    };
+    let found = format!(
+        "{:+.4} +- {:.4}{} meV/atom/ps over {} ps at constant energy in {}{cut}{beyond}",
+        drift.value,
+        drift.error,
+        if drift.converged { "" } else { " or more" },
+        significant(simulated, 3),
+        assemble::precision(&plan.potential),
+    );
+    let finding = table.add(WHAT, found, grade);
+    finding.value(drift.value, "meV/atom/ps");
+    if let Some(limit) = limit {
+        finding.limit(limit);
+    }
 }
 
 /// How fast steps are, and how long the run will take.

@@ -230,3 +230,40 @@ fn overrides_are_checked_too() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--set"), "{}", stderr(&output));
 }
+
+/// What the run's numbers change, each with a number of the right size: nothing in f64, a little in f32.
+#[test]
+fn what_the_precision_changes_is_told() {
+    /// A f32 network of this size is off by about 1e-5 eV and 1e-5 eV / angstrom per molecule.
+    const SINGLE: f64 = 1e-3;
+    for (precision, least, most) in [("f64", 0.0, 1e-9), ("f32", 1e-9, SINGLE)] {
+        let set = format!("potential.precision={precision:?}");
+        let (code, found) = check("configs/ethanol_nve.toml", &[&set]);
+        assert_eq!(code, 0, "{found}");
+        let value = |what: &str| finding(&found, what)["value"].as_f64().unwrap().abs();
+        let (rms, worst) = (value("forces against f64"), value("run against f64"));
+        assert!((least..most).contains(&rms), "{found}");
+        assert!(
+            rms <= worst && worst <= 3.0 * rms * 3.0,
+            "nine atoms: {found}"
+        );
+        let energy = finding(&found, "energy against f64");
+        assert!(energy["found"].as_str().unwrap().starts_with(precision));
+        // In meV.
+        assert!(value("energy against f64") <= 1e3 * most, "{found}");
+        let drift = finding(&found, "energy drift");
+        assert_eq!(drift["unit"], "meV/atom/ps");
+        let text = drift["found"].as_str().unwrap();
+        assert!(
+            text.contains(&format!("over 1 ps at constant energy in {precision}")),
+            "{text}"
+        );
+    }
+    // A drift that no force explains is not to be had here, but a limit that none meets is.
+    let (code, found) = check(
+        "configs/ethanol_nve.toml",
+        &["monitor.drift=\"1000 meV/atom/ps\""],
+    );
+    assert_eq!(code, 0);
+    assert_eq!(finding(&found, "energy drift")["limit"], 1000.0);
+}

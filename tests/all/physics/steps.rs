@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use mdrun::Result;
 use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, System, Vec3};
 use mdrun::diagnose::trial::{Attempt, attempt};
 use mdrun::diagnose::vibration::shortest_period;
 use mdrun::engine::{Engine, HostEngine, Limits, Start, Watched};
+use mdrun::neighbors::Pairs;
+use mdrun::potential::{About, Evaluation, Potential};
 
 use super::doubles::{Free, Hole, Springs};
 use super::subjects::argon;
@@ -132,4 +135,43 @@ fn what_does_not_move_tells_nothing() {
         (found.fluctuation, found.kt, found.breach),
         (None, 0.0, None)
     );
+}
+
+/// An energy (eV) of this much per angstrom of distance, of which the forces know nothing.
+struct Leaking(f64);
+
+impl Potential for Leaking {
+    fn cutoff(&self) -> f64 {
+        1000.0
+    }
+
+    fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
+        *out = Evaluation::zeros(pairs.rows.len() - 1);
+        out.energy = 0.5 * self.0 * pairs.distances.iter().sum::<f64>();
+        Ok(())
+    }
+
+    fn about(&self) -> About {
+        About::plain("leaking")
+    }
+}
+
+/// Two free atoms that fly apart at 2 v gain 2 v g of energy each unit of time.
+#[test]
+fn the_drift_is_the_slope_of_the_energy() {
+    const SPEED: f64 = 0.07;
+    for gain in [0.013, -0.4] {
+        let start = Start::new(
+            system(&[2.0, 2.0]),
+            Cell::open(),
+            vec![Vec3::zeros(), Vec3::x() * 5.0],
+            vec![Vec3::x() * -SPEED, Vec3::x() * SPEED],
+        );
+        let leaking = Box::new(Leaking(gain));
+        let mut engine = HostEngine::new(start, Noise::new(1), 1.0, leaking).unwrap();
+        let state = engine.snapshot(Fields::ALL).unwrap();
+        let found = attempt(&mut engine, &state, &how(0.05, 6)).unwrap();
+        let off = found.drift.unwrap().value / (2.0 * SPEED * gain) - 1.0;
+        assert!(off.abs() < 1e-9, "{gain}: {off}");
+    }
 }
