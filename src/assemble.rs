@@ -10,6 +10,7 @@ mod field;
 mod loaded;
 mod many;
 mod model;
+mod numbers;
 
 use std::error::Error as _;
 use std::path::Path;
@@ -42,6 +43,7 @@ pub use field::{check_numbers, field, field_of};
 pub use loaded::{Model, load, load_networks};
 pub use many::many;
 pub use model::{ModelKind, Place, Residence, check_place, origin, place};
+pub use numbers::{FinerEngine, in_present_numbers, numbers_monitor};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
 /// costs as much as several steps of a small molecule.
@@ -429,6 +431,7 @@ pub fn reporters(
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: dynamics.steps,
+        audited: plan.monitor.numbers.is_some(),
     };
     let thermo = match files.next() {
         None => Thermo::create(&path, &scope, energies, console)?,

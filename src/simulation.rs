@@ -28,7 +28,7 @@ pub use ending::{Finish, Warning};
 use ending::{OrStop, Outside, Stop};
 pub use flight::{Cause, Flight, Guard, Ring};
 use judge::Judge;
-pub use observer::{Checkpointing, FileMark, Reporter, Signal, next_multiple};
+pub use observer::{Checkpointing, FileMark, Reporter, Signal, Successor, next_multiple};
 use pace::Pace;
 
 /// A simulation, ready to run.
@@ -49,6 +49,8 @@ pub struct Simulation {
     pub end: u64,
     /// What writes checkpoints; `None` for a run without any.
     pub keeper: Option<Box<dyn Checkpointing>>,
+    /// What makes the engine that takes over where a reporter raises; `None` where none does.
+    pub successor: Option<Box<dyn Successor>>,
 }
 
 impl Simulation {

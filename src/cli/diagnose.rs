@@ -150,6 +150,7 @@ impl FinishedRun {
             volume: None,
         };
         let plan = recorded.from_state(start)?;
+        let plan = assemble::in_present_numbers(&plan, &state.energies);
         check_models(&record, &plan)?;
         let freedom = record.get("degrees_of_freedom").and_then(Value::as_u64);
         let freedom = freedom.ok_or_else(|| lacks("degrees_of_freedom"))?;
@@ -219,7 +220,13 @@ fn last_two(directory: &Path) -> Result<(Checkpoint, Option<Checkpoint>)> {
     let newest = newest.checkpoint;
     let before = checkpoint::read(&directory.join(names::PREVIOUS));
     Ok(match before {
-        Ok(before) if before.step < newest.step => (before, Some(newest)),
+        // One in coarser numbers does not lead to the newest.
+        Ok(before)
+            if before.step < newest.step
+                && before.energies.numbers.raises == newest.energies.numbers.raises =>
+        {
+            (before, Some(newest))
+        }
         _ => (newest, None),
     })
 }

@@ -347,12 +347,36 @@ pub struct MonitorPlan {
     pub spread: Option<f64>,
     /// Steps between looks at it; `None` for those between lines of the thermo table.
     pub spread_every: Option<u64>,
+    /// How the network's numbers are audited, if they are.
+    pub numbers: Option<NumbersAudit>,
     /// What to do.
     pub action: Action,
     /// How often pairs are compared with brute force.
     pub audit: Audit,
     /// Whether the steps before a fault are recorded.
     pub record: bool,
+}
+
+/// What to do where the network's numbers are off by too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumbersAction {
+    /// Say so and go on.
+    Warn,
+    /// End the run as failed.
+    Stop,
+    /// Go on in the next finer ones.
+    Raise,
+}
+
+/// How the network's numbers are audited: forces are compared with those in f64.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NumbersAudit {
+    /// Largest difference of the force on an atom (eV / angstrom).
+    pub limit: Option<f64>,
+    /// Steps between audits.
+    pub every: u64,
+    /// What to do beyond the limit.
+    pub action: NumbersAction,
 }
 
 /// How often the pairs of a few atoms are compared with brute force.

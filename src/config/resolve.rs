@@ -7,7 +7,8 @@ use toml::Spanned;
 use super::ensemble;
 use super::keys;
 use super::plan::{
-    Audit, DeviceKind, DevicePlan, DynamicsPlan, MonitorPlan, PotentialPlan, StartPlan,
+    Audit, DeviceKind, DevicePlan, DynamicsPlan, MonitorPlan, NumbersAction, NumbersAudit,
+    PotentialPlan, StartPlan,
 };
 use super::raw;
 use super::section::Section;
@@ -18,6 +19,7 @@ use crate::input::path_of;
 use crate::ipi::Address;
 use crate::models::ModelFile;
 use crate::paths::{absolute, join};
+use crate::potential::Precision;
 use crate::potential::committee::MOST_MEMBERS;
 use crate::text::counted;
 use crate::units::FEMTOSECOND;
@@ -320,6 +322,7 @@ pub(super) fn monitor(
         contact: section.limit(&CONTACT, &raw.contact)?,
         spread,
         spread_every,
+        numbers: numbers(section, raw, timestep, potential)?,
         action: section.choice(&ACTION, &raw.action)?,
         audit: audit(section, &raw.audit, timestep)?,
         record: section.flag(&RECORD, &raw.record)?,
@@ -349,6 +352,58 @@ fn spread(
     }
     let every = section.steps(&SPREAD_EVERY, &raw.spread_every, timestep)?;
     Ok((limit, every))
+}
+
+/// `monitor.precision`, how often it is looked at, and what is done then.
+fn numbers(
+    section: &mut Section<'_>,
+    raw: &raw::MonitorTable,
+    timestep: f64,
+    potential: &PotentialPlan,
+) -> Result<Option<NumbersAudit>> {
+    use keys::monitor::{
+        PRECISION, PRECISION_ACTION, PRECISION_EVERY, PRECISION_EVERY_STEPS as USUAL,
+    };
+    let why = match potential {
+        PotentialPlan::Network { precision, .. } if *precision != Precision::F64 => None,
+        PotentialPlan::Network { .. } => {
+            Some("the network is computed in f64, which is what audits compare with")
+        }
+        PotentialPlan::LennardJones { .. } | PotentialPlan::Socket { .. } => {
+            Some("is of a network")
+        }
+    };
+    let limit = match why {
+        None => section.limit(&PRECISION, &raw.precision)?,
+        Some(why) => {
+            let why = format!("{why}: remove it");
+            let off = |leaf: &Spanned<toml::Value>| leaf.get_ref().as_str() == Some("off");
+            let limit = raw.precision.clone().filter(|leaf| !off(leaf));
+            section.refuse(&PRECISION, &limit, &why)?;
+            section.refuse(&PRECISION_EVERY, &raw.precision_every, &why)?;
+            None
+        }
+    };
+    if limit.is_none() {
+        let why = "has no limit to act on: give one, such as precision = \"5 meV/A\"";
+        section.refuse(&PRECISION_ACTION, &raw.precision_action, why)?;
+    }
+    let every = match &raw.precision_every {
+        None => limit.map(|_| USUAL),
+        given => section.steps(&PRECISION_EVERY, given, timestep)?,
+    };
+    let Some(every) = every else {
+        return Ok(None);
+    };
+    let action = match raw.precision_action {
+        Some(_) => section.choice(&PRECISION_ACTION, &raw.precision_action)?,
+        None => NumbersAction::Warn,
+    };
+    Ok(Some(NumbersAudit {
+        limit,
+        every,
+        action,
+    }))
 }
 
 /// `monitor.audit`: a word, or a number of steps or a time.

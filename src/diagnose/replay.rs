@@ -168,6 +168,7 @@ impl Walk {
             limits,
             reporters,
             keeper: None,
+            successor: None,
             guard: Guard::new(None, audit),
             step: first,
             end: first,

@@ -42,6 +42,18 @@ impl Precision {
         words
     };
 
+    /// The next finer one: each has a smaller error than the one before.
+    pub const fn finer(self) -> Option<Self> {
+        match self {
+            Self::Int8 => Some(Self::Bf16),
+            Self::Bf16 => Some(Self::F16),
+            Self::F16 => Some(Self::Tf32),
+            Self::Tf32 => Some(Self::F32),
+            Self::F32 => Some(Self::F64),
+            Self::F64 => None,
+        }
+    }
+
     /// Its name, as users type it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -77,6 +89,18 @@ impl FromStr for Precision {
 #[cfg(test)]
 mod tests {
     use super::Precision;
+
+    /// The ladder goes through all of them.
+    #[test]
+    fn the_ladder_ends_at_f64() {
+        let mut all = vec![Precision::Int8];
+        all.extend(std::iter::successors(Precision::Int8.finer(), |one| {
+            one.finer()
+        }));
+        assert_eq!(all.len(), Precision::ALL.len());
+        assert_eq!(all.last(), Some(&Precision::F64));
+        assert!(Precision::ALL.iter().all(|one| all.contains(one)));
+    }
 
     #[test]
     fn each_is_read_by_its_name_alone() {

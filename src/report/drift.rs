@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
+use super::numbers::NumbersRecord;
 use super::series::{Estimate, Series};
 use crate::Result;
 use crate::config::plan::{Action, MonitorPlan};
@@ -27,6 +28,9 @@ use crate::core::{Fields, Snapshot};
 use crate::simulation::{Reporter, Signal};
 use crate::text::round;
 use crate::units::{FEMTOSECOND, MEV_PER_PS, PICOSECOND};
+
+/// What a fault is told by that is a drift beyond its limit.
+pub const LIMIT_OF_DRIFT: &str = "([monitor] drift)";
 
 /// Time (fs) in which one sample is taken.
 const STRETCH_FS: f64 = 10.0;
@@ -78,6 +82,9 @@ pub struct EnergyRecord {
     /// The largest of these.
     #[serde(default)]
     pub largest_spread: f64,
+    /// What audits of the network's numbers have found.
+    #[serde(default, skip_serializing_if = "NumbersRecord::is_empty")]
+    pub numbers: NumbersRecord,
     /// Total momentum at the last sample (u angstrom / internal time).
     pub momentum: [f64; 3],
 }
@@ -107,6 +114,7 @@ impl EnergyRecord {
             density: Series::default(),
             spread: Series::default(),
             largest_spread: 0.0,
+            numbers: NumbersRecord::default(),
             momentum: [0.0; 3],
         }
     }
@@ -239,6 +247,11 @@ impl Energies {
         self.locked().add(snapshot);
     }
 
+    /// Looks at what audits have found, or adds to it.
+    pub(super) fn numbers<T>(&self, look: impl FnOnce(&mut NumbersRecord) -> T) -> T {
+        look(&mut self.locked().numbers)
+    }
+
     /// The record, which no one leaves half changed.
     fn locked(&self) -> MutexGuard<'_, EnergyRecord> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -287,7 +300,7 @@ impl DriftMonitor {
             (drift.value.abs() - CERTAIN * drift.error > limit).then(|| {
                 format!(
                     "the energy drifts by {:+.4} +- {:.4} meV/atom/ps, beyond the limit of {} \
-                     ([monitor] drift), seen over {:.3} ps",
+                     {LIMIT_OF_DRIFT}, seen over {:.3} ps",
                     drift.value / MEV_PER_PS,
                     drift.error / MEV_PER_PS,
                     round(limit / MEV_PER_PS),

@@ -2,7 +2,8 @@
 //!
 //! A run has an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
 //! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it,
-//! a [`Trajectory`] each writes frames, and a [`SpreadMonitor`] those that a committee's models disagree on.
+//! a [`Trajectory`] each writes frames, and a [`SpreadMonitor`] those that a committee's models disagree on; a
+//! [`NumbersMonitor`] compares a network's numbers with f64.
 //! [`members`] does all of this for the members of a batch.
 //! [`topology`](crate::formats::write::topology) stands beside the trajectories, [`RunRecord`] (`run.json`) around all of it,
 //! and [`Summary`] closes. [`recorder`] writes the steps before a fault.
@@ -15,6 +16,7 @@ pub(crate) mod file;
 pub mod history;
 pub mod members;
 pub mod names;
+pub mod numbers;
 pub(crate) mod own;
 mod pool;
 pub mod progress;
@@ -35,6 +37,7 @@ pub use drift::{DriftMonitor, Energies, EnergyRecord};
 pub use file::{Verified, WholeFile, look_at, replace};
 pub use members::BatchReport;
 pub use members::summary::BatchSummary;
+pub use numbers::{NumbersMonitor, NumbersRecord, Raise, Rungs};
 pub use progress::Progress;
 pub use record::{Description, Earlier, OriginFile, RunRecord};
 pub use recorder::Recorded;

@@ -229,8 +229,9 @@ impl RunRecord {
         self.update()
     }
 
-    /// Keeps something that happened on the way, to be written with the next of the others: `flight`, the
-    /// record of the steps before a fault, and `diagnosis`, what was found to be wrong.
+    /// Keeps something that happened on the way, to be written with the next of the others: `raises`,
+    /// where it went on in finer numbers, `flight`, the record of the steps before a fault, and `diagnosis`, what was found
+    /// to be wrong.
     pub fn keep(&self, event: &str, what: Value) {
         self.events.borrow_mut().insert(event.to_owned(), what);
     }
@@ -343,6 +344,7 @@ impl RunRecord {
             "files": d.files,
             "timings_s": timings,
             "summary": summary,
+            "raises": self.events.borrow().get("raises"),
             "flight": self.events.borrow().get("flight"),
             "diagnosis": self.events.borrow().get("diagnosis"),
         });

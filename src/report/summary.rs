@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::course::{RunOutcome, Status};
 use super::drift::{Energies, EnergyRecord};
+use super::numbers::Raise;
 use super::series::{Estimate, Series};
 use super::verdict::Evidence;
 use crate::core::observe::WholeBody;
@@ -66,6 +67,12 @@ pub struct Summary {
     pub mean_force_spread_stderr_ev_a: Option<f64>,
     /// The largest sample of it (eV/A).
     pub largest_force_spread_ev_a: Option<f64>,
+    /// Largest difference of the force on an atom from that in f64 that audits found (eV/A); null without them.
+    pub largest_force_error_ev_a: Option<f64>,
+    /// Number of these audits.
+    pub audits: u64,
+    /// Where the run went on in finer numbers.
+    pub raises: Vec<Raise>,
     /// Mean potential energy (eV).
     pub mean_potential_energy_ev: Option<f64>,
     /// Its standard error (eV), correlation included.
@@ -175,6 +182,9 @@ impl Summary {
             mean_force_spread_ev_a: value(spread),
             mean_force_spread_stderr_ev_a: error(spread),
             largest_force_spread_ev_a: spread.map(|_| record.largest_spread),
+            largest_force_error_ev_a: record.numbers.most(),
+            audits: record.numbers.all(),
+            raises: record.numbers.raises.clone(),
             mean_potential_energy_ev: value(potential),
             mean_potential_energy_stderr_ev: error(potential),
             mean_kinetic_energy_ev: value(kinetic),
@@ -316,6 +326,17 @@ impl Summary {
                 "  spread        {} eV/A on the worst atom, {} at most",
                 mean.text(),
                 significant(most, 3)
+            ));
+        }
+        if let Some(most) = self.largest_force_error_ev_a {
+            let raises = self.raises.iter();
+            let raises =
+                raises.map(|raise| format!(", {} from step {} on", raise.precision, raise.step));
+            lines.push(format!(
+                "  precision     forces {} eV/A off f64 at most, in {}{}",
+                significant(most, 3),
+                counted(self.audits, "audit"),
+                raises.collect::<String>()
             ));
         }
         for (name, value, error) in [

@@ -37,6 +37,8 @@ pub(super) struct Shows {
     pub density: bool,
     /// The spread of a committee.
     pub spread: bool,
+    /// What audits of the network's numbers find; in the file alone.
+    pub audit: bool,
 }
 
 /// What a line looks like.
@@ -115,6 +117,7 @@ impl LiveTable {
             pressure,
             density,
             spread,
+            audit: _,
         } = self.shows;
         let further = [pressure, density, spread].map(usize::from);
         let whole = 99 + 11 * further.iter().sum::<usize>();
@@ -238,6 +241,7 @@ mod tests {
             pressure,
             density,
             spread,
+            audit: false,
         }
     }
 

@@ -10,6 +10,7 @@
 //! | `pressure_bar` | instantaneous pressure, without a flight that is not thermal; only for cells periodic in all directions |
 //! | `volume_a3`, `density_g_cm3` | volume and density; only where a barostat changes them |
 //! | `force_spread_ev_a`, `energy_spread_mev_per_atom` | of a committee: force on the worst atom, energy |
+//! | `force_error_ev_a` | with audits of the network's numbers: what the newest found, on the worst atom; empty before |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //!
 //! The slope and its error are empty before there are enough samples.
@@ -63,6 +64,8 @@ pub struct Scope<'c> {
     pub every: u64,
     /// The run's last step.
     pub end: u64,
+    /// Whether the network's numbers are audited.
+    pub audited: bool,
 }
 
 impl<'c> Scope<'c> {
@@ -74,6 +77,7 @@ impl<'c> Scope<'c> {
             committee: false,
             every,
             end,
+            audited: false,
         }
     }
 
@@ -82,6 +86,7 @@ impl<'c> Scope<'c> {
             pressure: self.cell.volume().is_some(),
             density: self.pressed,
             spread: self.committee,
+            audit: self.audited,
         }
     }
 }
@@ -97,6 +102,8 @@ pub(super) struct ThermoLine {
     size: Option<[f64; 2]>,
     /// That of the force, and of the energy.
     spread: Option<[f64; 2]>,
+    /// What the newest audit found.
+    audit: Option<f64>,
     drift: Option<[f64; 2]>,
 }
 
@@ -157,9 +164,10 @@ impl Shows {
             true => "force_spread_ev_a,energy_spread_mev_per_atom,",
             false => "",
         };
+        let audit = if self.audit { "force_error_ev_a," } else { "" };
         format!(
             "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
-             temperature_k,{pressure}{size}{spread}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
+             temperature_k,{pressure}{size}{spread}{audit}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
         )
     }
 
@@ -169,6 +177,7 @@ impl Shows {
             pressure: self.pressure || other.pressure,
             density: self.density || other.density,
             spread: self.spread || other.spread,
+            audit: self.audit || other.audit,
         }
     }
 }
@@ -177,8 +186,10 @@ impl Sheet {
     /// The line of a moment.
     pub(super) fn line(&self, snapshot: &Snapshot) -> ThermoLine {
         let o = &snapshot.observables;
-        let (thermometer, drift, mass) =
-            (self.energies).read(|record| (record.thermometer(), record.drift(), record.mass));
+        let (thermometer, drift, mass, audit) = (self.energies).read(|record| {
+            let audit = record.numbers.newest;
+            (record.thermometer(), record.drift(), record.mass, audit)
+        });
         let size = |volume: f64| [volume, mass / volume / GRAM_PER_CM3];
         let pressure = thermometer.pressure(snapshot).map(|p| p / BAR);
         ThermoLine {
@@ -193,6 +204,7 @@ impl Sheet {
             spread: (o.spread)
                 .filter(|_| self.shows.spread)
                 .map(|s| [s.force, s.energy / MILLIELECTRONVOLT]),
+            audit,
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
         }
     }
@@ -230,11 +242,21 @@ impl ThermoLine {
         if shows.pressure {
             put(self.pressure);
         }
-        let pairs = [(shows.density, self.size), (shows.spread, self.spread)];
-        let pairs = pairs.into_iter().filter(|(is, _)| *is);
-        for (_, pair) in pairs.chain([(true, self.drift)]) {
+        let mut both = |pair: Option<[f64; 2]>| {
             put(pair.map(|p| p[0]));
             put(pair.map(|p| p[1]));
+        };
+        if shows.density {
+            both(self.size);
+        }
+        if shows.spread {
+            both(self.spread);
+        }
+        if shows.audit {
+            put(self.audit);
+        }
+        for slope in [self.drift.map(|d| d[0]), self.drift.map(|d| d[1])] {
+            put(slope);
         }
         text.push(b'\n');
     }

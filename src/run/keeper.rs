@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::config::plan::CheckpointPlan;
 use crate::core::{Fields, Snapshot};
+use crate::potential::About;
 use crate::report::Energies;
 use crate::report::checkpoint::{self, Checkpoint};
 use crate::simulation::{Checkpointing, FileMark, next_multiple};
@@ -107,6 +108,10 @@ impl Checkpointing for Keeper {
 
     fn kept(&self) -> Option<u64> {
         self.kept
+    }
+
+    fn computed_by(&mut self, about: &About) {
+        self.state.identity = self.state.identity.clone().on(about);
     }
 
     fn elapsed(&self) -> Duration {

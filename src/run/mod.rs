@@ -21,6 +21,7 @@ mod unbegun;
 mod underway;
 pub mod words;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -163,10 +164,14 @@ impl Run {
         };
         let (engine, energies) = match opening.checkpoint() {
             None => (assemble::engine(&plan, &model)?, assemble::energies(&plan)),
-            Some(checkpoint) => (
-                assemble::engine_at(&plan, &model, checkpoint.start())?,
-                Energies::new(checkpoint.energies.clone()),
-            ),
+            Some(checkpoint) => {
+                let energies = &checkpoint.energies;
+                let present = assemble::in_present_numbers(&plan, energies);
+                (
+                    assemble::engine_at(&present, &model, checkpoint.start())?,
+                    Energies::new(energies.clone()),
+                )
+            }
         };
         let identity = resume::identity(&plan, &sha256, opening.checkpoint());
         let identity = identity.on(&engine.about());
@@ -278,8 +283,12 @@ impl Opened {
             |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
         let (directory, before) = opening.place(&plan, replaces).map_err(at_output)?;
         let from = before.as_ref().map(|before| &before.checkpoint);
-        let reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
+        let mut reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
             .map_err(at_output)?;
+        if let Some(monitor) = assemble::numbers_monitor(&plan, &model, &energies)? {
+            reporters.insert(0, Box::new(monitor));
+        }
+        let model = Arc::new(model);
         let structure = before.as_ref().and_then(|b| b.earlier.structure.clone());
         let structure = structure.map_or_else(|| OriginFile::read(&plan.start.structure), Ok)?;
         let about = engine.about().to_string();
@@ -299,6 +308,8 @@ impl Opened {
             begin(before, state, directory.path(), description).map_err(at_output)?;
         state.identity = identity.clone();
         let (step, stretch) = (state.step, state.stretch);
+        underway::keep_raises(&record, &energies);
+        let successor = assemble::FinerEngine::new(&plan, &model, &energies);
         let keeper = Keeper::new(
             directory.path().to_owned(),
             plan.output.checkpoint,
@@ -315,6 +326,7 @@ impl Opened {
             step,
             end: plan.dynamics.steps,
             keeper: Some(Box::new(keeper)),
+            successor: Some(Box::new(successor)),
         };
         let begun = Begun {
             plan,

@@ -1,6 +1,7 @@
 //! A run from its first step to its closing summary.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::directory::{HeldDirectory, RunDirectory};
@@ -8,6 +9,7 @@ use super::{Ending, Interruption, drift, last, words};
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::paths::absolute;
+use crate::report::drift::LIMIT_OF_DRIFT;
 use crate::report::names;
 use crate::report::{
     Console, Energies, Identity, RunOutcome, RunRecord, Status, Summary, recorder,
@@ -18,7 +20,7 @@ use crate::{Error, Result, shell};
 /// A run that has begun: what its end needs.
 pub(super) struct Begun {
     pub plan: Plan,
-    pub model: Model,
+    pub model: Arc<Model>,
     /// Whose run it is, and the steps between samples of its drift: what a flight record keeps of it.
     pub identity: Identity,
     pub stretch: u64,
@@ -62,6 +64,14 @@ impl DirectoryHold {
         }
         *self = Self::Held { _directory: held };
         Ok(())
+    }
+}
+
+/// Keeps in the record where the run went on in finer numbers, if it did.
+pub(super) fn keep_raises(record: &RunRecord, energies: &Energies) {
+    let raises = energies.read(|energies| energies.numbers.raises.clone());
+    if !raises.is_empty() {
+        record.keep("raises", serde_json::to_value(raises).unwrap_or_default());
     }
 }
 
@@ -158,6 +168,13 @@ impl Begun {
                 }
             }
             Warning::Remark(remark) => remark.clone(),
+            Warning::Raise(reason) => {
+                keep_raises(&self.record, &self.energies);
+                match self.record.update() {
+                    Ok(()) => reason.clone(),
+                    Err(error) => format!("{reason}; {error}"),
+                }
+            }
         };
         self.console.remark(&format!("warning: {text}"));
     }
@@ -286,17 +303,22 @@ impl Begun {
     /// What a drift that ended the run comes from.
     fn explain(&self, finish: &Finish, interruption: &dyn Interruption) {
         let Finish::Fault {
-            cause: Cause::Alarm { .. },
+            cause: Cause::Alarm { reason, .. },
             flight: Some(flight),
         } = finish
         else {
             return;
         };
+        // Others tell of themselves what is wrong.
+        if !reason.contains(LIMIT_OF_DRIFT) {
+            return;
+        }
         let energies = self.energies.read(Clone::clone);
+        let plan = assemble::in_present_numbers(&self.plan, &energies);
         self.console
             .remark("looking for the cause of the drift, for two minutes at most (Ctrl-C ends it)");
         let interrupt = interruption.flag();
-        match drift::explain(&self.plan, &self.model, flight, &energies, interrupt) {
+        match drift::explain(&plan, &self.model, flight, &energies, interrupt) {
             Ok(report) => {
                 self.console.remark(&report.to_text());
                 self.record.keep("diagnosis", report.to_json());

@@ -51,6 +51,8 @@ impl Simulation {
         if outside.is_interrupted() {
             return Err(Stop::Finish(Finish::Interrupted));
         }
+        // One who has just let another engine take over may want to look before.
+        let until = until.min(self.next_stop());
         self.block(until).map_err(Stop::Engine)
     }
 }

@@ -34,6 +34,8 @@ pub enum Warning {
     },
     /// A reporter's remark.
     Remark(String),
+    /// Another engine takes over, for this reason.
+    Raise(String),
 }
 
 /// Who may end a run from outside, and who is told of what happens.

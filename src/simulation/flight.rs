@@ -136,6 +136,11 @@ impl Ring {
         self.states.extend(kept);
     }
 
+    /// Keeps none of the states so far.
+    pub fn forget(&mut self) {
+        self.states.clear();
+    }
+
     /// Index of the state whose removal leaves the smallest gap relative to its age; the newest and the oldest are kept.
     fn thinnest(&self, now: u64) -> usize {
         let step = |k: usize| self.states[k].step as f64;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::core::{Fields, Snapshot};
+use crate::engine::Engine;
+use crate::potential::About;
 
 /// What a reporter makes of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,17 @@ pub enum Signal {
     Alarm(String),
     /// End the run as failed, for this reason.
     Stop(String),
+    /// Tell the user that the [`Successor`] takes over from here, for this reason.
+    Raise(String),
+}
+
+/// Makes the engine that takes over where someone who looks at a run asks for it.
+pub trait Successor: Send {
+    /// The engine that goes on from a state, which has positions and velocities.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn take_over(&mut self, state: &Snapshot) -> Result<Box<dyn Engine>>;
 }
 
 /// Something that looks at a run now and then.
@@ -86,6 +99,9 @@ pub trait Checkpointing: Send {
 
     /// The step of the newest checkpoint, written or gone on from.
     fn kept(&self) -> Option<u64>;
+
+    /// Is told what computes the run from here on.
+    fn computed_by(&mut self, _about: &About) {}
 
     /// Time that the steps took so far, that of earlier sittings included.
     fn elapsed(&self) -> Duration;

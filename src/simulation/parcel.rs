@@ -25,12 +25,14 @@ pub(super) struct Answers {
     pub alarm: Option<String>,
     /// The first reason to stop.
     pub stop: Option<String>,
+    /// The first reason to let another engine take over.
+    pub raise: Option<String>,
 }
 
 impl Answers {
     /// Whether the run goes on as if there were none.
     pub fn nothing(&self) -> bool {
-        self.alarm.is_none() && self.stop.is_none()
+        self.alarm.is_none() && self.stop.is_none() && self.raise.is_none()
     }
 }
 
@@ -57,6 +59,7 @@ impl Parcel {
                 Signal::Warn(remark) => warn(Warning::Remark(remark)),
                 Signal::Alarm(reason) => answers.alarm = answers.alarm.or(Some(reason)),
                 Signal::Stop(reason) => answers.stop = answers.stop.or(Some(reason)),
+                Signal::Raise(reason) => answers.raise = answers.raise.or(Some(reason)),
             }
         }
         Ok(answers)

@@ -2,10 +2,10 @@
 
 use super::ending::{OrStop, Outside};
 use super::parcel::{Answers, Parcel};
-use super::{Cause, Simulation};
-use crate::Result;
+use super::{Cause, Simulation, Warning};
 use crate::core::Fields;
 use crate::neighbors::audit;
+use crate::{Error, Result};
 
 /// Atoms whose pairs are compared with brute force in one audit.
 const AUDITED: usize = 4;
@@ -68,11 +68,35 @@ impl Simulation {
         self.answer(answers, outside)
     }
 
+    /// Lets the successor take over at the present state. The states before are forgotten: its steps do not lead through them.
+    fn hand_over(&mut self) -> Result<()> {
+        let state = self.engine.snapshot(Fields::PHASE)?;
+        let Some(successor) = &mut self.successor else {
+            let step = self.step;
+            return Err(Error::run(format!(
+                "step {step}: there is no engine to take over"
+            )));
+        };
+        self.engine = successor.take_over(&state)?;
+        self.engine.watch(self.limits);
+        if let Some(ring) = &mut self.guard.ring {
+            ring.forget();
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.computed_by(&self.engine.about());
+        }
+        Ok(())
+    }
+
     /// Acts on what reporters make of the present state.
     pub(super) fn answer(&mut self, answers: Answers, outside: &mut Outside) -> OrStop<()> {
         let step = self.step;
         if let Some(reason) = answers.alarm {
             self.warn_of(Cause::Alarm { step, reason }, outside)?;
+        }
+        if let Some(reason) = answers.raise {
+            self.hand_over()?;
+            (outside.warn)(Warning::Raise(reason));
         }
         match answers.stop {
             Some(reason) => Err(self.fault(Cause::Alarm { step, reason }, outside)?),

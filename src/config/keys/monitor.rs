@@ -1,7 +1,7 @@
 //! Keys of `[monitor]`.
 
 use super::row::{Absent, ConfigKey, Flag, Form, KeyTable, Limit, OneOf, Steps};
-use crate::config::plan::Action;
+use crate::config::plan::{Action, NumbersAction};
 use crate::units::Dimension;
 
 /// `[monitor]`
@@ -16,6 +16,9 @@ pub static TABLE: KeyTable = KeyTable {
         &CONTACT,
         &SPREAD,
         &SPREAD_EVERY,
+        &PRECISION,
+        &PRECISION_EVERY,
+        &PRECISION_ACTION,
         &ACTION,
         &AUDIT,
         &RECORD,
@@ -85,6 +88,47 @@ pub static SPREAD_EVERY: ConfigKey<Steps> = ConfigKey {
     absent: Absent::Told("as `[output] thermo_every`"),
     of: &[],
     doc: "How often that is looked at.",
+};
+
+/// `precision`
+pub static PRECISION: ConfigKey<Limit> = ConfigKey {
+    name: "precision",
+    value: Limit {
+        dimension: Dimension::Force,
+    },
+    absent: Absent::Is("off"),
+    of: &[],
+    doc: "Of a network: largest difference of the force on an atom from that in f64, which is [computed beside the \
+          run](#audits-of-the-precision) now and then.",
+};
+
+/// `precision_every`
+pub static PRECISION_EVERY: ConfigKey<Steps> = ConfigKey {
+    name: "precision_every",
+    value: Steps { least: 2, or: "" },
+    absent: Absent::Told("10000 steps with a limit `precision`, else never"),
+    of: &[],
+    doc: "How often that is done; with or without a limit the difference is written to `thermo.csv`.",
+};
+
+/// Steps between audits where a limit alone is given: an audit takes as long as ten steps or so of the same processor.
+pub const PRECISION_EVERY_STEPS: u64 = 10_000;
+
+/// `precision_action`
+pub static PRECISION_ACTION: ConfigKey<OneOf<NumbersAction>> = ConfigKey {
+    name: "precision_action",
+    value: OneOf {
+        words: &[
+            ("warn", NumbersAction::Warn),
+            ("stop", NumbersAction::Stop),
+            ("raise", NumbersAction::Raise),
+        ],
+        or: "",
+    },
+    absent: Absent::Told("a warning"),
+    of: &[],
+    doc: "What happens where that limit breaks: a warning, the end of the run as failed, or the run goes on in the next finer \
+          numbers (`int8`, `bf16`, `f16`, `tf32`, `f32`, `f64`) that its device has.",
 };
 
 /// `action`

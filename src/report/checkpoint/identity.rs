@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::plan::{Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
+use crate::config::plan::{NumbersAction, Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements};
 use crate::dynamics::{Parameter, Value};
 use crate::potential::About;
@@ -45,6 +45,13 @@ impl Identity {
         put("output.thermo_every", plan.output.thermo_every.to_string());
         if let Some(every) = plan.spread_every() {
             put("monitor.spread_every", every.to_string());
+        }
+        if let Some(audit) = plan.monitor.numbers {
+            put("monitor.precision_every", audit.every.to_string());
+            if let (NumbersAction::Raise, Some(limit)) = (audit.action, audit.limit) {
+                put("monitor.precision_action", "raise".to_owned());
+                put("monitor.precision", format!("{} eV/A", round(limit)));
+            }
         }
         for (k, one) in plan.output.trajectories.iter().enumerate() {
             put(&format!("output.trajectory.{k}"), trajectory(one));

@@ -69,6 +69,7 @@ pub(super) fn shows(plan: &Plan) -> Shows {
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: plan.dynamics.steps,
+        audited: false,
     }
     .shows()
 }

@@ -157,6 +157,17 @@ fn load(plan: &mut BatchPlan) -> Result<Model> {
     let Some(first) = plan.members.first() else {
         return Err(Error::input("a batch of no members"));
     };
+    if first.plan.monitor.numbers.is_some() {
+        let key = "monitor.precision";
+        let key = match first.plan.places.0.contains_key(key) {
+            true => key,
+            false => "monitor.precision_every",
+        };
+        return Err(Error::input(
+            "the numbers of a run of one system are audited, not those of many at once: run a member alone, with --member",
+        )
+        .within(first.plan.places.of(key)));
+    }
     // Of one system with the atoms of all, so that what is said of elements is said of all.
     let mut whole = first.plan.clone();
     assemble::threads(&whole.device)?;

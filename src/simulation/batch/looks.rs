@@ -74,7 +74,7 @@ impl BatchLoop<'_, '_> {
             match signal {
                 Signal::Continue => {}
                 Signal::Warn(remark) => self.warn(member, &MemberEvent::Remark(&remark), outside),
-                Signal::Alarm(reason) => {
+                Signal::Alarm(reason) | Signal::Raise(reason) => {
                     let cause = Cause::Alarm { step, reason };
                     self.warn(member, &MemberEvent::Warning(&cause), outside);
                 }

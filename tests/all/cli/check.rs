@@ -255,7 +255,7 @@ fn what_the_precision_changes_is_told() {
         assert_eq!(drift["unit"], "meV/atom/ps");
         let text = drift["found"].as_str().unwrap();
         assert!(
-            text.contains(&format!("over 1 ps at constant energy in {precision}")),
+            text.contains(&format!("over 1.00 ps at constant energy in {precision}")),
             "{text}"
         );
     }

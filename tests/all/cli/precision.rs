@@ -101,6 +101,38 @@ fn runs_on_the_cpu_say_what_to_set() {
     );
 }
 
+/// A batch is not audited; a member alone is.
+#[test]
+fn batches_are_not_audited() {
+    let folder = TempDir::new().unwrap();
+    let batch = run_file(&folder, Precision::F32, "cpu", "replicas = 2");
+    let every = ["--set", "monitor.precision_every=2"];
+    let limit = ["--set", "monitor.precision=\"1 eV/A\""];
+    for (set, key) in [
+        (every, "monitor.precision_every"),
+        (limit, "monitor.precision"),
+    ] {
+        let output = mdrun(&[&[text(&batch)], &set[..]].concat());
+        let message = refused(&output);
+        assert!(message.contains("--member"), "{message}");
+        assert!(
+            message.contains(&format!("({key}")) || message.contains(key),
+            "{message}"
+        );
+    }
+    let out = folder.path().join("out");
+    let alone = ["--member", "1", "--out", text(&out)];
+    let output = mdrun(&[&[text(&batch)], &every[..], &alone].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = fs::read_to_string(out.join("thermo.csv")).unwrap();
+    assert!(table.lines().next().unwrap().contains(",force_error_ev_a,"));
+    assert!(
+        stdout(&output).contains("off f64 at most, in 2 audits"),
+        "{}",
+        stdout(&output)
+    );
+}
+
 /// Where no GPU is there, `auto` is the CPU.
 #[test]
 fn auto_without_a_gpu_says_what_to_set() {

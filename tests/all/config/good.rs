@@ -122,6 +122,42 @@ fn the_argon_box_has_the_density_of_liquid_argon() {
     assert!(plan.start.system.masses.iter().all(|m| *m == 39.948));
 }
 
+/// A limit alone is looked at now and then and warns; an interval alone has no limit.
+#[test]
+fn audits_of_the_precision_are_what_is_asked_for() {
+    use mdrun::config::plan::{NumbersAction, NumbersAudit};
+    let file = root().join("configs/ethanol_nve.toml");
+    for (sets, meant) in [
+        (&[][..], None),
+        (&["monitor.precision=\"off\""], None),
+        (
+            &["monitor.precision=\"5 meV/A\""],
+            Some((Some(0.005), 10_000, NumbersAction::Warn)),
+        ),
+        (
+            &["monitor.precision_every=\"100 fs\""],
+            Some((None, 200, NumbersAction::Warn)),
+        ),
+        (
+            &[
+                "monitor.precision=\"0.1 eV/A\"",
+                "monitor.precision_every=300",
+                "monitor.precision_action=\"raise\"",
+            ],
+            Some((Some(0.1), 300, NumbersAction::Raise)),
+        ),
+    ] {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let plan = mdrun::config::load(&file, &sets, None).unwrap();
+        let meant = meant.map(|(limit, every, action)| NumbersAudit {
+            limit,
+            every,
+            action,
+        });
+        assert_eq!(plan.monitor.numbers, meant, "{sets:?}");
+    }
+}
+
 #[test]
 fn every_key_means_what_it_says() {
     let plan = plan(&good("everything.toml"));

@@ -102,6 +102,7 @@ fn step_with_reports(scene: &Scene, model: &(Spec, Weights), every: u64, steps: 
         step: 0,
         end: steps / 4,
         keeper: None,
+        successor: None,
     };
     let never = AtomicBool::new(false);
     let mut run = |end: u64| {

@@ -181,6 +181,7 @@ fn simulation(engine: Box<dyn Engine>) -> Simulation {
         step: 0,
         end: 150,
         keeper: None,
+        successor: None,
     }
 }
 

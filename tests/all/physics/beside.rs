@@ -184,7 +184,7 @@ fn signals_come_before_the_breach_of_the_block_after() {
     let told: Vec<u64> = (beside.1.iter())
         .filter_map(|w| match w {
             Warning::Fault { cause, .. } => Some(cause.step()),
-            Warning::Remark(_) => None,
+            Warning::Remark(_) | Warning::Raise(_) => None,
         })
         .collect();
     assert_eq!(told, [45, 50]);

@@ -13,6 +13,7 @@ pub mod members;
 mod molecules;
 mod noise;
 mod npt;
+mod numbers;
 pub mod nve;
 mod others;
 pub mod pressed;

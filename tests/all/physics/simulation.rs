@@ -31,6 +31,7 @@ pub fn simulation(engine: Box<dyn Engine>, end: u64) -> Simulation {
         step: 0,
         end,
         keeper: None,
+        successor: None,
     }
 }
 
@@ -120,6 +121,7 @@ pub fn falling(start: f64) -> Simulation {
         step: 0,
         end: 1000,
         keeper: None,
+        successor: None,
     }
 }
 

@@ -55,6 +55,7 @@ fn audited(engine: Box<dyn Engine>, every: u64, end: u64) -> Finish {
         limits: Limits::default(),
         reporters: Vec::new(),
         keeper: None,
+        successor: None,
         guard: Guard::new(Some(Ring::new(subject.system.len())), every),
         step: 0,
         end,

@@ -26,6 +26,7 @@ fn simulation(limits: Limits, record: bool) -> Simulation {
         limits,
         reporters: Vec::new(),
         keeper: None,
+        successor: None,
         guard: Guard::new(ring, 0),
         step: 0,
         end: 2000,

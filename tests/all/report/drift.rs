@@ -21,6 +21,7 @@ fn plan(limit: f64, action: Action) -> MonitorPlan {
         contact: None,
         spread: None,
         spread_every: None,
+        numbers: None,
         action,
         audit: Audit::Off,
         record: false,

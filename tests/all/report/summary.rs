@@ -82,6 +82,7 @@ impl Sampled {
             contact: None,
             spread: None,
             spread_every: None,
+            numbers: None,
             action: Action::Warn,
             audit: mdrun::config::plan::Audit::Off,
             record: false,

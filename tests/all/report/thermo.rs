@@ -21,6 +21,7 @@ fn columns_are_in_the_units_that_they_name() {
         contact: None,
         spread: None,
         spread_every: None,
+        numbers: None,
         action: mdrun::config::plan::Action::Warn,
         audit: mdrun::config::plan::Audit::Off,
         record: false,

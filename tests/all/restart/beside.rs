@@ -38,6 +38,7 @@ fn run(bench: &Bench, directory: &Path, wrap: fn(Box<dyn Engine>) -> Box<dyn Eng
             (state, false),
             &energies,
         ))),
+        successor: None,
     };
     let finish = simulation.run(&AtomicBool::new(false), &mut |_| {});
     assert_eq!(finish.unwrap(), Finish::Complete);

@@ -82,7 +82,8 @@ fn disturbed(bench: &Bench, run: &Path, moments: &mut Moments) -> (u32, String) 
     panic!("killed {MOST_SITTINGS} times, and not at its end: {story}");
 }
 
-fn survives(bench: &Bench, seed: u32, kills: u32) {
+/// Runs that are killed so often, one after another, leave what an undisturbed one leaves.
+pub fn survives(bench: &Bench, seed: u32, kills: u32) {
     let whole = bench.at("whole");
     let began = Instant::now();
     bench.complete(&whole, &["-q"]);

@@ -9,6 +9,7 @@ mod last;
 mod library;
 mod member;
 mod moved;
+mod numbers;
 mod resume;
 pub mod runs;
 mod signals;
