@@ -9,7 +9,9 @@ __all__ = ["Course", "Potential", "__version__", "command"]
 __version__: str
 
 _Arrays = tuple[bytes, bytes, bytes, bytes]
-_Found = tuple[float, bytearray, bytearray | None, tuple[float, float] | None, list[str]]
+_Found = tuple[
+    float, bytearray | None, bytearray, bytearray | None, tuple[float, float] | None, list[str]
+]
 
 def command(arguments: Sequence[str]) -> int: ...
 @final

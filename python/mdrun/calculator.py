@@ -14,7 +14,7 @@ from .potential import DEFAULT_MODEL, Named, Potential
 class Calculator(AseCalculator):
     """Energy, forces and stress for ASE: ``atoms.calc = mdrun.Calculator()``.
 
-    Stress is there where the cell is periodic in all directions. Of a committee, ``results`` has ``energy_spread`` (eV for each
+    Stress is there where the cell is periodic in all directions, energies of atoms where the processor computes. Of a committee, ``results`` has ``energy_spread`` (eV for each
     atom) and ``force_spread`` (eV/angstrom, of the worst atom) as well.
 
     :param model: as for :class:`mdrun.Potential`, which may be given itself, so that several calculators share one.
@@ -25,7 +25,7 @@ class Calculator(AseCalculator):
     :raises InputError: a model cannot be read, or the device is not there.
     """
 
-    implemented_properties = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
     default_parameters: dict[str, Any] = {}
     nolabel = True
 
@@ -57,6 +57,8 @@ class Calculator(AseCalculator):
         given: Any = self.atoms
         found = self.potential.evaluate(given)
         self.results = {"energy": found.energy, "free_energy": found.energy, "forces": found.forces}
+        if found.energies is not None:
+            self.results["energies"] = found.energies
         if found.stress is not None:
             # Voigt's order: xx, yy, zz, yz, xz, xy.
             self.results["stress"] = found.stress.ravel()[[0, 4, 8, 5, 2, 1]]

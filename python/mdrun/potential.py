@@ -60,6 +60,9 @@ class Evaluation:
     energy: float
     """Potential energy (eV)."""
 
+    energies: Floats | None
+    """Energy of each atom (eV), which sum up to it; ``None`` on a card."""
+
     forces: Floats
     """Force on each atom, of shape (atoms, 3) (eV/angstrom)."""
 
@@ -231,12 +234,15 @@ def _warn(doubts: list[str]) -> None:
         warnings.warn(doubt, stacklevel=level)
 
 
-def _unpack(found: tuple[float, bytearray, bytearray | None, tuple[float, float] | None, list[str]]) -> Evaluation:
-    energy, forces, stress, spread, doubts = found
+def _unpack(
+    found: tuple[float, bytearray | None, bytearray, bytearray | None, tuple[float, float] | None, list[str]],
+) -> Evaluation:
+    energy, energies, forces, stress, spread, doubts = found
     if doubts:
         _warn(doubts)
     return Evaluation(
         energy,
+        None if energies is None else np.frombuffer(energies),
         cast(Floats, np.frombuffer(forces).reshape(-1, 3)),
         None if stress is None else cast(Floats, np.frombuffer(stress).reshape(3, 3)),
         None if spread is None else Spread(*spread),

@@ -140,6 +140,8 @@ pub struct AnyField(Held);
 pub struct FoundField {
     /// Energy, forces and strain derivative.
     pub evaluation: Evaluation,
+    /// Energy of each atom (eV), where it is told.
+    pub atom_energies: Option<Vec<f64>>,
     /// Volume (cubic angstrom) where the cell is periodic in all directions.
     pub volume: Option<f64>,
     /// What of its electrons the model has not learned, where it was not told before.
@@ -182,6 +184,7 @@ impl<'m> Bound<'m> {
             None => BoundAlone::new(computer, atoms)?,
         };
         let found = alone.evaluate(computer, atoms, &mut self.spent);
+        let atom_energies = alone.field.atom_energies().filter(|_| found.is_ok());
         let doubts = match &alone.last {
             Some((_, cell)) => self.doubts(computer, atoms, cell),
             None => Vec::new(),
@@ -193,6 +196,7 @@ impl<'m> Bound<'m> {
         let (evaluation, volume) = found?;
         Ok(FoundField {
             evaluation,
+            atom_energies,
             volume,
             doubts,
         })
@@ -233,6 +237,7 @@ impl<'m> Bound<'m> {
                 let point = point.unwrap_or_else(|| Err(Error::run("it was not evaluated")))?;
                 Ok(FoundField {
                     evaluation: finite(point.evaluation)?,
+                    atom_energies: point.atom_energies,
                     volume: cell.volume(),
                     doubts: self.doubts(computer, atoms, &cell),
                 })

@@ -96,7 +96,7 @@ impl Potential {
         py.detach(spent).as_secs_f64()
     }
 
-    /// Evaluates a structure: its energy, the bytes of forces and stress, how far the models of a committee are apart, and what
+    /// Evaluates a structure: its energy, the bytes of atoms' energies, of forces and of stress, how far the models of a committee are apart, and what
     /// of it the model has not learned.
     fn evaluate<'py>(&self, py: Python<'py>, atoms: GivenBytes) -> PyResult<Bound<'py, PyTuple>> {
         let found = py.detach(|| {
@@ -216,23 +216,19 @@ pub fn own_threads(count: usize) -> Result<ThreadPool> {
 fn answer(py: Python<'_>, found: FoundField) -> PyResult<Bound<'_, PyTuple>> {
     let FoundField {
         evaluation,
+        atom_energies,
         volume,
         doubts,
     } = found;
     let forces = evaluation.forces.iter().flatten().copied();
     let forces = writable(py, 3 * evaluation.forces.len(), forces)?;
+    let energies = atom_energies.map(|all| writable(py, all.len(), all.into_iter()));
     let stress = volume.map(|volume| stress(py, &evaluation.strain_derivative, volume));
     let spread = evaluation
         .spread
         .map(|Spread { energy, force }| (energy, force));
-    (
-        evaluation.energy,
-        forces,
-        stress.transpose()?,
-        spread,
-        doubts,
-    )
-        .into_pyobject(py)
+    let (energies, stress) = (energies.transpose()?, stress.transpose()?);
+    (evaluation.energy, energies, forces, stress, spread, doubts).into_pyobject(py)
 }
 
 /// eV / angstrom^3, row by row.

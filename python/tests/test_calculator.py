@@ -76,6 +76,7 @@ def test_what_is_asked_for_again_is_not_computed_again(ethanol, monkeypatch):
     monkeypatch.setattr(calculator.potential, "evaluate", lambda atoms: asked.append(1) or evaluate(atoms))
     ethanol.get_potential_energy()
     ethanol.get_forces()
+    assert ethanol.get_potential_energies().sum() == pytest.approx(ethanol.get_potential_energy(), abs=1e-9)
     assert ethanol.get_potential_energy(force_consistent=True) == ethanol.get_potential_energy()
     assert len(asked) == 1
     ethanol.positions[0] += 0.01

@@ -58,6 +58,22 @@ def test_many_are_what_each_is_alone(potential, ethanol, water):
     assert potential.evaluate([]) == []
 
 
+def test_energies_of_atoms_sum_up_and_know_their_place(potential, ethanol):
+    found = potential.evaluate(ethanol)
+    assert found.energies.shape == (9,)
+    assert found.energies.sum() == pytest.approx(found.energy, abs=1e-9)
+    # Of molecules out of each other's range each keeps its own; a list has the same.
+    other = molecule("CH4")
+    other.positions += [50, 0, 0]
+    both, alone = potential.evaluate([ethanol + other, other])
+    assert np.abs(both.energies - np.concatenate([found.energies, alone.energies])).max() < 1e-9
+    names = ["painn_hcno_gfn2", "painn_organic_gfn2"]
+    mean = np.mean([mdrun.evaluate(ethanol, name).energies for name in names], axis=0)
+    committee = mdrun.evaluate(ethanol, names)
+    assert np.abs(committee.energies - mean).max() < 1e-9
+    assert committee.energies.sum() == pytest.approx(committee.energy, abs=1e-9)
+
+
 def test_more_atoms_than_are_evaluated_between_two_looks_for_a_signal(potential, ethanol):
     structures = [shaken(ethanol, seed) for seed in range(2000)]
     energies = [found.energy for found in potential.evaluate(structures)]

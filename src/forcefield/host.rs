@@ -142,6 +142,13 @@ impl ForceField for HostForceField {
         self.pairs.len() as u64
     }
 
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        match &self.source {
+            EnergySource::Pairs(potential) => potential.atom_energies(),
+            EnergySource::Whole(field) => field.atom_energies(),
+        }
+    }
+
     fn about(&self) -> About {
         match &self.source {
             EnergySource::Pairs(potential) => potential.about(),

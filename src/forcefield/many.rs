@@ -22,6 +22,8 @@ pub struct Arrangement<'a> {
 pub struct FoundPoint {
     /// Energy, forces and strain derivative.
     pub evaluation: Evaluation,
+    /// Energy of each atom (eV), where it is told: as [`ForceField::atom_energies`](super::ForceField::atom_energies) has it.
+    pub atom_energies: Option<Vec<f64>>,
     /// Ordered pairs within the cutoff.
     pub pairs: u64,
 }
@@ -71,6 +73,7 @@ impl<B: Fn(&[u8]) -> Result<Box<dyn Potential>> + Sync + Send> HostForceFields<B
         let field = &mut bound.insert(field).field;
         Ok(FoundPoint {
             evaluation: field.at(at.cell, at.positions)?,
+            atom_energies: field.atom_energies(),
             pairs: field.pairs(),
         })
     }

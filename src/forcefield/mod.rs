@@ -32,6 +32,12 @@ pub trait ForceField: Send {
     /// What computes it, on what.
     fn about(&self) -> About;
 
+    /// The energy of each atom (eV) in the arrangement evaluated last, as
+    /// [`Potential::atom_energies`](crate::potential::Potential::atom_energies) has it; `None` where it is not told.
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        None
+    }
+
     /// Evaluates an arrangement as [`ForceField::evaluate`] does, into memory of its own.
     ///
     /// # Errors

@@ -66,6 +66,14 @@ pub trait Potential: Send {
     /// What computes it, on what.
     fn about(&self) -> About;
 
+    /// The energy of each atom (eV) in the arrangement evaluated last, whose sum is its energy up to rounding: what the network
+    /// says of an atom, its reference energy included, and half of what is added for each of its pairs.
+    ///
+    /// `None` of a potential that does not tell.
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        None
+    }
+
     /// Another potential of the same model, on one thread, for atoms of these species (atomic numbers), which are among those
     /// that this one is bound to. The two share what does not depend on the atoms. Its bits are those of a potential that was
     /// bound to these atoms alone.

@@ -90,6 +90,7 @@ fn taken((pending, count): (Underway, usize)) -> Result<impl Iterator<Item = Fou
             strain_derivative: snapshot.observables.strain_derivative,
             spread: snapshot.observables.spread,
         },
+        atom_energies: None,
         pairs,
     };
     Ok(pending.with_pairs()?.into_iter().take(count).map(point))

@@ -123,6 +123,13 @@ impl Potential for Committee {
         words(self.members.iter().map(|member| member.about()).collect())
     }
 
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        let members = self.members.iter().map(|member| member.atom_energies());
+        let members = members.collect::<Option<Vec<_>>>()?;
+        let mean = |i: usize| members.iter().map(|of| of[i]).sum::<f64>() / members.len() as f64;
+        Some((0..members[0].len()).map(mean).collect())
+    }
+
     fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
         let members = self.members.iter().map(|member| member.bound_to(species));
         let members: Option<Vec<_>> = members.collect::<Result<_>>()?;

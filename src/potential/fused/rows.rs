@@ -261,6 +261,11 @@ impl<T: Real> PairRows<T> {
         }
     }
 
+    /// The network's energy of each atom, in its own unit and in the caller's order.
+    pub(in crate::potential) fn energies(&self) -> &[f64] {
+        &self.energies
+    }
+
     /// Sums up, in f64 and in the caller's order of atoms: the strain derivative into `out`, and the
     /// network's energy.
     pub(in crate::potential) fn finish(&self, out: &mut Evaluation) -> Result<f64> {

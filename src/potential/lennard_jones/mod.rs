@@ -95,6 +95,10 @@ impl Potential for LennardJones {
         About::plain(self.words())
     }
 
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        Some(ReceiverSum::energies(&self.shares).collect())
+    }
+
     fn bound_to(&self, _species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
         Ok(Some(Box::new(Self {
             shares: Vec::new(),

@@ -103,6 +103,16 @@ impl Potential for Beside {
         words(self.potential.about(), &*self.term)
     }
 
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        let mut energies = self.potential.atom_energies()?;
+        let shares = ReceiverSum::energies(&self.shares);
+        energies
+            .iter_mut()
+            .zip(shares)
+            .for_each(|(sum, share)| *sum += share);
+        Some(energies)
+    }
+
     fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
         let beside = |potential| {
             Box::new(Self::new(potential, Arc::clone(&self.term), species)) as Box<dyn Potential>

@@ -26,6 +26,11 @@ impl ReceiverSum {
         shares.iter().map(|s| s.energy).sum()
     }
 
+    /// The energy (eV) of each: half of what its pairs have.
+    pub fn energies(shares: &[Self]) -> impl Iterator<Item = f64> {
+        shares.iter().map(|s| s.energy)
+    }
+
     /// The strain derivative (eV) of all.
     pub fn strain(shares: &[Self]) -> Mat3 {
         shares.iter().map(|s| s.strain).sum()

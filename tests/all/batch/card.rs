@@ -313,7 +313,9 @@ fn all_of(atoms: &[Atoms]) -> Vec<Arrangement<'_>> {
 fn found(field: &mut DeviceForceFields<'_>, atoms: &[Atoms]) -> Vec<Vec<u64>> {
     let found = field.evaluate(&all_of(atoms)).unwrap();
     let one = |point: mdrun::Result<FoundPoint>| {
-        let FoundPoint { evaluation, pairs } = point.unwrap();
+        let FoundPoint {
+            evaluation, pairs, ..
+        } = point.unwrap();
         let forces = evaluation.forces.iter().flatten();
         let numbers = forces.chain(&evaluation.strain_derivative);
         let numbers = numbers.chain([&evaluation.energy]).map(|x| x.to_bits());

@@ -99,6 +99,7 @@ fn keeps_the_contract(subject: &Subject<'_>) {
     for atoms in &subject.scenes {
         println!("{}, {} atoms", subject.name, atoms.species.len());
         repeats(subject, atoms);
+        shares_its_energy(subject, atoms);
         follows_motions(subject, atoms);
         knows_no_order(subject, atoms);
         is_extensive(subject, atoms);
@@ -138,6 +139,40 @@ fn repeats(subject: &Subject<'_>, atoms: &Atoms) {
     let mut anew = subject.make(&strained.species);
     let alone = anew.at(&strained.cell, &strained.positions).unwrap();
     assert_eq!(other, alone, "{}: another cell", subject.name);
+}
+
+/// Energies of atoms, where they are told, are those of the arrangement evaluated last: they add up to its energy, and those of
+/// a system do not change beside another one that is out of range.
+fn shares_its_energy(subject: &Subject<'_>, atoms: &Atoms) {
+    let mut field = subject.make(&atoms.species);
+    let found = field.at(&atoms.cell, &atoms.positions).unwrap();
+    let Some(energies) = field.atom_energies() else {
+        return;
+    };
+    let count = atoms.species.len();
+    let tolerance =
+        subject.same[0] * count as f64 + f64::EPSILON * found.energy.abs() * count as f64;
+    assert_eq!(energies.len(), count);
+    let sum: f64 = energies.iter().sum();
+    let off = (sum - found.energy).abs();
+    assert!(off <= tolerance, "{}: off by {off:e} eV", subject.name);
+    if atoms.cell.is_periodic() {
+        return;
+    }
+    let away = Vec3::new(1000.0, 0.0, 0.0);
+    let positions = [0.0, 1.0].map(|far| atoms.positions.iter().map(move |r| r + far * away));
+    let positions: Vec<Vec3> = positions.into_iter().flatten().collect();
+    let mut double = subject.make(&atoms.species.repeat(2));
+    double.at(&atoms.cell, &positions).unwrap();
+    let beside = double.atom_energies().unwrap();
+    for (k, energy) in beside.iter().enumerate() {
+        let off = (energy - energies[k % count]).abs();
+        assert!(
+            off <= tolerance,
+            "{}: atom {k} is off by {off:e} eV",
+            subject.name
+        );
+    }
 }
 
 /// Turned, mirrored and moved with all that is in it, a system has the same energy, and forces that go with it. One whose

@@ -58,6 +58,7 @@ use workspace::Workspace;
 pub struct FusedPainn {
     runner: Box<dyn Runner>,
     spec: Arc<Spec>,
+    species: Vec<u8>,
     /// What the network leaves out of the energy of these atoms (eV).
     offset: f64,
     error: SplineError,
@@ -99,6 +100,7 @@ impl FusedPainn {
         let about = fused::about(spec.words(), precision, error, isa, threads);
         Ok(Self {
             runner,
+            species: species.to_vec(),
             offset: spec.offset(species),
             spec: Arc::new(spec.clone()),
             error,
@@ -137,10 +139,17 @@ impl Potential for FusedPainn {
         self.about.clone()
     }
 
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        let energies = self.runner.energies().iter().zip(&self.species);
+        let whole = energies.map(|(e, z)| self.spec.offset(&[*z]) + self.spec.energy_scale * e);
+        Some(whole.collect())
+    }
+
     fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
         Ok(Some(Box::new(Self {
             runner: self.runner.bound_to(species)?,
             spec: Arc::clone(&self.spec),
+            species: species.to_vec(),
             offset: self.spec.offset(species),
             error: self.error,
             about: self.about.clone().on_threads(1),
@@ -152,6 +161,9 @@ impl Potential for FusedPainn {
 trait Runner: Send {
     /// Forces and strain derivative in eV; returns the network's energy in its own unit.
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+
+    /// The network's energy of each atom in the arrangement evaluated last, in its own unit.
+    fn energies(&self) -> &[f64];
 
     /// The same network with arrays for other atoms, on one thread.
     fn bound_to(&self, species: &[u8]) -> Result<Box<dyn Runner>>;
@@ -206,6 +218,10 @@ impl<V: LaneKernels> Runner for BoundNetwork<V> {
         let tasks = program.iter().map(|stage| stage.tasks(&view));
         self.pool.run(threads, tasks, &work);
         self.workspace.rows.finish(out)
+    }
+
+    fn energies(&self) -> &[f64] {
+        self.workspace.rows.energies()
     }
 
     fn bound_to(&self, species: &[u8]) -> Result<Box<dyn Runner>> {

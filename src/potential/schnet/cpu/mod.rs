@@ -101,6 +101,12 @@ impl Potential for FusedSchnet {
         self.about.clone()
     }
 
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        let energies = self.runner.energies().iter();
+        let whole = energies.map(|energy| self.mean_per_atom + self.energy_scale * energy);
+        Some(whole.collect())
+    }
+
     fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
         Ok(Some(Box::new(Self {
             runner: self.runner.bound_to(species)?,
@@ -117,6 +123,9 @@ impl Potential for FusedSchnet {
 trait SchnetRunner: Send {
     /// Forces and strain derivative in eV; returns the network's energy in its own unit.
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+
+    /// The network's energy of each atom in the arrangement evaluated last, in its own unit.
+    fn energies(&self) -> &[f64];
 
     /// The same network with arrays for other atoms, on one thread.
     fn bound_to(&self, species: &[u8]) -> Result<Box<dyn SchnetRunner>>;
@@ -176,6 +185,10 @@ impl<V: SchnetKernels> SchnetRunner for LanesOfSchnet<V> {
         };
         pool.run(threads, stages.iter().map(|s| s.tasks(&view)), &work);
         arrays.rows.finish(out)
+    }
+
+    fn energies(&self) -> &[f64] {
+        self.arrays.rows.energies()
     }
 
     fn bound_to(&self, species: &[u8]) -> Result<Box<dyn SchnetRunner>> {

@@ -104,6 +104,11 @@ impl Potential for FusedStudent {
         self.about.clone()
     }
 
+    fn atom_energies(&self) -> Option<Vec<f64>> {
+        let energies = self.runner.energies().iter();
+        Some(energies.map(|energy| self.energy_scale * energy).collect())
+    }
+
     fn bound_to(&self, species: &[u8]) -> Result<Option<Box<dyn Potential>>> {
         Ok(Some(Box::new(Self {
             runner: self.runner.bound_to(species)?,
@@ -119,6 +124,9 @@ impl Potential for FusedStudent {
 trait StudentRunner: Send {
     /// Forces and strain derivative in eV; returns the network's energy in its own unit.
     fn evaluate(&mut self, pairs: &Pairs, scale: f64, out: &mut Evaluation) -> Result<f64>;
+
+    /// The network's energy of each atom in the arrangement evaluated last, in its own unit.
+    fn energies(&self) -> &[f64];
 
     /// The same network with arrays for other atoms, on one thread.
     fn bound_to(&self, species: &[u8]) -> Result<Box<dyn StudentRunner>>;
@@ -178,6 +186,10 @@ impl<V: StudentKernels> StudentRunner for LanesOfStudent<V> {
         };
         pool.run(threads, stages.iter().map(|s| s.tasks(&view)), &work);
         arrays.rows.finish(out)
+    }
+
+    fn energies(&self) -> &[f64] {
+        self.arrays.rows.energies()
     }
 
     fn bound_to(&self, species: &[u8]) -> Result<Box<dyn StudentRunner>> {
