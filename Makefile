@@ -51,7 +51,7 @@ python: build
 
 lint: setup
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --package mdrun --package mdrun-python --all-targets -- -D warnings
 	# Private items are documented too, so links to them work.
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 		$(CARGO) doc --release --locked --no-deps --document-private-items

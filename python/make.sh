@@ -12,7 +12,6 @@ die() { echo "make python: $*" >&2; exit 1; }
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || die "python3 is missing, or older than 3.10"
 sh "$here/../tests/python/setup.sh" "$venv" "$here/requirements.txt"
 
-cargo clippy --release --locked -p mdrun-python --all-targets -- -D warnings
 rm -rf "$wheels"
 cd "$here"
 "$venv/bin/maturin" build --quiet --release --locked --interpreter "$venv/bin/python" --out "$wheels"

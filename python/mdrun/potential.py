@@ -95,7 +95,12 @@ class Potential:
         device: str = "cpu",
         threads: int | None = None,
     ) -> None:
-        self._core = _mdrun.Potential(_models(model), precision, device, threads)
+        self._made = (_models(model), precision, device, threads)
+        self._core = _mdrun.Potential(*self._made)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process reads the model anew.
+        return _made, self._made
 
     @property
     def description(self) -> str:
@@ -171,6 +176,10 @@ def evaluate(
     """
     potential = model if isinstance(model, Potential) else known(model, precision, device)
     return potential.evaluate(atoms)
+
+
+def _made(model: list[str], precision: str | None, device: str, threads: int | None) -> Potential:
+    return Potential(model, precision=precision, device=device, threads=threads)
 
 
 _MOST_KNOWN = 4

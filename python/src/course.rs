@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Course {
     link: Mutex<Link>,
     orders: Arc<Orders>,
     bell: Arc<Bell>,
+    /// How it ended, once Python was told.
+    ended: OnceLock<Result<Ending>>,
     facts: Facts,
 }
 
@@ -117,11 +119,15 @@ impl Course {
                     return Ok(moment.into_any());
                 }
                 Ok(Told::Ended(ended)) => {
-                    let ending = ended.map_err(Fault)?;
-                    return Ok(self.ending(py, &ending)?.into_any());
+                    let ended = self.ended.get_or_init(|| *ended);
+                    return Ok(self.ending(py, ended)?.into_any());
                 }
                 Err(RecvTimeoutError::Timeout) => py.check_signals()?,
-                Err(RecvTimeoutError::Disconnected) => return Err(Fault(gone()).into()),
+                // A signal may have kept Python from taking in that it has ended.
+                Err(RecvTimeoutError::Disconnected) => {
+                    let ended = self.ended.get_or_init(|| Err(gone()));
+                    return Ok(self.ending(py, ended)?.into_any());
+                }
             }
         }
     }
@@ -210,6 +216,7 @@ impl Course {
             }),
             orders,
             bell,
+            ended: OnceLock::new(),
             facts,
         })
     }
@@ -229,7 +236,12 @@ impl Course {
     }
 
     /// How a run ended: `status`, `steps`, `summary` (JSON) and `stopped_by`.
-    fn ending<'py>(&self, py: Python<'py>, ending: &Ending) -> PyResult<Bound<'py, PyDict>> {
+    fn ending<'py>(&self, py: Python<'py>, ended: &Result<Ending>) -> PyResult<Bound<'py, PyDict>> {
+        let ending = match ended {
+            Ok(ending) => ending,
+            Err(Error::Input(words)) => return Err(Fault(Error::input(words)).into()),
+            Err(Error::Run(words)) => return Err(Fault(Error::run(words)).into()),
+        };
         let summary = ending.summary.as_ref();
         let found = PyDict::new(py);
         found.set_item("status", name(ending.status))?;

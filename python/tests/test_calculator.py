@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -38,14 +39,14 @@ class TestOfAse:
     """Tests that come with ASE."""
 
     def of(self, name):
-        return importlib.import_module(f"ase.test.calculator.{name}")
+        return importlib.import_module(f"ase.test.{name}")
 
     def test_trajectories(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        self.of("test_traj").test_h2_traj(Factory, tmp_path)
+        self.of("calculator.test_traj").test_h2_traj(Factory, tmp_path)
 
     def test_a_bond(self, monkeypatch, potential):
-        tests = self.of("test_h2_bond_force")
+        tests = self.of("calculator.test_h2_bond_force")
         atoms = molecule("H2")
         atoms.positions -= atoms.positions[0]
         atoms.cell, atoms.pbc = [20, 20, 20], True
@@ -59,7 +60,7 @@ class TestOfAse:
 
     @pytest.mark.parametrize("name", ["test_fd", "test_analytical_forces", "test_analytical_stress"])
     def test_finite_differences(self, monkeypatch, water, name):
-        tests = self.of("test_fd")
+        tests = self.of("calculator.test_fd")
         monkeypatch.setattr(tests, "EMT", mdrun.Calculator)
         # Its steps of 1e-6 A leave rounding that is more than 1e-7 of the smallest forces.
         close = np.testing.assert_allclose
@@ -67,6 +68,34 @@ class TestOfAse:
         few = water[:6]
         few.cell, few.pbc = [9, 9, 9], True
         getattr(tests, name)(few)
+
+    def test_a_reaction(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        self.of("calculator.test_ch4_energy").test_ch4_reaction(Factory)
+
+    def test_vibrations(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        tests = self.of("vibrations.test_vibrations_example")
+        monkeypatch.setattr(tests, "EMT", mdrun.Calculator)
+        tests.test_vibrations_example(tmp_path)
+
+    @pytest.mark.filterwarnings("ignore:.*odd number of electrons", "ignore:The default method")
+    @pytest.mark.parametrize("name", ["test_no_shared_calc", "test_freeze_method"])
+    def test_bands(self, monkeypatch, name):
+        tests = self.of("neb.test_shared_calculator_neb")
+        monkeypatch.setattr(tests, "EMT", mdrun.Calculator)
+        suite = tests.TestNEB()
+        suite.setup_class()
+        getattr(suite, name)()
+
+
+def test_it_is_handed_to_other_processes(potential, ethanol):
+    ethanol.calc = mdrun.Calculator(potential)
+    wanted = ethanol.get_potential_energy()
+    again = pickle.loads(pickle.dumps(ethanol))
+    assert again.get_potential_energy() == wanted
+    again.positions[0] += 0.01
+    assert again.get_potential_energy() != wanted
 
 
 def test_what_is_asked_for_again_is_not_computed_again(ethanol, monkeypatch):

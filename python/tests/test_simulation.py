@@ -186,6 +186,18 @@ def test_what_an_observer_raises_ends_the_run(run_file, of_the_program, tmp_path
     assert_same(tmp_path / "run", of_the_program)
 
 
+def test_that_it_has_ended_is_told_once_more(run_file, tmp_path):
+    simulation = mdrun.Simulation(run_file, out=tmp_path / "run", set={"dynamics.steps": 2})
+    simulation.run()
+    # As where Ctrl-C comes between the word and the moment at which it is taken in.
+    assert simulation._course.wait()["status"] == simulation._course.wait()["status"] == "complete"
+    fails = mdrun.Simulation(run_file, out=tmp_path / "run")
+    for _ in range(2):
+        with pytest.raises(mdrun.InputError, match="already"):
+            fails._course.go_on(1)
+            fails._course.wait()
+
+
 def test_stop_and_close(run_file, of_the_program, program, tmp_path):
     with mdrun.Simulation(run_file, out=tmp_path / "run") as simulation:
         simulation.observe(lambda state: simulation.stop(), every=50)
