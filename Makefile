@@ -51,7 +51,8 @@ python: build
 
 lint: setup
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --release --locked --package mdrun --package mdrun-python --all-targets -- -D warnings
+	# The Python package is looked at without Python, too.
+	PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 $(CARGO) clippy --release --locked --package mdrun --package mdrun-python --all-targets -- -D warnings
 	# Private items are documented too, so links to them work.
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 		$(CARGO) doc --release --locked --no-deps --document-private-items
