@@ -21,7 +21,7 @@ from .potential import Floats, Named
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One moment of a run. Arrays are views of what the engine handed over, and cannot be written to."""
+    """One moment of a run. Arrays cannot be written to."""
 
     step: int
     """Steps taken since the run began."""
