@@ -34,7 +34,22 @@ pub fn field<'m>(
 /// # Errors
 /// It does not.
 pub fn check_numbers(model: &Model, device: &DevicePlan, precision: Precision) -> Result<()> {
-    resident(model, precision, device).map(drop)
+    match resident(model, precision, device)? {
+        Some(at) => check_kernels(model, at),
+        None => Ok(()),
+    }
+}
+
+/// Checks that kernels on a card have a model's numbers.
+#[cfg(feature = "cuda")]
+fn check_kernels(model: &Model, at: Residence) -> Result<()> {
+    let none = System::default();
+    model.on_a_card(&none, at.precision).map(drop)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn check_kernels(_: &Model, at: Residence) -> Result<()> {
+    Err(super::model::built_without(at.index))
 }
 
 /// The force field of a plan's run.

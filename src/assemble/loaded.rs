@@ -260,7 +260,7 @@ impl Model {
         let whole: Box<dyn DevicePotential> = match self.members.as_slice() {
             [alone] => alone.on_a_card(system, precision)?,
             several => {
-                device::in_f32_alone("a committee", precision)?;
+                device::check_numbers("a committee", &[Precision::F32], precision)?;
                 let mut members = Vec::new();
                 for member in several {
                     let potential = member.on_a_card(system, precision)?;

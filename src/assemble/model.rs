@@ -360,7 +360,9 @@ impl ModelKind {
         (self.check_kernels()).map_err(|e| e.advise("set [device] kind = \"cpu\""))?;
         Ok(match self.fit(system)? {
             Fitting::Painn(spec, weights) => {
-                Box::new(CudaPainn::new(spec, weights).in_numbers(precision))
+                let painn = CudaPainn::new(spec, weights).in_numbers(precision);
+                painn.check_numbers()?;
+                Box::new(painn)
             }
             Fitting::Network(network) => network.on_a_card(precision)?,
             Fitting::LennardJones(potential) => Box::new(potential),

@@ -19,17 +19,19 @@ use crate::{Error, Result};
 /// The elements of a system in ascending order: `species` of the block `E` counts in them.
 pub use crate::core::elements::kinds as elements;
 
-/// Checks the numbers of a network whose kernels have f32 alone; `what` names it.
+/// Checks the numbers that a network is to be computed in against those that its kernels have; `what` names it.
 ///
 /// # Errors
-/// They are others.
-pub fn in_f32_alone(what: &str, precision: Precision) -> Result<()> {
-    match precision {
-        Precision::F32 => Ok(()),
-        other => Err(Error::input(format!(
-            "{what}: on a GPU it is computed in f32, not in {other}: set precision = \"f32\""
-        ))),
+/// They are none of them.
+pub fn check_numbers(what: &str, have: &[Precision], asked: Precision) -> Result<()> {
+    if have.contains(&asked) {
+        return Ok(());
     }
+    let have: Vec<&str> = have.iter().map(|one| one.name()).collect();
+    Err(Error::input(format!(
+        "{what}: on a GPU it is computed in {}, not in {asked}: set precision = \"f32\"",
+        have.join(" or ")
+    )))
 }
 
 /// A potential that can be evaluated on a card.

@@ -104,8 +104,20 @@ fn rounding(table: &mut CheckTable, plan: &Plan, rounded: &Evaluation, exact: &E
         .info("forces against f64", found)
         .value(root_mean_square, "eV/A");
     let worst = worst.sqrt();
-    let found = format!("forces differ by {worst:.1e} eV/A at most");
-    table.info("run against f64", found).value(worst, "eV/A");
+    let limit = plan.monitor.numbers.and_then(|audit| audit.limit);
+    let (grade, beyond) = match limit.filter(|limit| worst > *limit) {
+        None => (Grade::Info, String::new()),
+        Some(limit) => (
+            Grade::Look,
+            format!(", beyond the limit of {limit} eV/A ([monitor] precision)"),
+        ),
+    };
+    let found = format!("forces differ by {worst:.1e} eV/A at most{beyond}");
+    let finding = table.add("run against f64", found, grade);
+    finding.value(worst, "eV/A");
+    if let Some(limit) = limit {
+        finding.limit(limit);
+    }
 }
 
 /// The model in f64. Its list has no skin: what it is asked for is never near to what was asked before.

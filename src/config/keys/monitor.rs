@@ -106,13 +106,14 @@ pub static PRECISION: ConfigKey<Limit> = ConfigKey {
 pub static PRECISION_EVERY: ConfigKey<Steps> = ConfigKey {
     name: "precision_every",
     value: Steps { least: 2, or: "" },
-    absent: Absent::Told("10000 steps with a limit `precision`, else never"),
+    absent: Absent::Told("5000 steps with a limit `precision`, else never"),
     of: &[],
     doc: "How often that is done; with or without a limit the difference is written to `thermo.csv`.",
 };
 
-/// Steps between audits where a limit alone is given: an audit takes as long as ten steps or so of the same processor.
-pub const PRECISION_EVERY_STEPS: u64 = 10_000;
+/// Steps between audits where a limit alone is given: an audit takes as long as four steps or so on the same processor, and as
+/// hundreds of steps on a GPU.
+pub const PRECISION_EVERY_STEPS: u64 = 5_000;
 
 /// `precision_action`
 pub static PRECISION_ACTION: ConfigKey<OneOf<NumbersAction>> = ConfigKey {

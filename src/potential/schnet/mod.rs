@@ -119,7 +119,7 @@ impl NeuralNetwork for Schnet {
 
     #[cfg(feature = "cuda")]
     fn on_a_card(&self, precision: Precision) -> Result<Box<dyn DevicePotential + '_>> {
-        device::in_f32_alone(&self.words(), precision)?;
+        device::check_numbers(&self.words(), &[Precision::F32], precision)?;
         Ok(Box::new(CudaSchnet::new(self)))
     }
 

@@ -136,7 +136,7 @@ impl NeuralNetwork for Student {
 
     #[cfg(feature = "cuda")]
     fn on_a_card(&self, precision: Precision) -> Result<Box<dyn DevicePotential + '_>> {
-        device::in_f32_alone(&self.words(), precision)?;
+        device::check_numbers(&self.words(), &[Precision::F32], precision)?;
         Ok(Box::new(CudaStudent::new(self)))
     }
 

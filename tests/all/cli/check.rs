@@ -259,6 +259,16 @@ fn what_the_precision_changes_is_told() {
             "{text}"
         );
     }
+    let (code, found) = check(
+        "configs/ethanol_nve.toml",
+        &["monitor.precision=\"1e-6 meV/A\""],
+    );
+    assert_eq!(code, 0, "it is only to be looked at: {found}");
+    let row = finding(&found, "run against f64");
+    assert_eq!(
+        (&row["verdict"], &row["limit"]),
+        (&"look".into(), &1e-9.into())
+    );
     // A drift that no force explains is not to be had here, but a limit that none meets is.
     let (code, found) = check(
         "configs/ethanol_nve.toml",

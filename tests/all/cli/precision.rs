@@ -166,6 +166,7 @@ fn f64_on_a_gpu_and_words_that_are_none_are_refused() {
 #[test]
 fn kernels_of_f32_alone_say_so() {
     use mdrun::assemble;
+    use mdrun::config::plan::{DeviceKind, DevicePlan, EngineChoice};
     use mdrun::core::System;
     use mdrun::potential::network::NeuralNetwork;
     use mdrun::potential::painn::RadialBasis;
@@ -176,6 +177,7 @@ fn kernels_of_f32_alone_say_so() {
     let schnet = Schnet::random(16, 1, RadialBasis::gaussian(5, 4.0), &[], 3);
     let networks: [&dyn NeuralNetwork; 2] = [&student, &schnet];
     let models = ["painn_hcno_gfn2", "painn_organic_gfn2"].map(PathBuf::from);
+    let alone = assemble::load_networks(&models[..1]).unwrap();
     let committee = assemble::load_networks(&models).unwrap();
     let system = System::of_species(&[8, 1, 1]);
     for precision in OF_A_CARD {
@@ -191,5 +193,15 @@ fn kernels_of_f32_alone_say_so() {
             assert!(message.contains(&told), "{message}");
         }
     }
-    assert!(committee.on_a_card(&system, Precision::F32).is_ok());
+    for model in [&alone, &committee] {
+        assert!(model.on_a_card(&system, Precision::F32).is_ok());
+        // A card need not be there to tell.
+        let device = DevicePlan {
+            kind: DeviceKind::Cuda(0),
+            threads: None,
+            engine: EngineChoice::Auto,
+        };
+        assert!(assemble::check_numbers(model, &device, Precision::F32).is_ok());
+        assert!(assemble::check_numbers(model, &device, Precision::F64).is_err());
+    }
 }

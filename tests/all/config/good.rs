@@ -132,7 +132,7 @@ fn audits_of_the_precision_are_what_is_asked_for() {
         (&["monitor.precision=\"off\""], None),
         (
             &["monitor.precision=\"5 meV/A\""],
-            Some((Some(0.005), 10_000, NumbersAction::Warn)),
+            Some((Some(0.005), 5_000, NumbersAction::Warn)),
         ),
         (
             &["monitor.precision_every=\"100 fs\""],

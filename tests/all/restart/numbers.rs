@@ -79,7 +79,39 @@ fn raised(dynamics: Dynamics, seed: u32) {
     assert_ne!(other[until + 1], here[until + 1]);
     assert_ne!(outputs(&f32_alone), outputs(&run));
 
+    // Gone on with, it is in the numbers that it was raised to, which are no other rounding than before.
+    let longer = raising.at("longer");
+    let more = format!("dynamics.steps={}", step + 1);
+    raising.complete(&longer, &["-q", "--set", &more]);
+    let output = raising.complete(&longer, &["--resume"]);
+    assert!(!stderr(&output).contains("rounding"), "{}", stderr(&output));
+    assert!(record(&longer)["engine"].as_str().unwrap().contains("f64"));
+    assert_eq!(outputs(&longer), outputs(&run));
+
     survives(&raising, seed, KILLS);
+}
+
+/// What a raised run is diagnosed with are the numbers that it has now.
+#[test]
+fn a_raised_run_is_diagnosed_in_its_numbers() {
+    let audits = "precision_every = 6\nprecision = \"1e-9 eV/A\"\nprecision_action = \"raise\"";
+    let bench = bench(Dynamics::Nve, audits);
+    let run = bench.at("run");
+    bench.complete(&run, &["-q"]);
+    let raises = serde_json::json!([{ "step": 0, "precision": "f64" }]);
+    assert_eq!(
+        record(&run)["raises"],
+        raises,
+        "at once: the first frame is not waited with"
+    );
+    let args = ["diagnose", run.to_str().unwrap(), "--minutes", "0.1"];
+    let output = crate::support::mdrun(&args);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+    // Of a run in f64 there is no replay in f64.
+    assert!(
+        !said.contains("f32") && !said.contains("network in f64"),
+        "{said}"
+    );
 }
 
 #[test]

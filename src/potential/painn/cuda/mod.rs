@@ -17,7 +17,7 @@ use super::{Layer, Spec, Weights};
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
-use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, in_f32_alone};
+use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, check_numbers};
 use crate::potential::{About, Precision, Processor};
 use crate::{Error, Result};
 
@@ -27,6 +27,9 @@ pub use self::tables::Splines;
 
 /// Under so many atoms a change between kernels takes longer than more cache saves.
 const SHORT_STEP: usize = 5000;
+
+/// Numbers that there are kernels in.
+const NUMBERS: [Precision; 1] = [Precision::F32];
 
 /// A model to be evaluated on a card.
 #[derive(Clone, Copy)]
@@ -67,6 +70,14 @@ impl<'a> CudaPainn<'a> {
         Self { precision, ..self }
     }
 
+    /// Checks that there are kernels in its numbers.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn check_numbers(&self) -> Result<()> {
+        check_numbers(&self.spec.words(), &NUMBERS, self.precision)
+    }
+
     /// Chooses the kernels by hand, to measure or test them.
     pub fn with(self, choice: Choice) -> Self {
         Self {
@@ -97,7 +108,7 @@ impl DevicePotential for CudaPainn<'_> {
 
     fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
         let (spec, weights) = (self.spec, self.weights);
-        in_f32_alone(&spec.words(), self.precision)?;
+        self.check_numbers()?;
         let Some(last) = weights.readout.last().filter(|_| spec.layers > 0) else {
             return Err(Error::input(format!(
                 "PaiNN on a card takes a model with an interaction and a readout, not {} interactions and {} readout layers",
