@@ -40,7 +40,7 @@ pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 #[cfg(feature = "cuda")]
 pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
 pub use field::{check_numbers, field, field_of};
-pub use loaded::{Model, load, load_networks};
+pub use loaded::{Model, load, load_networks, settle};
 pub use many::many;
 pub use model::{ModelKind, Place, Residence, check_place, origin, place};
 pub use numbers::{FinerEngine, in_present_numbers, numbers_monitor};

@@ -202,7 +202,7 @@ def test_vibrations_are_those_of_the_energy(potential, relaxed, tmp_path, progra
     # The energies are those of the command line, to the last digit.
     path = tmp_path / "relaxed.xyz"
     relaxed.write(path, columns=["symbols", "positions"], write_results=False, plain=False)
-    told = json.loads(program("energy", "--model", mdrun.DEFAULT_MODEL, "--structure", path, "--json").stdout)
+    told = json.loads(program("energy", "--model", mdrun.DEFAULT_MODEL, "--structure", path, "--json", "--device", "cpu").stdout)
     like = relaxed.copy()
     like.positions = told["positions_angstrom"]
     assert potential.evaluate(like).energy == told["energy_ev"]

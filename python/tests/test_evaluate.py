@@ -22,7 +22,7 @@ from conftest import STRUCTURES
 def test_the_command_line_says_the_same(program, name, precision):
     told = json.loads(
         program(
-            "energy", "--model", mdrun.DEFAULT_MODEL, "--structure", STRUCTURES / name, "--precision", precision, "--json"
+            "energy", "--model", mdrun.DEFAULT_MODEL, "--structure", STRUCTURES / name, "--precision", precision, "--json", "--device", "cpu"
         ).stdout
     )
     found = mdrun.evaluate(ase.io.read(STRUCTURES / name), precision=precision)

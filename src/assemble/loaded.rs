@@ -64,8 +64,30 @@ fn left_to_the_host(plan: &Plan, model: &Model) -> Option<Error> {
     let device = &plan.device;
     let on_a_card = place(device, super::precision(&plan.potential)) != Place::Cpu;
     let open = device.kind == DeviceKind::Auto && on_a_card;
-    let mut members = model.members.iter();
-    members.find_map(|member| member.check_kernels().err().filter(|_| open))
+    model.lacks_kernels().filter(|_| open)
+}
+
+/// Where a command computes whose user may leave the device open, and in which numbers where they are open too: on the first
+/// GPU in f32, if there is one that has all of the model, else on the CPU in f64. What there is to say of it comes along.
+pub fn settle(
+    device: &DevicePlan,
+    precision: Option<Precision>,
+    model: &Model,
+) -> (DevicePlan, Precision, Option<String>) {
+    let on_a_card = precision.unwrap_or(Precision::F32);
+    let at = |kind| DevicePlan { kind, ..*device };
+    let on_the_host = |note| {
+        let precision = precision.unwrap_or(Precision::F64);
+        (at(DeviceKind::Cpu), precision, note)
+    };
+    match (device.kind, place(device, on_a_card)) {
+        (DeviceKind::Cuda(_), _) => (*device, on_a_card, None),
+        (_, Place::Cpu) => on_the_host(None),
+        (_, Place::Cuda(index)) => match model.lacks_kernels() {
+            Some(why) => on_the_host(Some(format!("note: {why}: the CPU is used"))),
+            None => (at(DeviceKind::Cuda(index)), on_a_card, None),
+        },
+    }
 }
 
 /// Reads a trained network, or several as a committee, by their names or paths.
@@ -233,6 +255,11 @@ impl Model {
             Some(skin) => HostForceField::new(potential, skin),
             None => HostForceField::exhaustive(potential),
         })
+    }
+
+    /// Why it is not computed on a card, if something of it is not there.
+    fn lacks_kernels(&self) -> Option<Error> {
+        (self.members.iter()).find_map(|member| member.check_kernels().err())
     }
 
     /// Whether another program computes it.

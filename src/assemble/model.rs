@@ -198,6 +198,21 @@ pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
 }
 
 impl ModelKind {
+    /// A PaiNN of weights that are of no file, such as random ones; `name` is what it is called.
+    pub fn of_weights(spec: Spec, weights: Weights, name: &str) -> Self {
+        let file = ModelFile::Path(name.into());
+        Self::Painn {
+            source: OriginFile::of_model(&file, &[], None),
+            file,
+            spec: Box::new(spec),
+            weights: Box::new(weights),
+            repulsion: None,
+            trained_on: TrainedOn::default(),
+            notes: Vec::new(),
+            remarks: BTreeMap::new(),
+        }
+    }
+
     /// Range (angstrom).
     pub fn cutoff(&self) -> f64 {
         match self {

@@ -4,6 +4,7 @@ use super::{FixedPairs, Job, Workshop};
 use crate::Result;
 use crate::assemble::{self, Residence};
 use crate::core::rng::Noise;
+use crate::cuda::Device;
 use crate::engine::Engine;
 use crate::engine::cuda::CudaEngine;
 
@@ -18,6 +19,14 @@ impl CudaWorkshop {
         };
         assemble::cuda_engine(job.start.clone(), job.model, Noise::new(0), job.skin, at)
     }
+}
+
+/// Memory (bytes) that is free on the GPU of this index.
+pub(super) fn free(index: usize) -> Option<u64> {
+    let [free, _] = Device::open(index)
+        .and_then(|device| device.memory())
+        .ok()?;
+    Some(free as u64)
 }
 
 /// Evaluations between two waits for the card, as many as MD takes steps between two looks at its flags.

@@ -68,11 +68,10 @@ pub(super) struct Original {
 ///
 /// # Errors
 /// The model or the structure cannot be read, the device failed, or the JSON file cannot be written.
-pub(super) fn run(args: &Args, members: usize) -> Result<()> {
-    let model = assemble::load_networks(&args.models)?;
+pub(super) fn run(args: &Args, model: &Model, members: usize) -> Result<()> {
     assemble::check_place(&args.device(), args.precision)
         .map_err(|e| e.advise("--device cpu does without a GPU"))?;
-    assemble::check_numbers(&model, &args.device(), args.precision)?;
+    assemble::check_numbers(model, &args.device(), args.precision)?;
     assemble::threads(&args.device())?;
     let originals = originals(args)?;
     if args.mixed {
@@ -84,7 +83,7 @@ pub(super) fn run(args: &Args, members: usize) -> Result<()> {
         for ensemble in &args.ensemble {
             let row = Copies {
                 args,
-                model: &model,
+                model,
                 original,
                 ensemble,
             }
@@ -99,7 +98,7 @@ pub(super) fn run(args: &Args, members: usize) -> Result<()> {
             let equal: Vec<&MembersRow> = (rows.iter())
                 .filter(|row| &row.ensemble == ensemble)
                 .collect();
-            let row = mixed::measure(args, &model, &originals, &equal)?;
+            let row = mixed::measure(args, model, &originals, &equal)?;
             streams::print(&Terminal::out().fit(&row.line()))?;
             mixes.push(BatchRow::Mixed(row));
         }
@@ -125,7 +124,11 @@ fn originals(args: &Args) -> Result<Vec<Original>> {
     args.sizes.iter().map(box_of).collect()
 }
 
-fn named(path: &Path) -> Result<Original> {
+/// The structure of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn named(path: &Path) -> Result<Original> {
     let structure = formats::read(path)?;
     let cell = structure.cell().map_err(|e| e.within(path.display()))?;
     let velocities = vec![crate::core::Vec3::zeros(); structure.positions.len()];
@@ -187,7 +190,7 @@ impl Copies<'_> {
             skin: super::SKIN,
             start: &self.original.copy(0)?,
         };
-        super::workshop(self.args).engine(&job)
+        super::workshop(&job.device).engine(&job)
     }
 }
 

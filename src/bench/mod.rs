@@ -4,17 +4,18 @@
 //! in two ways: the energy and forces of pairs that do not change, and whole NVE steps with everything
 //! that belongs to them, pairs built anew as often as in a run of liquid water.
 
+mod args;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub mod measure;
 mod members;
 mod mixed;
+mod suite;
 pub mod water;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 use crate::assemble::{self, Model};
@@ -24,12 +25,12 @@ use crate::core::{Cell, Vec3};
 use crate::engine::{Engine, HostEngine, Start};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::memory;
-use crate::models;
 use crate::potential::{Evaluation, Potential, Precision};
 use crate::terminal::{Terminal, shown};
 use crate::units::{FEMTOSECOND, ns_per_day};
 use crate::{Error, Result, streams};
 
+pub use args::{Args, parse_device, precisions};
 use measure::{RebuildRate, Times};
 
 /// Skin of the pair list (angstrom), that of a run file which does not say.
@@ -37,112 +38,6 @@ const SKIN: f64 = 0.5;
 
 /// Atoms of the box on which the rate of rebuilds is measured.
 const RATE_ATOMS: usize = 192;
-
-/// `mdrun bench`.
-#[derive(Debug, Clone, PartialEq, clap::Args)]
-pub struct Args {
-    /// The model: a file, or the name of one that comes with mdrun; given several times, a committee
-    #[arg(long = "model", value_name = "MODEL", default_value = models::EMBEDDED[0].name)]
-    pub models: Vec<PathBuf>,
-    /// Numbers of atoms, each rounded down to whole water molecules; under 150 a cluster, else periodic
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(3..),
-          default_value = "9,21,51,102,192,1536,12288")]
-    pub sizes: Vec<u32>,
-    /// Numbers of the network
-    #[arg(long, default_value = Precision::F32.name(), value_parser = precisions())]
-    pub precision: Precision,
-    /// Ensembles whose steps are timed; npt is for periodic boxes
-    #[arg(long, value_delimiter = ',', value_parser = measure::ENSEMBLES, default_value = "nve")]
-    pub ensemble: Vec<String>,
-    /// Where to compute: cpu, or cuda:0 and so on
-    #[arg(long, default_value = "cpu", value_parser = parse_device)]
-    pub device: DeviceKind,
-    /// How to compute: fused kernels or Burn's tensor operations
-    #[arg(long, default_value = "fused", value_parser = ["fused", "burn"])]
-    pub engine: String,
-    /// CPU threads; one for each core if not given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: Option<u16>,
-    /// Calls, and steps, to time
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    pub iters: u32,
-    /// Time so many copies of each at once, as a batch, beside one alone
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub members: Option<u32>,
-    /// Copy this structure instead of boxes of water; may be given several times
-    #[arg(
-        long = "structure",
-        value_name = "STRUCTURE",
-        requires = "members",
-        conflicts_with = "sizes"
-    )]
-    pub structures: Vec<PathBuf>,
-    /// Time one more batch: so many members in all, of all sizes or structures in turn, beside what equal batches cost a member
-    #[arg(long, requires = "members")]
-    pub mixed: bool,
-    /// Write the measurements to this file as well
-    #[arg(long)]
-    pub json: Option<PathBuf>,
-}
-
-/// A device, as the command line names it.
-///
-/// # Errors
-/// It is none.
-pub fn parse_device(text: &str) -> std::result::Result<DeviceKind, String> {
-    let cuda = |index: &str| index.parse().ok().map(DeviceKind::Cuda);
-    match text {
-        "cpu" => Some(DeviceKind::Cpu),
-        "cuda" => Some(DeviceKind::Cuda(0)),
-        _ => text.strip_prefix("cuda:").and_then(cuda),
-    }
-    .ok_or_else(|| "cpu, or cuda:0 and so on".to_owned())
-}
-
-/// Reads the name of a precision.
-pub fn precisions() -> impl TypedValueParser<Value = Precision> {
-    let names = Precision::ALL.map(Precision::name);
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<Precision>())
-}
-
-/// The arguments alone, to be read from text.
-#[derive(clap::Parser)]
-struct Alone {
-    #[command(flatten)]
-    args: Args,
-}
-
-impl Args {
-    /// The measurement of a model as it is made where nothing else is asked for.
-    ///
-    /// # Errors
-    /// A default is none.
-    pub fn of_model(model: &Path) -> Result<Self> {
-        let typed = ["bench".as_ref(), "--model".as_ref(), model.as_os_str()];
-        let alone = <Alone as clap::Parser>::try_parse_from(typed);
-        alone
-            .map(|alone| alone.args)
-            .map_err(|e| Error::input(e.to_string()))
-    }
-
-    fn device(&self) -> DevicePlan {
-        DevicePlan {
-            kind: self.device,
-            threads: self.threads.map(usize::from),
-            engine: match self.engine.as_str() {
-                "burn" => EngineChoice::Burn,
-                _ => EngineChoice::Fused,
-            },
-        }
-    }
-
-    fn device_name(&self) -> String {
-        match self.device {
-            DeviceKind::Cuda(index) => format!("cuda:{index}"),
-            DeviceKind::Auto | DeviceKind::Cpu => "cpu".to_owned(),
-        }
-    }
-}
 
 /// What an engine is made of.
 #[derive(Clone, Copy)]
@@ -284,45 +179,66 @@ pub struct BenchRow {
 /// The model cannot be read or does not know water, the device failed, or the JSON file cannot be
 /// written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    if let Some(members) = args.members {
-        members::run(args, members as usize)?;
+    args.check()?;
+    if args.suite.is_some() {
+        suite::run(args)?;
         return Ok(ExitCode::SUCCESS);
     }
-    run_with(args, &*workshop(args))
+    let model = assemble::load_networks(&args.models)?;
+    let args = &args.settled(&model);
+    match args.members {
+        Some(members) => members::run(args, &model, members as usize)?,
+        None => run_with(args, &model, &*workshop(&args.device()))?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// What makes engines as they are asked for.
+/// What makes engines on a device that is settled.
 #[cfg(feature = "cuda")]
-fn workshop(args: &Args) -> Box<dyn Workshop> {
-    match (args.device, args.engine.as_str()) {
-        (DeviceKind::Cuda(index), "fused") => Box::new(cuda::CudaWorkshop(index)),
+fn workshop(device: &DevicePlan) -> Box<dyn Workshop> {
+    match (device.kind, device.engine) {
+        (DeviceKind::Cuda(index), EngineChoice::Fused) => Box::new(cuda::CudaWorkshop(index)),
         _ => Box::new(HostWorkshop),
     }
 }
 
 /// What makes engines, of one kind where there are none on a card.
 #[cfg(not(feature = "cuda"))]
-fn workshop(_: &Args) -> Box<dyn Workshop> {
+fn workshop(_: &DevicePlan) -> Box<dyn Workshop> {
     Box::new(HostWorkshop)
+}
+
+/// Memory (bytes) that is free on the card that a device is; `None` where it is none.
+#[cfg(feature = "cuda")]
+fn free_on_card(device: &DevicePlan) -> Option<u64> {
+    match device.kind {
+        DeviceKind::Cuda(index) => cuda::free(index),
+        DeviceKind::Auto | DeviceKind::Cpu => None,
+    }
+}
+
+/// Memory that is free on a card, where there are none.
+#[cfg(not(feature = "cuda"))]
+fn free_on_card(_: &DevicePlan) -> Option<u64> {
+    None
 }
 
 /// Measures engines of a workshop, and prints and writes as [`run`] does.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
-    let model = assemble::load_networks(&args.models)?;
+fn run_with(args: &Args, model: &Model, workshop: &dyn Workshop) -> Result<()> {
     assemble::check_place(&args.device(), args.precision)
         .map_err(|e| e.advise("--device cpu does without a GPU"))?;
-    assemble::check_numbers(&model, &args.device(), args.precision)?;
+    assemble::check_numbers(model, &args.device(), args.precision)?;
     assemble::threads(&args.device())?;
     for &size in &args.sizes {
-        check_room(args, &model, size)?;
+        check_room(args, model, size)?;
         check_cell(args, size)?;
     }
     let mut rates = Rates {
         args,
-        model: &model,
+        model,
         found: Vec::new(),
     };
     let rate = rates.of(SKIN)?;
@@ -330,13 +246,13 @@ pub fn run_with(args: &Args, workshop: &dyn Workshop) -> Result<ExitCode> {
     streams::print(&shown(&heading(args, rate)))?;
     for &size in &args.sizes {
         let rate = rates.of(workshop.skin(SKIN, size as usize))?;
-        let measured = measure_size(args, workshop, &model, rate, size as usize)?;
+        let measured = measure_size(args, workshop, model, rate, size as usize)?;
         rows.extend(measured);
     }
-    if let Some(path) = &args.json {
-        write(path, &rows)?;
+    match &args.json {
+        Some(path) => write(path, &rows),
+        None => Ok(()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// How often water's pairs are built anew, by skin.
@@ -536,8 +452,8 @@ fn line(row: &BenchRow) -> String {
     )
 }
 
-fn write(path: &Path, rows: &[impl Serialize]) -> Result<()> {
-    let text = serde_json::to_string_pretty(rows)
+fn write(path: &Path, found: &(impl Serialize + ?Sized)) -> Result<()> {
+    let text = serde_json::to_string_pretty(found)
         .map_err(|e| Error::run(format!("{}: {e}", path.display())))?;
     std::fs::write(path, text + "\n").map_err(|e| Error::run(format!("{}: {e}", path.display())))
 }

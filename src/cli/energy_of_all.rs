@@ -42,10 +42,10 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     if let Some(out) = &args.out {
         check_target(args, out)?;
     }
-    let (device, precision) = subject.place()?;
+    let model = subject.model()?;
+    let (device, precision) = subject.place(&model)?;
     let mut times = FrameTimes::default();
     let frames = (times.reading).of(|| formats::read_all(&subject.structure))?;
-    let model = subject.model()?;
     let job = FrameJob {
         json: args.json,
         appetite: model.appetite(precision, &device),

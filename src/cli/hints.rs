@@ -57,7 +57,7 @@ fn command(word: &str, rest: &[OsString], error: &clap::Error) -> Option<String>
     ))
 }
 
-/// What to say where `mdrun energy` is given its structure or its model without their options.
+/// What to say where `mdrun energy` is given its structure without its option.
 fn energy(arguments: &[OsString], error: &clap::Error) -> Option<String> {
     let wrong = matches!(
         error.kind(),
@@ -83,7 +83,7 @@ fn energy(arguments: &[OsString], error: &clap::Error) -> Option<String> {
         path.map_or_else(|| else_.to_owned(), |path| quoted(Path::new(path)))
     };
     Some(format!(
-        "a model and a structure are wanted; type `mdrun energy --model {} --structure {}` (models inside this program: \
+        "a structure is wanted; type `mdrun energy --model {} --structure {}` (models inside this program: \
          {}; `mdrun energy --help` has the other options)",
         shown(model, models::names()[0]),
         shown(structure, "molecule.xyz"),

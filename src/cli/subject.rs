@@ -12,14 +12,14 @@ use crate::forcefield::ForceField;
 use crate::formats::{self, Structure};
 use crate::potential::{ElectronScene, Precision};
 use crate::terminal::Terminal;
-use crate::{Error, Result, assemble, bench, memory, streams};
+use crate::{Error, Result, assemble, bench, memory, models, streams};
 
 /// Options that say what is computed, and where.
 #[derive(Debug, Args)]
 pub struct SubjectArgs {
     /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2); given several
     /// times, the mean of a committee
-    #[arg(long = "model", value_name = "MODEL", required = true)]
+    #[arg(long = "model", value_name = "MODEL", default_value = models::EMBEDDED[0].name)]
     pub models: Vec<PathBuf>,
     /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
     #[arg(long)]
@@ -27,8 +27,8 @@ pub struct SubjectArgs {
     /// Which of the structure's frames; the first is 0, the last -1. `mdrun energy` takes all of them with "all"
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_frame)]
     pub frame: Option<FrameChoice>,
-    /// Where to compute: cpu, or cuda:0 and so on
-    #[arg(long, default_value = "cpu", value_parser = bench::parse_device)]
+    /// Where to compute: cpu, cuda:0 and so on, or auto: on the first GPU if there is one
+    #[arg(long, default_value = "auto", value_parser = bench::parse_device)]
     pub device: DeviceKind,
     /// Numbers of the network; f64 is the CPU's, and what is less than f32 a GPU's [default: f64, or f32 on a GPU]
     #[arg(long, value_parser = bench::precisions())]
@@ -77,7 +77,6 @@ impl SubjectArgs {
     /// # Errors
     /// One of them cannot be read, two atoms overlap, or there is no memory for them.
     pub fn prepare(&self, skin: f64) -> Result<Prepared> {
-        let (device, precision) = self.place()?;
         let within = |e: Error| e.within(self.structure.display());
         let frame = match self.frame {
             None => 0,
@@ -98,6 +97,7 @@ impl SubjectArgs {
         let system = structure.system();
         check_overlaps(&system, &structure.positions, &cell).map_err(within)?;
         let model = self.model()?;
+        let (device, precision) = self.place(&model)?;
         for doubt in model.doubts(&ElectronScene {
             species: &structure.species,
             cell: &cell,
@@ -121,20 +121,28 @@ impl SubjectArgs {
         Ok(prepared)
     }
 
-    /// The device, once its threads are there, and the numbers of the network.
+    /// The device for a model, once its threads are there, and the numbers of the network.
     ///
     /// # Errors
     /// The threads cannot be started.
-    pub fn place(&self) -> Result<(DevicePlan, Precision)> {
-        let device = DevicePlan {
+    pub fn place(&self, model: &Model) -> Result<(DevicePlan, Precision)> {
+        let asked = DevicePlan {
             kind: self.device,
             threads: self.threads.map(usize::from),
             engine: EngineChoice::Auto,
         };
-        let precision = self.precision.unwrap_or(match self.device {
-            DeviceKind::Cuda(_) => Precision::F32,
-            DeviceKind::Auto | DeviceKind::Cpu => Precision::F64,
-        });
+        let (device, precision, note) = assemble::settle(&asked, self.precision, model);
+        let found = match (self.device, device.kind) {
+            (DeviceKind::Auto, DeviceKind::Cuda(index)) if self.precision.is_none() => {
+                Some(format!(
+                    "note: computed on cuda:{index} in {precision}; --precision f64 computes on the CPU"
+                ))
+            }
+            _ => None,
+        };
+        for note in note.into_iter().chain(found) {
+            streams::tell(&Terminal::err().message(&note));
+        }
         assemble::threads(&device)?;
         Ok((device, precision))
     }

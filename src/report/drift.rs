@@ -280,14 +280,6 @@ impl DriftMonitor {
         }
     }
 
-    /// The step at which the stretch of this number is sampled.
-    fn sample(&self, number: u64) -> u64 {
-        /// Sets these bits apart from the noise of the dynamics.
-        const KEY: [u32; 2] = [0x6472_6966, 0x7400_0000];
-        let word = philox([number as u32, (number >> 32) as u32, 0, 0], KEY)[0];
-        (number.saturating_mul(self.stretch)).saturating_add(u64::from(word) % self.stretch)
-    }
-
     /// What is wrong with the drift, if something is.
     fn judge(&self) -> Option<String> {
         let limit = self.limit?;
@@ -314,11 +306,11 @@ impl DriftMonitor {
 impl Reporter for DriftMonitor {
     fn next(&self, step: u64) -> u64 {
         let number = step / self.stretch;
-        let here = self.sample(number);
+        let here = sample(number, self.stretch);
         if here >= step {
             here
         } else {
-            self.sample(number.saturating_add(1))
+            sample(number.saturating_add(1), self.stretch)
         }
     }
 
@@ -347,4 +339,12 @@ impl Reporter for DriftMonitor {
 pub fn stretch(timestep: f64, steps: u64) -> u64 {
     let natural = (STRETCH_FS * FEMTOSECOND / timestep).round() as u64;
     natural.min(steps / SAMPLES).max(1)
+}
+
+/// The step at which the stretch of this number is sampled, where one in every `stretch` steps is.
+pub fn sample(number: u64, stretch: u64) -> u64 {
+    /// Sets these bits apart from the noise of the dynamics.
+    const KEY: [u32; 2] = [0x6472_6966, 0x7400_0000];
+    let word = philox([number as u32, (number >> 32) as u32, 0, 0], KEY)[0];
+    (number.saturating_mul(stretch)).saturating_add(u64::from(word) % stretch)
 }

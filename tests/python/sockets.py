@@ -79,12 +79,12 @@ def running(command, folder, name):
 
 
 def serve(mdrun, structure, address, *more):
-    return [mdrun, "serve", "--model", MODEL, "--structure", structure, "--address", address, *more]
+    return [mdrun, "serve", "--model", MODEL, "--structure", structure, "--address", address, "--device", "cpu", *more]
 
 
 def energy(mdrun, structure, *more):
     """What `mdrun energy` says of a structure."""
-    command = [mdrun, "energy", "--model", MODEL, "--structure", structure, "--json", *more]
+    command = [mdrun, "energy", "--model", MODEL, "--structure", structure, "--json", "--device", "cpu", *more]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

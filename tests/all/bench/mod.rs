@@ -1,6 +1,7 @@
 //! What `mdrun bench` measures on.
 
 mod mixed;
+mod suite;
 
 use mdrun::bench::measure::Times;
 use mdrun::bench::water;

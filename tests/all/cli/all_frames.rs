@@ -64,7 +64,11 @@ fn file(folder: &Path, frames: &[String]) -> PathBuf {
 
 fn energy(structure: &Path, more: &[&str]) -> Output {
     let fixed = ["energy", "--model", MODEL, "--structure", text(structure)];
-    mdrun(&[&fixed[..], more].concat())
+    let host: &[&str] = match more.contains(&"--device") {
+        true => &[],
+        false => &["--device", "cpu"],
+    };
+    mdrun(&[&fixed[..], host, more].concat())
 }
 
 /// The lines of JSON of a command that went well.

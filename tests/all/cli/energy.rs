@@ -17,6 +17,8 @@ fn energy(structure: &str, more: &[&str]) -> serde_json::Value {
         "--structure",
         structure,
         "--json",
+        "--device",
+        "cpu",
     ];
     let output = mdrun(&[&fixed[..], more].concat());
     assert!(output.status.success(), "{}", stderr(&output));

@@ -158,6 +158,7 @@ fn single_points_and_checks_are_computed_on_the_card() {
         serde_json::from_slice(&output.stdout).unwrap()
     };
     let [card, host] = ["cuda:0", "cpu"].map(point);
+    assert_eq!(point("auto"), card, "a GPU is taken where there is one");
     assert_eq!(card["pairs"], host["pairs"]);
     let energy = |found: &serde_json::Value| found["energy_ev"].as_f64().unwrap();
     assert!((energy(&card) - energy(&host)).abs() < SINGLE[0]);

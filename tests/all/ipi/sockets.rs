@@ -36,6 +36,8 @@ fn serve(structure: &str, address: &str, more: &[&str]) -> Child {
         "painn_hcno_gfn2",
         "--structure",
         structure,
+        "--device",
+        "cpu",
     ];
     Command::new(env!("CARGO_BIN_EXE_mdrun"))
         .args(fixed)
@@ -108,6 +110,8 @@ fn a_client_computes_what_energy_prints() {
             model,
             "--structure",
             structure,
+            "--device",
+            "cpu",
             "--json",
         ]);
         let wanted: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

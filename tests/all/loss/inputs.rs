@@ -74,6 +74,7 @@ fn an_input_is_a_plain_file() {
             let mut command = mdrun();
             command.arg("energy").arg("--model").arg(model);
             command.arg("--structure").arg(structure);
+            command.args(["--device", "cpu"]);
             command
         };
         let mut commands = vec![
@@ -246,7 +247,8 @@ fn memory_that_runs_out_is_told() {
         .arg("--model")
         .arg(&model)
         .arg("--structure")
-        .arg(&water);
+        .arg(&water)
+        .args(["--device", "cpu"]);
     commands.push(energy);
     let mut sizes = mdrun();
     sizes.arg("bench").arg("--model").arg(&model);

@@ -209,6 +209,8 @@ fn ions_and_radicals_get_a_warning() {
             "painn_hcno_gfn2",
             "--structure",
             path.to_str().unwrap(),
+            "--device",
+            "cpu",
         ]);
         let single = flat(&String::from_utf8_lossy(&single.stderr));
         let row = bench.check("electrons").unwrap();
@@ -242,6 +244,8 @@ fn ions_and_radicals_get_a_warning() {
         "painn_hcno_gfn2",
         "--structure",
         water.to_str().unwrap(),
+        "--device",
+        "cpu",
     ]);
     assert!(!String::from_utf8_lossy(&water.stderr).contains("warning"));
 }
