@@ -14,6 +14,7 @@ use crate::config::plan::{BatchPlan, DevicePlan, MemberPlan, Plan};
 use crate::config::{self, Asked};
 use crate::core::{elements, observe};
 use crate::potential::{Precision, TrainedOn};
+use crate::run::batch::check_audits;
 use crate::run::{least_bytes, words};
 use crate::text::significant;
 use crate::units::KELVIN;
@@ -51,6 +52,9 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
 
 /// Looks at many systems: what they are, the physics of one of them, and what all of them take.
 fn many(table: &mut CheckTable, mut batch: BatchPlan, chosen: Option<usize>) -> Result<()> {
+    if let (None, Some(first)) = (chosen, batch.members.first()) {
+        check_audits(&first.plan)?;
+    }
     members::describe(table, &batch);
     let (number, why) = match chosen {
         Some(number) => (number, ""),

@@ -157,17 +157,7 @@ fn load(plan: &mut BatchPlan) -> Result<Model> {
     let Some(first) = plan.members.first() else {
         return Err(Error::input("a batch of no members"));
     };
-    if first.plan.monitor.numbers.is_some() {
-        let key = "monitor.precision";
-        let key = match first.plan.places.0.contains_key(key) {
-            true => key,
-            false => "monitor.precision_every",
-        };
-        return Err(Error::input(
-            "the numbers of a run of one system are audited, not those of many at once: run a member alone, with --member",
-        )
-        .within(first.plan.places.of(key)));
-    }
+    check_audits(&first.plan)?;
     // Of one system with the atoms of all, so that what is said of elements is said of all.
     let mut whole = first.plan.clone();
     assemble::threads(&whole.device)?;
@@ -181,6 +171,24 @@ fn load(plan: &mut BatchPlan) -> Result<Model> {
             .map_err(|e| e.within(words::member(k, &member.name)))?;
     }
     Ok(model)
+}
+
+/// Checks that the numbers of a batch, which `plan` is of, are not audited: its members share an engine.
+///
+/// # Errors
+/// They are.
+pub fn check_audits(plan: &Plan) -> Result<()> {
+    if plan.monitor.numbers.is_none() {
+        return Ok(());
+    }
+    let keys = ["monitor.precision", "monitor.precision_every"];
+    let given = keys
+        .into_iter()
+        .find(|key| plan.places.0.contains_key(*key));
+    Err(Error::input(
+        "the numbers of a run of one system are audited, not those of many at once: run a member alone, with --member",
+    )
+    .within(plan.places.of(given.unwrap_or(keys[0]))))
 }
 
 /// Says that there is nothing left to do.
