@@ -59,6 +59,8 @@ fn commands_on_the_cpu_say_what_to_set() {
             ETHANOL,
             "--precision",
             name,
+            "--device",
+            "cpu",
         ];
         for more in [
             &["energy"][..],
@@ -69,8 +71,8 @@ fn commands_on_the_cpu_say_what_to_set() {
             check_host(refused(&output), precision);
         }
         for more in [&[][..], &["--members", "2"]] {
-            let bench = ["bench", "--sizes", "3", "--iters", "1", "--precision", name];
-            let output = mdrun(&[&bench[..], more].concat());
+            let bench = ["bench", "--sizes", "3", "--iters", "1", "--device", "cpu"];
+            let output = mdrun(&[&bench[..], &["--precision", name], more].concat());
             check_host(refused(&output), precision);
         }
     }
