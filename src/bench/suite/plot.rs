@@ -95,18 +95,19 @@ impl Scale {
                 .collect()
         };
         let every = ((high - low) / 7.0).ceil().max(1.0) as usize;
-        let sets: [&[f64]; 3] = [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0]];
-        let enough = sets.map(of_each).into_iter().find(|ticks| ticks.len() > 3);
+        let sets: [(&[f64], usize); 3] = [(&[1.0], 4), (&[1.0, 3.0], 4), (&[1.0, 2.0, 5.0], 3)];
+        let ticks = sets.map(|(within, least)| (of_each(within), least));
+        let enough = (ticks.into_iter()).find(|(ticks, least)| ticks.len() >= *least);
         match enough {
-            Some(ticks) => ticks.into_iter().step_by(every).collect(),
+            Some((ticks, _)) => ticks.into_iter().step_by(every).collect(),
             None => round_numbers(10f64.powf(low), 10f64.powf(high)),
         }
     }
 }
 
-/// Some five round numbers from a number to a larger one.
+/// Three to seven round numbers from a number to a larger one.
 fn round_numbers(low: f64, high: f64) -> Vec<f64> {
-    let step = round_step((high - low) / 5.0);
+    let step = round_step((high - low) / 6.0);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
     (first..=last).map(|k| k as f64 * step).collect()
@@ -358,6 +359,7 @@ mod tests {
             scale(&[0.0, 10.0], false).ticks(),
             [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
         );
+        assert_eq!(scale(&[32.0, 256.0], true).ticks(), [50.0, 100.0, 200.0]);
         assert_eq!(
             scale(&[9.0, 198.0], true).ticks(),
             [10.0, 20.0, 50.0, 100.0, 200.0]
