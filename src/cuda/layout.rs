@@ -50,6 +50,7 @@ macro_rules! numbers {
 }
 
 numbers!(
+    u16 = "unsigned short",
     u32 = "u32",
     i32 = "int",
     u64 = "u64",
@@ -60,6 +61,10 @@ numbers!(
 
 impl Element for [f32; 4] {
     const NAME: &'static str = "float4";
+}
+
+impl Element for [u32; 4] {
+    const NAME: &'static str = "uint4";
 }
 
 impl Element for [u32; 2] {

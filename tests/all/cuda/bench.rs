@@ -13,7 +13,7 @@ use mdrun::dynamics::Program;
 use mdrun::engine::{Engine, Flags, Limits};
 use mdrun::report::thermo::Scope;
 
-use mdrun::potential::painn::cuda::{Choice, CudaPainn};
+use mdrun::potential::painn::cuda::{CardNumbers, Choice, CudaPainn};
 use mdrun::potential::painn::{RadialBasis, Spec, Weights, import};
 use mdrun::report::{Console, Energies, EnergyRecord, Thermo};
 use mdrun::simulation::{Finish, Guard, Simulation};
@@ -52,7 +52,13 @@ fn ways(scene: &Scene, spec: &Spec, weights: &Weights) -> Vec<(String, Option<Ch
     let mut all: Vec<_> = pairs
         .map(|(division, messages)| {
             let name = format!("{division:?}, {messages:?}");
-            (name, Some(Choice { division, messages }))
+            let numbers = CardNumbers::Single;
+            let choice = Choice {
+                division,
+                messages,
+                numbers,
+            };
+            (name, Some(choice))
         })
         .collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));

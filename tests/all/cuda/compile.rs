@@ -3,7 +3,7 @@
 use mdrun::cuda::compiler::compile;
 use mdrun::engine::cuda::source;
 use mdrun::potential::painn::RadialBasis;
-use mdrun::potential::painn::cuda::{Choice, Division, Messages, Shape, Teams};
+use mdrun::potential::painn::cuda::{CardNumbers, Choice, Division, Messages, Shape, Teams};
 
 use crate::support::models::calm_model;
 
@@ -14,6 +14,7 @@ fn shape(features: usize, many: bool, division: Division) -> Shape {
     let messages = if many {
         Messages::Staged {
             degree: 3,
+            most: 480,
             forward: one(24),
             backward: one(12),
             blocks: 1,
@@ -25,7 +26,12 @@ fn shape(features: usize, many: bool, division: Division) -> Shape {
             blocks: 4,
         }
     };
-    Shape::new(&spec, &weights, Choice { division, messages }, false)
+    let choice = Choice {
+        division,
+        messages,
+        numbers: CardNumbers::Single,
+    };
+    Shape::new(&spec, &weights, choice, false)
 }
 
 /// Compiles the kernels of a shape; `false` where there is no compiler, and need not be one.

@@ -11,6 +11,7 @@ mod dynamics;
 pub mod lennard_jones;
 mod limits;
 mod networks;
+mod numbers;
 mod parity;
 mod room;
 mod shapes;
@@ -21,7 +22,7 @@ use mdrun::core::{Cell, Mat3, System, Vec3};
 use mdrun::cuda::{Device, devices};
 use mdrun::engine::Start;
 use mdrun::engine::cuda::{CudaEngine, Making};
-use mdrun::potential::painn::cuda::{Choice, CudaPainn};
+use mdrun::potential::painn::cuda::{CardNumbers, Choice, CudaPainn};
 use mdrun::potential::painn::{Spec, Weights};
 
 use crate::support::atoms::{Atoms, Random};
@@ -75,8 +76,13 @@ impl Scene {
 
     /// Choices of kernels for the first GPU among which are all kinds that a model allows.
     fn choices(&self, spec: &Spec, weights: &Weights) -> Vec<Choice> {
+        self.choices_in(CardNumbers::Single, spec, weights)
+    }
+
+    /// The same in other numbers.
+    fn choices_in(&self, numbers: CardNumbers, spec: &Spec, weights: &Weights) -> Vec<Choice> {
         let card = Device::open(0).unwrap().card;
-        Choice::every(card, spec, weights, self.positions.len())
+        Choice::every(card, spec, weights, self.positions.len(), numbers)
     }
 }
 

@@ -7,7 +7,7 @@ use mdrun::engine::cuda::DeviceForceField;
 use mdrun::forcefield::{ForceField as _, HostForceField};
 use mdrun::potential::Precision;
 use mdrun::potential::painn::cpu::FusedPainn;
-use mdrun::potential::painn::cuda::{Choice, CudaPainn, Shape};
+use mdrun::potential::painn::cuda::{CardNumbers, Choice, CudaPainn, Shape};
 
 use super::compile::compiles;
 use super::{gpu, random_scene};
@@ -35,18 +35,35 @@ const CARDS: [Card; 3] = [
 /// Few, some and many atoms: other kernels are chosen.
 const ATOMS: [usize; 3] = [9, 1_000, 30_000];
 
-/// Those that are chosen for any card and number of atoms. Compiling them shows that registers and shared memory last.
+/// All numbers that a card computes in.
+const NUMBERS: [CardNumbers; 4] = [
+    CardNumbers::Single,
+    CardNumbers::OnePart,
+    CardNumbers::Bfloat,
+    CardNumbers::Half,
+];
+
+/// Every card with f32; for one shape of three, which is minutes less, one card with all other numbers.
+fn cases(shape: usize) -> impl Iterator<Item = (Card, usize, CardNumbers)> {
+    let cards = CARDS.into_iter().enumerate().flat_map(move |(k, card)| {
+        let all = match k == 1 && shape.is_multiple_of(3) {
+            true => &NUMBERS[..],
+            false => &NUMBERS[..1],
+        };
+        all.iter().map(move |&numbers| (card, numbers))
+    });
+    cards.flat_map(|(card, numbers)| ATOMS.map(|atoms| (card, atoms, numbers)))
+}
+
+/// Those that are chosen for any card, number of atoms and numbers. Compiling them shows that registers and shared memory last.
 #[test]
 fn kernels_of_every_shape_compile() {
     let mut compiled = 0;
-    for shape in SHAPES {
+    for (k, shape) in SHAPES.iter().enumerate() {
         let (spec, weights) = shape.model();
         let mut seen = BTreeSet::new();
-        for (card, atoms) in CARDS
-            .iter()
-            .flat_map(|card| ATOMS.map(|atoms| (*card, atoms)))
-        {
-            let choice = Choice::for_card(card, &spec, &weights, atoms);
+        for (card, atoms, numbers) in cases(k) {
+            let choice = Choice::for_card(card, &spec, &weights, atoms, numbers);
             let kernels = Shape::new(&spec, &weights, choice, false);
             if !seen.insert(format!("{kernels:?}")) {
                 continue;
@@ -58,7 +75,7 @@ fn kernels_of_every_shape_compile() {
         }
         println!("{}: {} choices", shape.name(), seen.len());
     }
-    assert!(compiled >= 2 * SHAPES.len(), "{compiled}");
+    assert!(compiled >= 3 * SHAPES.len(), "{compiled}");
 }
 
 /// Energies and forces of a few atoms in a cell smaller than the range, by each kind of kernels that a shape allows.

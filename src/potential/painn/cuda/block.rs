@@ -1,6 +1,7 @@
 //! The network's block of constants `N` and its layers: one table from which Rust's structs, the C++ text and the lengths of
 //! arrays come.
 
+use super::numbers::CardNumbers;
 use crate::cuda::layout::{Constant, DeviceStruct, Element, Pointer};
 use crate::device_struct;
 
@@ -12,6 +13,24 @@ pub(super) struct NetworkSizes {
     pub width: usize,
     /// Whether it is not of the first layer: that one has no vectors coming in, and its context is a table of species.
     pub later: bool,
+    /// What features are kept in.
+    pub numbers: CardNumbers,
+}
+
+/// A byte of features, whose type the kernels' text has.
+#[derive(Clone, Copy)]
+pub(super) struct StoredByte(#[expect(dead_code, reason = "for its size")] u8);
+
+impl Element for StoredByte {
+    const NAME: &'static str = "Stored";
+}
+
+/// A byte of splines' coefficients.
+#[derive(Clone, Copy)]
+pub(super) struct CoefficientByte(#[expect(dead_code, reason = "for its size")] u8);
+
+impl Element for CoefficientByte {
+    const NAME: &'static str = "Coefficient";
 }
 
 impl NetworkSizes {
@@ -20,9 +39,28 @@ impl NetworkSizes {
         (rows * self.width).saturating_mul(self.atoms)
     }
 
-    /// Length of as many rows, or none in the first layer.
+    /// Bytes of as many rows of features.
+    fn stored(&self, rows: usize) -> usize {
+        self.rows(rows).saturating_mul(self.numbers.stored())
+    }
+
+    /// The same, or none in the first layer.
     fn later(&self, rows: usize) -> usize {
-        if self.later { self.rows(rows) } else { 0 }
+        if self.later { self.stored(rows) } else { 0 }
+    }
+
+    /// Rows of an array that has those of another as well in 16 bits, where they are read together.
+    fn with(&self, own: usize, other: usize) -> usize {
+        if self.numbers.narrow() {
+            own + other
+        } else {
+            own
+        }
+    }
+
+    /// Rows of that other array.
+    fn without(&self, own: usize) -> usize {
+        if self.numbers.narrow() { 0 } else { own }
     }
 }
 
@@ -43,8 +81,9 @@ device_struct! {
         mix_t: Constant<f32>,
         update1_t: Constant<f32>,
         update2_t: Constant<f32>,
-        /// \[slices\]\[KNOTS + DEGREE\]\[3\]\[SLICE\]: B-spline coefficients of the filters.
-        table: Constant<f32>,
+        /// \[slices\]\[KNOTS + DEGREE\]\[3\]\[SLICE\]: B-spline coefficients of the filters; in 16 bits see
+        /// `narrow_spline.cu`.
+        table: Constant<CoefficientByte>,
         /// Packs of the stages, see `stages.cu` and `strips.cu`.
         forward: Constant<f32>,
         backward: Constant<f32>,
@@ -54,23 +93,23 @@ device_struct! {
     /// What it computes of each atom.
     arrays ATOMS (NetworkSizes) {
         /// \[3\]\[F\]: vector features that enter the layer.
-        mu: Pointer<f32> = |s| s.later(3),
-        /// \[3F\]: context; backward its gradient.
-        x: Pointer<f32> = |s| s.later(3),
+        mu: Pointer<StoredByte> = |s| s.later(s.without(3)),
+        /// \[3F\]: context; backward its gradient. In 16 bits the vectors as well (`places.cu`).
+        x: Pointer<StoredByte> = |s| s.later(s.with(3, 3)),
         /// Before the context's SiLU; backward its gradient.
-        h: Pointer<f32> = |s| s.later(1),
+        h: Pointer<StoredByte> = |s| s.later(1),
         /// \[3\]\[2F\]: mixed vectors; backward their gradient.
-        vw: Pointer<f32> = |s| s.rows(6),
+        vw: Pointer<StoredByte> = |s| s.stored(6),
         /// |v|.
-        norm: Pointer<f32> = |s| s.rows(1),
+        norm: Pointer<StoredByte> = |s| s.stored(1),
         /// v.w.
-        dot: Pointer<f32> = |s| s.rows(1),
+        dot: Pointer<StoredByte> = |s| s.stored(1),
         /// Before the update's SiLU; backward its gradient.
-        k: Pointer<f32> = |s| s.rows(1),
+        k: Pointer<StoredByte> = |s| s.stored(1),
         /// What scales w.
-        b: Pointer<f32> = |s| s.rows(1),
+        b: Pointer<StoredByte> = |s| s.stored(1),
         /// What scales v.w.
-        c: Pointer<f32> = |s| s.rows(1),
+        c: Pointer<StoredByte> = |s| s.stored(1),
     }
 }
 
@@ -96,23 +135,28 @@ device_struct! {
         /// \[elements\]\[F\].
         embedding: Constant<f32>,
         /// \[elements\]\[3F\].
-        first_context: Constant<f32>,
+        first_context: Constant<StoredByte>,
         /// Weights of the last, linear layer of the readout.
         head_out: Constant<f32>,
         knots_per_length: f32,
         /// What the packs of `strips.cu` are multiples of.
         weights_unit: f32,
+        /// What gradients of features are multiplied with, and what takes it out again.
+        gradient_scale: f32,
+        gradient_unit: f32,
+        /// In 16 bits: where on the splines each pair of the list lies (`narrow_spline.cu`).
+        spots: Pointer<[u32; 4]>,
     }
     /// What it computes of each atom, shared by all layers.
     arrays ATOMS (NetworkSizes) {
         /// Scalars entering a layer.
-        q: Pointer<f32> = |s| s.rows(1),
+        q: Pointer<StoredByte> = |s| s.stored(1),
         /// Scalars and vectors past the message.
-        q1: Pointer<f32> = |s| s.rows(1),
-        mu1: Pointer<f32> = |s| s.rows(3),
-        /// Gradients; those of vectors are read and written in turn.
-        grad_q: Pointer<f32> = |s| s.rows(1),
-        grad_mu: [Pointer<f32>; 2] = |s| s.rows(3),
+        q1: Pointer<StoredByte> = |s| s.stored(1),
+        mu1: Pointer<StoredByte> = |s| s.stored(3),
+        /// Gradients; those of vectors are read and written in turn. In 16 bits those of scalars are with them.
+        grad_q: Pointer<StoredByte> = |s| s.stored(s.without(1)),
+        grad_mu: [Pointer<StoredByte>; 2] = |s| s.stored(s.with(3, 1)),
     }
 }
 
@@ -120,6 +164,7 @@ device_struct! {
 pub(super) fn source() -> String {
     let name = NetworkBlock::NAME;
     [
+        include_str!("kernels/numbers.cu").to_owned(),
         "constexpr int F = FEATURES, SLICES = F / SLICE;\n".to_owned(),
         LayerBlock::declaration(),
         HeadBlock::declaration(),
@@ -152,6 +197,8 @@ mod tests {
             ("SLICE", 32),
             ("LAYERS", layers),
             ("HEADS", heads),
+            ("NARROW", 1),
+            ("BFLOAT", 0),
         ];
         let all = network + layers * layer + heads * head;
         let source = [

@@ -1,24 +1,28 @@
 //! The network's memory on the card: its block of constants filled, layer by layer, with the weights and arrays that it
 //! points to.
 
-use super::super::{Linear, Spec, Weights};
-use super::block::{HeadBlock, LayerBlock, NetworkBlock, NetworkSizes};
+use super::super::{Layer, Linear, Spec, Weights};
+use super::block::{
+    CoefficientByte, HeadBlock, LayerBlock, NetworkBlock, NetworkSizes, StoredByte,
+};
 use super::choice::Division;
+use super::numbers::CardNumbers;
 use super::products::{self, Product};
 use super::shape::Shape;
 use super::tables::{self, SpeciesTables, padded};
 use super::{packs, streams};
 use crate::Result;
 use crate::cuda::Device;
-use crate::cuda::layout::{Arena, Constant, DeviceStruct, bytes_of};
+use crate::cuda::layout::{Arena, Constant, DeviceStruct, Pointer, bytes_of};
 use crate::cuda::memory::Memory;
 
 /// Forecasts what atoms take (bytes), without weights.
-pub(super) fn demand(atoms: usize, spec: &Spec, weights: &Weights) -> usize {
+pub(super) fn demand(atoms: usize, spec: &Spec, weights: &Weights, numbers: CardNumbers) -> usize {
     let sizes = |width, later| NetworkSizes {
         atoms,
         width: padded(width),
         later,
+        numbers,
     };
     let hidden = weights.readout.len().saturating_sub(1);
     let layers =
@@ -68,6 +72,11 @@ impl NetworkBuffers {
         })
     }
 
+    /// Has the kernels keep there where on the splines each pair lies.
+    pub fn keep_spots_in(&mut self, memory: &Memory) {
+        self.network.spots = Pointer::to(memory);
+    }
+
     /// The block as the kernels lay it out.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.network.bytes();
@@ -107,18 +116,23 @@ impl Placing<'_, '_> {
             atoms: self.atoms,
             width,
             later,
+            numbers: self.shape.choice.numbers,
         }
     }
 
     /// The readout's last layer gives eV, without its bias, which the host adds.
     fn network(&mut self, species: &[u8]) -> Result<NetworkBlock> {
         let (spec, weights) = (self.spec, self.weights);
+        let numbers = self.shape.choice.numbers;
+        let gradient_scale = numbers.gradient_scale(spec, weights);
         let tables = SpeciesTables::new(species, spec, weights)?;
         let mut network = NetworkBlock {
             embedding: self.arena.copy(&tables.embedding)?,
-            first_context: self.arena.copy(&tables.context)?,
+            first_context: self.first_context(&tables)?,
             knots_per_length: (self.shape.splines.intervals as f64 / spec.cutoff) as f32,
-            weights_unit: streams::unit(weights),
+            weights_unit: numbers.weights_unit(weights),
+            gradient_scale,
+            gradient_unit: 1.0 / gradient_scale,
             ..NetworkBlock::default()
         };
         if let Some(last) = weights.readout.last() {
@@ -133,11 +147,34 @@ impl Placing<'_, '_> {
         Ok(network)
     }
 
+    fn first_context(&mut self, tables: &SpeciesTables) -> Result<Constant<StoredByte>> {
+        let features = padded(self.spec.features);
+        let numbers = self.shape.choice.numbers;
+        if !numbers.narrow() {
+            return Ok(self.arena.copy(&tables.context)?.cast());
+        }
+        let context = numbers.stored_bits(&tables.paired_context(features))?;
+        Ok(self.arena.copy(&context)?.cast())
+    }
+
+    /// The splines of a layer's filters.
+    fn table(&mut self, layer: &Layer) -> Result<Constant<CoefficientByte>> {
+        let splines = self.shape.splines;
+        let table = tables::filter_table(layer, self.spec, splines);
+        match self.shape.choice.numbers.narrow() {
+            true => Ok(self
+                .arena
+                .copy(&tables::in_halves(&table, splines)?)?
+                .cast()),
+            false => Ok(self.arena.copy(&table)?.cast()),
+        }
+    }
+
     fn layer(&mut self, l: usize) -> Result<LayerBlock> {
         let (spec, weights) = (self.spec, self.weights);
         let layer = &weights.layers[l];
         let mut block = LayerBlock {
-            table: (self.arena).copy(&tables::filter_table(layer, spec, self.shape.splines))?,
+            table: self.table(layer)?,
             epsilon: spec.epsilon[l] as f32,
             context1_bias: self.bias(&layer.context[0], 1)?,
             context2_bias: self.bias(&layer.context[1], 3)?,
@@ -178,12 +215,17 @@ impl Placing<'_, '_> {
     /// All weights of a stage in one piece.
     fn pack(&mut self, products: &[Product]) -> Result<Constant<f32>> {
         let features = padded(self.spec.features);
+        let numbers = self.shape.choice.numbers;
         if self.shape.choice.division == Division::Strips {
-            let unit = streams::unit(self.weights);
-            let halves = streams::of_stage(features, products, unit);
-            return Ok(self.arena.copy(&halves)?.cast());
+            let unit = numbers.weights_unit(self.weights);
+            let parts = streams::of_stage(features, products, unit, numbers);
+            return Ok(self.arena.copy(&parts)?.cast());
         }
-        self.arena.copy(&packs::of_stage(features, products))
+        let pack = packs::of_stage(features, products);
+        if numbers.narrow() {
+            return Ok(self.arena.copy(&numbers.stored_bits(&pack)?)?.cast());
+        }
+        self.arena.copy(&pack)
     }
 
     fn heads(&mut self) -> Result<Vec<HeadBlock>> {

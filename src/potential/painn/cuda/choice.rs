@@ -1,6 +1,8 @@
 //! Which kernels suit a model, a number of atoms and a card.
 
 use super::super::{Spec, Weights};
+use super::messages::{CUBIC, Messages, QUINTIC, Teams};
+use super::numbers::CardNumbers;
 use super::packs::{self, cluster, largest};
 use super::streams;
 use super::tables::{self, SLICE, Splines};
@@ -9,7 +11,9 @@ use crate::cuda::Card;
 /// Atoms of a strip, which is what tensor cores take at once.
 pub(super) const STRIP: usize = 16;
 /// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory.
-pub(super) const STRIP_NUMBERS: usize = 28;
+const STRIP_NUMBERS: usize = 28;
+/// The same in 16 bits, where two blocks are to fit on a multiprocessor.
+const NARROW_STRIP_NUMBERS: usize = 13;
 
 /// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
 const FEW_ATOMS: usize = 5000;
@@ -28,6 +32,8 @@ const HALF_TILES: usize = 100_000;
 /// Warps of a message kernel that has its splines in shared memory, forward and backward: as many as registers last for.
 const FORWARD_WARPS: usize = 24;
 const BACKWARD_WARPS: usize = 12;
+/// The latter in 16 bits.
+const NARROW_BACKWARD_WARPS: usize = 16;
 /// The message kernels for few atoms: blocks on a multiprocessor, and warps of a block forward and backward.
 const SMALL_BLOCKS: usize = 2;
 const SMALL_FORWARD_WARPS: usize = 12;
@@ -35,9 +41,14 @@ const SMALL_BACKWARD_WARPS: usize = 6;
 /// Most teams, each a block of its own, that registers are shared out to on a multiprocessor.
 const MOST_TEAMS: usize = 4;
 
-/// Degrees of splines.
-const CUBIC: usize = 3;
-const QUINTIC: usize = 5;
+/// Most intervals of splines where a model needs no more, so many that they cost no time (1 % where few atoms leave a block
+/// short of cache): of cubic ones beside sums of teams in shared memory; alone there, as many as fit. Of quintic ones for few
+/// atoms.
+const TEAM_INTERVALS: [usize; 2] = [480, 400];
+const ALONE_INTERVALS: [usize; 3] = [592, 480, 400];
+const SMALL_INTERVALS: usize = 108;
+/// What a kernel has in shared memory besides (bytes).
+const STATIC_BYTES: u32 = 1536;
 
 /// How the products of the atom-wise layers are shared out among blocks. The last two make all products between two
 /// messages in one kernel (from compute capability 9.0 on, one hidden layer no wider than those in the readout).
@@ -92,96 +103,32 @@ impl Division {
     /// Shared memory of a block of a stage (bytes), where a stage is one kernel: of `stages.cu` boards, a block's own inputs,
     /// parts and results of products, and its weights if they are to be there; of `strips.cu` so many numbers for each
     /// feature of its atoms.
-    pub(super) fn stage_bytes(self, features: usize, head_out: usize) -> u32 {
-        let numbers = match self {
+    pub(super) fn stage_bytes(self, features: usize, head_out: usize, numbers: CardNumbers) -> u32 {
+        let bytes = match self {
             Self::Spread | Self::Tiles { .. } => 0,
-            Self::Strips => STRIP_NUMBERS * STRIP * features,
+            Self::Strips => 4 * strip_numbers(numbers) * STRIP * features,
             Self::Clusters { shared_weights } => {
                 let cluster = cluster(features);
                 let (unit, board) = (STRIP * features / cluster, STRIP * features);
                 let tile = 8 * STRIP * 8;
                 let own = unit * 6usize.saturating_sub(cluster).max(3);
                 let places = 3 * board + own + 2 * tile + (2 * board).max(4 * tile);
-                places
-                    + if shared_weights {
-                        largest(features, head_out)
-                    } else {
-                        0
-                    }
+                let weights = match shared_weights {
+                    true => largest(features, head_out) * numbers.stored(),
+                    false => 0,
+                };
+                4 * places + weights
             }
         };
-        (numbers * 4) as u32
+        bytes as u32
     }
 }
 
-/// Warps of a message kernel's block, and how many of them share an atom's row of pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Teams {
-    /// Warps of a block.
-    pub warps: usize,
-    /// Warps of a team, 1 to 8.
-    pub team: usize,
-}
-
-/// How the message kernels divide their work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Messages {
-    /// Cubic splines are read through the cache, a block is a team of warps.
-    Direct {
-        /// Warps of a team on the way forward.
-        forward: usize,
-        /// Warps of a team on the way back, where a warp needs more registers.
-        backward: usize,
-        /// Blocks that are to fit on a multiprocessor.
-        blocks: usize,
-    },
-    /// Splines are kept in shared memory, and a block takes a stretch of neighbouring atoms.
-    Staged {
-        /// Degree of the splines: quintic ones take a quarter of the room of cubic ones.
-        degree: usize,
-        /// Teams of the way forward.
-        forward: Teams,
-        /// Teams of the way back.
-        backward: Teams,
-        /// Blocks on a multiprocessor.
-        blocks: usize,
-    },
-}
-
-impl Messages {
-    /// Whether splines are kept in shared memory.
-    pub(super) fn staged(self) -> bool {
-        matches!(self, Self::Staged { .. })
-    }
-
-    /// Degree of the splines.
-    pub(super) fn degree(self) -> usize {
-        match self {
-            Self::Direct { .. } => CUBIC,
-            Self::Staged { degree, .. } => degree,
-        }
-    }
-
-    /// Teams forward and backward.
-    pub(super) fn teams(self) -> (Teams, Teams) {
-        match self {
-            Self::Staged {
-                forward, backward, ..
-            } => (forward, backward),
-            Self::Direct {
-                forward, backward, ..
-            } => {
-                let block = |team| Teams { warps: team, team };
-                (block(forward), block(backward))
-            }
-        }
-    }
-
-    /// Blocks that are to fit on a multiprocessor.
-    pub(super) fn blocks(self) -> usize {
-        match self {
-            Self::Direct { blocks, .. } | Self::Staged { blocks, .. } => blocks,
-        }
+/// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory, in f32.
+pub(super) fn strip_numbers(numbers: CardNumbers) -> usize {
+    match numbers.narrow() {
+        true => NARROW_STRIP_NUMBERS,
+        false => STRIP_NUMBERS,
     }
 }
 
@@ -192,6 +139,8 @@ pub struct Choice {
     pub division: Division,
     /// How the messages are.
     pub messages: Messages,
+    /// What is computed in.
+    pub numbers: CardNumbers,
 }
 
 /// What a choice depends on.
@@ -204,12 +153,19 @@ struct Circumstances<'a> {
     head_out: usize,
     /// Hidden layers of the readout.
     hidden: usize,
+    numbers: CardNumbers,
 }
 
 impl Choice {
     /// The kernels that are fastest for a model and a number of atoms.
-    pub fn for_card(card: Card, spec: &Spec, weights: &Weights, atoms: usize) -> Self {
-        let case = Circumstances::new(card, spec, weights, atoms);
+    pub fn for_card(
+        card: Card,
+        spec: &Spec,
+        weights: &Weights,
+        atoms: usize,
+        numbers: CardNumbers,
+    ) -> Self {
+        let case = Circumstances::new(card, spec, weights, atoms, numbers);
         let division = case.division();
         let small = case
             .small_messages()
@@ -217,23 +173,40 @@ impl Choice {
         Self {
             division,
             messages: small.unwrap_or_else(|| case.messages()),
+            numbers,
         }
     }
 
     /// Choices among which are all divisions and all kinds of messages that a model and a card allow, for tests.
-    pub fn every(card: Card, spec: &Spec, weights: &Weights, atoms: usize) -> Vec<Self> {
-        let case = Circumstances::new(card, spec, weights, atoms);
+    pub fn every(
+        card: Card,
+        spec: &Spec,
+        weights: &Weights,
+        atoms: usize,
+        numbers: CardNumbers,
+    ) -> Vec<Self> {
+        let case = Circumstances::new(card, spec, weights, atoms, numbers);
         let (divisions, messages) = (case.divisions(), case.every_message());
         let count = divisions.len().max(messages.len());
         let divisions = divisions.into_iter().cycle();
         (divisions.zip(messages.into_iter().cycle()).take(count))
-            .map(|(division, messages)| Self { division, messages })
+            .map(|(division, messages)| Self {
+                division,
+                messages,
+                numbers,
+            })
             .collect()
     }
 }
 
 impl<'a> Circumstances<'a> {
-    fn new(card: Card, spec: &'a Spec, weights: &'a Weights, atoms: usize) -> Self {
+    fn new(
+        card: Card,
+        spec: &'a Spec,
+        weights: &'a Weights,
+        atoms: usize,
+        numbers: CardNumbers,
+    ) -> Self {
         let hidden = &weights.readout[..weights.readout.len().saturating_sub(1)];
         Self {
             card,
@@ -243,6 +216,7 @@ impl<'a> Circumstances<'a> {
             features: tables::padded(spec.features),
             head_out: hidden.first().map_or(0, |l| tables::padded(l.outputs)),
             hidden: hidden.len(),
+            numbers,
         }
     }
 
@@ -256,7 +230,7 @@ impl<'a> Circumstances<'a> {
     }
 
     fn has_room(&self, division: Division) -> bool {
-        division.stage_bytes(self.features, self.head_out) <= self.card.shared
+        division.stage_bytes(self.features, self.head_out, self.numbers) <= self.card.shared
     }
 
     /// Whether a stage can be one kernel.
@@ -274,7 +248,7 @@ impl<'a> Circumstances<'a> {
         self.stageable()
             && self.features <= 128
             && self.has_room(Division::Strips)
-            && streams::suit(self.weights)
+            && (self.numbers != CardNumbers::Single || streams::suit(self.weights))
     }
 
     /// Strips for each cluster that there are multiprocessors for.
@@ -316,7 +290,12 @@ impl<'a> Circumstances<'a> {
 
     /// Kernels of the messages for few rows of pairs: blocks so small that one has room beside a block of the stage before.
     fn small_messages(&self) -> Option<Messages> {
-        let needs = Splines::of(self.spec, QUINTIC).bytes() + team_bytes(SMALL_FORWARD_WARPS);
+        let degree = if self.numbers.narrow() {
+            CUBIC
+        } else {
+            QUINTIC
+        };
+        let needs = self.table(degree, SMALL_INTERVALS) + team_bytes(SMALL_FORWARD_WARPS);
         if SMALL_BLOCKS as u32 * needs > self.card.shared {
             return None;
         }
@@ -329,7 +308,8 @@ impl<'a> Circumstances<'a> {
             team: largest_divisor(warps, teams),
         };
         Some(Messages::Staged {
-            degree: QUINTIC,
+            degree,
+            most: SMALL_INTERVALS,
             forward: of(SMALL_FORWARD_WARPS),
             backward: of(SMALL_BACKWARD_WARPS),
             blocks: SMALL_BLOCKS,
@@ -341,7 +321,7 @@ impl<'a> Circumstances<'a> {
         let (rows, processors) = (self.rows(), self.processors());
         if rows >= STAGED_ROWS && self.stages_splines() {
             let [forward, backward] =
-                [16, BACKWARD_WARPS].map(|warps| team_for(processors, rows, warps));
+                [16, self.backward_warps()].map(|warps| team_for(processors, rows, warps));
             return self.staged(forward, backward);
         }
         // Backward a warp takes twice the registers.
@@ -349,13 +329,25 @@ impl<'a> Circumstances<'a> {
         self.direct(team(MOST_TEAMS), team(2))
     }
 
+    /// Shared memory of a slice's splines (bytes), of at most so many intervals where the model needs no more.
+    fn table(&self, degree: usize, most: usize) -> u32 {
+        Splines::limited(self.spec, degree, most, self.numbers).bytes(self.numbers)
+    }
+
     fn stages_splines(&self) -> bool {
-        Splines::of(self.spec, CUBIC).bytes() <= self.card.shared
+        self.table(CUBIC, 0) <= self.card.shared
+    }
+
+    /// Warps of a staged message kernel's block on the way back.
+    fn backward_warps(&self) -> usize {
+        match self.numbers.narrow() {
+            true => NARROW_BACKWARD_WARPS,
+            false => BACKWARD_WARPS,
+        }
     }
 
     fn staged(&self, forward: usize, backward: usize) -> Messages {
-        let table = Splines::of(self.spec, CUBIC).bytes();
-        let teams_fit = table + team_bytes(FORWARD_WARPS) <= self.card.shared;
+        let teams_fit = self.table(CUBIC, 0) + team_bytes(FORWARD_WARPS) <= self.card.shared;
         let of = |warps: usize, team: usize| {
             let team = if teams_fit { team } else { 1 };
             Teams {
@@ -363,10 +355,25 @@ impl<'a> Circumstances<'a> {
                 team,
             }
         };
+        let (forward, backward) = (
+            of(FORWARD_WARPS, forward),
+            of(self.backward_warps(), backward),
+        );
+        let alone = forward.team.max(backward.team) == 1;
+        let fit = |most: &usize| {
+            let teams = if alone { 0 } else { team_bytes(FORWARD_WARPS) };
+            self.table(CUBIC, *most) + teams + STATIC_BYTES <= self.card.shared
+        };
+        let sizes = if alone {
+            &ALONE_INTERVALS[..]
+        } else {
+            &TEAM_INTERVALS[..]
+        };
         Messages::Staged {
             degree: CUBIC,
-            forward: of(FORWARD_WARPS, forward),
-            backward: of(BACKWARD_WARPS, backward),
+            most: sizes.iter().copied().find(fit).unwrap_or(0),
+            forward,
+            backward,
             blocks: 1,
         }
     }
@@ -434,7 +441,7 @@ mod tests {
     }
 
     fn chosen(card: Card, (spec, weights): &(Spec, Weights), atoms: usize) -> Choice {
-        Choice::for_card(card, spec, weights, atoms)
+        Choice::for_card(card, spec, weights, atoms, CardNumbers::Single)
     }
 
     /// The division of the atom-wise layers by the number of atoms, where the limits were measured.
@@ -511,14 +518,17 @@ mod tests {
             let (spec, weights) = &model;
             for card in [H100, A100] {
                 for atoms in [1, 21, 102, 192, 384, 768, 5_000, 200_000] {
-                    let mut all = Choice::every(card, spec, weights, atoms);
+                    let mut all = Choice::every(card, spec, weights, atoms, CardNumbers::Single);
                     all.push(chosen(card, &model, atoms));
                     for choice in all {
                         let head_out = tables::padded(features / 2);
-                        let needs = choice.division.stage_bytes(features, head_out);
+                        let needs = choice
+                            .division
+                            .stage_bytes(features, head_out, choice.numbers);
                         assert!(needs <= card.shared, "{choice:?}");
                         let messages = choice.messages;
-                        let table = Splines::of(spec, messages.degree()).bytes();
+                        let table =
+                            Splines::of(spec, messages, choice.numbers).bytes(choice.numbers);
                         assert!(!messages.staged() || table <= card.shared, "{choice:?}");
                         let (forward, backward) = messages.teams();
                         for Teams { warps, team } in [forward, backward] {
@@ -534,7 +544,7 @@ mod tests {
     #[test]
     fn all_kinds_occur() {
         let (spec, weights) = model(128);
-        let all = Choice::every(H100, &spec, &weights, 100);
+        let all = Choice::every(H100, &spec, &weights, 100, CardNumbers::Single);
         let counts = |kinds: Vec<String>| {
             let mut kinds = kinds;
             kinds.sort();

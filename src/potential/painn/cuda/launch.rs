@@ -2,7 +2,8 @@
 
 use std::ffi::CStr;
 
-use super::choice::{Division, Messages, STRIP, Teams};
+use super::choice::{Division, STRIP};
+use super::messages::{Messages, Teams};
 use super::packs::cluster;
 use super::shape::{
     FUSED_THREADS, GEMM_THREADS, SPREAD_CHANNELS, Shape, TILE_ATOMS, TILE_ATOMS_OF_VECTORS,

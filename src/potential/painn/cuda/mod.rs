@@ -4,6 +4,8 @@ mod block;
 mod buffers;
 mod choice;
 mod launch;
+mod messages;
+mod numbers;
 mod packs;
 mod products;
 mod shape;
@@ -17,19 +19,31 @@ use super::{Layer, Spec, Weights};
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
-use crate::potential::device::{BoundPotential, DevicePotential, DeviceView, check_numbers};
+use crate::cuda::memory::Memory;
+use crate::potential::device::{
+    BoundPotential, DevicePotential, DeviceView, Outputs, check_numbers,
+};
 use crate::potential::{About, Precision, Processor};
 use crate::{Error, Result};
 
-pub use self::choice::{Choice, Division, Messages, Teams};
+pub use self::choice::{Choice, Division};
+pub use self::messages::{Messages, Teams};
+pub use self::numbers::CardNumbers;
 pub use self::shape::Shape;
 pub use self::tables::Splines;
 
 /// Under so many atoms a change between kernels takes longer than more cache saves.
 const SHORT_STEP: usize = 5000;
+/// What the kernels in 16 bits keep of a pair (bytes).
+const SPOT_BYTES: usize = 16;
 
 /// Numbers that there are kernels in.
-const NUMBERS: [Precision; 1] = [Precision::F32];
+const NUMBERS: [Precision; 4] = [
+    Precision::F32,
+    Precision::Tf32,
+    Precision::Bf16,
+    Precision::F16,
+];
 
 /// A model to be evaluated on a card.
 #[derive(Clone, Copy)]
@@ -103,12 +117,15 @@ impl DevicePotential for CudaPainn<'_> {
     }
 
     fn demand(&self, atoms: usize) -> usize {
-        buffers::demand(atoms, self.spec, self.weights)
+        // One that cannot be had is refused when it is bound.
+        let numbers = CardNumbers::of(self.precision).unwrap_or(CardNumbers::Single);
+        buffers::demand(atoms, self.spec, self.weights, numbers)
     }
 
     fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
         let (spec, weights) = (self.spec, self.weights);
         self.check_numbers()?;
+        let numbers = CardNumbers::of(self.precision)?;
         let Some(last) = weights.readout.last().filter(|_| spec.layers > 0) else {
             return Err(Error::input(format!(
                 "PaiNN on a card takes a model with an interaction and a readout, not {} interactions and {} readout layers",
@@ -118,8 +135,8 @@ impl DevicePotential for CudaPainn<'_> {
         };
         Self::check(weights)?;
         let atoms = view.species.len();
-        let choice = (self.choice)
-            .unwrap_or_else(|| Choice::for_card(device.card, spec, weights, view.chosen_for));
+        let chosen = || Choice::for_card(device.card, spec, weights, view.chosen_for, numbers);
+        let choice = self.choice.unwrap_or_else(chosen);
         let shape = Shape::new(spec, weights, choice, view.watched);
         let buffers = NetworkBuffers::new(device, view.species, spec, weights, &shape)?;
         Ok(Box::new(BoundCudaPainn {
@@ -129,6 +146,8 @@ impl DevicePotential for CudaPainn<'_> {
             shape,
             atoms,
             processors: device.card.processors,
+            device: device.clone(),
+            spots: None,
             bias: (last.bias.first()).map_or(0.0, |b| b * spec.energy_scale),
             spec: spec.clone(),
         }))
@@ -144,6 +163,9 @@ struct BoundCudaPainn {
     shape: Shape,
     atoms: usize,
     processors: u32,
+    device: Device,
+    /// What the kernels in 16 bits keep of each pair: where on the splines it lies.
+    spots: Option<Memory>,
     /// What the network's energy of each atom leaves out (eV).
     bias: f64,
     spec: Spec,
@@ -182,6 +204,35 @@ impl BoundPotential for BoundCudaPainn {
         self.bias * species.len() as f64 + self.spec.offset(species)
     }
 
+    fn pair_bytes(&self) -> usize {
+        match self.shape.choice.numbers.narrow() {
+            true => SPOT_BYTES,
+            false => 0,
+        }
+    }
+
+    fn make_room(&mut self, pairs: usize) -> Result<()> {
+        if self.pair_bytes() > 0 {
+            // What there was is given back before more is taken.
+            self.spots = None;
+            let spots = self.device.zeros(pairs * SPOT_BYTES)?;
+            self.buffers.keep_spots_in(&spots);
+            self.spots = Some(spots);
+        }
+        Ok(())
+    }
+
+    fn see(
+        &mut self,
+        program: &mut LoadedKernels,
+        _block: &dyn Fn(Outputs) -> Vec<u8>,
+    ) -> Result<()> {
+        match self.spots {
+            Some(_) => program.set(NETWORK, &self.buffers.bytes()),
+            None => Ok(()),
+        }
+    }
+
     fn queue(&self, program: &LoadedKernels) -> Result<()> {
         let launches = Launches {
             program,
@@ -198,6 +249,6 @@ impl BoundPotential for BoundCudaPainn {
     }
 
     fn memory(&self) -> usize {
-        self.buffers.total()
+        self.buffers.total() + self.spots.as_ref().map_or(0, Memory::bytes)
     }
 }

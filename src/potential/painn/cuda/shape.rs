@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use super::super::{Spec, Weights};
 use super::block;
-use super::choice::{Choice, Division, STRIP, STRIP_NUMBERS};
+use super::choice::{Choice, Division, STRIP, strip_numbers};
 use super::tables::{self, SLICE, Splines};
 use crate::cuda::WARP;
 use crate::cuda::compiler::Part;
@@ -14,8 +14,11 @@ const GEMM: &str = include_str!("kernels/gemm.cu");
 const LAYERS: &str = include_str!("kernels/layers.cu");
 const STAGES: &str = include_str!("kernels/stages.cu");
 const STRIPS: &str = include_str!("kernels/strips.cu");
+const SPLINE: &str = include_str!("kernels/spline.cu");
+const NARROW_SPLINE: &str = include_str!("kernels/narrow_spline.cu");
 const MESSAGE: &str = include_str!("kernels/message.cu");
 const READOUT: &str = include_str!("kernels/readout.cu");
+const PLACES: &str = include_str!("kernels/places.cu");
 
 /// Threads of a block that makes one product.
 pub(super) const GEMM_THREADS: u32 = 256;
@@ -96,7 +99,7 @@ impl Shape {
         Self {
             features: tables::padded(spec.features),
             layers: spec.layers,
-            splines: Splines::of(spec, choice.messages.degree()),
+            splines: Splines::of(spec, choice.messages, choice.numbers),
             heads: hidden.len(),
             head_out: hidden.first().map_or(0, |l| tables::padded(l.outputs)),
             head_max: widths.map(tables::padded).max().unwrap_or(0),
@@ -134,14 +137,21 @@ impl Shape {
             ("GEMM_THREADS", GEMM_THREADS as usize),
             ("FUSED_WARPS", FUSED_WARPS as usize),
             ("STRIP", STRIP),
-            ("STRIP_NUMBERS", STRIP_NUMBERS),
+            ("STRIP_NUMBERS", strip_numbers(self.choice.numbers)),
             ("TILE_CHANNELS", TILE_CHANNELS),
             ("WIDE_TILE_CHANNELS", WIDE_TILE_CHANNELS),
             ("TILE_ATOMS", TILE_ATOMS),
             ("TILE_ATOMS_OF_VECTORS", TILE_ATOMS_OF_VECTORS),
             ("SPREAD_CHANNELS", SPREAD_CHANNELS),
         ];
-        defines(all) + &defines(self.choice.division.defines()) + &block::source()
+        [
+            defines(all),
+            defines(self.choice.division.defines()),
+            defines(self.choice.numbers.defines()),
+            block::source(),
+            PLACES.to_owned(),
+        ]
+        .concat()
     }
 
     /// The parts that are compiled apart, at the same time; `engine` is the text that declares the engine's block.
@@ -174,25 +184,31 @@ impl Shape {
                 vec![part(ATOMS, 0, &PRODUCTS[..count], &[])]
             }
         };
-        parts.push(part(&[MESSAGE, READOUT], 0, MESSAGES, ENERGIES));
+        let spline = match self.choice.numbers.narrow() {
+            true => NARROW_SPLINE,
+            false => SPLINE,
+        };
+        let messages = [spline, MESSAGE, READOUT];
+        parts.push(part(&messages, 0, MESSAGES, ENERGIES));
         parts
     }
 
     /// Shared memory of a slice's splines (bytes).
     pub(super) fn table_bytes(&self) -> u32 {
-        self.splines.bytes()
+        self.splines.bytes(self.choice.numbers)
     }
 
     /// Shared memory of a block of a stage (bytes).
     pub(super) fn stage_bytes(&self) -> u32 {
         let division = self.choice.division;
-        division.stage_bytes(self.features, self.head_out)
+        division.stage_bytes(self.features, self.head_out, self.choice.numbers)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::choice::Messages;
+    use super::super::messages::Messages;
+    use super::super::numbers::CardNumbers;
     use super::*;
     use crate::cuda::compiler::{BASE, compile, excused};
     use crate::potential::painn::RadialBasis;
@@ -222,7 +238,11 @@ mod tests {
                 backward: 4,
                 blocks: 4,
             };
-            let choice = Choice { division, messages };
+            let choice = Choice {
+                division,
+                messages,
+                numbers: CardNumbers::Single,
+            };
             let shape = Shape::new(&spec, &weights, choice, false);
             assert_eq!(shape.heads, heads);
             let parts = shape.parts(&[BASE, ENGINE].concat());

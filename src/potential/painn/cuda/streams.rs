@@ -1,8 +1,9 @@
 //! The weights of the stages of `kernels/strips.cu`: in halves, in the order in which a block streams them past its atoms.
 
-use half::f16;
+use half::{bf16, f16};
 
 use super::super::Weights;
+use super::numbers::CardNumbers;
 use super::products::{PaddedMatrix, Product};
 
 /// Inputs and outputs of one product on tensor cores.
@@ -41,19 +42,30 @@ pub(super) fn unit(weights: &Weights) -> f32 {
 }
 
 /// All products of a stage: of each, for 16 inputs, each group of F outputs; of these, each strip of 16, in two tiles; of a
-/// tile, what each lane has of the matrix, the upper halves and then the lower ones. Tensor cores take four numbers of the inputs
+/// tile, what each lane has of the matrix, the upper halves and then the lower ones; where a product has one part, what each lane
+/// has of both tiles. Tensor cores take four numbers of the inputs
 /// from lane 4 g + t, and give it two of the outputs of each tile: here inputs 4 t to 4 t + 3, and, for its column g of tile n,
 /// output 4 (g / 2) + 2 n + g % 2, so that a lane's outputs in both tiles are 4 t to 4 t + 3 as well.
-pub(super) fn of_stage(features: usize, products: &[Product], unit: f32) -> Vec<u32> {
+pub(super) fn of_stage(
+    features: usize,
+    products: &[Product],
+    unit: f32,
+    numbers: CardNumbers,
+) -> Vec<u32> {
     let mut pack = Vec::new();
     for product in products {
         let matrix = &product.matrix;
         for column in (0..matrix.inputs).step_by(TILE) {
             for group in 0..product.groups {
                 for row in (0..features).step_by(TILE) {
-                    for tile in 0..2 {
-                        let row = group * features + row + 2 * tile;
-                        fill(matrix, row, column, unit, &mut pack);
+                    let rows = [0, 2].map(|down| group * features + row + down);
+                    match numbers {
+                        CardNumbers::Single => {
+                            for row in rows {
+                                fill(matrix, row, column, unit, &mut pack);
+                            }
+                        }
+                        _ => fill_once(matrix, rows, column, unit, numbers, &mut pack),
                     }
                 }
             }
@@ -62,18 +74,47 @@ pub(super) fn of_stage(features: usize, products: &[Product], unit: f32) -> Vec<
     pack
 }
 
-/// A tile; zeros for outputs past the last.
+/// What a lane has of a tile: its four numbers over the unit; zeros for outputs past the last.
+fn lane_of(matrix: &PaddedMatrix, row: usize, column: usize, lane: usize, unit: f32) -> [f32; 4] {
+    let g = lane / 4;
+    let (output, input) = (row + g / 2 * 4 + g % 2, column + lane % 4 * 4);
+    [0, 1, 2, 3].map(|k| {
+        let value = matrix.values.get(output * matrix.inputs + input + k);
+        value.map_or(0.0, |w| w / unit)
+    })
+}
+
+fn pair(a: u16, b: u16) -> u32 {
+    u32::from(a) | u32::from(b) << 16
+}
+
+/// A tile, in two parts.
 fn fill(matrix: &PaddedMatrix, row: usize, column: usize, unit: f32, pack: &mut Vec<u32>) {
     for lane in 0..32 {
-        let g = lane / 4;
-        let (output, input) = (row + g / 2 * 4 + g % 2, column + lane % 4 * 4);
-        let at = |k: usize| {
-            let value = matrix.values.get(output * matrix.inputs + input + k);
-            halves(value.map_or(0.0, |w| w / unit))
-        };
-        let pairs = [[at(0), at(1)], [at(2), at(3)]];
+        let [a, b, c, d] = lane_of(matrix, row, column, lane, unit).map(halves);
         for part in 0..2 {
-            pack.extend(pairs.map(|[a, b]| u32::from(a[part]) | u32::from(b[part]) << 16));
+            pack.extend([pair(a[part], b[part]), pair(c[part], d[part])]);
+        }
+    }
+}
+
+/// Two tiles, in one part.
+fn fill_once(
+    matrix: &PaddedMatrix,
+    rows: [usize; 2],
+    column: usize,
+    unit: f32,
+    numbers: CardNumbers,
+    pack: &mut Vec<u32>,
+) {
+    let bits = |x: f32| match numbers {
+        CardNumbers::Bfloat => bf16::from_f32(x).to_bits(),
+        _ => f16::from_f32(x).to_bits(),
+    };
+    for lane in 0..32 {
+        for row in rows {
+            let [a, b, c, d] = lane_of(matrix, row, column, lane, unit).map(bits);
+            pack.extend([pair(a, b), pair(c, d)]);
         }
     }
 }
@@ -107,7 +148,7 @@ mod tests {
             };
             let unit = 2.0_f32.powi(-13);
             let products = [product];
-            let pack = of_stage(features, &products, unit);
+            let pack = of_stage(features, &products, unit, CardNumbers::Single);
             assert_eq!(pack.len(), groups * features * inputs);
             for (at, quad) in pack.chunks_exact(4).enumerate() {
                 let (lane, tile) = (at % 32, at / 32);
@@ -126,6 +167,42 @@ mod tests {
                         (seen - expected).abs() <= 2.0_f32.powi(13 - 22),
                         "{seen} for {expected}"
                     );
+                }
+            }
+        }
+    }
+
+    /// In one part, a lane's four numbers of both tiles follow each other.
+    #[test]
+    fn weights_of_one_part_are_found() {
+        let (features, inputs) = (64, 128);
+        let values: Vec<f32> = (0..inputs * features)
+            .map(|k| (k as f32 * 0.7).sin())
+            .collect();
+        let product = Product {
+            matrix: PaddedMatrix { values, inputs },
+            groups: 1,
+            scattered: false,
+        };
+        let products = [product];
+        for numbers in [CardNumbers::Half, CardNumbers::OnePart, CardNumbers::Bfloat] {
+            let pack = of_stage(features, &products, 0.5, numbers);
+            assert_eq!(pack.len(), features * inputs / 2);
+            for (at, quad) in pack.chunks_exact(4).enumerate() {
+                let (lane, strip) = (at % 32, at / 32 % (features / 16));
+                let (chunk, g) = (at / 32 / (features / 16), lane / 4);
+                for (k, word) in quad.iter().enumerate() {
+                    for two in 0..2 {
+                        let output = strip * 16 + g / 2 * 4 + k / 2 * 2 + g % 2;
+                        let input = chunk * 16 + lane % 4 * 4 + k % 2 * 2 + two;
+                        let bits = (word >> (16 * two)) as u16;
+                        let found = match numbers {
+                            CardNumbers::Bfloat => bf16::from_bits(bits).to_f32(),
+                            _ => f16::from_bits(bits).to_f32(),
+                        };
+                        let expected = products[0].matrix.values[output * inputs + input] / 0.5;
+                        assert!((found - expected).abs() < 0.01, "{found} for {expected}");
+                    }
                 }
             }
         }

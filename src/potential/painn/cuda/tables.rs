@@ -1,7 +1,11 @@
 //! A model's weights in the form that the kernels read: f32, features padded with zeros to a multiple of 32,
 //! filters as B-splines of the distance.
 
+use half::f16;
+
 use super::super::{Layer, Linear, RadialBasis, Spec, Weights};
+use super::messages::Messages;
+use super::numbers::CardNumbers;
 use crate::potential::device::elements;
 use crate::{Error, Result};
 
@@ -19,18 +23,30 @@ pub struct Splines {
 
 /// Most intervals.
 const MOST_INTERVALS: usize = 1 << 14;
+/// Numbers of a knot of a slice in halves.
+const NARROW_KNOT: usize = 4 * 8 * 8;
 
 impl Splines {
-    /// As many intervals as the basis asks for.
+    /// Those of a kind of messages.
+    pub fn of(spec: &Spec, messages: Messages, numbers: CardNumbers) -> Self {
+        Self::limited(spec, messages.degree(), messages.most(), numbers)
+    }
+
+    /// As many intervals as the basis asks for, and more, up to `most`.
     ///
     /// Away from the ends the slope of the spline of degree 3 that interpolates f is off by at most
     /// h^3 / 3! |B_3| max|f^(4)|, that of degree 5 by h^5 / 5! |B_5| max|f^(6)|, with the maxima of Bernoulli's polynomials,
     /// 0.0481 and 0.0245. For a Gaussian of width w those derivatives reach 3 / w^4 and 15 / w^6. The widest intervals
     /// here make both 5e-6 / w, which for trained models of 20 Gaussians is a root mean square of 4e-6 of that
-    /// of the slope, and 2e-7 of the value's; for Bessel functions 1e-5 of the fastest one's slope.
-    pub fn of(spec: &Spec, degree: usize) -> Self {
-        let (fewest, gaussian, bessel) = match degree {
-            3 => (320, 0.06, 0.105),
+    /// of the slope, and 2e-7 of the value's; for Bessel functions 1e-5 of the fastest one's slope. That was most of a force's
+    /// error in f32, so there are more where they cost nothing: 1.5 times as many leave a third or an eighth of it.
+    ///
+    /// In halves, which are off by up to 2^-12 of a coefficient and of a difference, wide intervals do: the spline's own error is
+    /// 37 times that of the above, 1.5e-4 of a slope.
+    pub(super) fn limited(spec: &Spec, degree: usize, most: usize, numbers: CardNumbers) -> Self {
+        let (fewest, gaussian, bessel) = match (degree, numbers.narrow()) {
+            (_, true) => (96, 0.2, 0.35),
+            (3, _) => (320, 0.06, 0.105),
             _ => (72, 0.264, 0.54),
         };
         let interval = match &spec.basis {
@@ -43,15 +59,21 @@ impl Splines {
         };
         let fit = (spec.cutoff / interval).ceil();
         let intervals = if fit.is_finite() { fit as usize } else { 0 };
+        let needed = intervals.clamp(fewest, MOST_INTERVALS);
+        let finer = if numbers.narrow() { 0 } else { most };
         Self {
             degree,
-            intervals: intervals.clamp(fewest, MOST_INTERVALS),
+            intervals: needed.max(finer.min(2 * needed)),
         }
     }
 
     /// Room for the coefficients of a slice (bytes).
-    pub(super) fn bytes(self) -> u32 {
-        (self.coefficients() * 3 * SLICE * 4) as u32
+    pub(super) fn bytes(self, numbers: CardNumbers) -> u32 {
+        let bytes = match numbers.narrow() {
+            true => (self.coefficients() + self.degree) * NARROW_KNOT * 2,
+            false => self.coefficients() * 3 * SLICE * 4,
+        };
+        bytes as u32
     }
 
     /// Coefficients of one filter.
@@ -148,6 +170,20 @@ impl SpeciesTables {
     }
 }
 
+impl SpeciesTables {
+    /// The first two groups of the contexts, four channels of each in turn: \[species\]\[F / 4\]\[8\].
+    pub fn paired_context(&self, width: usize) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.context.len() / 3 * 2);
+        for context in self.context.chunks_exact(3 * width) {
+            let (first, second) = (&context[..width], &context[width..2 * width]);
+            for (a, b) in first.chunks_exact(4).zip(second.chunks_exact(4)) {
+                out.extend(a.iter().chain(b));
+            }
+        }
+        out
+    }
+}
+
 /// Groups of `old` numbers padded to `new`.
 fn pad(values: &[f64], old: usize, new: usize) -> Vec<f32> {
     let mut out = Vec::new();
@@ -191,6 +227,53 @@ pub(super) fn filter_table(layer: &Layer, spec: &Spec, splines: Splines) -> Vec<
         }
     }
     table
+}
+
+/// The same table in halves, as `narrow_spline.cu` reads it: \[slices\]\[knots\]\[4\]\[8 lanes\]\[8\]. A lane has four channels.
+/// First come the differences of the first two filters to the next knot, then their coefficients; of the third filter the
+/// differences at this knot and at the next, then that at the one after them and the coefficient at the next. Knots of zeros
+/// end it.
+///
+/// # Errors
+/// A coefficient is no half.
+pub(super) fn in_halves(table: &[f32], splines: Splines) -> Result<Vec<u16>> {
+    const FILTERS: usize = 3;
+    if let Some(most) = table.iter().find(|c| c.abs() > f16::MAX.to_f32()) {
+        return Err(Error::input(format!(
+            "a filter of the model reaches {most:.3e}, which is no number in 16 bits"
+        ))
+        .advise("set precision = \"f32\""));
+    }
+    let knots = splines.coefficients();
+    let mut out = Vec::new();
+    for slice in table.chunks_exact(knots * FILTERS * SLICE) {
+        let value = |knot: usize, filter: usize, channel: usize| {
+            let at = (knot * FILTERS + filter) * SLICE + channel;
+            slice.get(at).copied().unwrap_or(0.0)
+        };
+        let step = |knot, filter, channel| match knot + 1 < knots {
+            true => value(knot + 1, filter, channel) - value(knot, filter, channel),
+            false => 0.0,
+        };
+        let mut four = |of: &dyn Fn(usize) -> f32, lane: usize| {
+            out.extend((lane * 4..lane * 4 + 4).map(|c| f16::from_f32(of(c)).to_bits()));
+        };
+        for k in 0..knots {
+            let parts: [[&dyn Fn(usize) -> f32; 2]; 4] = [
+                [&|c| step(k, 0, c), &|c| step(k, 1, c)],
+                [&|c| value(k, 0, c), &|c| value(k, 1, c)],
+                [&|c| step(k, 2, c), &|c| step(k + 1, 2, c)],
+                [&|c| step(k + 2, 2, c), &|c| value(k + 1, 2, c)],
+            ];
+            for part in parts {
+                for lane in 0..SLICE / 4 {
+                    part.iter().for_each(|of| four(*of, lane));
+                }
+            }
+        }
+        out.extend(std::iter::repeat_n(0, splines.degree * NARROW_KNOT));
+    }
+    Ok(out)
 }
 
 /// The basis times the cutoff function, and the cutoff function itself; `last` is the cutoff.
@@ -310,6 +393,70 @@ mod tests {
     fn spline(degree: usize, c: &[f64], s: f64) -> [f64; 2] {
         let k = (s as usize).min(c.len() - degree - 1);
         b_splines(degree, s - k as f64).map(|b| b.iter().zip(&c[k..]).map(|(b, c)| b * c).sum())
+    }
+
+    /// What a lane of `narrow_spline.cu` reads of a knot is the spline of the table in f32: value and slope of each filter,
+    /// within the rounding of halves.
+    #[test]
+    fn halves_are_the_splines_of_the_table() {
+        let splines = Splines {
+            degree: 3,
+            intervals: 12,
+        };
+        let knots = splines.coefficients();
+        let number = |k: usize| (0.37 * k as f64).sin() as f32;
+        let table: Vec<f32> = (0..2 * knots * 3 * SLICE).map(number).collect();
+        let halves = in_halves(&table, splines).unwrap();
+        let slice_of_halves = (knots + 3) * NARROW_KNOT;
+        assert_eq!(halves.len(), 2 * slice_of_halves);
+        for slice in 0..2 {
+            let read = |knot: usize, part: usize, lane: usize, k: usize| {
+                let at = slice * slice_of_halves + ((knot * 4 + part) * 8 + lane) * 8 + k;
+                f16::from_bits(halves[at]).to_f64()
+            };
+            let exact = |knot: usize, filter: usize, channel: usize| {
+                f64::from(table[((slice * knots + knot) * 3 + filter) * SLICE + channel])
+            };
+            for (knot, channel) in
+                (0..splines.intervals).flat_map(|k| (0..SLICE).map(move |c| (k, c)))
+            {
+                let (lane, k) = (channel / 4, channel % 4);
+                for filter in 0..3 {
+                    let (c1, steps) = match filter {
+                        2 => (
+                            read(knot, 3, lane, 4 + k),
+                            [
+                                read(knot, 2, lane, k),
+                                read(knot, 2, lane, 4 + k),
+                                read(knot, 3, lane, k),
+                            ],
+                        ),
+                        f => (
+                            read(knot + 1, 1, lane, 4 * f + k),
+                            [0, 1, 2].map(|m| read(knot + m, 0, lane, 4 * f + k)),
+                        ),
+                    };
+                    let [b, d] = b_splines(3, 0.3);
+                    let value = c1 - b[0] * steps[0] + (b[2] + b[3]) * steps[1] + b[3] * steps[2];
+                    // The slopes of cubic B-splines are differences of quadratic ones.
+                    let q = [-d[0], d[3] + d[2], d[3]];
+                    let slope: f64 = (0..3).map(|m| q[m] * steps[m]).sum();
+                    let sum = |w: &[f64]| -> f64 {
+                        (0..4)
+                            .map(|m| w[m] * exact(knot + m, filter, channel))
+                            .sum()
+                    };
+                    assert!((value - sum(&b)).abs() < 2e-3, "{value} for {}", sum(&b));
+                    assert!((slope - sum(&d)).abs() < 2e-3, "{slope} for {}", sum(&d));
+                }
+            }
+        }
+        // What is beyond the last knot is none.
+        assert!(
+            halves[knots * NARROW_KNOT..slice_of_halves]
+                .iter()
+                .all(|&bits| bits == 0)
+        );
     }
 
     /// A Gaussian of the width of the default basis, cut off at the default number of intervals. Bounds as in

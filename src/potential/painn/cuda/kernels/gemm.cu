@@ -1,7 +1,8 @@
 // Matrix products of atom-wise layers on tensor cores, accurate to f32.
 //
 // An operand x is split into a TF32 part and the rest, x = hi + lo, and a product takes three TF32
-// products, hi hi + hi lo + lo hi; what is left out is below 2^-21 of it.
+// products, hi hi + hi lo + lo hi; what is left out is below 2^-21 of it. With TERMS 1 it is one product of what is next to
+// each in TF32, in 16 bits (NARROW) of halves or of bfloat16.
 //
 // A product is an `Op`: out[atom][comp][group][channel] = sum_k load(atom, comp, k) weight[group N + channel][k]
 // with NC components (rows) and NG groups (columns) that belong to one atom and channel, so that one thread
@@ -21,12 +22,70 @@ __device__ __forceinline__ void mma(float (&c)[4], const u32 (&a)[4], const u32 
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+#if NARROW
+#if BFLOAT
+#define OPERANDS "bf16.bf16"
+#else
+#define OPERANDS "f16.f16"
+#endif
+// Four numbers of an operand.
+typedef uint2 Four;
+__device__ __forceinline__ Four four(float4 v) { return narrow(v); }
+__device__ __forceinline__ void mma(float (&c)[4], const Four &upper, const Four &lower, const Four &b) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32." OPERANDS ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(upper.x), "r"(lower.x), "r"(upper.y), "r"(lower.y), "r"(b.x), "r"(b.y));
+}
+#else
+typedef float4 Four;
+__device__ __forceinline__ Four four(float4 v) { return v; }
+#endif
+// The nearest number in TF32.
+__device__ __forceinline__ u32 nearest(float x) {
+    u32 v;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(v) : "f"(x));
+    return v;
+}
+
 // Sixteen k of a strip of 16 rows (lane holds rows g and g + 8, k = 4 t ... 4 t + 3) against columns of 8. The
 // order of k inside is permuted alike in both operands, so that each lane loads 16 bytes. Where there are few tiles, the
 // terms of the split go to SETS (3 or 6) sums of their own, so that one product need not wait for the one before.
+#if NARROW
 template <int SETS, int MT, int NT>
-__device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const float4 (&upper)[MT], const float4 (&lower)[MT],
-                                      const float4 (&b)[NT]) {
+__device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const Four (&upper)[MT], const Four (&lower)[MT],
+                                      const Four (&b)[NT]) {
+#pragma unroll
+    for (int n = 0; n < NT; ++n) {
+#pragma unroll
+        for (int m = 0; m < MT; ++m) mma(acc[0][m][n], upper[m], lower[m], b[n]);
+    }
+}
+#elif TERMS == 1
+template <int SETS, int MT, int NT>
+__device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const Four (&upper)[MT], const Four (&lower)[MT],
+                                      const Four (&b)[NT]) {
+#pragma unroll
+    for (int s = 0; s < 2; ++s) {
+        u32 a[MT][4];
+#pragma unroll
+        for (int m = 0; m < MT; ++m) {
+            a[m][0] = nearest(at(upper[m], 2 * s));
+            a[m][1] = nearest(at(lower[m], 2 * s));
+            a[m][2] = nearest(at(upper[m], 2 * s + 1));
+            a[m][3] = nearest(at(lower[m], 2 * s + 1));
+        }
+#pragma unroll
+        for (int n = 0; n < NT; ++n) {
+            const u32 w[2] = {nearest(at(b[n], 2 * s)), nearest(at(b[n], 2 * s + 1))};
+#pragma unroll
+            for (int m = 0; m < MT; ++m) mma(acc[0][m][n], a[m], w);
+        }
+    }
+}
+#else
+template <int SETS, int MT, int NT>
+__device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const Four (&upper)[MT], const Four (&lower)[MT],
+                                      const Four (&b)[NT]) {
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
         u32 hi[MT][4], lo[MT][4];
@@ -52,9 +111,10 @@ __device__ __forceinline__ void mma16(float (&acc)[SETS][MT][NT][4], const float
         }
     }
 }
+#endif
 
 // Sums for so many tiles.
-__device__ constexpr int sets_for(int tiles) { return tiles == 1 ? 6 : tiles <= 3 ? 3 : 1; }
+__device__ constexpr int sets_for(int tiles) { return TERMS == 1 ? 1 : tiles == 1 ? 6 : tiles <= 3 ? 3 : 1; }
 
 // The small terms first, then the large ones.
 template <int SETS, int MT, int NT>
@@ -79,19 +139,19 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
     constexpr int NB = BC / WN / 8, NT = NB * NG;                  // tiles of 8 columns in a warp
     constexpr int QA = BA * NC * 4, QB = BC * NG * 4;              // quads of four k in a stage of 16
     constexpr int RA = (QA + GEMM_THREADS - 1) / GEMM_THREADS, RB = (QB + GEMM_THREADS - 1) / GEMM_THREADS;
-    __shared__ float4 a_stage[2][QA], b_stage[2][QB];
+    __shared__ Four a_stage[2][QA], b_stage[2][QB];
     const int tid = threadIdx.x, lane = lane_id(), warp = tid / WARP, g = lane / 4, t = lane % 4;
     const int wm = warp % WM, wn = warp / WM;
     const int c0 = blockIdx.x * BC, a0 = blockIdx.y * BA;
     const int K = op.inputs(), N = op.outputs(), atoms = int(E.atoms);
     float acc[1][MT][NT][4] = {};
-    float4 ra[RA], rb[RB];
+    Four ra[RA], rb[RB];
     auto fetch_a = [&](int k0) {
 #pragma unroll
         for (int r = 0; r < RA; ++r) {
             const int quad = tid + r * GEMM_THREADS, row = quad / 4, atom = a0 + row % BA;
             const bool inside = (QA % GEMM_THREADS == 0 || quad < QA) && atom < atoms;
-            ra[r] = inside ? op.load(atom, row / BA, k0 + quad % 4 * 4) : make_float4(0, 0, 0, 0);
+            ra[r] = four(inside ? op.load(atom, row / BA, k0 + quad % 4 * 4) : make_float4(0, 0, 0, 0));
         }
     };
     auto fetch_b = [&](int k0) {
@@ -99,7 +159,7 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
         for (int r = 0; r < RB; ++r) {
             const int quad = tid + r * GEMM_THREADS, row = quad / 4;
             if (QB % GEMM_THREADS == 0 || quad < QB) {
-                rb[r] = ld4(op.weight() + size_t((row / BC) * N + c0 + row % BC) * K + k0 + quad % 4 * 4);
+                rb[r] = four(ld4(op.weight() + size_t((row / BC) * N + c0 + row % BC) * K + k0 + quad % 4 * 4));
             }
         }
     };
@@ -127,7 +187,7 @@ template <class Op> __device__ __forceinline__ void tiled(const Op op) {
             fetch_a(k0 + 16);
             fetch_b(k0 + 16);
         }
-        float4 upper[MT], lower[MT], b[NT];
+        Four upper[MT], lower[MT], b[NT];
 #pragma unroll
         for (int m = 0; m < MT; ++m) {
             const int row = (m / MA) * BA + (wm * MA + m % MA) * 16 + g;
@@ -171,13 +231,13 @@ template <class Op> __device__ __forceinline__ void spread(const Op op) {
     const int lane = lane_id(), warp = threadIdx.x / WARP, g = lane / 4, t = lane % 4;
     const int c0 = blockIdx.x * SPREAD_CHANNELS, a0 = blockIdx.y * STRIP;
     const int K = op.inputs(), N = op.outputs(), atoms = int(E.atoms);
-    float4 b[BLOCKS][NG];
+    Four b[BLOCKS][NG];
 #pragma unroll
     for (int i = 0; i < BLOCKS; ++i) {
         const int k = (i * WARPS + warp) * 16 + 4 * t;
 #pragma unroll
         for (int r = 0; r < NG; ++r) {
-            b[i][r] = k < K ? ld4(op.weight() + size_t(r * N + c0 + g) * K + k) : make_float4(0, 0, 0, 0);
+            b[i][r] = four(k < K ? ld4(op.weight() + size_t(r * N + c0 + g) * K + k) : make_float4(0, 0, 0, 0));
         }
     }
     follow();
@@ -187,11 +247,11 @@ template <class Op> __device__ __forceinline__ void spread(const Op op) {
     for (int i = 0; i < BLOCKS; ++i) {
         const int k = (i * WARPS + warp) * 16 + 4 * t;
         if (k >= K) break;
-        float4 upper[NC], lower[NC];
+        Four upper[NC], lower[NC];
 #pragma unroll
         for (int c = 0; c < NC; ++c) {
-            upper[c] = a0 + g < atoms ? op.load(a0 + g, c, k) : make_float4(0, 0, 0, 0);
-            lower[c] = a0 + g + 8 < atoms ? op.load(a0 + g + 8, c, k) : make_float4(0, 0, 0, 0);
+            upper[c] = four(a0 + g < atoms ? op.load(a0 + g, c, k) : make_float4(0, 0, 0, 0));
+            lower[c] = four(a0 + g + 8 < atoms ? op.load(a0 + g + 8, c, k) : make_float4(0, 0, 0, 0));
         }
         mma16<SETS, NC, NG>(acc, upper, lower, b[i]);
     }

@@ -28,6 +28,9 @@ __device__ __forceinline__ void await(u32 barrier, int parity) {
 #endif
 
 // What the kernel itself does not write: with tiles such loads need not wait for stores (fused stages do write it).
+#if NARROW
+__device__ __forceinline__ float2 fixed2(const Stored *p) { return ld2(p); }
+#endif
 __device__ __forceinline__ float2 fixed2(const float *p) {
 #if TILED
     float2 v;
@@ -47,7 +50,6 @@ template <int COMPONENTS, int GROUPS, int INPUTS, int OUTPUTS> struct Shape {
     __device__ int outputs() const { return OUTPUTS; }
     __device__ const Layer &layer() const { return N.layer[l]; }
     __device__ bool last() const { return l == LAYERS - 1; }
-    __device__ float *grad_mu() const { return N.grad_mu[(LAYERS - 1 - l) & 1]; }
 };
 
 struct Context1 : Shape<1, 1, F, F> {
@@ -64,7 +66,7 @@ struct Context2 : Shape<1, 3, F, F> {
     __device__ void store(int atom, int ch, float2 (&out)[1][3]) const {
 #pragma unroll
         for (int g = 0; g < 3; ++g) {
-            st2(layer().x + cell_of(atom, 3 * F) + g * F + ch, out[0][g] + ld2(layer().context2_bias + g * F + ch));
+            st2(context(layer(), g).at(atom, ch), out[0][g] + ld2(layer().context2_bias + g * F + ch));
         }
     }
 };
@@ -76,7 +78,7 @@ struct Mix : Shape<3, 2, F, F> {
         float2 square = make_float2(layer().epsilon, layer().epsilon), dot = make_float2(0, 0);
 #pragma unroll
         for (int c = 0; c < 3; ++c) {
-            float *to = layer().vw + cell_of(atom * 3 + c, 2 * F) + ch;
+            Stored *to = layer().vw + cell_of(atom * 3 + c, 2 * F) + ch;
             st2(to, out[c][0]);
             st2(to + F, out[c][1]);
             square = square + out[c][0] * out[c][0];
@@ -112,8 +114,7 @@ struct Update2 : Shape<1, 3, F, F> {
 #pragma unroll
         for (int i = 0; i < 3; ++i) {
             const float2 w = fixed2(layer().vw + cell_of(atom * 3 + i, 2 * F) + F + ch);
-            const size_t to = cell_of(atom * 3 + i, F) + ch;
-            st2(N.layer[l + 1].mu + to, fixed2(N.mu1 + to) + b * w);
+            st2(vector(N.layer[l + 1], i).at(atom, ch), fixed2(N.mu1 + cell_of(atom * 3 + i, F) + ch) + b * w);
         }
     }
 };
@@ -122,18 +123,17 @@ struct Update2Back : Shape<1, 1, 3 * F, F> {
     __device__ const float *weight() const { return layer().update2_t; }
     __device__ float4 load(int atom, int, int k) const {
         const size_t at = cell_of(atom, F) + k % F;
-        if (k < F) return ld4(N.grad_q + at);
-        if (k >= 2 * F) return ld4(N.grad_q + at) * ld4(layer().dot + at);
+        if (k < F) return ld4(grad_q(l).at(atom, k));
+        if (k >= 2 * F) return ld4(grad_q(l).at(atom, k % F)) * ld4(layer().dot + at);
         float4 sum = make_float4(0, 0, 0, 0);
         if (last()) return sum;
         for (int i = 0; i < 3; ++i) {
-            sum =
-                sum + ld4(grad_mu() + cell_of(atom * 3 + i, F) + k - F) * ld4(layer().vw + cell_of(atom * 3 + i, 2 * F) + k);
+            sum = sum + ld4(grad_mu(l, i).at(atom, k - F)) * ld4(layer().vw + cell_of(atom * 3 + i, 2 * F) + k);
         }
         return sum;
     }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
-        float *k = layer().k + cell_of(atom, F) + ch;
+        Stored *k = layer().k + cell_of(atom, F) + ch;
         st2(k, out[0][0] * silu_slope(ld2(k)));
     }
 };
@@ -143,17 +143,17 @@ struct Update1Back : Shape<1, 2, F, F> {
     __device__ float4 load(int atom, int, int k) const { return ld4(layer().k + cell_of(atom, F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[1][2]) const {
         const size_t at = cell_of(atom, F) + ch;
-        const float2 gq = ld2(N.grad_q + at), gc = gq * fixed2(layer().c + at), n = fixed2(layer().norm + at);
+        const float2 gq = ld2(grad_q(l).at(atom, ch)), gc = gq * fixed2(layer().c + at), n = fixed2(layer().norm + at);
         const float2 gn = make_float2(__fdividef(out[0][1].x, n.x), __fdividef(out[0][1].y, n.y));
         for (int i = 0; i < 3; ++i) {
-            float *vw = layer().vw + cell_of(atom * 3 + i, 2 * F) + ch;
+            Stored *vw = layer().vw + cell_of(atom * 3 + i, 2 * F) + ch;
             const float2 v = ld2(vw), w = ld2(vw + F);
             st2(vw, gc * w + gn * v);
             float2 gw = gc * v;
-            if (!last()) gw = gw + fixed2(grad_mu() + cell_of(atom * 3 + i, F) + ch) * fixed2(layer().b + at);
+            if (!last()) gw = gw + fixed2(grad_mu(l, i).at(atom, ch)) * fixed2(layer().b + at);
             st2(vw + F, gw);
         }
-        st2(N.grad_q + at, gq + out[0][0]);
+        st2(grad_q(l).at(atom, ch), gq + out[0][0]);
     }
 };
 
@@ -162,7 +162,7 @@ struct MixBack : Shape<3, 1, 2 * F, F> {
     __device__ float4 load(int atom, int c, int k) const { return ld4(layer().vw + cell_of(atom * 3 + c, 2 * F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[3][1]) const {
         for (int c = 0; c < 3; ++c) {
-            float *g = grad_mu() + cell_of(atom * 3 + c, F) + ch;
+            Stored *g = grad_mu(l, c).at(atom, ch);
             st2(g, last() ? out[c][0] : out[c][0] + ld2(g));
         }
     }
@@ -170,9 +170,9 @@ struct MixBack : Shape<3, 1, 2 * F, F> {
 
 struct Context2Back : Shape<1, 1, 3 * F, F> {
     __device__ const float *weight() const { return layer().context2_t; }
-    __device__ float4 load(int atom, int, int k) const { return ld4(layer().x + cell_of(atom, 3 * F) + k); }
+    __device__ float4 load(int atom, int, int k) const { return ld4(context(layer(), k / F).at(atom, k % F)); }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
-        float *h = layer().h + cell_of(atom, F) + ch;
+        Stored *h = layer().h + cell_of(atom, F) + ch;
         st2(h, out[0][0] * silu_slope(ld2(h)));
     }
 };
@@ -181,8 +181,7 @@ struct Context1Back : Shape<1, 1, F, F> {
     __device__ const float *weight() const { return layer().context1_t; }
     __device__ float4 load(int atom, int, int k) const { return ld4(layer().h + cell_of(atom, F) + k); }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
-        float *g = N.grad_q + cell_of(atom, F) + ch;
-        st2(g, out[0][0] + ld2(g));
+        st2(grad_q(l - 1).at(atom, ch), out[0][0] + ld2(grad_q(l).at(atom, ch)));
     }
 };
 
@@ -216,11 +215,11 @@ struct HeadBack {
         const float4 h = ld4(head().h + cell_of(atom, head().outputs) + k);
         if (l < HEADS - 1) return h;
         const float4 w = ld4(N.head_out + k);
-        return w * make_float4(silu_slope(h.x), silu_slope(h.y), silu_slope(h.z), silu_slope(h.w));
+        return seed(w * make_float4(silu_slope(h.x), silu_slope(h.y), silu_slope(h.z), silu_slope(h.w)));
     }
     __device__ void store(int atom, int ch, float2 (&out)[1][1]) const {
         if (l == 0) {
-            st2(N.grad_q + cell_of(atom, F) + ch, out[0][0]);
+            st2(grad_q(LAYERS - 1).at(atom, ch), out[0][0]);
         } else {
             float *h = N.head[l - 1].h + cell_of(atom, head().inputs) + ch;
             st2(h, out[0][0] * silu_slope(ld2(h)));

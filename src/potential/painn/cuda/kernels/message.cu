@@ -5,100 +5,8 @@
 // registers. Sums are gathers in an order that the row alone fixes, so that the result depends on nothing but the
 // positions.
 //
-// The filters w_k(d), k = 0, 1, 2, cut off and zero beyond, are B-splines of the distance, of DEGREE 3 or 5 on KNOTS
-// intervals: at least twice continuously differentiable, their slope the exact derivative. With many atoms (STAGED) the
+// The filters are splines of the distance (`spline.cu`, in 16 bits `narrow_spline.cu`). With many atoms (STAGED) the
 // coefficients of a slice are kept in shared memory, and each block takes a stretch of neighbouring atoms.
-
-constexpr int COEFFICIENTS = 3 * SLICE;               // of one knot of a slice
-constexpr int TABLE = (KNOTS + DEGREE) * COEFFICIENTS;     // floats of one slice
-
-// Values of the uniform B-splines of degree DEGREE at u of an interval, and their slopes; v = 1 - u. The second half are
-// those of the first from the other side.
-__device__ __forceinline__ void half_basis(float u, float v, float (&b)[DEGREE + 1], int first, int step) {
-#if DEGREE == 3
-    b[first] = v * v * v * (1.0f / 6.0f);
-    b[first + step] = (0.5f * u - 1.0f) * u * u + 2.0f / 3.0f;
-#else
-    const float v2 = v * v, u2 = u * u;
-    b[first] = v2 * v2 * v * (1.0f / 120.0f);
-    b[first + step] = fmaf(
-        u, fmaf(u, fmaf(u, fmaf(u, fmaf(u, 1.0f / 24.0f, -1.0f / 6.0f), 1.0f / 6.0f), 1.0f / 6.0f), -5.0f / 12.0f),
-        13.0f / 60.0f);
-    b[first + 2 * step] = fmaf(u2, fmaf(u2, fmaf(u, -1.0f / 12.0f, 0.25f), -0.5f), 0.55f);
-#endif
-}
-__device__ __forceinline__ void half_slopes(float u, float v, float scale, float (&d)[DEGREE + 1], int first, int step) {
-#if DEGREE == 3
-    d[first] = scale * (-0.5f * v * v);
-    d[first + step] = scale * ((1.5f * u - 2.0f) * u);
-#else
-    const float v2 = v * v, u2 = u * u;
-    d[first] = scale * (v2 * v2 * (-1.0f / 24.0f));
-    d[first + step] =
-        scale * fmaf(u, fmaf(u, fmaf(u, fmaf(u, 5.0f / 24.0f, -2.0f / 3.0f), 0.5f), 1.0f / 3.0f), -5.0f / 12.0f);
-    d[first + 2 * step] = scale * (u * fmaf(u2, fmaf(u, -5.0f / 12.0f, 1.0f), -1.0f));
-#endif
-}
-
-// Where on the spline a distance lies: the first of its coefficients, their weights and slopes.
-struct Spline {
-    const float *at;
-    float b[DEGREE + 1], d[DEGREE + 1];
-
-    __device__ Spline(const float *table, float distance, bool inside) {
-        const float inverse_h = N.knots_per_length;
-        const float s = distance * inverse_h;
-        const int k = min(int(s), KNOTS - 1);
-        const float u = s - float(k), v = 1.0f - u;
-        const float slope = inside ? inverse_h : 0.0f;
-        at = table + k * COEFFICIENTS;
-        half_basis(u, v, b, 0, 1);
-        half_basis(v, u, b, DEGREE, -1);
-        half_slopes(u, v, slope, d, 0, 1);
-        half_slopes(v, u, -slope, d, DEGREE, -1);
-        if (!inside) {
-#pragma unroll
-            for (int m = 0; m <= DEGREE; ++m) b[m] = 0.0f;
-        }
-    }
-
-    __device__ float4 value(int filter) const {
-        float4 sum = make_float4(0, 0, 0, 0);
-#pragma unroll
-        for (int m = 0; m <= DEGREE; ++m) {
-            const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
-            sum.x = fmaf(b[m], c.x, sum.x);
-            sum.y = fmaf(b[m], c.y, sum.y);
-            sum.z = fmaf(b[m], c.z, sum.z);
-            sum.w = fmaf(b[m], c.w, sum.w);
-        }
-        return sum;
-    }
-
-    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slope itself is not
-    // needed.
-    __device__ float4 value(int filter, float4 weight, float (&along)[DEGREE + 1]) const {
-        float4 sum = make_float4(0, 0, 0, 0);
-#pragma unroll
-        for (int m = 0; m <= DEGREE; ++m) {
-            const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
-            sum.x = fmaf(b[m], c.x, sum.x);
-            sum.y = fmaf(b[m], c.y, sum.y);
-            sum.z = fmaf(b[m], c.z, sum.z);
-            sum.w = fmaf(b[m], c.w, sum.w);
-            along[m] = fmaf(weight.x, c.x, fmaf(weight.y, c.y, fmaf(weight.z, c.z, fmaf(weight.w, c.w, along[m]))));
-        }
-        return sum;
-    }
-
-    // What these sums over coefficients make of the slope.
-    __device__ float slope(const float (&along)[DEGREE + 1]) const {
-        float sum = d[0] * along[0];
-#pragma unroll
-        for (int m = 1; m <= DEGREE; ++m) sum = fmaf(d[m], along[m], sum);
-        return sum;
-    }
-};
 
 // Whether what sums are added to is fetched behind them, for want of registers: with many atoms.
 constexpr bool LATE = TILED || BY_STRIPS;
@@ -172,21 +80,23 @@ template <int TEAM> __device__ __forceinline__ void over_groups(const float4 (&v
 
 // The table of a block's slice; where it is staged, on its way to shared memory until it is asked for.
 template <bool STAGE> struct Filters {
-    const float *table;
+    const Coefficient *table;
 
     __device__ Filters(int l, int slice) {
+        constexpr int READS = TABLE * sizeof(Coefficient) / 16;
         table = N.layer[l].table + size_t(slice) * TABLE;
         if (!STAGE) return;
-        extern __shared__ float4 shared_table[];
-        for (int k = threadIdx.x; k < TABLE / 4; k += blockDim.x) {
+        extern __shared__ uint4 shared_table[];
+        const uint4 *from = reinterpret_cast<const uint4 *>(table);
+        for (int k = threadIdx.x; k < READS; k += blockDim.x) {
             const u32 to = u32(__cvta_generic_to_shared(shared_table + k));
-            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(table + 4 * k) : "memory");
+            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from + k) : "memory");
         }
-        table = reinterpret_cast<const float *>(shared_table);
+        table = reinterpret_cast<const Coefficient *>(shared_table);
     }
 
     // Waits for it, with all threads of the block.
-    __device__ const float *here() const {
+    __device__ const Coefficient *here() const {
         if (STAGE) {
             asm volatile("cp.async.wait_all;" ::: "memory");
             __syncthreads();
@@ -214,10 +124,22 @@ template <int TEAM> struct Share {
 struct Ahead {
     float4 geometry;
     uint2 pair;
-    __device__ void fetch(u32 start, u32 at, u32 count) {
+#if NARROW
+    Where kept; // by the first layer
+#endif
+    __device__ void fetch(u32 start, u32 at, u32 count, bool first) {
         const u32 p = start + min(at, count - 1);
         geometry = E.geometry[p];
         pair = E.pair[p];
+#if NARROW
+        if (!first) kept = N.spots[p];
+#endif
+    }
+    __device__ Where where(bool first) const {
+#if NARROW
+        if (!first) return kept;
+#endif
+        return where_is(geometry.w);
     }
 };
 
@@ -225,14 +147,49 @@ struct Ahead {
 struct Row {
     u32 start, count;
     Ahead ahead;
-    template <int TEAM> __device__ void fetch(const Share<TEAM> &share, int i) {
+    template <int TEAM> __device__ void fetch(const Share<TEAM> &share, int i, bool first) {
         count = 0;
         if (i >= share.end) return;
         start = E.rows[i];
         count = E.active[i];
-        if (count > 0) ahead.fetch(start, share.group, count);
+        if (count > 0) ahead.fetch(start, share.group, count, first);
     }
 };
+
+// Context and vectors that a neighbour sends, four channels of each.
+struct Sent {
+    float4 x[3], mu[3];
+};
+template <bool FIRST> __device__ __forceinline__ void fetch_sent(const Layer &layer, u32 j, int ch, Sent &sent) {
+    float4(&x)[3] = sent.x, (&mu)[3] = sent.mu;
+    const Stored *from = FIRST ? first_context(E.species[j], ch) : context(layer, 0).at(j, ch);
+#if NARROW
+    ld8(from, x[0], x[1]);
+    if (FIRST) return;
+    ld8(from + 2 * F, x[2], mu[0]);
+    ld8(from + 4 * F, mu[1], mu[2]);
+#else
+    x[0] = ld4(from);
+    x[1] = ld4(from + F);
+    if (FIRST) return;
+    x[2] = ld4(from + 2 * F);
+#pragma unroll
+    for (int c = 0; c < 3; ++c) mu[c] = ld4(vector(layer, c).at(j, ch));
+#endif
+}
+
+// The gradients of what leaves an atom's messages of layer l, four channels of each.
+__device__ __forceinline__ void fetch_gradients(int l, size_t i, int ch, float4 &gq, float4 (&gmu)[3]) {
+#if NARROW
+    const Stored *from = grad_q(l).at(i, ch);
+    ld8(from, gq, gmu[0]);
+    ld8(from + 2 * F, gmu[1], gmu[2]);
+#else
+    gq = ld4(grad_q(l).at(i, ch));
+#pragma unroll
+    for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu(l, c).at(i, ch));
+#endif
+}
 
 // q1 = q + sum_j w0 x0 ; mu1 = mu + sum_j (w1 x1) u + (w2 x2) mu_j. In the first layer mu = 0, and q and x depend
 // on the species alone.
@@ -241,14 +198,14 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
     const Share<TEAM> share;
     const Filters<STAGE> filters(l, share.slice);
     Row row;
-    if (!FIRST) row.fetch(share, share.first);
+    if (!FIRST) row.fetch(share, share.first, FIRST);
     follow();
-    if (FIRST) row.fetch(share, share.first);
+    if (FIRST) row.fetch(share, share.first, FIRST);
     const Layer &layer = N.layer[l];
     const int offset = lane_id() % 8 * 4, ch = share.slice * SLICE + offset;
-    const float *table = filters.here();
+    const Coefficient *table = Spline::of_lane(filters.here());
     for (int i = share.first; i < share.end; i += share.step) {
-        if (i > share.first) row.fetch(share, i);
+        if (i > share.first) row.fetch(share, i, FIRST);
         const u32 start = row.start, count = row.count;
         Ahead ahead = row.ahead;
         const float4 zero = make_float4(0, 0, 0, 0);
@@ -256,39 +213,39 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
         // Each group of the first warp writes one of the four results, on top of what came in: with few atoms fetched now.
         const int which = share.group;
         const auto fetch = [&] {
-            if (which == 0) return ld4(FIRST ? N.embedding + size_t(E.species[i]) * F + ch : N.q + size_t(i) * F + ch);
-            return !FIRST && share.writes() ? ld4(layer.mu + (size_t(i) * 3 + which - 1) * F + ch) : zero;
+            if (which == 0) {
+                return FIRST ? ld4(N.embedding + size_t(E.species[i]) * F + ch) : ld4(spot(N.q).at(i, ch));
+            }
+            return !FIRST && share.writes() ? ld4(vector(layer, which - 1).at(i, ch)) : zero;
         };
         float4 came = zero;
         if (!LATE) came = fetch();
         for (u32 at = share.group; at < count; at += GROUPS) {
             const float4 geometry = ahead.geometry;
             const u32 j = ahead.pair.x;
-            const float *x = FIRST ? N.first_context + size_t(E.species[j]) * 3 * F + ch : layer.x + size_t(j) * 3 * F + ch;
-            const float4 x0 = ld4(x), x1 = ld4(x + F);
-            float4 x2, other[3];
-            if (!FIRST) {
-                x2 = ld4(x + 2 * F);
-#pragma unroll
-                for (int c = 0; c < 3; ++c) other[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
-            }
-            ahead.fetch(start, at + GROUPS, count);
-            const Spline spline(table + offset, geometry.w, true);
-            sum[0] = fma4(spline.value(0), x0, sum[0]);
-            const float4 along = spline.value(1) * x1;
+            Sent sent;
+            fetch_sent<FIRST>(layer, j, ch, sent);
+            const Where where = ahead.where(FIRST);
+#if NARROW
+            if (FIRST && share.slice == 0 && lane_id() % 8 == 0) N.spots[start + at] = where;
+#endif
+            ahead.fetch(start, at + GROUPS, count, FIRST);
+            const Spline spline(table, where, true);
+            sum[0] = fma4(spline.value(0), sent.x[0], sum[0]);
+            const float4 along = spline.value(1) * sent.x[1];
             sum[1] = fma4(geometry.x, along, sum[1]);
             sum[2] = fma4(geometry.y, along, sum[2]);
             sum[3] = fma4(geometry.z, along, sum[3]);
             if (!FIRST) {
-                const float4 carry = spline.value(2) * x2;
+                const float4 carry = spline.value(2) * sent.x[2];
 #pragma unroll
-                for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, other[c], sum[c + 1]);
+                for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, sent.mu[c], sum[c + 1]);
             }
         }
         const float4 mine = over_groups<TEAM>(sum);
         if (!share.writes()) continue;
-        float *to = which == 0 ? N.q1 + size_t(i) * F + ch : N.mu1 + (size_t(i) * 3 + which - 1) * F + ch;
-        *reinterpret_cast<float4 *>(to) = mine + (LATE ? fetch() : came);
+        Stored *to = which == 0 ? spot(N.q1).at(i, ch) : spot(N.mu1, 3, which - 1).at(i, ch);
+        st4(to, mine + (LATE ? fetch() : came));
     }
 }
 
@@ -310,31 +267,27 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     const Share<TEAM> share;
     const Filters<STAGE> filters(l, share.slice);
     Row row;
-    row.fetch(share, share.first);
+    row.fetch(share, share.first, false);
     follow();
     const Layer &layer = N.layer[l];
-    const float *grad_mu = N.grad_mu[(LAYERS - 1 - l) & 1];
-    float *grad_mu_out = N.grad_mu[(LAYERS - l) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
-    const float *table = filters.here();
+    const Coefficient *table = Spline::of_lane(filters.here());
     for (int j = share.first; j < share.end; j += share.step) {
-        if (j > share.first) row.fetch(share, j);
+        if (j > share.first) row.fetch(share, j, false);
         const u32 start = row.start, count = row.count;
         Ahead ahead = row.ahead;
-        const float *own = layer.x + size_t(j) * 3 * F + ch;
-        const float4 x0 = ld4(own), x1 = ld4(own + F), x2 = ld4(own + 2 * F);
+        Sent own;
+        fetch_sent<false>(layer, j, ch, own);
         const float4 zero = make_float4(0, 0, 0, 0);
-        float4 mu[3], sum[6] = {zero, zero, zero, zero, zero, zero};
-#pragma unroll
-        for (int c = 0; c < 3; ++c) mu[c] = ld4(layer.mu + (size_t(j) * 3 + c) * F + ch);
+        float4 sum[6] = {zero, zero, zero, zero, zero, zero};
         // Two channels of the context's gradient, or of the vectors', on top of what came in.
         const bool vectors = share.group & 2;
-        const size_t at = size_t(j) * 3 * F + ch + (share.group & 1) * 2;
+        const int two = ch + (share.group & 1) * 2;
         float2 came[3] = {};
         const auto fetch = [&] {
             if (!vectors || !share.writes()) return;
 #pragma unroll
-            for (int k = 0; k < 3; ++k) came[k] = ld2(grad_mu + at + k * F);
+            for (int k = 0; k < 3; ++k) came[k] = ld2(grad_mu(l, k).at(j, two));
         };
         if (!LATE) fetch();
         for (u32 base = 0; base < count; base += GROUPS) {
@@ -342,36 +295,37 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             const float4 geometry = ahead.geometry;
             const uint2 pair = ahead.pair;
             const size_t i = pair.x;
-            const float4 gq = ld4(N.grad_q + i * F + ch);
-            float4 gmu[3];
-#pragma unroll
-            for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (i * 3 + c) * F + ch);
+            float4 gq, gmu[3];
+            fetch_gradients(l, i, ch, gq, gmu);
             float *push = reinterpret_cast<float *>(E.push + size_t(pair.y) * SLICES + share.slice) + lane % 4;
             const float before = l == LAYERS - 1 ? 0.0f : *push;
-            ahead.fetch(start, base + share.group + GROUPS, count);
-            const Spline spline(table + offset, geometry.w, inside);
-            float s[DEGREE + 1] = {};
-            sum[0] = fma4(spline.value(0, x0 * gq, s), gq, sum[0]);
+            const Where where = ahead.where(false);
+            ahead.fetch(start, base + share.group + GROUPS, count, false);
+            const Spline spline(table, where, inside);
+            Along s = {};
+            sum[0] = fma4(spline.value(0, own.x[0] * gq, s), gq, sum[0]);
             const float4 along = fma4(-geometry.x, gmu[0], fma4(-geometry.y, gmu[1], scale4(-geometry.z, gmu[2])));
-            const float4 w1 = spline.value(1, x1 * along, s);
+            const float4 w1 = spline.value(1, own.x[1] * along, s);
             sum[1] = fma4(w1, along, sum[1]);
-            const float4 radial = w1 * x1;
-            const float4 inner = fma4(mu[0], gmu[0], fma4(mu[1], gmu[1], mu[2] * gmu[2]));
-            const float4 w2 = spline.value(2, x2 * inner, s);
+            const float4 radial = w1 * own.x[1];
+            const float4 inner = fma4(own.mu[0], gmu[0], fma4(own.mu[1], gmu[1], own.mu[2] * gmu[2]));
+            const float4 w2 = spline.value(2, own.x[2] * inner, s);
             sum[2] = fma4(w2, inner, sum[2]);
-            const float4 carry = w2 * x2;
+            const float4 carry = w2 * own.x[2];
 #pragma unroll
             for (int c = 0; c < 3; ++c) sum[3 + c] = fma4(carry, gmu[c], sum[3 + c]);
             const float total = gather8(dot4(radial, gmu[0]), dot4(radial, gmu[1]), dot4(radial, gmu[2]), spline.slope(s));
-            if (inside && lane % 8 < 4) *push = before + total;
+            if (inside && lane % 8 < 4) *push = before + unseed(total);
         }
         float2 mine[3];
         over_groups<TEAM>(sum, mine);
         if (!share.writes()) continue;
         if (LATE) fetch();
-        float *to = vectors ? grad_mu_out : layer.x;
 #pragma unroll
-        for (int k = 0; k < 3; ++k) st2(to + at + k * F, mine[k] + came[k]);
+        for (int k = 0; k < 3; ++k) {
+            const Spot to = vectors ? grad_mu(l - 1, k) : context(layer, k);
+            st2(to.at(j, two), mine[k] + came[k]);
+        }
     }
 }
 
@@ -383,36 +337,34 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
     const Share<TEAM> share;
     const Filters<STAGE> filters(0, share.slice);
     Row row;
-    row.fetch(share, share.first);
+    row.fetch(share, share.first, false);
     follow();
-    const float *grad_mu = N.grad_mu[(LAYERS - 1) & 1];
     const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
-    const float *table = filters.here();
+    const Coefficient *table = Spline::of_lane(filters.here());
     for (int i = share.first; i < share.end; i += share.step) {
-        if (i > share.first) row.fetch(share, i);
+        if (i > share.first) row.fetch(share, i, false);
         const u32 start = row.start, count = row.count;
         Ahead ahead = row.ahead;
-        const float4 gq = ld4(N.grad_q + size_t(i) * F + ch);
-        float4 gmu[3];
-#pragma unroll
-        for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu + (size_t(i) * 3 + c) * F + ch);
+        float4 gq, gmu[3];
+        fetch_gradients(0, i, ch, gq, gmu);
         for (u32 base = 0; base < count; base += GROUPS) {
             const u32 at = base + share.group;
             const bool inside = at < count;
             const float4 geometry = ahead.geometry;
             const uint2 pair = ahead.pair;
-            const float *x = N.first_context + size_t(E.species[pair.x]) * 3 * F + ch;
-            const float4 x0 = ld4(x), x1 = ld4(x + F);
+            Sent sent;
+            fetch_sent<true>(N.layer[0], pair.x, ch, sent);
             float *push = reinterpret_cast<float *>(E.push + size_t(pair.y) * SLICES + share.slice) + lane % 4;
             const float before = LAYERS == 1 ? 0.0f : *push;
-            ahead.fetch(start, at + GROUPS, count);
-            const Spline spline(table + offset, geometry.w, inside);
-            float s[DEGREE + 1] = {};
-            spline.value(0, x0 * gq, s);
+            const Where where = ahead.where(false);
+            ahead.fetch(start, at + GROUPS, count, false);
+            const Spline spline(table, where, inside);
+            Along s = {};
+            spline.value(0, sent.x[0] * gq, s);
             const float4 along = fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2])));
-            const float4 radial = spline.value(1, x1 * along, s) * x1;
+            const float4 radial = spline.value(1, sent.x[1] * along, s) * sent.x[1];
             const float sum = gather8(-dot4(radial, gmu[0]), -dot4(radial, gmu[1]), -dot4(radial, gmu[2]), spline.slope(s));
-            if (inside && lane % 8 < 4) *push = before + sum;
+            if (inside && lane % 8 < 4) *push = before + unseed(sum);
         }
     }
 }

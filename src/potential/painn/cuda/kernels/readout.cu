@@ -12,7 +12,7 @@ extern "C" __global__ void __launch_bounds__(256) energies() {
         energy += double(N.head_out[k]) * double(h) / (1.0 + exp(-double(h)));
     }
 #else
-    for (int k = lane; k < F; k += WARP) energy += double(N.head_out[k]) * N.q[size_t(i) * F + k];
+    for (int k = lane; k < F; k += WARP) energy += double(N.head_out[k]) * ld1(N.q + size_t(i) * F + k);
 #endif
     energy = warp_sum(energy);
     if (lane == 0) E.energy[i] = energy;

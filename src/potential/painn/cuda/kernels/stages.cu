@@ -50,7 +50,7 @@ __device__ __forceinline__ void expect(u32 barrier, u32 bytes) {
 
 // The weights of a stage that a block needs, `all` numbers, those of the first product in front.
 struct Pack {
-    const float *weights;
+    const Four *weights;
 
     // First in a stage: barriers exist in all blocks of the cluster before anything is sent.
     __device__ Pack(const float *packs, int first, int all) {
@@ -60,12 +60,12 @@ struct Pack {
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         }
         __syncthreads();
-        weights = packs + size_t(blockIdx.x) * all;
+        weights = reinterpret_cast<const Four *>(packs) + size_t(blockIdx.x) * all / 4;
         if (SHARED_WEIGHTS && threadIdx.x == 0) {
             copy(0, 0, first);
             copy(1, first, all - first);
         }
-        if (SHARED_WEIGHTS) weights = board(WEIGHTS);
+        if (SHARED_WEIGHTS) weights = reinterpret_cast<const Four *>(board(WEIGHTS));
         asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
         asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
     }
@@ -80,10 +80,11 @@ struct Pack {
         if (SHARED_WEIGHTS) await(arrival(part), 0);
     }
     __device__ void copy(int part, int from, int count) const {
-        expect(arrival(part), count * 4);
+        const int bytes = count / 4 * sizeof(Four);
+        expect(arrival(part), bytes);
         asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                         shared_address(board(WEIGHTS + from))),
-                     "l"(weights + from), "r"(count * 4), "r"(arrival(part))
+                         shared_address(reinterpret_cast<const Four *>(board(WEIGHTS)) + from / 4)),
+                     "l"(weights + from / 4), "r"(bytes), "r"(arrival(part))
                      : "memory");
     }
 };
@@ -119,9 +120,15 @@ struct Owner {
     }
     __device__ size_t at(int width) const { return size_t(atom) * width + ch; }
     __device__ size_t at(int c, int width) const { return (size_t(atom) * 3 + c) * width + ch; }
-    __device__ float2 read(const float *from, size_t at) const { return live ? ld2(from + at) : make_float2(0, 0); }
-    __device__ void write(float *to, size_t at, float2 v) const {
+    template <class T> __device__ float2 read(const T *from, size_t at) const {
+        return live ? ld2(from + at) : make_float2(0, 0);
+    }
+    template <class T> __device__ void write(T *to, size_t at, float2 v) const {
         if (live) st2(to + at, v);
+    }
+    __device__ float2 read(Spot from) const { return live ? ld2(from.at(atom, ch)) : make_float2(0, 0); }
+    __device__ void write(Spot to, float2 v) const {
+        if (live) st2(to.at(atom, ch), v);
     }
     // To a board in all blocks.
     __device__ void tell(int which, float2 v) const {
@@ -152,22 +159,22 @@ __device__ __forceinline__ float2 silu(float2 v) { return make_float2(silu(v.x),
 template <int NC, int NG, int K, int N> struct Gathered {
     static constexpr int SIZE = NG * SHARE * K, BLOCKS = (K / 16 + K_PARTS - 1) / K_PARTS,
                          AHEAD = SHARED_WEIGHTS ? 1 : BLOCKS;
-    const float *weights;
-    float4 ahead[AHEAD][NG];
+    const Four *weights;
+    Four ahead[AHEAD][NG];
 
     __device__ int block_of(int i) const { return i * K_PARTS + threadIdx.x / WARP % K_PARTS; }
     __device__ bool idle(int i) const { return (K % (16 * K_PARTS) && block_of(i) * 16 >= K) || (N < F && column() >= N); }
     __device__ int column() const { return (blockIdx.x * STRIPS + threadIdx.x / WARP / K_PARTS) * 8; }
 
-    __device__ Gathered(const float *weights) : weights(weights) {
+    __device__ Gathered(const Four *weights) : weights(weights) {
 #pragma unroll
         for (int i = 0; i < BLOCKS && !SHARED_WEIGHTS; ++i) fetch(i, ahead[i]);
     }
-    __device__ void fetch(int i, float4 (&b)[NG]) const {
+    __device__ void fetch(int i, Four (&b)[NG]) const {
 #pragma unroll
         for (int r = 0; r < NG; ++r) {
             const int tile = (r * STRIPS + threadIdx.x / WARP / K_PARTS) * (K / 16) + block_of(i);
-            b[r] = idle(i) ? make_float4(0, 0, 0, 0) : ld4(weights + (tile * WARP + lane_id()) * 4);
+            b[r] = idle(i) ? four(make_float4(0, 0, 0, 0)) : weights[tile * WARP + lane_id()];
         }
     }
 
@@ -187,14 +194,14 @@ template <int NC, int NG, int K, int N> struct Gathered {
         for (int i = 0; i < BLOCKS; ++i) {
             reach(i);
             if (idle(i)) continue;
-            float4 upper[NC], lower[NC];
+            Four upper[NC], lower[NC];
 #pragma unroll
             for (int c = 0; c < NC; ++c) {
-                upper[c] = load(c, g, block_of(i) * 16 + t * 4);
-                lower[c] = load(c, g + 8, block_of(i) * 16 + t * 4);
+                upper[c] = four(load(c, g, block_of(i) * 16 + t * 4));
+                lower[c] = four(load(c, g + 8, block_of(i) * 16 + t * 4));
             }
             if constexpr (SHARED_WEIGHTS) {
-                float4 now[NG];
+                Four now[NG];
                 fetch(i, now);
                 mma16<SETS, NC, NG>(acc, upper, lower, now);
             } else {
@@ -246,22 +253,22 @@ template <int NC, int NG, int K, int N> struct Gathered {
 template <int NC, int NG> struct Scattered {
     static constexpr int SIZE = NG * SHARE * F, TURNS = (F / 8 + FUSED_WARPS - 1) / FUSED_WARPS, BLOCKS = NG * SHARE / 16;
     static constexpr int AHEAD = SHARED_WEIGHTS ? 1 : BLOCKS;
-    const float *weights;
-    float4 ahead[AHEAD][TURNS];
+    const Four *weights;
+    Four ahead[AHEAD][TURNS];
 
     __device__ int strip_of(int turn) const { return turn * FUSED_WARPS + threadIdx.x / WARP; }
     __device__ bool idle(int turn) const { return F / 8 % FUSED_WARPS && strip_of(turn) >= F / 8; }
 
-    __device__ Scattered(const float *weights) : weights(weights) {
+    __device__ Scattered(const Four *weights) : weights(weights) {
 #pragma unroll
         for (int i = 0; i < BLOCKS && !SHARED_WEIGHTS; ++i) {
 #pragma unroll
             for (int n = 0; n < TURNS; ++n) ahead[i][n] = fetch(i, n);
         }
     }
-    __device__ float4 fetch(int i, int turn) const {
+    __device__ Four fetch(int i, int turn) const {
         const int tile = i * (F / 8) + strip_of(turn);
-        return idle(turn) ? make_float4(0, 0, 0, 0) : ld4(weights + (tile * WARP + lane_id()) * 4);
+        return idle(turn) ? four(make_float4(0, 0, 0, 0)) : weights[tile * WARP + lane_id()];
     }
 
     // Once owners have kept their inputs. What one turn brings is on its way while the next is made.
@@ -276,13 +283,13 @@ template <int NC, int NG> struct Scattered {
             float acc[SETS][NC][1][4] = {};
 #pragma unroll
             for (int i = 0; i < BLOCKS; ++i) {
-                float4 upper[NC], lower[NC];
-                const float4 b[1] = {SHARED_WEIGHTS ? fetch(i, n) : ahead[i % AHEAD][n]};
+                Four upper[NC], lower[NC];
+                const Four b[1] = {SHARED_WEIGHTS ? fetch(i, n) : ahead[i % AHEAD][n]};
 #pragma unroll
                 for (int c = 0; c < NC; ++c) {
                     const float *from = board(own) + ((i * NC + c) * ROWS + g) * 16 + t * 4;
-                    upper[c] = ld4(from);
-                    lower[c] = ld4(from + 8 * 16);
+                    upper[c] = four(ld4(from));
+                    lower[c] = four(ld4(from + 8 * 16));
                 }
                 mma16<SETS, NC, 1>(acc, upper, lower, b);
             }
@@ -315,10 +322,10 @@ template <int NC, int NG> struct Scattered {
     }
 };
 
-// A row of an array of [N][3][width] or [N][width] floats.
-__device__ __forceinline__ float4 row_of(const float *from, int components, int c, int row, int width, int k) {
+// Four channels of a row.
+__device__ __forceinline__ float4 row_of(Spot from, int row, int k) {
     const int atom = blockIdx.y * ROWS + row;
-    return atom < int(E.atoms) ? ld4(from + (size_t(atom) * components + c) * width + k) : make_float4(0, 0, 0, 0);
+    return atom < int(E.atoms) ? ld4(from.at(atom, k)) : make_float4(0, 0, 0, 0);
 }
 
 // What an owner keeps of a layer from its update to the way back.
@@ -336,7 +343,7 @@ constexpr int UPDATED_BACK = MIX_BACK + Scattered<3, 2>::SIZE;
 __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const Pack &pack, Kept &kept) {
     const Layer &layer = N.layer[l];
     const bool last = l == LAYERS - 1;
-    const Gathered<3, 2, F, F> mix(pack.weights + MIX);
+    const Gathered<3, 2, F, F> mix(pack.weights + MIX / 4);
     const float2 zero = make_float2(0, 0), epsilon = make_float2(layer.epsilon, layer.epsilon);
     const float2 k_bias = me.owns ? ld2(layer.update1_bias + me.ch) : zero;
     float2 bias[3];
@@ -346,9 +353,9 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const P
     float2 mu1[3];
     for (int c = 0; c < 3; ++c) mu1[c] = last ? zero : me.read(N.mu1, me.at(c, F));
     float2 mixed[3][2] = {};
-    const Gathered<1, 1, 2 * F, F> update1(pack.weights + UPDATE1);
+    const Gathered<1, 1, 2 * F, F> update1(pack.weights + UPDATE1 / 4);
     pack.first_here();
-    mix(me, mixed, [](int c, int row, int k) { return row_of(N.mu1, 3, c, row, F, k); });
+    mix(me, mixed, [](int c, int row, int k) { return row_of(spot(N.mu1, 3, c), row, k); });
     pack.others_here();
     float2 square = epsilon;
     kept.dot = zero;
@@ -372,11 +379,11 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const P
     // The scalars of all channels have long been in memory: half of the product is made while the norms are on their way.
     update1(
         me, k,
-        [&](int, int row, int k) { return k < F ? row_of(N.q1, 1, 0, row, F, k) : board_row(BOARD_1, row, k - F); },
+        [&](int, int row, int k) { return k < F ? row_of(spot(N.q1), row, k) : board_row(BOARD_1, row, k - F); },
         [&](int i) {
             if (i == update1.BLOCKS / 2) receive(BOARD_1, F, 0);
         });
-    const Gathered<1, 3, F, F> update2(pack.weights + UPDATE2);
+    const Gathered<1, 3, F, F> update2(pack.weights + UPDATE2 / 4);
     kept.k = k[0][0] + k_bias;
     me.tell(BOARD_0, silu(kept.k));
     if (!last) me.write(layer.k, me.at(F), kept.k);
@@ -391,14 +398,14 @@ __device__ __forceinline__ float2 update_forward(int l, const Owner &me, const P
         me.write(layer.b, me.at(F), kept.b);
         me.write(layer.c, me.at(F), kept.c);
         me.write(N.q, me.at(F), q);
-        for (int c = 0; c < 3; ++c) me.write(N.layer[l + 1].mu, me.at(c, F), scale2(kept.b, kept.w[c], mu1[c]));
+        for (int c = 0; c < 3; ++c) me.write(vector(N.layer[l + 1], c), scale2(kept.b, kept.w[c], mu1[c]));
     }
     return q;
 }
 
 // From the gradients of what leaves layer l, with those of b, `along`, to those of its messages; BOARD_1 has been
 // used so many times before.
-__device__ __forceinline__ void update_backward(int l, const Owner &me, const float *weights, const Kept &kept,
+__device__ __forceinline__ void update_backward(int l, const Owner &me, const Four *weights, const Kept &kept,
                                                 const Scattered<1, 3> &update2_back, float2 gq, float2 along,
                                                 const float2 (&gmu)[3], int board_use) {
     const Layer &layer = N.layer[l];
@@ -406,13 +413,13 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const fl
     me.keep(OWN, 1, 0, 1, along);
     me.keep(OWN, 1, 0, 2, gq * kept.dot);
     update2_back(OWN, RESULT_1);
-    const Gathered<1, 2, F, F> update1_back(weights + UPDATE1_BACK);
+    const Gathered<1, 2, F, F> update1_back(weights + UPDATE1_BACK / 4);
     float2 gk[1] = {};
     update2_back.collect(me, gk, RESULT_1, 0);
     me.tell(BOARD_1, gk[0] * silu_slope(kept.k));
     const float2 gc = gq * kept.c;
     const float2 inverse = make_float2(__fdividef(1.0f, kept.norm.x), __fdividef(1.0f, kept.norm.y));
-    const Scattered<3, 2> mix_back(weights + MIX_BACK);
+    const Scattered<3, 2> mix_back(weights + MIX_BACK / 4);
     receive(BOARD_1, F, board_use);
     float2 inner[1][2] = {};
     update1_back(me, inner, BOARD_1);
@@ -422,11 +429,10 @@ __device__ __forceinline__ void update_backward(int l, const Owner &me, const fl
         me.keep(BOARD_0, 3, c, 1, scale2(gmu[c], kept.b, gc * kept.v[c]));
     }
     mix_back(BOARD_0, RESULT_3);
-    me.write(N.grad_q, me.at(F), gq + inner[0][0]);
+    me.write(grad_q(l), gq + inner[0][0]);
     float2 g[3] = {};
     mix_back.collect(me, g, RESULT_3, 0);
-    float *grad_mu = N.grad_mu[(LAYERS - 1 - l) & 1];
-    for (int c = 0; c < 3; ++c) me.write(grad_mu, me.at(c, F), g[c] + gmu[c]);
+    for (int c = 0; c < 3; ++c) me.write(grad_mu(l, c), g[c] + gmu[c]);
 }
 
 #define STAGE(name) \
@@ -442,10 +448,10 @@ __device__ __forceinline__ void forward_stage(int l) {
     const Layer &next = N.layer[l + 1];
     const float2 h_bias = me.owns ? ld2(next.context1_bias + me.ch) : make_float2(0, 0);
     update_forward(l, me, pack, kept);
-    const Gathered<1, 1, F, F> context1(pack.weights + CONTEXT1);
+    const Gathered<1, 1, F, F> context1(pack.weights + CONTEXT1 / 4);
     receive(BOARD_1, F, 1);
     float2 h[1][1] = {}, x_bias[3];
-    const Gathered<1, 3, F, F> context2(pack.weights + CONTEXT2);
+    const Gathered<1, 3, F, F> context2(pack.weights + CONTEXT2 / 4);
     for (int r = 0; r < 3; ++r) x_bias[r] = me.owns ? ld2(next.context2_bias + r * F + me.ch) : make_float2(0, 0);
     context1(me, h, BOARD_1);
     h[0][0] = h[0][0] + h_bias;
@@ -454,7 +460,7 @@ __device__ __forceinline__ void forward_stage(int l) {
     receive(BOARD_0, F, 1);
     float2 x[1][3] = {};
     context2(me, x, BOARD_0);
-    for (int r = 0; r < 3; ++r) me.write(next.x, me.at(3 * F) + r * F, x[0][r] + x_bias[r]);
+    for (int r = 0; r < 3; ++r) me.write(context(next, r), x[0][r] + x_bias[r]);
 }
 
 STAGE(atoms_forward)(int l) { forward_stage(l); }
@@ -469,23 +475,23 @@ __device__ __forceinline__ void turn_stage(int l) {
     const Head &head = N.head[0];
     Kept kept;
     update_forward(l, me, pack, kept);
-    const Gathered<1, 1, F, HEAD_OUT> head_forward(pack.weights + HEAD);
+    const Gathered<1, 1, F, HEAD_OUT> head_forward(pack.weights + HEAD / 4);
     const bool in_head = me.ch < HEAD_OUT && me.owns;
     const float2 zero = make_float2(0, 0);
     const float2 bias = in_head ? ld2(head.bias + me.ch) : zero, out = in_head ? ld2(N.head_out + me.ch) : zero;
     receive(BOARD_1, F, 1);
     float2 h[1][1] = {};
-    const Gathered<1, 1, HEAD_OUT, F> head_back(pack.weights + HEAD_BACK);
+    const Gathered<1, 1, HEAD_OUT, F> head_back(pack.weights + HEAD_BACK / 4);
     head_forward(me, h, BOARD_1);
     h[0][0] = h[0][0] + bias;
-    if (in_head) me.tell(BOARD_0, out * silu_slope(h[0][0]));
+    if (in_head) me.tell(BOARD_0, seed(out * silu_slope(h[0][0])));
     if (in_head) me.write(head.h, me.at(HEAD_OUT), h[0][0]);
     receive(BOARD_0, HEAD_OUT, 1);
     float2 gq[1][1] = {};
-    const Scattered<1, 3> update2_back(pack.weights + BACK + UPDATE2_BACK);
+    const Scattered<1, 3> update2_back(pack.weights + (BACK + UPDATE2_BACK) / 4);
     head_back(me, gq, BOARD_0);
     const float2 none[3] = {zero, zero, zero};
-    update_backward(l, me, pack.weights + BACK, kept, update2_back, gq[0][0], zero, none, 2);
+    update_backward(l, me, pack.weights + BACK / 4, kept, update2_back, gq[0][0], zero, none, 2);
 }
 
 STAGE(atoms_turn)(int l) { turn_stage(l); }
@@ -512,21 +518,21 @@ __device__ __forceinline__ void backward_stage(int l) {
     kept.c = me.read(layer.c, me.at(F));
     follow();
     float2 gh[1][1] = {};
-    const float2 gq_in = me.read(N.grad_q, me.at(F));
+    const float2 gq_in = me.read(grad_q(l + 1));
     float2 gmu[3];
-    for (int c = 0; c < 3; ++c) gmu[c] = me.read(N.grad_mu[(LAYERS - 1 - l) & 1], me.at(c, F));
-    const Gathered<1, 1, F, F> context1_back(pack.weights + CONTEXT1_BACK);
+    for (int c = 0; c < 3; ++c) gmu[c] = me.read(grad_mu(l, c));
+    const Gathered<1, 1, F, F> context1_back(pack.weights + CONTEXT1_BACK / 4);
     pack.first_here();
-    context2_back(me, gh, [&](int, int row, int k) { return row_of(next.x, 1, 0, row, 3 * F, k); });
+    context2_back(me, gh, [&](int, int row, int k) { return row_of(context(next, k / F), row, k % F); });
     pack.others_here();
     me.tell(BOARD_0, gh[0][0] * silu_slope(h));
     float2 along = make_float2(0, 0);
     for (int c = 0; c < 3; ++c) along = scale2(gmu[c], kept.w[c], along);
     receive(BOARD_0, F, 0);
     float2 g[1][1] = {};
-    const Scattered<1, 3> update2_back(pack.weights + BACK + UPDATE2_BACK);
+    const Scattered<1, 3> update2_back(pack.weights + (BACK + UPDATE2_BACK) / 4);
     context1_back(me, g, BOARD_0);
-    update_backward(l, me, pack.weights + BACK, kept, update2_back, gq_in + g[0][0], along, gmu, 0);
+    update_backward(l, me, pack.weights + BACK / 4, kept, update2_back, gq_in + g[0][0], along, gmu, 0);
 }
 
 STAGE(atoms_backward)(int l) { backward_stage(l); }
@@ -567,6 +573,6 @@ PRODUCT(head_back, HeadBack)
 extern "C" __global__ void head_linear() {
     follow();
     const size_t at = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (at < size_t(E.atoms) * F) N.grad_q[at] = N.head_out[at % F];
+    if (at % 2 == 0 && at < size_t(E.atoms) * F) st2(grad_q(LAYERS - 1).at(at / F, at % F), seed(ld2(N.head_out + at % F)));
 }
 #endif

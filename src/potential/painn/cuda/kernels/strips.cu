@@ -8,7 +8,9 @@
 // Products are accurate to f32: an operand x is split into two halves, x = hi + lo, and a product takes three products of
 // halves, hi hi + hi lo + lo hi; what is left out is below 2^-21 of it. For that numbers must be in the range of
 // halves: weights are scaled as a whole by a power of two, what an atom puts in by another, so that the largest is
-// between 2^13 and 2^14; what is then below the smallest half is 2^-38 of the largest.
+// between 2^13 and 2^14; what is then below the smallest half is 2^-38 of the largest. With TERMS 1 a product takes hi hi
+// alone. In 16 bits (NARROW) inputs are what they are, halves or bfloat16, weights alone are scaled, and what waits in the
+// locker is in 16 bits as well, so that two blocks have room on a multiprocessor.
 //
 // Each of the other warps makes 16 channels of the results, for all atoms, and so each thread has all of the components and
 // groups of its atoms' channels: it goes on with them in registers. What a thread has is also what it gives to
@@ -22,23 +24,41 @@ constexpr int ROWS = STRIP;
 constexpr bool LAST = PART == 1;               // whether it is the stage behind the last layer's messages
 
 // Shared memory, in units of 16 bytes: the board, [input / 16][hi, lo][lane]; the locker; biases; the ring. There is room
-// for STRIP_NUMBERS times F numbers of each atom. The upper half of the board serves as a part of the locker, where only the
-// last product needs it.
-constexpr int FIELD = 2 * WORKING;             // F numbers of each atom
-constexpr int BOARD = (PART == 0 ? 3 : 6) * FIELD, LOCKER = (PART == 1 ? 3 : 6) * FIELD;
-constexpr int BIASES = BOARD + LOCKER, RING = BIASES + (PART == 2 ? 0 : WORKING);
-constexpr int CHUNK = 4 * F;                   // 16 inputs, F outputs
+// for STRIP_NUMBERS times F numbers of each atom. With three terms the upper half of the board serves as a part of the
+// locker, where only the last product needs it.
+constexpr int SPLIT = TERMS == 3 ? 2 : 1;      // parts of an operand
+constexpr int FIELD = 2 * WORKING;             // F numbers of each atom: in f32,
+constexpr int BOARD_FIELD = SPLIT * WORKING;   // on the board,
+constexpr int LOCKER_FIELD = NARROW ? WORKING : FIELD; // in the locker
+// Components on the board; where vectors or their gradient are in the locker, and their mixtures: three places each.
+constexpr int BOARD = (PART == 0 ? 3 : 6) * BOARD_FIELD;
+#if TERMS == 3
+constexpr int LOCKER = 0, LOCKER_END = (PART == 2 ? 12 : 9) * FIELD;
+constexpr int V = 6, W = PART == 0 ? 6 : 3, MU = PART == 0 ? 3 : 9;
+#else
+constexpr int LOCKER = BOARD, LOCKER_END = LOCKER + (PART == 2 ? 9 : 6) * LOCKER_FIELD;
+constexpr int V = 0, W = 3, MU = PART == 0 ? 0 : 6;
+#endif
+constexpr int BIASES = LOCKER_END, RING = BIASES + (PART == 2 ? 0 : WORKING);
+constexpr int CHUNK = 2 * SPLIT * F;           // 16 inputs, F outputs
 constexpr int SLOT = 2 * CHUNK, SLOTS = (STRIP_NUMBERS * FIELD - RING) / SLOT;
+static_assert(SLOTS >= 2, "a slot is filled while another is read");
 extern __shared__ uint4 strip_memory[];
 
 // All warps but the one that fetches.
 __device__ __forceinline__ void workers_barrier() { asm volatile("bar.sync 1, %0;" ::"n"(WORKING) : "memory"); }
 
 // Four numbers on their way to shared memory, or zeros; `landed` waits for those that this thread has sent.
-__device__ __forceinline__ void send(uint4 *to, const float *from, bool numbers) {
+__device__ __forceinline__ void send(void *to, const float *from, bool numbers) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(numbers ? 16 : 0)
                  : "memory");
 }
+#if NARROW
+__device__ __forceinline__ void send(void *to, const Stored *from, bool numbers) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(to)), "l"(from), "r"(numbers ? 8 : 0)
+                 : "memory");
+}
+#endif
 __device__ __forceinline__ void landed() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 // The weights of a stage, on their way through the ring.
@@ -84,13 +104,14 @@ struct Stream {
         }
     }
 
-    // What this thread needs of the next chunk; the first of a slot waits for it, the second gives it back.
-    __device__ void take(bool second, uint4 (&b)[2]) {
+    // What this thread needs of the next chunk: of each tile of 8 outputs the upper parts and the lower ones, or of both
+    // tiles the only ones. The first of a slot waits for it, the second gives it back.
+    __device__ void take(bool second, uint4 (&b)[SPLIT]) {
         if (!second) await(full(slot), round & 1);
         const uint4 *from =
-            strip_memory + RING + slot * SLOT + (second ? CHUNK : 0) + threadIdx.x / WARP * 2 * WARP + lane_id();
-        b[0] = from[0];
-        b[1] = from[WARP];
+            strip_memory + RING + slot * SLOT + (second ? CHUNK : 0) + threadIdx.x / WARP * SPLIT * WARP + lane_id();
+#pragma unroll
+        for (int n = 0; n < SPLIT; ++n) b[n] = from[n * WARP];
         if (!second) return;
         // The other lanes have read as well by then; racecheck follows those alone that arrive.
         __syncwarp();
@@ -117,29 +138,34 @@ struct Place {
     }
     __device__ int atom(int i) const { return row + i * 8; }
     __device__ bool live(int i) const { return atom(i) < int(E.atoms); }
-    __device__ size_t at(int i, int width, int first) const { return size_t(atom(i)) * width + first + ch; }
-    // From an array of so many numbers for each atom, those from the `first` on.
-    __device__ Field read(const float *from, int width, int first) const {
+    __device__ Field read(Spot from) const {
         Field f;
         BOTH {
             f.v[i] = make_float4(0, 0, 0, 0);
-            if (live(i)) f.v[i] = ld4(from + at(i, width, first));
+            if (live(i)) f.v[i] = ld4(from.at(atom(i), ch));
         }
         return f;
     }
-    __device__ void write(float *to, int width, int first, const Field &f) const {
-        BOTH if (live(i)) *reinterpret_cast<float4 *>(to + at(i, width, first)) = f.v[i];
+    __device__ void write(Spot to, const Field &f) const {
+        BOTH if (live(i)) st4(to.at(atom(i), ch), f.v[i]);
+    }
+    // To an array of f32, so many numbers for each atom.
+    __device__ void write_full(float *to, int width, const Field &f) const {
+        BOTH if (live(i)) st4(to + size_t(atom(i)) * width + ch, f.v[i]);
     }
     // The locker's places are for what this thread alone will need; `send_for` puts it there without waiting.
-    static __device__ uint4 *locker(int k, int i) { return strip_memory + k * FIELD + i * WORKING + threadIdx.x; }
-    __device__ void keep(int k, const Field &f) const { BOTH *reinterpret_cast<float4 *>(locker(k, i)) = f.v[i]; }
+    static __device__ Stored *locker(int k, int i) {
+        uint4 *place = strip_memory + LOCKER + k * LOCKER_FIELD + threadIdx.x;
+        return NARROW ? reinterpret_cast<Stored *>(place) + i * 4 : reinterpret_cast<Stored *>(place + i * WORKING);
+    }
+    __device__ void keep(int k, const Field &f) const { BOTH st4(locker(k, i), f.v[i]); }
     __device__ Field kept(int k) const {
         Field f;
-        BOTH f.v[i] = *reinterpret_cast<const float4 *>(locker(k, i));
+        BOTH f.v[i] = ld4(locker(k, i));
         return f;
     }
-    __device__ void send_for(int k, const float *from, int width, int first) const {
-        BOTH send(locker(k, i), live(i) ? from + at(i, width, first) : from, live(i));
+    __device__ void send_for(int k, Spot from) const {
+        BOTH send(locker(k, i), live(i) ? from.at(atom(i), ch) : from.base, live(i));
     }
     // The same for all atoms: number k of F numbers each.
     __device__ Field bias(int k) const {
@@ -148,9 +174,6 @@ struct Place {
         return f;
     }
 };
-// Where vectors or their gradient are, and their mixtures: three places each.
-constexpr int V = 6, W = PART == 0 ? 6 : 3, MU = PART == 0 ? 3 : 9;
-
 __device__ __forceinline__ Field operator+(const Field &a, const Field &b) {
     Field f;
     BOTH f.v[i] = a.v[i] + b.v[i];
@@ -203,6 +226,20 @@ __device__ __forceinline__ void split(float x, float y, u32 &hi, u32 &lo) {
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(lo) : "f"(y - upper.y), "f"(x - upper.x));
 }
 
+#if NARROW
+// Puts F numbers an atom, or so many times F, on the board.
+template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[COUNT]) {
+    const int worker = threadIdx.x / WARP, lane = lane_id();
+    workers_barrier(); // nobody needs any more what was on the board
+#pragma unroll
+    for (int c = 0; c < COUNT; ++c) {
+        const uint2 upper = narrow(f[c].v[0]), lower = narrow(f[c].v[1]);
+        strip_memory[(c * WORKERS + worker) * WARP + lane] = make_uint4(upper.x, lower.x, upper.y, lower.y);
+    }
+    workers_barrier();
+    return {{N.weights_unit, N.weights_unit}};
+}
+#else
 // The largest number that each warp has of an atom.
 __device__ float (&largest_of_workers())[ROWS][WORKERS] {
     __shared__ float all[ROWS][WORKERS];
@@ -243,16 +280,22 @@ template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[CO
             split(v.x, v.y, hi[i], lo[i]);
             split(v.z, v.w, hi[i + 2], lo[i + 2]);
         }
-        uint4 *to = strip_memory + (c * WORKERS + worker) * 2 * WARP + lane;
+        uint4 *to = strip_memory + (c * WORKERS + worker) * SPLIT * WARP + lane;
         to[0] = make_uint4(hi[0], hi[1], hi[2], hi[3]);
-        to[WARP] = make_uint4(lo[0], lo[1], lo[2], lo[3]);
+        if (SPLIT == 2) to[WARP] = make_uint4(lo[0], lo[1], lo[2], lo[3]);
     }
     workers_barrier();
     return back;
 }
+#endif
 
+#if BFLOAT
+#define OPERANDS "bf16.bf16"
+#else
+#define OPERANDS "f16.f16"
+#endif
 __device__ __forceinline__ void mma(float (&c)[4], const uint4 &a, u32 b0, u32 b1) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm("mma.sync.aligned.m16n8k16.row.col.f32." OPERANDS ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1));
 }
@@ -260,32 +303,39 @@ __device__ __forceinline__ void mma(float (&c)[4], const uint4 &a, u32 b0, u32 b
 // A product of what is on the board, NC components of 16 DEPTH numbers each, with NG groups of F columns.
 template <int NC, int NG, int DEPTH>
 __device__ __forceinline__ void product(Stream &stream, const Back &back, Field (&out)[NC][NG]) {
-    // With few tiles the terms of the split go to sums of their own, so that one need not wait for the one before.
-    constexpr int SETS = NC * NG == 1 ? 3 : 1;
+    // With few tiles the terms of the split, or every other step, go to sums of their own, so that one need not wait for the
+    // one before.
+    constexpr int SETS = NC * NG > 1 ? 1 : TERMS == 1 ? 2 : TERMS;
     float acc[SETS][NC][NG][2][4] = {};
-    uint4 a[2][NC][2], b[2][NG][2];
+    uint4 a[2][NC][SPLIT], b[2][NG][SPLIT];
     const auto fetch = [&](int k, int s) {
 #pragma unroll
         for (int c = 0; c < NC; ++c) {
-            const uint4 *from = strip_memory + (c * DEPTH + k) * 2 * WARP + lane_id();
-            a[s][c][0] = from[0];
-            a[s][c][1] = from[WARP];
+            const uint4 *from = strip_memory + (c * DEPTH + k) * SPLIT * WARP + lane_id();
+#pragma unroll
+            for (int part = 0; part < SPLIT; ++part) a[s][c][part] = from[part * WARP];
         }
 #pragma unroll
         for (int r = 0; r < NG; ++r) stream.take((s * NG + r) & 1, b[s][r]);
     };
+    // Tile n of 8 outputs: the part of its weights that a term takes.
+    const auto weights = [&](const uint4 (&w)[SPLIT], int term, int n) {
+        if (TERMS == 1) return n == 0 ? make_uint2(w[0].x, w[0].y) : make_uint2(w[0].z, w[0].w);
+        const uint4 &both = w[n % SPLIT];
+        return term == 1 ? make_uint2(both.z, both.w) : make_uint2(both.x, both.y);
+    };
     const auto multiply = [&](int s) {
 #pragma unroll
-        for (int term = 0; term < 3; ++term) {
+        for (int term = 0; term < TERMS; ++term) {
 #pragma unroll
             for (int c = 0; c < NC; ++c) {
 #pragma unroll
                 for (int r = 0; r < NG; ++r) {
 #pragma unroll
                     for (int n = 0; n < 2; ++n) {
-                        const uint4 &w = b[s][r][n];
-                        mma(acc[SETS == 1 ? 0 : term][c][r][n], a[s][c][term == 0], term == 1 ? w.z : w.x,
-                            term == 1 ? w.w : w.y);
+                        const uint2 w = weights(b[s][r], term, n);
+                        const int part = TERMS == 3 && term == 0 ? SPLIT - 1 : 0;
+                        mma(acc[SETS == 1 ? 0 : TERMS == 1 ? s : term][c][r][n], a[s][c][part], w.x, w.y);
                     }
                 }
             }
@@ -342,8 +392,8 @@ __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &
     const Layer &layer = N.layer[l];
     Field vectors[3], mixed[3][2], k[1][1], abc[1][3];
 #pragma unroll
-    for (int c = 0; c < 3; ++c) vectors[c] = me.read(N.mu1, 3 * F, c * F);
-    const Field q1 = me.read(N.q1, F, 0);
+    for (int c = 0; c < 3; ++c) vectors[c] = me.read(spot(N.mu1, 3, c));
+    const Field q1 = me.read(spot(N.q1));
     landed(); // the biases
     const Back back = publish(vectors);
     if (!LAST) {
@@ -365,8 +415,8 @@ __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &
     if (!LAST) {
 #pragma unroll
         for (int c = 0; c < 3; ++c) {
-            me.write(layer.vw, 6 * F, c * 2 * F, v[c]);
-            me.write(layer.vw, 6 * F, c * 2 * F + F, w[c]);
+            me.write(spot(layer.vw, 6, 2 * c), v[c]);
+            me.write(spot(layer.vw, 6, 2 * c + 1), w[c]);
         }
     }
     product<1, 1, 2 * WORKERS>(stream, after, k);
@@ -381,7 +431,6 @@ __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &
 // From the gradients of the scalars and the vectors (none behind the last layer) that leave layer l to those of its
 // messages.
 __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &stream, const Kept &kept, const Field &gq) {
-    float *grad_mu = N.grad_mu[(LAYERS - 1 - l) & 1];
     Field along = all_of(0.0f);
     if (!LAST) {
 #pragma unroll
@@ -392,7 +441,7 @@ __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &
     product<1, 1, 3 * WORKERS>(stream, publish(abc), gk);
     const Field through[1] = {gk[0][0] * silu_slope(kept.k)};
     product<1, 2, WORKERS>(stream, publish(through), inner);
-    me.write(N.grad_q, F, 0, gq + inner[0][0]);
+    me.write(grad_q(l), gq + inner[0][0]);
     const Field gc = gq * kept.c, gn = inner[0][1] * map(kept.norm, [](float x) { return __fdividef(1.0f, x); });
     Field vectors[6], g[3][1];
 #pragma unroll
@@ -404,7 +453,7 @@ __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &
     }
     product<3, 1, 2 * WORKERS>(stream, publish(vectors), g);
 #pragma unroll
-    for (int c = 0; c < 3; ++c) me.write(grad_mu, 3 * F, c * F, LAST ? g[c][0] : g[c][0] + me.kept(MU + c));
+    for (int c = 0; c < 3; ++c) me.write(grad_mu(l, c), LAST ? g[c][0] : g[c][0] + me.kept(MU + c));
 }
 
 // Numbers that all atoms share on their way to shared memory: `width` of them, then zeros up to a multiple of F.
@@ -427,7 +476,7 @@ template <class Work> __device__ __forceinline__ void stage(const float *pack, i
     }
 }
 
-#define STAGE(name) extern "C" __global__ void __launch_bounds__(STAGE_THREADS, 1) name
+#define STAGE(name) extern "C" __global__ void __launch_bounds__(STAGE_THREADS, NARROW ? 2 : 1) name
 
 #if PART == 0
 // From the messages of layer l to the contexts of the next.
@@ -445,20 +494,20 @@ __device__ __forceinline__ void forward_stage(int l) {
         follow();
         const Field q[1] = {update_forward(l, me, stream, kept)};
         const Back back = publish(q);
-        me.write(N.q, F, 0, q[0]);
-        me.write(layer.k, F, 0, kept.k);
-        me.write(layer.b, F, 0, kept.b);
-        me.write(layer.c, F, 0, kept.c);
+        me.write(spot(N.q), q[0]);
+        me.write(spot(layer.k), kept.k);
+        me.write(spot(layer.b), kept.b);
+        me.write(spot(layer.c), kept.c);
 #pragma unroll
-        for (int c = 0; c < 3; ++c) me.write(next.mu, 3 * F, c * F, fma(kept.b, me.kept(W + c), me.kept(MU + c)));
+        for (int c = 0; c < 3; ++c) me.write(vector(next, c), fma(kept.b, me.kept(W + c), me.kept(MU + c)));
         product<1, 1, WORKERS>(stream, back, h);
         h[0][0] = h[0][0] + me.bias(H_BIAS);
         const Field active[1] = {silu(h[0][0])};
         const Back after = publish(active);
-        me.write(next.h, F, 0, h[0][0]);
+        me.write(spot(next.h), h[0][0]);
         product<1, 3, WORKERS>(stream, after, x);
 #pragma unroll
-        for (int r = 0; r < 3; ++r) me.write(next.x, 3 * F, r * F, x[0][r] + me.bias(X_BIAS + r));
+        for (int r = 0; r < 3; ++r) me.write(context(next, r), x[0][r] + me.bias(X_BIAS + r));
     });
 }
 
@@ -482,8 +531,8 @@ __device__ __forceinline__ void turn_stage(int l) {
         const Field q[1] = {update_forward(l, me, stream, kept)};
         product<1, 1, WORKERS>(stream, publish(q), h);
         h[0][0] = h[0][0] + me.bias(HEAD_BIAS);
-        if (me.ch < HEAD_OUT) me.write(head.h, HEAD_OUT, 0, h[0][0]);
-        const Field through[1] = {me.bias(OUT) * silu_slope(h[0][0])};
+        if (me.ch < HEAD_OUT) me.write_full(head.h, HEAD_OUT, h[0][0]);
+        const Field through[1] = {map(me.bias(OUT) * silu_slope(h[0][0]), [](float x) { return seed(x); })};
         product<1, 1, HEAD_OUT / 16>(stream, publish(through), gq);
         update_backward(l, me, stream, kept, gq[0][0]);
     });
@@ -502,21 +551,21 @@ __device__ __forceinline__ void backward_stage(int l) {
         // Written by the way forward, long done.
 #pragma unroll
         for (int c = 0; c < 3; ++c) {
-            me.send_for(V + c, layer.vw, 6 * F, c * 2 * F);
-            me.send_for(W + c, layer.vw, 6 * F, c * 2 * F + F);
+            me.send_for(V + c, spot(layer.vw, 6, 2 * c));
+            me.send_for(W + c, spot(layer.vw, 6, 2 * c + 1));
         }
-        const Field h = me.read(next.h, F, 0);
+        const Field h = me.read(spot(next.h));
         follow();
 #pragma unroll
-        for (int r = 0; r < 3; ++r) gx[r] = me.read(next.x, 3 * F, r * F);
+        for (int r = 0; r < 3; ++r) gx[r] = me.read(context(next, r));
 #pragma unroll
-        for (int c = 0; c < 3; ++c) me.send_for(MU + c, N.grad_mu[(LAYERS - 1 - l) & 1], 3 * F, c * F);
-        const Field gq = me.read(N.grad_q, F, 0);
+        for (int c = 0; c < 3; ++c) me.send_for(MU + c, grad_mu(l, c));
+        const Field gq = me.read(grad_q(l + 1));
         product<1, 1, 3 * WORKERS>(stream, publish(gx), gh);
         const Field through[1] = {gh[0][0] * silu_slope(h)};
-        kept.k = me.read(layer.k, F, 0);
-        kept.b = me.read(layer.b, F, 0);
-        kept.c = me.read(layer.c, F, 0);
+        kept.k = me.read(spot(layer.k));
+        kept.b = me.read(spot(layer.b));
+        kept.c = me.read(spot(layer.c));
         product<1, 1, WORKERS>(stream, publish(through), g);
         landed();
         const Field v[3] = {me.kept(V), me.kept(V + 1), me.kept(V + 2)}, w[3] = {me.kept(W), me.kept(W + 1), me.kept(W + 2)};

@@ -1,0 +1,105 @@
+// The filters w_k(d), k = 0, 1, 2, cut off and zero beyond: B-splines of the distance, of DEGREE 3 or 5 on KNOTS intervals,
+// at least twice continuously differentiable, their slope the exact derivative.
+
+#if !NARROW
+constexpr int COEFFICIENTS = 3 * SLICE;               // of one knot of a slice
+constexpr int TABLE = (KNOTS + DEGREE) * COEFFICIENTS;     // floats of one slice
+
+// Values of the uniform B-splines of degree DEGREE at u of an interval, and their slopes; v = 1 - u. The second half are
+// those of the first from the other side.
+__device__ __forceinline__ void half_basis(float u, float v, float (&b)[DEGREE + 1], int first, int step) {
+#if DEGREE == 3
+    b[first] = v * v * v * (1.0f / 6.0f);
+    b[first + step] = (0.5f * u - 1.0f) * u * u + 2.0f / 3.0f;
+#else
+    const float v2 = v * v, u2 = u * u;
+    b[first] = v2 * v2 * v * (1.0f / 120.0f);
+    b[first + step] = fmaf(
+        u, fmaf(u, fmaf(u, fmaf(u, fmaf(u, 1.0f / 24.0f, -1.0f / 6.0f), 1.0f / 6.0f), 1.0f / 6.0f), -5.0f / 12.0f),
+        13.0f / 60.0f);
+    b[first + 2 * step] = fmaf(u2, fmaf(u2, fmaf(u, -1.0f / 12.0f, 0.25f), -0.5f), 0.55f);
+#endif
+}
+__device__ __forceinline__ void half_slopes(float u, float v, float scale, float (&d)[DEGREE + 1], int first, int step) {
+#if DEGREE == 3
+    d[first] = scale * (-0.5f * v * v);
+    d[first + step] = scale * ((1.5f * u - 2.0f) * u);
+#else
+    const float v2 = v * v, u2 = u * u;
+    d[first] = scale * (v2 * v2 * (-1.0f / 24.0f));
+    d[first + step] =
+        scale * fmaf(u, fmaf(u, fmaf(u, fmaf(u, 5.0f / 24.0f, -2.0f / 3.0f), 0.5f), 1.0f / 3.0f), -5.0f / 12.0f);
+    d[first + 2 * step] = scale * (u * fmaf(u2, fmaf(u, -5.0f / 12.0f, 1.0f), -1.0f));
+#endif
+}
+
+// Sums over channels, one for each coefficient, from which the slope is made.
+typedef float Along[DEGREE + 1];
+
+// What is kept of a pair: its distance.
+typedef float Where;
+__device__ __forceinline__ Where where_is(float distance) { return distance; }
+
+// Where on the spline a distance lies: the first of its coefficients, their weights and slopes.
+struct Spline {
+    const float *at;
+    float b[DEGREE + 1], d[DEGREE + 1];
+
+    __device__ Spline(const float *table, float distance, bool inside) {
+        const float inverse_h = N.knots_per_length;
+        const float s = distance * inverse_h;
+        const int k = min(int(s), KNOTS - 1);
+        const float u = s - float(k), v = 1.0f - u;
+        const float slope = inside ? inverse_h : 0.0f;
+        at = table + k * COEFFICIENTS;
+        half_basis(u, v, b, 0, 1);
+        half_basis(v, u, b, DEGREE, -1);
+        half_slopes(u, v, slope, d, 0, 1);
+        half_slopes(v, u, -slope, d, DEGREE, -1);
+        if (!inside) {
+#pragma unroll
+            for (int m = 0; m <= DEGREE; ++m) b[m] = 0.0f;
+        }
+    }
+
+    __device__ float4 value(int filter) const {
+        float4 sum = make_float4(0, 0, 0, 0);
+#pragma unroll
+        for (int m = 0; m <= DEGREE; ++m) {
+            const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
+            sum.x = fmaf(b[m], c.x, sum.x);
+            sum.y = fmaf(b[m], c.y, sum.y);
+            sum.z = fmaf(b[m], c.z, sum.z);
+            sum.w = fmaf(b[m], c.w, sum.w);
+        }
+        return sum;
+    }
+
+    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slope itself is not
+    // needed.
+    __device__ float4 value(int filter, float4 weight, Along &along) const {
+        float4 sum = make_float4(0, 0, 0, 0);
+#pragma unroll
+        for (int m = 0; m <= DEGREE; ++m) {
+            const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
+            sum.x = fmaf(b[m], c.x, sum.x);
+            sum.y = fmaf(b[m], c.y, sum.y);
+            sum.z = fmaf(b[m], c.z, sum.z);
+            sum.w = fmaf(b[m], c.w, sum.w);
+            along[m] = fmaf(weight.x, c.x, fmaf(weight.y, c.y, fmaf(weight.z, c.z, fmaf(weight.w, c.w, along[m]))));
+        }
+        return sum;
+    }
+
+    // Where a lane's channels begin.
+    static __device__ const float *of_lane(const float *table) { return table + lane_id() % 8 * 4; }
+
+    // What these sums over coefficients make of the slope.
+    __device__ float slope(const Along &along) const {
+        float sum = d[0] * along[0];
+#pragma unroll
+        for (int m = 1; m <= DEGREE; ++m) sum = fmaf(d[m], along[m], sum);
+        return sum;
+    }
+};
+#endif

@@ -1,0 +1,133 @@
+//! The numbers that a card computes in: how far from f64 each of them is, with every kind of kernels.
+
+use mdrun::core::{Cell, Mat3, Vec3};
+use mdrun::engine::cuda::DeviceForceField;
+use mdrun::forcefield::{ForceField as _, HostForceField};
+use mdrun::potential::painn::cpu::FusedPainn;
+use mdrun::potential::painn::cuda::{CardNumbers, CudaPainn};
+use mdrun::potential::painn::{RadialBasis, Spec, Weights};
+use mdrun::potential::{Evaluation, Precision};
+
+use super::{Scene, gpu, random_scene};
+use crate::support::models::{calm_model, shipped};
+
+/// Numbers, and the largest error of their operands and features, half a unit in the last place; of f32 what tensor cores cut
+/// off, 2^-23 of a sum at each of some twenty additions.
+const NUMBERS: [(Precision, CardNumbers, f64); 4] = [
+    (Precision::F32, CardNumbers::Single, 2.4e-6),
+    (Precision::Tf32, CardNumbers::OnePart, 4.9e-4),
+    (Precision::F16, CardNumbers::Half, 4.9e-4),
+    (Precision::Bf16, CardNumbers::Bfloat, 3.9e-3),
+];
+
+/// A force is made of intermediate numbers whose errors are independent and, through three layers both ways, some ten times
+/// theirs; a largest one of a few dozen atoms is four times the root mean square. In units of the root mean square force.
+const GROWTH: f64 = 40.0;
+
+struct Subject<'a> {
+    spec: &'a Spec,
+    weights: &'a Weights,
+    scene: &'a Scene,
+}
+
+impl Subject<'_> {
+    fn exactly(&self) -> Evaluation {
+        let species = &self.scene.system.species;
+        let potential =
+            FusedPainn::new(self.spec, self.weights, species, Precision::F64, 2).unwrap();
+        let mut field = HostForceField::exhaustive(Box::new(potential));
+        field.at(&self.scene.cell, &self.scene.positions).unwrap()
+    }
+
+    /// By every kind of kernels.
+    fn on_the_card(&self, precision: Precision, numbers: CardNumbers) -> Vec<(String, Evaluation)> {
+        let choices = self.scene.choices_in(numbers, self.spec, self.weights);
+        let evaluate = |choice| {
+            let painn = CudaPainn::new(self.spec, self.weights).in_numbers(precision);
+            let species = &self.scene.system.species;
+            let mut field =
+                DeviceForceField::new(Box::new(painn.with(choice)), species, 0).unwrap();
+            let found = field.at(&self.scene.cell, &self.scene.positions).unwrap();
+            (format!("{choice:?}"), found)
+        };
+        choices.into_iter().map(evaluate).collect()
+    }
+
+    fn compare(&self, name: &str) {
+        let exact = self.exactly();
+        let square = |f: &[Vec3]| f.iter().map(Vec3::norm_squared).sum::<f64>() / f.len() as f64;
+        let size = square(&exact.forces).sqrt();
+        let atoms = exact.forces.len() as f64;
+        for (precision, numbers, unit) in NUMBERS {
+            for (choice, found) in self.on_the_card(precision, numbers) {
+                let off: Vec<Vec3> = (found.forces.iter().zip(&exact.forces))
+                    .map(|(a, b)| a - b)
+                    .collect();
+                let (rms, most) = (
+                    square(&off).sqrt(),
+                    off.iter().map(Vec3::norm).fold(0.0, f64::max),
+                );
+                let energy = (found.energy - exact.energy).abs() / atoms;
+                println!(
+                    "{name}, {precision}: {rms:.1e} eV/A, largest {most:.1e} of {size:.2}, {energy:.1e} eV/atom: {choice}"
+                );
+                let bar = GROWTH * unit * size;
+                assert!(
+                    most < bar,
+                    "{name}, {precision}, {choice}: {most:e} of {bar:e}"
+                );
+                assert!(rms < 0.25 * bar, "{name}, {precision}, {choice}: {rms:e}");
+                assert!(
+                    energy < bar,
+                    "{name}, {precision}, {choice}: {energy:e} eV/atom"
+                );
+            }
+        }
+    }
+}
+
+/// A model as training leaves it, on a molecule in the open.
+#[test]
+fn the_shipped_model_is_near_f64_in_all_numbers() {
+    if !gpu() {
+        return;
+    }
+    let (spec, weights) = shipped();
+    let cell = Mat3::identity() * 9.0;
+    let scene = Scene {
+        cell: Cell::open(),
+        ..random_scene(21, cell, [false; 3], 11)
+    };
+    let subject = Subject {
+        spec: &spec,
+        weights: &weights,
+        scene: &scene,
+    };
+    subject.compare("shipped");
+}
+
+/// Widths that are padded, few and many radial functions, one layer and several, rows longer and shorter than what a warp
+/// takes at once.
+#[test]
+fn random_models_are_near_f64_in_all_numbers() {
+    if !gpu() {
+        return;
+    }
+    let cases = [
+        (32, 1, RadialBasis::gaussian(20, 5.0), 5),
+        (50, 2, RadialBasis::gaussian(10, 5.0), 30),
+        (96, 2, RadialBasis::bessel(20, 5.0), 24),
+        (128, 3, RadialBasis::gaussian(40, 5.0), 24),
+    ];
+    for (k, (features, layers, basis, atoms)) in cases.into_iter().enumerate() {
+        let (spec, weights) = calm_model(features, layers, basis);
+        let cell = Mat3::from_row_slice(&[9.0, 0.0, 0.0, 2.5, 8.0, 0.0, -1.5, 1.2, 7.5]);
+        let scene = random_scene(atoms, cell, [true, k % 2 == 0, true], 80 + k as u32);
+        let subject = Subject {
+            spec: &spec,
+            weights: &weights,
+            scene: &scene,
+        };
+        subject.compare(&format!("F = {features}, L = {layers}"));
+    }
+}
