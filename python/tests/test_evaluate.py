@@ -250,8 +250,8 @@ class TestErrors:
             "energy", "--model", "painn_hcno_gfn", "--structure", STRUCTURES / "ethanol.xyz", check=False
         )
         assert "did you mean" in told and told.split(";")[0] in done.stderr
-        assert "No such file" in self.told(ethanol, model="none.safetensors") or True
-        assert self.told(ethanol, device="gpu") == 'device = "gpu": cpu, or cuda:0 and so on is wanted'
+        assert "none.safetensors: no such file" in self.told(ethanol, model="none.safetensors")
+        assert self.told(ethanol, device="gpu") == 'device = "gpu": auto, cpu, or cuda:0 and so on is wanted'
         assert self.told(ethanol, precision="f31").startswith('precision = "f31": ')
         with pytest.raises(mdrun.InputError, match="threads = 0"):
             mdrun.Potential(threads=0)
