@@ -62,19 +62,23 @@ impl CardNumbers {
         ]
     }
 
+    /// The bits of the nearest number that an operand of 16 bits can be.
+    pub(super) fn bits(self, x: f32) -> u16 {
+        match self {
+            Self::Bfloat => bf16::from_f32(x).to_bits(),
+            _ => f16::from_f32(x).to_bits(),
+        }
+    }
+
     /// Numbers in 16 bits, as features are kept.
     ///
     /// # Errors
     /// One is out of range.
     pub(super) fn stored_bits(self, values: &[f32]) -> Result<Vec<u16>> {
-        if self == Self::Bfloat {
-            return Ok(values
-                .iter()
-                .map(|&x| bf16::from_f32(x).to_bits())
-                .collect());
-        }
-        match values.iter().find(|x| x.abs() > f16::MAX.to_f32()) {
-            None => Ok(values.iter().map(|&x| f16::from_f32(x).to_bits()).collect()),
+        let half = self != Self::Bfloat;
+        let beyond = values.iter().find(|x| half && x.abs() > f16::MAX.to_f32());
+        match beyond {
+            None => Ok(values.iter().map(|&x| self.bits(x)).collect()),
             Some(most) => Err(Error::input(format!(
                 "the model has a number {most:.3e}, which is none in 16 bits of this kind"
             ))

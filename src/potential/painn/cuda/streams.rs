@@ -1,6 +1,6 @@
 //! The weights of the stages of `kernels/strips.cu`: in halves, in the order in which a block streams them past its atoms.
 
-use half::{bf16, f16};
+use half::f16;
 
 use super::super::Weights;
 use super::numbers::CardNumbers;
@@ -107,13 +107,9 @@ fn fill_once(
     numbers: CardNumbers,
     pack: &mut Vec<u32>,
 ) {
-    let bits = |x: f32| match numbers {
-        CardNumbers::Bfloat => bf16::from_f32(x).to_bits(),
-        _ => f16::from_f32(x).to_bits(),
-    };
     for lane in 0..32 {
         for row in rows {
-            let [a, b, c, d] = lane_of(matrix, row, column, lane, unit).map(bits);
+            let [a, b, c, d] = lane_of(matrix, row, column, lane, unit).map(|x| numbers.bits(x));
             pack.extend([pair(a, b), pair(c, d)]);
         }
     }
@@ -127,6 +123,8 @@ fn halves(x: f32) -> [u16; 2] {
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
 
     /// Every weight is found where `strips.cu` reads it, to 2^-22 of the largest.
