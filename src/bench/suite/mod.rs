@@ -9,7 +9,6 @@ mod cell;
 mod clock;
 mod page;
 mod peer;
-mod plot;
 mod row;
 mod students;
 mod system;

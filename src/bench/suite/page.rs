@@ -2,67 +2,26 @@
 //! and on paper.
 
 use super::cell::DRIFT_PS;
-use super::plot::{Plot, PlotAxis, PlotSeries, escaped};
 use super::row::{GuideColumn, GuideRow, StudentRow, SuiteReport};
 use super::students::{self, WIDTHS};
 use super::table::{drift, in_a_word, reasons};
+use crate::plot::page::html;
+use crate::plot::{COLOURS, Drawn, Plot, PlotAxis, PlotSeries, escaped};
 use crate::text::significant;
-
-const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1a1a1a;--soft:#5c5f66;--line:#c9ccd1;--back:#fff;--band:#f3f4f6;\
---c0:#6b7280;--c1:#0b63b0;--c2:#00805e;--c3:#c2500a;--c4:#a83279;--c5:#7a6200;--c6:#6a3fb0;--c7:#0e7c8a;--c8:#b0203a}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e7ea;--soft:#a2a6ae;--line:#474b53;--back:#16181c;--band:#1f2227;\
---c0:#a2a8b3;--c1:#63b0f4;--c2:#43cfa5;--c3:#f59a5c;--c4:#ec86c0;--c5:#dcc04a;--c6:#b493f2;--c7:#5cc9d8;--c8:#f47d90}}
-@media print{:root{--ink:#000;--soft:#444;--line:#bbb;--back:#fff;--band:#f3f4f6;\
---c0:#6b7280;--c1:#0b63b0;--c2:#00805e;--c3:#c2500a;--c4:#a83279;--c5:#7a6200;--c6:#6a3fb0;--c7:#0e7c8a;--c8:#b0203a}\
-figure,tbody{break-inside:avoid}}
-body{margin:0 auto;padding:1.5rem;max-width:76rem;background:var(--back);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{max-width:46rem;margin:.4rem 0}
-.about{color:var(--soft)}.scroll{overflow-x:auto}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
-th,td{padding:.18rem .7rem;text-align:right;white-space:nowrap}th{font-weight:600}
-th:first-child,td:first-child{text-align:left}thead th{border-bottom:1px solid var(--line);vertical-align:bottom}
-tbody th{padding-top:.8rem}tbody tr:nth-child(even){background:var(--band)}.unit,td.none{color:var(--soft);font-weight:400}
-td.none{text-align:left}
-.plots{display:grid;margin:1.5rem 0;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));gap:1rem 2rem}
-figure{margin:0;max-width:40rem}figcaption{font-weight:600;margin:.6rem 0 .2rem}
-svg{width:100%;height:auto;display:block}svg text{fill:var(--ink);font:13px system-ui,sans-serif}
-.grid{stroke:var(--line);stroke-width:.6}.axis{stroke:var(--soft);fill:none}
-.line{fill:none;stroke-width:2}.mark{stroke:var(--back);stroke-width:1}
-li{max-width:60rem}
-";
 
 /// The page.
 pub(super) fn of(report: &SuiteReport) -> String {
-    let mut style = STYLE.to_owned();
-    for k in 0..COLOURS {
-        style += &format!(".line.c{k}{{stroke:var(--c{k})}}.mark.c{k}{{fill:var(--c{k})}}\n");
-    }
-    let title = "Precisions of a learned potential, side by side";
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>\n{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-    );
-    out += &about(report);
+    let mut out = about(report);
     out += "<h2>Speed, errors, memory, drift</h2>\n";
     out += &table(report);
     out += "<div class=\"plots\">\n";
     for plot in plots(report) {
-        out += &figure(&plot);
+        out += &plot.figure();
     }
     out += "</div>\n";
     out += &sizes(report);
     out += &meaning(report);
-    out + "</body>\n</html>\n"
-}
-
-fn figure(plot: &Plot) -> String {
-    format!(
-        "<figure>\n<figcaption>{}</figcaption>\n{}</figure>\n",
-        escaped(plot.title),
-        plot.svg()
-    )
+    html("Precisions of a learned potential, side by side", &out)
 }
 
 fn about(report: &SuiteReport) -> String {
@@ -168,9 +127,7 @@ fn table_row(row: &GuideRow) -> String {
     format!("<tr>{}</tr>\n", cells.concat())
 }
 
-/// Colours of the page: those of the columns, then those of a peer's modes.
-const COLOURS: usize = 9;
-
+/// Colours are those of the columns, then those of a peer's modes.
 fn colour(row: &GuideRow, peers: &[String]) -> usize {
     let own = GuideColumn::ALL
         .iter()
@@ -207,49 +164,44 @@ fn by_column(
             points: (rows.iter())
                 .filter_map(|row| value(row).map(|[y, error]| [row.atoms as f64, y, error]))
                 .collect(),
-            joined: true,
+            drawn: Drawn::Joined,
         }
     };
     labels.iter().map(series).collect()
 }
 
-const ATOMS: PlotAxis = PlotAxis {
-    label: "atoms",
-    logarithmic: true,
-};
-
 fn plots(report: &SuiteReport) -> Vec<Plot> {
     let exact = |value: Option<f64>| value.map(|value| [value, 0.0]);
-    let axis = |label, logarithmic| PlotAxis { label, logarithmic };
-    let plot = |title, y, series| Plot {
-        title,
-        x: ATOMS,
+    let axis = PlotAxis::logarithmic;
+    let plot = |title: &str, y, series| Plot {
+        title: title.to_owned(),
+        x: PlotAxis::logarithmic("atoms"),
         y,
         series,
     };
     vec![
         plot(
             "A step: energy and forces of new positions",
-            axis("ms", true),
+            axis("ms"),
             by_column(report, |row| exact(row.median_ms)),
         ),
         plot(
             "Errors of forces against f64",
-            axis("root mean square, meV/\u{212b}", true),
+            axis("root mean square, meV/\u{212b}"),
             by_column(report, |row| {
                 exact(row.force_rmse_ev_per_angstrom.map(|v| 1e3 * v))
             }),
         ),
         plot(
             "Drift of energy at constant energy",
-            axis("meV/atom/ps", false),
+            PlotAxis::linear("meV/atom/ps"),
             by_column(report, |row| {
                 Some([row.drift_mev_per_atom_ps?, row.drift_error_mev_per_atom_ps?])
             }),
         ),
         plot(
             "Memory",
-            axis("MiB", true),
+            axis("MiB"),
             by_column(report, |row| {
                 exact(row.memory_bytes.map(|b| b as f64 / 1048576.0))
             }),
@@ -270,7 +222,7 @@ fn sizes(report: &SuiteReport) -> String {
             points: (WIDTHS.iter().zip(times))
                 .filter_map(|(&width, time)| Some([width as f64, time?, 0.0]))
                 .collect(),
-            joined: true,
+            drawn: Drawn::Joined,
         })
         .collect();
     let named: Vec<&StudentRow> = rows.iter().filter(|row| row.model.is_some()).collect();
@@ -282,7 +234,7 @@ fn sizes(report: &SuiteReport) -> String {
             name: short(model),
             colour: 3 + k % (COLOURS - 3),
             points: vec![[row.features as f64, time, 0.0]],
-            joined: false,
+            drawn: Drawn::Marks,
         });
     }
     let mut out = format!(
@@ -291,20 +243,15 @@ fn sizes(report: &SuiteReport) -> String {
          <div class=\"plots\">\n",
         first.atoms, first.precision
     );
-    out += &figure(&Plot {
-        title: "A step by width and layers",
-        x: PlotAxis {
-            label: "features",
-            logarithmic: true,
-        },
-        y: PlotAxis {
-            label: "ms",
-            logarithmic: true,
-        },
+    let by_width = Plot {
+        title: "A step by width and layers".to_owned(),
+        x: PlotAxis::logarithmic("features"),
+        y: PlotAxis::logarithmic("ms"),
         series,
-    });
+    };
+    out += &by_width.figure();
     if named.len() > 1 {
-        out += &figure(&trade_off(&named));
+        out += &trade_off(&named).figure();
     }
     out += "</div>\n<div class=\"scroll\"><table>\n<thead><tr><th>network</th><th>layers</th><th>features</th>\
             <th>trained numbers</th><th>step<br><span class=\"unit\">ms</span></th>\
@@ -327,18 +274,12 @@ fn trade_off(named: &[&StudentRow]) -> Plot {
                 [ms, 1e3 * apart, 0.0]
             })
             .collect(),
-        joined: false,
+        drawn: Drawn::Marks,
     };
     Plot {
-        title: "Speed and forces of the models that are named",
-        x: PlotAxis {
-            label: "ms a step",
-            logarithmic: true,
-        },
-        y: PlotAxis {
-            label: "forces from the first model's (RMS, meV/\u{212b})",
-            logarithmic: false,
-        },
+        title: "Speed and forces of the models that are named".to_owned(),
+        x: PlotAxis::logarithmic("ms a step"),
+        y: PlotAxis::linear("forces from the first model's (RMS, meV/\u{212b})"),
         series: named.iter().enumerate().map(series).collect(),
     }
 }

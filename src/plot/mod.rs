@@ -1,6 +1,12 @@
-//! Plots as SVG: points on linear or logarithmic axes, joined or not, in colours that the page's style gives to classes.
+//! Plots as SVG: points on linear or logarithmic axes, joined or not, in colours that a style gives to classes; and the style
+//! of the pages that they stand in ([`page`]).
+
+pub mod page;
 
 use crate::text::significant;
+
+/// Colours that there are; others begin again.
+pub const COLOURS: usize = 9;
 
 /// Width and height of a plot, and the room around its axes (pixels): left, right, above, below.
 const SIZE: [f64; 2] = [640.0, 380.0];
@@ -11,31 +17,78 @@ const MARK: f64 = 4.0;
 const LINE: f64 = 17.0;
 
 /// A quantity along an axis.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PlotAxis {
-    pub(super) label: &'static str,
-    pub(super) logarithmic: bool,
+#[derive(Debug, Clone)]
+pub struct PlotAxis {
+    /// The quantity and its unit.
+    pub label: String,
+    /// Whether decades are as wide as each other.
+    pub logarithmic: bool,
+    /// Whether zero is on the axis, wherever the values are; only of a linear axis.
+    pub from_zero: bool,
+}
+
+impl PlotAxis {
+    /// A linear axis that has zero on it.
+    pub fn linear(label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            logarithmic: false,
+            from_zero: true,
+        }
+    }
+
+    /// A linear axis over the values, wherever they are.
+    pub fn close(label: impl Into<String>) -> Self {
+        Self {
+            from_zero: false,
+            ..Self::linear(label)
+        }
+    }
+
+    /// A logarithmic axis.
+    pub fn logarithmic(label: impl Into<String>) -> Self {
+        Self {
+            logarithmic: true,
+            ..Self::linear(label)
+        }
+    }
+}
+
+/// How the points of a series are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// A mark each.
+    Marks,
+    /// A mark each, and a line that joins them.
+    Joined,
+    /// A line alone.
+    Line,
 }
 
 /// Points of one kind.
 #[derive(Debug, Clone)]
-pub(super) struct PlotSeries {
-    pub(super) name: String,
+pub struct PlotSeries {
+    /// What they are, beside the last of them.
+    pub name: String,
     /// Which of the page's colours.
-    pub(super) colour: usize,
+    pub colour: usize,
     /// x, y, and the standard error of y.
-    pub(super) points: Vec<[f64; 3]>,
-    /// Whether a line joins them.
-    pub(super) joined: bool,
+    pub points: Vec<[f64; 3]>,
+    /// How they are drawn.
+    pub drawn: Drawn,
 }
 
 /// A plot.
 #[derive(Debug, Clone)]
-pub(super) struct Plot {
-    pub(super) title: &'static str,
-    pub(super) x: PlotAxis,
-    pub(super) y: PlotAxis,
-    pub(super) series: Vec<PlotSeries>,
+pub struct Plot {
+    /// What it shows.
+    pub title: String,
+    /// The axis across.
+    pub x: PlotAxis,
+    /// The axis upwards.
+    pub y: PlotAxis,
+    /// What is drawn.
+    pub series: Vec<PlotSeries>,
 }
 
 /// From numbers to pixels along an axis.
@@ -136,13 +189,13 @@ fn tick_text(value: f64) -> String {
 
 impl Plot {
     /// The plot as an SVG element; a sentence where there is nothing to show.
-    pub(super) fn svg(&self) -> String {
+    pub fn svg(&self) -> String {
         let seen =
-            |value: f64, axis: PlotAxis| value.is_finite() && (!axis.logarithmic || value > 0.0);
+            |value: f64, axis: &PlotAxis| value.is_finite() && (!axis.logarithmic || value > 0.0);
         let mut series = self.series.clone();
         for one in &mut series {
             one.points
-                .retain(|[x, y, _]| seen(*x, self.x) && seen(*y, self.y));
+                .retain(|[x, y, _]| seen(*x, &self.x) && seen(*y, &self.y));
         }
         series.retain(|one| !one.points.is_empty());
         let all = || series.iter().flat_map(|one| &one.points);
@@ -155,7 +208,7 @@ impl Plot {
             }
         };
         let mut ys: Vec<f64> = all().flat_map(bars).collect();
-        if !self.y.logarithmic {
+        if self.y.from_zero && !self.y.logarithmic {
             ys.push(0.0);
         }
         let across = [ROOM[0], SIZE[0] - ROOM[1]];
@@ -169,7 +222,7 @@ impl Plot {
             "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n",
             SIZE[0],
             SIZE[1],
-            escaped(self.title)
+            escaped(&self.title)
         );
         self.axes(&mut out, &x, &y);
         for one in &series {
@@ -225,7 +278,7 @@ impl Plot {
             out,
             format_args!(
                 "<text text-anchor=\"middle\" x=\"{middle}\" y=\"{bottom}\">{}</text>",
-                escaped(self.x.label)
+                escaped(&self.x.label)
             ),
         );
         let middle = 0.5 * (below + above);
@@ -233,7 +286,7 @@ impl Plot {
             out,
             format_args!(
                 "<text text-anchor=\"middle\" transform=\"translate(14 {middle}) rotate(-90)\">{}</text>",
-                escaped(self.y.label)
+                escaped(&self.y.label)
             ),
         );
     }
@@ -248,7 +301,8 @@ fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
 fn draw(out: &mut String, one: &PlotSeries, x: &Scale, y: &Scale) {
     let colour = one.colour;
     let at = |p: &[f64; 3]| [x.at(p[0]), y.at(p[1])];
-    if one.joined && one.points.len() > 1 {
+    let line = one.drawn != Drawn::Marks;
+    if line && one.points.len() > 1 {
         let path: Vec<String> = (one.points.iter().map(at))
             .map(|[x, y]| format!("{x:.1} {y:.1}"))
             .collect();
@@ -256,6 +310,9 @@ fn draw(out: &mut String, one: &PlotSeries, x: &Scale, y: &Scale) {
             out,
             format_args!("<path class=\"line c{colour}\" d=\"M{}\"/>", path.join("L")),
         );
+    }
+    if one.drawn == Drawn::Line {
+        return;
     }
     for point in &one.points {
         let ([px, py], error) = (at(point), point[2]);
@@ -339,8 +396,39 @@ fn names(out: &mut String, series: &[PlotSeries], y: &Scale) {
     }
 }
 
+impl Plot {
+    /// The plot as a figure of a page, under its title.
+    pub fn figure(&self) -> String {
+        format!(
+            "<figure>\n<figcaption>{}</figcaption>\n{}</figure>\n",
+            escaped(&self.title),
+            self.svg()
+        )
+    }
+
+    /// The plot as a file of its own: its colours with it, light or dark as the reader's.
+    pub fn file(&self) -> String {
+        let svg = self.svg();
+        let Some(rest) = svg.strip_prefix("<svg ") else {
+            return format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {LINE}\"/>\n",
+                SIZE[0]
+            );
+        };
+        let Some((head, inside)) = rest.split_once(">\n") else {
+            return svg;
+        };
+        let style = page::svg_style();
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" {head}>\n<title>{}</title>\n<style>\n{style}</style>\n\
+             <rect class=\"back\" width=\"100%\" height=\"100%\"/>\n{inside}",
+            escaped(&self.title)
+        )
+    }
+}
+
 /// Text as it stands in HTML.
-pub(super) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -374,19 +462,16 @@ mod tests {
 
     #[test]
     fn what_has_no_logarithm_is_left_out() {
-        let axis = |logarithmic| PlotAxis {
-            label: "a < b",
-            logarithmic,
-        };
+        let axis = || PlotAxis::logarithmic("a < b");
         let plot = |points: &[[f64; 3]]| Plot {
-            title: "t",
-            x: axis(true),
-            y: axis(true),
+            title: "t".to_owned(),
+            x: axis(),
+            y: axis(),
             series: vec![PlotSeries {
                 name: "n".to_owned(),
                 colour: 0,
                 points: points.to_vec(),
-                joined: true,
+                drawn: Drawn::Joined,
             }],
         };
         assert!(plot(&[[1.0, 0.0, 0.0]]).svg().starts_with("<p>"));
