@@ -6,6 +6,7 @@
 pub mod error;
 pub mod input;
 pub mod paths;
+pub mod plot;
 pub mod streams;
 pub mod terminal;
 pub mod text;
@@ -34,6 +35,7 @@ pub mod report;
 
 pub mod config;
 
+pub mod analysis;
 pub mod diagnose;
 pub mod memory;
 pub mod shell;

@@ -43,6 +43,7 @@ const SECTIONS: [(&str, &[&str]); 4] = [
             "mdrun energy --model painn_hcno_gfn2 --structure molecule.xyz",
             "i-pi input.xml & mdrun serve --model painn_hcno_gfn2 --structure molecule.xyz --address unix:water",
             "mdrun diagnose trajectories/run",
+            "mdrun analyze trajectories/run --what rdf,msd --html",
         ],
     ),
     (

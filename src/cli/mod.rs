@@ -1,5 +1,6 @@
 //! The command line.
 
+mod analyze;
 mod check;
 mod diagnose;
 mod energy;
@@ -60,6 +61,8 @@ enum Command {
     Check(CheckArgs),
     /// Say what is wrong with a run: replay it with half the time step, in f64, and with brute-force pairs
     Diagnose(DiagnoseArgs),
+    /// Measure what a run's trajectory says: distances, diffusion, vibrations, bonds, densities, hydrogen bonds
+    Analyze(analyze::AnalyzeArgs),
     /// Print energy, forces and, for a cell, stress of one structure
     Energy(EnergyArgs),
     /// Compute energies and forces for i-PI, ASE or another server of i-PI's protocol, over a socket
@@ -268,6 +271,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         (Some(Command::Resume(args)), _) => run::resume(&args),
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
+        (Some(Command::Analyze(args)), _) => analyze::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Serve(args)), _) => serve::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),

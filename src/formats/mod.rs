@@ -1,10 +1,11 @@
 //! Formats: structures are read, one reader a format, all of them behind [`read::read_frame`] and [`read::read_all`];
-//! trajectories and topologies are [written](mod@write).
+//! trajectories and topologies are [written](mod@write), and trajectories of runs are [read again](trajectory), frame by frame.
 
 pub mod pickle;
 pub mod read;
 pub mod structure;
 pub mod torch;
+pub mod trajectory;
 
 mod cif;
 mod cif_tags;

@@ -5,8 +5,8 @@
 //! `pbc` and `Properties` (columns as name:type:count) have a meaning here, and a line an atom. Plain
 //! XYZ is the same without keys.
 
-mod columns;
-mod comment;
+pub(super) mod columns;
+pub(super) mod comment;
 
 use std::collections::BTreeSet;
 

@@ -218,17 +218,28 @@ impl<'a> Grid<'a> {
     ///
     /// Whether j is found from i is decided by the very numbers that decide it from j.
     pub(super) fn search(&self, atom: usize, found: &mut Vec<Candidate>) {
+        self.around(atom, |candidate, _| found.push(candidate));
+    }
+
+    /// Shows the neighbours of `atom` and the vectors to them (angstrom), likewise.
+    pub(super) fn around(&self, atom: usize, mut see: impl FnMut(Candidate, Vec3)) {
         let centre = &self.entries[self.places[atom] as usize];
         for (c, kc) in self.axes[2].window(centre.bin[2]) {
             for (b, kb) in self.axes[1].window(centre.bin[1]) {
                 for (a, ka) in self.axes[0].window(centre.bin[0]) {
-                    self.visit(centre, [a, b, c], [ka, kb, kc], found);
+                    self.visit(centre, [a, b, c], [ka, kb, kc], &mut see);
                 }
             }
         }
     }
 
-    fn visit(&self, centre: &GridAtom, bin: [i32; 3], image: [i32; 3], found: &mut Vec<Candidate>) {
+    fn visit(
+        &self,
+        centre: &GridAtom,
+        bin: [i32; 3],
+        image: [i32; 3],
+        see: &mut impl FnMut(Candidate, Vec3),
+    ) {
         let bucket = self.buckets.index(bin);
         let entries = &self.entries[self.starts[bucket] as usize..self.starts[bucket + 1] as usize];
         if entries.is_empty() {
@@ -242,10 +253,11 @@ impl<'a> Grid<'a> {
                 if entry.atom == centre.atom && image == [0; 3] {
                     continue;
                 }
-                found.push(Candidate {
+                let candidate = Candidate {
                     neighbor: entry.atom,
                     image: [0, 1, 2].map(|k| image[k] + entry.wrap[k] - centre.wrap[k]),
-                });
+                };
+                see(candidate, vector);
             }
         }
     }

@@ -5,18 +5,20 @@
 //! pairs within the cutoff from it. The pairs of one moment depend on the positions alone, bit for
 //! bit: not on the skin, not on when the list was built, not on the number of threads.
 //!
-//! [`bonds`] and [`molecules`] tell what belongs together, for those who look at a run.
+//! [`bonds`] and [`molecules`] tell what belongs together, and [`Near`] what is within reach, for those who look at a run.
 
 pub mod audit;
 pub mod bonds;
 mod brute;
 mod grid;
 pub mod molecules;
+mod near;
 mod verlet;
 
 pub use audit::{Listed, Mismatch, Neighbor};
 pub use grid::farthest;
 pub use molecules::Molecules;
+pub use near::Near;
 pub use verlet::VerletList;
 
 use crate::Result;

@@ -1,5 +1,6 @@
 //! The integration tests, one binary: a second one would link Burn again.
 
+mod analysis;
 mod batch;
 mod bench;
 mod cif;

@@ -35,7 +35,8 @@ const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];
 const PARSES_JSON: [&str; 2] = ["src/potential/painn/import", "src/potential/stated.rs"];
 
 /// Rooms that turn quantities with units into numbers and back.
-const OUTER: [&str; 11] = [
+const OUTER: [&str; 12] = [
+    "src/analysis",
     "src/config",
     "src/formats",
     "src/diagnose",

@@ -27,7 +27,7 @@ struct PropertyColumn<'t> {
 }
 
 /// Where in a line what stands.
-pub(super) struct Columns {
+pub(in crate::formats) struct Columns {
     species: usize,
     /// Whether the species are atomic numbers.
     numbers: bool,
@@ -51,7 +51,7 @@ struct NameColumns {
 }
 
 /// What one line says of its atom.
-pub(super) struct Atom<'t> {
+pub(in crate::formats) struct Atom<'t> {
     pub label: &'t str,
     pub element: (u8, f64),
     pub position: Vec3,
@@ -189,6 +189,33 @@ impl Columns {
             velocity,
             name: self.names.as_ref().map(|names| names.read(&words)),
         })
+    }
+
+    /// Reads where the atom of one line is and how it moves (angstrom / internal time), of an atom whose label and mass (u) are
+    /// known from a frame before.
+    ///
+    /// # Errors
+    /// As for [`Columns::read`]; or it is another atom.
+    pub fn moved(&self, row: &str, label: &str, mass: f64) -> Result<(Vec3, Option<Vec3>)> {
+        let words = split(row);
+        if self.count.is_some_and(|count| words.len() != count) || words.len() < self.position + 3 {
+            return Err(Error::input(format!(
+                "{} columns, {} are wanted: {:?}",
+                words.len(),
+                self.count.unwrap_or(self.position + 3),
+                shorten(row.trim())
+            )));
+        }
+        if words[self.species] != label {
+            return Err(Error::input(format!(
+                "{:?} stands where frames before have {label:?}",
+                shorten(words[self.species])
+            )));
+        }
+        let motion = self.motion.first();
+        let velocity = motion.map(|motion| velocity(&words, motion, mass));
+        let position = vector(&words, self.position, "position")?;
+        Ok((position, velocity.transpose()?))
     }
 
     /// Atomic number and standard mass (u) of a label.

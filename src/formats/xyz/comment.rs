@@ -5,7 +5,7 @@ use crate::formats::fields::{number, shorten};
 use crate::{Error, Result};
 
 /// The pairs of a comment line, in their order; a word without a value has none.
-pub(super) struct Keys(Vec<(String, Option<String>)>);
+pub(in crate::formats) struct Keys(Vec<(String, Option<String>)>);
 
 impl Keys {
     /// Takes the line apart. Values may be in quotes, where `\"` is a quote, or in brackets.

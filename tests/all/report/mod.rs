@@ -4,7 +4,7 @@ mod directory;
 mod drift;
 mod faults;
 mod formats;
-mod frames;
+pub mod frames;
 mod history;
 mod python;
 mod series;

@@ -1,0 +1,310 @@
+//! What a run's directory says of its frames: atoms, masses, cell, time step, and the trajectories that there are.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Chosen;
+use crate::core::{Cell, Snapshot, System, Vec3, elements};
+use crate::formats;
+use crate::formats::trajectory::{TrajectoryAbout, TrajectoryReader};
+use crate::report::checkpoint::store;
+use crate::report::{names, record};
+use crate::units::{self, Dimension};
+use crate::{Error, Result, input, shell};
+
+/// Times are whole numbers of steps if they are so near to one.
+const WHOLE: f64 = 1e-6;
+
+/// What frames are of, and what of them is looked at.
+#[derive(Debug, Clone)]
+pub struct Studied {
+    /// Species and masses.
+    pub system: System,
+    /// The cell of the first frame.
+    pub cell: Cell,
+    /// Positions in the first frame (angstrom).
+    pub positions: Vec<Vec3>,
+    /// The atoms that are looked at.
+    pub chosen: Chosen,
+    /// Time between frames that are looked at (internal).
+    pub spacing: f64,
+    /// Frames that are to be expected.
+    pub frames: u64,
+    /// Degrees of freedom that share the kinetic energy of all atoms.
+    pub degrees_of_freedom: usize,
+    /// Whether molecules are moved into the cell, so that positions jump.
+    pub wrapped: bool,
+}
+
+/// A trajectory of a run, as its record has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenTrajectory {
+    /// The file's name.
+    pub name: String,
+    /// Steps between frames.
+    pub every: u64,
+    /// Whether molecules are moved into the cell.
+    pub wrapped: bool,
+    /// Whether frames have velocities.
+    pub velocities: bool,
+}
+
+/// A run, as its directory has it.
+#[derive(Debug, Clone)]
+pub struct StudiedRun {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Number of atoms.
+    pub atoms: usize,
+    /// Degrees of freedom.
+    pub degrees_of_freedom: usize,
+    /// When the run began, as its record has it.
+    pub started: String,
+    /// Whether it has not come to its end.
+    pub unfinished: bool,
+    /// Time step (internal).
+    pub timestep: f64,
+    /// Steps that it was to take.
+    pub steps: u64,
+    /// Its trajectories.
+    pub trajectories: Vec<WrittenTrajectory>,
+    /// Masses by element (u) that are others than standard ones, where no other file tells them.
+    masses: Vec<(u8, f64)>,
+}
+
+/// What is read of a run's record.
+#[derive(Deserialize)]
+struct RecordedRun {
+    status: String,
+    #[serde(default)]
+    started: String,
+    config: Value,
+    atoms: usize,
+    degrees_of_freedom: usize,
+    members: Option<u64>,
+    #[serde(default)]
+    files: Vec<String>,
+}
+
+impl StudiedRun {
+    /// Reads the record of the run in a directory.
+    ///
+    /// # Errors
+    /// There is none, or it is one of many systems.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let place = directory.display();
+        let path = directory.join(names::RECORD);
+        let bytes = input::read(&path, record::LONGEST).map_err(|e| {
+            Error::input(format!(
+                "{}: {e}; the directory of a run is wanted, which has a {}: mdrun analyze RUN_DIR",
+                path.display(),
+                names::RECORD
+            ))
+        })?;
+        let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
+        let recorded: RecordedRun = serde_json::from_slice(&bytes).map_err(|e| fault(&e))?;
+        if let Some(members) = recorded.members {
+            return Err(Error::input(format!(
+                "{place} is a run of {members} systems at once, which mdrun analyze does not take: run the one to look at \
+                 by itself (mdrun CONFIG.toml --member K --out DIRECTORY), then mdrun analyze DIRECTORY"
+            )));
+        }
+        let config = &recorded.config;
+        let at = |table: &str, key: &str| config.get(table).and_then(|table| table.get(key));
+        let text = at("dynamics", "timestep").and_then(Value::as_str);
+        let timestep = text.ok_or_else(|| fault(&"it tells no time step"))?;
+        let timestep = units::parse(timestep, Dimension::Time).map_err(|e| fault(&e))?;
+        let steps_of = |value: Option<&Value>| value.and_then(|value| steps(value, timestep));
+        let steps = steps_of(at("dynamics", "steps")).or(steps_of(at("dynamics", "duration")));
+        let listed = at("output", "trajectory").and_then(Value::as_array);
+        let trajectory = |one: &Value| {
+            let format = one.get("format")?.as_str()?;
+            let name = format!("traj.{format}");
+            let fields = one.get("fields").and_then(Value::as_array);
+            Some(WrittenTrajectory {
+                // Names have been others where a run had several of one format.
+                name: (recorded.files.iter().find(|file| **file == name))
+                    .map_or(name.clone(), Clone::clone),
+                every: steps_of(one.get("every"))?.max(1),
+                wrapped: one.get("wrap").and_then(Value::as_bool) == Some(true),
+                velocities: fields.is_some_and(|all| all.iter().any(|field| field == "velocities")),
+            })
+        };
+        let masses = at("system", "masses").and_then(Value::as_object);
+        let mass = |(symbol, mass): (&String, &Value)| {
+            let mass = units::parse(mass.as_str()?, Dimension::Mass).ok()?;
+            Some((elements::number(symbol)?, mass))
+        };
+        Ok(Self {
+            directory: directory.to_owned(),
+            atoms: recorded.atoms,
+            degrees_of_freedom: recorded.degrees_of_freedom,
+            started: recorded.started,
+            unfinished: recorded.status == "running",
+            timestep,
+            steps: steps.unwrap_or(0),
+            trajectories: listed
+                .into_iter()
+                .flatten()
+                .filter_map(trajectory)
+                .collect(),
+            masses: masses.into_iter().flatten().filter_map(mass).collect(),
+        })
+    }
+
+    /// The trajectory of this name, or the one with the most frames that is there; one with velocities, if they are wanted.
+    ///
+    /// # Errors
+    /// There is none: the message says what to set.
+    pub fn trajectory(&self, name: Option<&str>, velocities: bool) -> Result<&WrittenTrajectory> {
+        let place = self.directory.display();
+        let all = &self.trajectories;
+        if let Some(name) = name {
+            let named = all.iter().find(|one| one.name == name);
+            let known: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+            let named = named.ok_or_else(|| {
+                Error::input(format!(
+                    "{place} has no trajectory {name:?}; it has {}",
+                    if known.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        known.join(", ")
+                    }
+                ))
+            })?;
+            return match velocities && !named.velocities {
+                true => Err(self.no_velocities(&format!("{place}: {name}"))),
+                false => Ok(named),
+            };
+        }
+        let usable = |one: &&WrittenTrajectory| {
+            (one.velocities || !velocities) && self.directory.join(&one.name).is_file()
+        };
+        // The first of those with the most frames: exact ones come first.
+        let order = |one: &&WrittenTrajectory| {
+            let exact = ["xyz", "dcd", "xtc"];
+            let rank = exact.iter().position(|ending| one.name.ends_with(ending));
+            (one.every, rank)
+        };
+        if let Some(found) = all.iter().filter(usable).min_by_key(order) {
+            return Ok(found);
+        }
+        if !all.is_empty() && velocities {
+            return Err(self.no_velocities(&place.to_string()));
+        }
+        Err(Error::input(match all.is_empty() {
+            true => format!(
+                "{place}: the run has written no trajectory; add [[output.trajectory]] with format = \"xyz\" and every = \
+                 \"10 fs\" to its run file, and run it again"
+            ),
+            false => format!("{place}: the run's trajectory is not there any more"),
+        }))
+    }
+
+    fn no_velocities(&self, place: &str) -> Error {
+        let _ = self;
+        Error::input(format!(
+            "{place}: there are no velocities in it, without which there are no vacf and spectrum; set \
+             [[output.trajectory]] format = \"xyz\", fields = [\"velocities\"], every = \"4 fs\" or less, and run it again"
+        ))
+    }
+
+    /// Opens a trajectory.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(&self, trajectory: &WrittenTrajectory) -> Result<TrajectoryReader> {
+        let (_, periodic) = self.system()?;
+        let about = TrajectoryAbout {
+            atoms: self.atoms,
+            periodic,
+            timestep: self.timestep,
+            every: trajectory.every,
+        };
+        TrajectoryReader::open(&self.directory.join(&trajectory.name), &about)
+    }
+
+    /// Species and masses, and which directions are periodic: as a checkpoint has them, the last state, or else the topology.
+    ///
+    /// # Errors
+    /// None of them is there, or they are of another run.
+    pub fn system(&self) -> Result<(System, [bool; 3])> {
+        let right = |system: &System| system.len() == self.atoms;
+        if let Ok(Some(found)) = store::newest(&self.directory) {
+            let (system, cell) = (found.checkpoint.system, found.checkpoint.cell);
+            if right(&system) {
+                return Ok((system, cell.periodic()));
+            }
+        }
+        for name in [names::FINAL, names::TOPOLOGY] {
+            let path = self.directory.join(name);
+            if !path.is_file() {
+                continue;
+            }
+            let structure = formats::read_frame(&path, 0)?;
+            let mut system = structure.system();
+            if name == names::TOPOLOGY {
+                self.apply_masses(&mut system);
+            }
+            if right(&system) {
+                return Ok((system, structure.periodic));
+            }
+        }
+        Err(Error::input(format!(
+            "{0} tells no elements: neither a checkpoint, nor {1}, nor {2} of its {3} atoms is there; go on with the run, which \
+             writes them: mdrun resume {4}",
+            self.directory.display(),
+            names::FINAL,
+            names::TOPOLOGY,
+            self.atoms,
+            shell::quoted(&self.directory)
+        )))
+    }
+
+    fn apply_masses(&self, system: &mut System) {
+        for (mass, species) in system.masses.iter_mut().zip(&system.species) {
+            let own = self.masses.iter().find(|(z, _)| z == species);
+            *mass = own.map_or(*mass, |(_, own)| *own);
+        }
+    }
+
+    /// What the frames of a trajectory are of, of which every so-manieth is looked at, the first of them `frame`.
+    ///
+    /// # Errors
+    /// As for [`StudiedRun::system`]; or a selection names no atoms.
+    pub fn studied(
+        &self,
+        trajectory: &WrittenTrajectory,
+        frame: &Snapshot,
+        (select, stride): (Option<&str>, u64),
+    ) -> Result<Studied> {
+        let (system, _) = self.system()?;
+        let chosen = match select {
+            Some(text) => Chosen::parse(text, &system.species)?,
+            None => Chosen::all(&system.species),
+        };
+        let steps = trajectory.every * stride;
+        Ok(Studied {
+            system,
+            cell: frame.cell.clone(),
+            positions: frame.positions.clone(),
+            chosen,
+            spacing: steps as f64 * self.timestep,
+            frames: self.steps / steps + 1,
+            degrees_of_freedom: self.degrees_of_freedom,
+            wrapped: trajectory.wrapped,
+        })
+    }
+}
+
+/// A number of steps, which may be given as a time.
+fn steps(value: &Value, timestep: f64) -> Option<u64> {
+    if let Some(steps) = value.as_u64() {
+        return Some(steps);
+    }
+    let exact = units::parse(value.as_str()?, Dimension::Time).ok()? / timestep;
+    let whole = (exact - exact.round()).abs() <= WHOLE * exact.max(1.0);
+    Some(if whole { exact.round() } else { exact.ceil() } as u64)
+}
