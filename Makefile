@@ -16,7 +16,7 @@ endif
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 MDRUN := $(TARGET)/release/mdrun
 
-.PHONY: demo build toolchain setup test validate test-gpu python lint install install-files clean
+.PHONY: demo build toolchain setup test validate test-gpu python dist try-dist lint install install-files clean
 
 demo: build
 	$(MDRUN) configs/ethanol_nve.toml --force
@@ -48,6 +48,14 @@ test-gpu: setup
 # The Python package: its wheel, which goes into the build folder, and its tests, beside the program.
 python: build
 	TARGET=$(TARGET) MDRUN=$(MDRUN) sh python/make.sh
+
+# A release, into the build folder's dist/: the program with all that it brings, and the wheel, both for glibc 2.28 and later.
+dist: toolchain
+	TARGET=$(TARGET) CARGO=$(CARGO) sh .ci/dist
+
+# That release in bare Debian systems, as root.
+try-dist:
+	TARGET=$(TARGET) sh .ci/try-dist
 
 lint: setup
 	$(CARGO) fmt --all --check

@@ -13,6 +13,8 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || die
 sh "$here/../tests/python/setup.sh" "$venv" "$here/requirements.txt"
 
 rm -rf "$wheels"
+# The wheel brings the licences of what is linked into it.
+python3 "$here/../.ci/licences.py" >"$here/THIRD-PARTY.txt"
 cd "$here"
 "$venv/bin/maturin" build --quiet --release --locked --interpreter "$venv/bin/python" --out "$wheels"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$wheels"/mdrun-*.whl

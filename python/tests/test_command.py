@@ -1,5 +1,6 @@
 """`python -m mdrun` and the command that the wheel brings are the program."""
 
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -38,6 +39,17 @@ def test_versions(module):
         pytest.skip("the package is not installed beside this Python")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == module("--version").stdout
+
+
+def test_licences_come_with_it():
+    try:
+        files = importlib.metadata.files("mdrun")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the package is not installed")
+    texts = {file.name: file.read_text() for file in files if file.parent.name == "licenses"}
+    assert texts.keys() == {"LICENSE-APACHE", "LICENSE-MIT", "THIRD-PARTY.txt"}
+    for name in ("pyo3 ", "burn ", "Rust's standard library"):
+        assert f"\n{name}" in texts["THIRD-PARTY.txt"]
 
 
 def test_a_run_hears_signals(tmp_path):

@@ -23,6 +23,7 @@ mod parity;
 mod physics;
 mod readme;
 mod recorder;
+mod release;
 mod report;
 mod restart;
 mod schnet;
