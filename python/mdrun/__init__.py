@@ -1,7 +1,8 @@
 """mdrun: molecular dynamics of trained potentials.
 
 - :func:`evaluate` gives energies, forces and stress of structures, many of them side by side;
-  :class:`Potential` is what it keeps of a model between calls.
+  :class:`Potential` is what it keeps of a model between calls. Its :meth:`Potential.evaluate_arrays` takes and gives arrays
+  that may be on a card, by DLPack.
 - :class:`Calculator` is a calculator of ASE.
 - :class:`Simulation` is a run of the engine, stepped and watched from Python.
 - ``python -m mdrun`` is the command line.
@@ -13,6 +14,7 @@ is done without holding the interpreter, and Ctrl-C is heard. Errors are :class:
 from typing import TYPE_CHECKING, Any
 
 from ._mdrun import __version__
+from .arrays import Array, Arrays
 from .errors import Error, InputError, RunError
 from .potential import DEFAULT_MODEL, Evaluation, Potential, Spread, evaluate
 from .simulation import Simulation, State
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MODEL",
+    "Array",
+    "Arrays",
     "Calculator",
     "Error",
     "Evaluation",

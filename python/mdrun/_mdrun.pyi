@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, final
 
-__all__ = ["Course", "Potential", "__version__", "command"]
+__all__ = ["Array", "Course", "Potential", "__version__", "command", "fetch"]
 
 __version__: str
 
@@ -14,6 +14,20 @@ _Found = tuple[
 ]
 
 def command(arguments: Sequence[str]) -> int: ...
+def fetch(array: Any) -> tuple[bytearray, str, list[int]]: ...
+@final
+class Array:
+    @property
+    def shape(self) -> list[int]: ...
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
 @final
 class Potential:
     def __new__(
@@ -29,6 +43,7 @@ class Potential:
     def evaluating(self) -> float: ...
     def evaluate(self, atoms: _Arrays) -> _Found: ...
     def evaluate_all(self, all: Sequence[_Arrays]) -> list[_Found]: ...
+    def evaluate_arrays(self, all: Sequence[_Arrays]) -> tuple[Array, Array, Array | None, list[str]]: ...
 @final
 class Course:
     def __new__(cls, wish: dict[str, Any]) -> Course: ...

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _mdrun
+from .arrays import Array, Arrays, on_host
 from .errors import InputError
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -140,6 +141,25 @@ class Potential:
             return _unpack(self._core.evaluate(_pack(cast(AtomsLike, atoms))))
         return [_unpack(found) for found in self._core.evaluate_all([_pack(one) for one in atoms])]
 
+    def evaluate_arrays(self, numbers: Any, positions: Any, counts: Any, cells: Any = None, pbc: Any = False) -> Arrays:
+        """Evaluates many structures whose atoms lie one structure behind the other, and leaves what is found on the device.
+
+        Arguments may be arrays of numpy, or of anyone who speaks DLPack, on the host or on a card. Those on a card are brought to
+        the host, where atoms are looked at before they are evaluated.
+
+        :param numbers: atomic numbers, of shape (atoms).
+        :param positions: positions (angstrom), of shape (atoms, 3).
+        :param counts: atoms of each structure, of shape (structures); they sum up to all atoms.
+        :param cells: lattice vectors row by row (angstrom), of shape (structures, 3, 3), or one cell for all; none if not given.
+        :param pbc: whether lattice vectors are periods: for all, or of shape (3), or of shape (structures, 3).
+        :raises InputError: a structure cannot be evaluated, which is named; or shapes do not fit.
+        :raises RunError: an energy is not a finite number, or the device failed.
+        """
+        energies, forces, stresses, doubts = self._core.evaluate_arrays(_split(numbers, positions, counts, cells, pbc))
+        if doubts:
+            _warn(doubts)
+        return Arrays(Array(energies), Array(forces), None if stresses is None else Array(stresses))
+
     def __repr__(self) -> str:
         return f"<mdrun.Potential: {self.description}>"
 
@@ -217,21 +237,58 @@ def _stamp(name: str) -> tuple[int, int, int] | None:
 
 def _pack(atoms: AtomsLike) -> tuple[bytes, bytes, bytes, bytes]:
     """The bytes of a structure's arrays. They are copied: others may write to the arrays while the interpreter is free."""
-    numbers = np.asarray(atoms.numbers)
-    positions = np.asarray(atoms.positions, dtype=np.float64)
+    numbers = on_host(atoms.numbers)
+    positions = np.asarray(on_host(atoms.positions), dtype=np.float64)
     if numbers.dtype.kind not in "iu":
         raise InputError(f"atomic numbers are whole numbers, not {numbers.dtype}")
     if positions.ndim != 2 or positions.shape[1] != 3:
         raise InputError(f"positions are of shape (atoms, 3), not {positions.shape}")
-    cell = np.asarray(getattr(atoms.cell, "array", atoms.cell), dtype=np.float64)
+    cell = np.asarray(on_host(getattr(atoms.cell, "array", atoms.cell)), dtype=np.float64)
     if cell.shape != (3, 3):
         raise InputError(f"a cell is of shape (3, 3), not {cell.shape}")
     return (
         numbers.astype(np.int64, copy=False).tobytes(),
         positions.tobytes(),
         cell.tobytes(),
-        np.asarray(atoms.pbc, dtype=np.bool_).tobytes(),
+        np.asarray(on_host(atoms.pbc), dtype=np.bool_).tobytes(),
     )
+
+
+def _split(numbers: Any, positions: Any, counts: Any, cells: Any, pbc: Any) -> list[tuple[bytes, bytes, bytes, bytes]]:
+    """The bytes of structures whose atoms lie one structure behind the other."""
+    all_numbers, all_positions, atoms = on_host(numbers), on_host(positions), on_host(counts)
+    if atoms.dtype.kind not in "iu" or atoms.ndim != 1 or (atoms < 0).any():
+        raise InputError("counts are whole numbers of atoms, one for each structure")
+    if all_positions.ndim != 2 or all_positions.shape[1] != 3:
+        raise InputError(f"positions are of shape (atoms, 3), not {all_positions.shape}")
+    total = int(atoms.sum())
+    if all_numbers.shape != (total,) or len(all_positions) != total:
+        raise InputError(
+            f"counts sum up to {total} atoms, for which there are {all_numbers.size} atomic numbers and {len(all_positions)} positions"
+        )
+    lattices = np.zeros((3, 3)) if cells is None else on_host(cells)
+    shapes = [("cells", lattices, (len(atoms), 3, 3)), ("pbc", on_host(pbc), (len(atoms), 3))]
+    spread = []
+    for what, values, shape in shapes:
+        try:
+            spread.append(np.broadcast_to(values, shape))
+        except ValueError:
+            raise InputError(f"{what} of shape {values.shape} do not fit {len(atoms)} structures") from None
+    ends = np.cumsum(atoms)
+    return [
+        _pack(_Slice(all_numbers[end - count : end], all_positions[end - count : end], cell, periods))
+        for count, end, cell, periods in zip(atoms, ends, *spread, strict=True)
+    ]
+
+
+@dataclass(slots=True)
+class _Slice:
+    """One structure of several."""
+
+    numbers: Any
+    positions: Any
+    cell: Any
+    pbc: Any
 
 
 def _warn(doubts: list[str]) -> None:

@@ -8,6 +8,8 @@ use mdrun::assemble::{self, Model};
 use mdrun::config::check_overlaps;
 use mdrun::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use mdrun::core::{Cell, FormalElectrons, Mat3, System, elements};
+#[cfg(feature = "cuda")]
+use mdrun::forcefield::CardPoints;
 use mdrun::forcefield::{Arrangement, ForceField, ManyForceField};
 use mdrun::potential::{ElectronScene, Evaluation, Precision};
 use mdrun::{Error, Result, bench, memory};
@@ -93,6 +95,18 @@ impl Computer {
         Ok(())
     }
 
+    /// The cell of a structure that can be evaluated.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn cell_of(&self, atoms: &GivenAtoms) -> Result<Cell> {
+        let cell = atoms.cell()?;
+        let system = System::of_species(&atoms.species);
+        self.model.check_species(&system)?;
+        self.look(atoms, &cell)?;
+        Ok(cell)
+    }
+
     fn doubts(&self, atoms: &GivenAtoms, cell: &Cell) -> Vec<String> {
         self.model.doubts(&ElectronScene {
             species: &atoms.species,
@@ -167,6 +181,15 @@ impl AnyField {
         (self.0).with_dependent_mut(|computer, bound| bound.evaluate(computer, atoms))
     }
 
+    /// Evaluates structures together on a card, where what is found stays; and what the model has not learned of them.
+    ///
+    /// # Errors
+    /// Something is wrong with a structure, which is named, or the device failed.
+    #[cfg(feature = "cuda")]
+    pub fn evaluate_on_card(&mut self, all: &[GivenAtoms]) -> Result<(CardPoints, Vec<String>)> {
+        (self.0).with_dependent_mut(|computer, bound| bound.evaluate_on_card(computer, all))
+    }
+
     /// Evaluates structures side by side, each on one thread, or all of them together on a card.
     ///
     /// # Errors
@@ -207,16 +230,8 @@ impl<'m> Bound<'m> {
         computer: &'m Computer,
         all: &[GivenAtoms],
     ) -> Result<Vec<Result<FoundField>>> {
-        let mut cells: Vec<Result<Cell>> = (all.iter())
-            .map(|atoms| {
-                let cell = atoms.cell()?;
-                computer
-                    .model
-                    .check_species(&System::of_species(&atoms.species))?;
-                computer.look(atoms, &cell)?;
-                Ok(cell)
-            })
-            .collect();
+        let mut cells: Vec<Result<Cell>> =
+            (all.iter()).map(|atoms| computer.cell_of(atoms)).collect();
         let sound = all.iter().zip(&cells).filter_map(|(atoms, cell)| {
             Some(Arrangement {
                 species: &atoms.species,
@@ -244,6 +259,32 @@ impl<'m> Bound<'m> {
             }));
         }
         Ok(found)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn evaluate_on_card(
+        &mut self,
+        computer: &'m Computer,
+        all: &[GivenAtoms],
+    ) -> Result<(CardPoints, Vec<String>)> {
+        let mut cells = Vec::with_capacity(all.len());
+        for (k, atoms) in all.iter().enumerate() {
+            let cell = computer.cell_of(atoms);
+            cells.push(cell.map_err(|e| e.within(format!("frame {k}")))?);
+        }
+        let arrangements = all.iter().zip(&cells).map(|(atoms, cell)| Arrangement {
+            species: &atoms.species,
+            cell,
+            positions: &atoms.positions,
+        });
+        let arrangements: Vec<Arrangement<'_>> = arrangements.collect();
+        let field = self.together(computer, &arrangements)?;
+        let began = Instant::now();
+        let found = field.evaluate_on_card(&arrangements)?;
+        self.spent += began.elapsed();
+        let each = all.iter().zip(&cells);
+        let doubts = each.flat_map(|(atoms, cell)| self.doubts(computer, atoms, cell));
+        Ok((found, doubts.collect()))
     }
 
     /// The force field of structures that come together.

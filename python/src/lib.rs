@@ -1,11 +1,13 @@
 //! The compiled half of the Python package `mdrun`: force fields and runs of the library, and its command line.
 //!
-//! Arrays cross as bytes, which numpy views without copying them. Whatever takes time is done without holding the interpreter.
+//! Arrays cross as bytes, which numpy views without copying them, or by DLPack. Whatever takes time is done without holding the interpreter.
 //! What users see, with its documentation, is written in Python around it (`mdrun/*.py`).
 
+mod array;
 mod atoms;
 mod course;
 mod desk;
+mod dlpack;
 mod fault;
 mod field;
 mod potential;
@@ -21,6 +23,8 @@ mod _mdrun {
 
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::array::{Array, fetch};
     #[pymodule_export]
     use super::course::Course;
     #[pymodule_export]

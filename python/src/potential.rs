@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyTuple};
 use rayon::ThreadPool;
 
+use crate::array::Array;
 use crate::atoms::{GivenAtoms, GivenBytes};
 use crate::fault::Fault;
 use crate::field::{AnyField, Computer, FoundField};
@@ -50,6 +51,8 @@ pub struct Potential {
     notes: Vec<String>,
     cutoff: f64,
     most_atoms: usize,
+    #[cfg(feature = "cuda")]
+    is_on_a_card: bool,
 }
 
 #[pymethods]
@@ -128,9 +131,73 @@ impl Potential {
         }
         Ok(answers)
     }
+
+    /// Evaluates structures side by side: their energies, the forces on the atoms of one behind those of the other, and their
+    /// stresses where all have some, where they were computed; and what of them the model has not learned.
+    fn evaluate_arrays(&self, py: Python<'_>, all: Vec<GivenBytes>) -> PyResult<FoundArrays> {
+        #[cfg(feature = "cuda")]
+        if self.is_on_a_card {
+            return self.arrays_on_card(py, &all);
+        }
+        self.arrays(py, &all)
+    }
 }
 
+/// Energies, forces and stresses of structures, and what the model has not learned of them.
+type FoundArrays = (Array, Array, Option<Array>, Vec<String>);
+
 impl Potential {
+    /// Puts what is found of structures one behind the other into the host's memory.
+    fn arrays(&self, py: Python<'_>, all: &[GivenBytes]) -> PyResult<FoundArrays> {
+        let (mut energies, mut forces, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut stresses = Some(Vec::new());
+        while energies.len() < all.len() {
+            let found = py.detach(|| self.piece(&all[energies.len()..]));
+            for one in found.map_err(Fault)? {
+                let number = energies.len();
+                let one = one.map_err(|e| Fault(e.within(format!("frame {number}"))))?;
+                let evaluation = one.evaluation;
+                energies.push(evaluation.energy);
+                forces.extend(evaluation.forces.iter().flatten());
+                stresses = stresses.zip(one.volume).map(|(mut stresses, volume)| {
+                    let rows = (evaluation.strain_derivative / volume).transpose();
+                    stresses.extend(rows.iter());
+                    stresses
+                });
+                doubts.extend(one.doubts);
+            }
+            py.check_signals()?;
+        }
+        let (count, atoms) = (energies.len(), forces.len() / 3);
+        let stresses = stresses.map(|all| Array::in_host_memory(all, &[count, 3, 3]));
+        Ok((
+            Array::in_host_memory(energies, &[count]),
+            Array::in_host_memory(forces, &[atoms, 3]),
+            stresses,
+            doubts,
+        ))
+    }
+
+    /// Has what is found of structures stay on the card.
+    #[cfg(feature = "cuda")]
+    fn arrays_on_card(&self, py: Python<'_>, all: &[GivenBytes]) -> PyResult<FoundArrays> {
+        let found = py.detach(|| {
+            check_process()?;
+            let read = all.iter().enumerate().map(|(k, given)| {
+                GivenAtoms::read(given).map_err(|e| e.within(format!("frame {k}")))
+            });
+            let all = read.collect::<Result<Vec<_>>>()?;
+            self.on_its_threads(|field| field.evaluate_on_card(&all))
+        });
+        let (found, doubts) = found.map_err(Fault)?;
+        Ok((
+            Array::on_a_card(found.energies),
+            Array::on_a_card(found.forces),
+            found.stresses.map(Array::on_a_card),
+            doubts,
+        ))
+    }
+
     fn load(
         models: &[PathBuf],
         precision: Option<&str>,
@@ -151,6 +218,8 @@ impl Potential {
             words: model.describe(),
             notes: model.notes(),
             cutoff: model.cutoff(),
+            #[cfg(feature = "cuda")]
+            is_on_a_card: computer.is_on_a_card(),
             most_atoms: match computer.is_on_a_card() {
                 true => MOST_ATOMS_ON_A_CARD,
                 false => MOST_ATOMS,

@@ -42,6 +42,25 @@ impl Memory {
             .map_err(failed("clearing memory"))
     }
 
+    /// Starts a copy of so many bytes at an address of the card, to so many bytes from its start, in the stream's order.
+    ///
+    /// # Safety
+    /// So many bytes lie at the address, and neither of the two is dropped before the copy is done.
+    pub unsafe fn take(
+        &self,
+        at: usize,
+        from: u64,
+        bytes: usize,
+        stream: &CudaStream,
+    ) -> Result<()> {
+        assert!(at + bytes <= self.bytes, "copies stay inside");
+        // SAFETY: the range is of this allocation; the rest is as the caller says.
+        unsafe {
+            result::memcpy_dtod_async(self.start + at as u64, from, bytes, stream.cu_stream())
+        }
+        .map_err(failed("copying on the device"))
+    }
+
     /// Copies `values` to its start and waits for the copy.
     pub fn write<T: Copy>(&self, values: &[T]) -> Result<()> {
         write_at(&self.stream, self.start, self.bytes, values)

@@ -5,6 +5,8 @@ use crate::Result;
 use crate::core::{Cell, Vec3};
 use crate::potential::{Evaluation, Potential};
 use crate::workers::heaviest_first;
+#[cfg(feature = "cuda")]
+use crate::{Error, cuda::CardArray};
 
 /// One arrangement of atoms: species (atomic numbers), cell, and positions (angstrom), one of each for each atom.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,17 @@ pub struct FoundPoint {
     pub pairs: u64,
 }
 
+/// What is said of many arrangements, on the card that found it.
+#[cfg(feature = "cuda")]
+pub struct CardPoints {
+    /// Energy of each arrangement (eV), of shape (arrangements).
+    pub energies: CardArray,
+    /// Forces on the atoms of one arrangement behind those of the other (eV / angstrom), of shape (atoms, 3).
+    pub forces: CardArray,
+    /// Stress of each (eV / angstrom^3), of shape (arrangements, 3, 3); `None` unless all cells are periodic in all directions.
+    pub stresses: Option<CardArray>,
+}
+
 /// Energies, forces and strain derivatives of many arrangements of any atoms.
 pub trait ManyForceField: Send {
     /// Does what takes long once, before arrangements like these are evaluated, if anything does: a device is made ready. Says
@@ -46,6 +59,15 @@ pub trait ManyForceField: Send {
     /// # Errors
     /// The device failed.
     fn evaluate(&mut self, all: &[Arrangement<'_>]) -> Result<Vec<Result<FoundPoint>>>;
+
+    /// Does as [`ManyForceField::evaluate`], and leaves what is found on the card.
+    ///
+    /// # Errors
+    /// It is in host memory; something is wrong with an arrangement, which is named; or the device failed.
+    #[cfg(feature = "cuda")]
+    fn evaluate_on_card(&mut self, _all: &[Arrangement<'_>]) -> Result<CardPoints> {
+        Err(Error::input("this force field is in the host's memory"))
+    }
 }
 
 /// Force fields in host memory, one for each thread.

@@ -11,6 +11,8 @@ use crate::core::{Cell, Vec3};
 use crate::potential::{About, Evaluation};
 
 pub use host::HostForceField;
+#[cfg(feature = "cuda")]
+pub use many::CardPoints;
 pub use many::{Arrangement, FoundPoint, HostForceFields, ManyForceField};
 
 /// Energy, forces and strain derivative as a function of cell and positions.

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use super::block::{DeviceState, EngineBlock, halted};
 use super::program::DeviceProgram;
-use super::snapshot::Underway;
+use super::snapshot::{Landing, Underway};
 use super::systems::DeviceSystems;
 use super::{CudaEngine, Making, SPARE_PAIRS, flat, foreseen_memory};
 use crate::core::rng::Noise;
@@ -106,6 +106,12 @@ impl CudaBatch {
     pub(super) fn look(&mut self, want: Fields) -> Result<Underway> {
         self.engine.device.bind()?;
         self.engine.start_snapshots(want)
+    }
+
+    /// Starts to take the present state of each member, but for the forces, which land on the card.
+    pub(super) fn land(&mut self, landing: Landing<'_>) -> Result<Underway> {
+        self.engine.device.bind()?;
+        self.engine.start_landing(landing)
     }
 
     /// Forecasts the memory (bytes) that a member of so many atoms, with so many pairs in range, will take.

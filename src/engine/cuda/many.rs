@@ -1,15 +1,17 @@
 //! Energies and forces of many arrangements on a card: batches at rest, one after another.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::field::{FORCES, SKIN};
-use super::snapshot::Underway;
+use super::snapshot::{Landing, Underway};
 use super::{CudaBatch, Making};
 use crate::core::rng::Noise;
 use crate::core::{Snapshot, System, Vec3};
+use crate::cuda::{CardArray, Device};
 use crate::dynamics::Program;
 use crate::engine::{BatchMember, Limits, Start};
-use crate::forcefield::{Arrangement, FoundPoint, ManyForceField};
+use crate::forcefield::{Arrangement, CardPoints, FoundPoint, ManyForceField};
 use crate::potential::Evaluation;
 use crate::potential::device::DevicePotential;
 use crate::{Error, Result};
@@ -177,6 +179,69 @@ impl ManyForceField for DeviceForceFields<'_> {
         });
         Ok(each.collect())
     }
+
+    fn evaluate_on_card(&mut self, all: &[Arrangement<'_>]) -> Result<CardPoints> {
+        for (k, at) in all.iter().enumerate() {
+            check(at).map_err(|e| e.within(format!("frame {k}")))?;
+        }
+        let device = Device::open(self.index)?;
+        let ahead = all.len() * (ENERGY + STRESS);
+        let atoms: usize = all.iter().map(|at| at.species.len()).sum();
+        let memory = device.zeros(numbers(ahead + 3 * atoms))?;
+        device.wait()?;
+        let mut found = Vec::with_capacity(all.len());
+        let mut at = numbers(ahead);
+        for piece in pieces(all) {
+            let count = piece.len();
+            let own: usize = all[piece.clone()].iter().map(|at| at.species.len()).sum();
+            let landing = Landing {
+                memory: &memory,
+                at,
+                length: numbers(3 * own),
+            };
+            at += landing.length;
+            // The memory is waited for before anything else is done with it.
+            let pending = self.batch_at(&all[piece])?.land(landing)?;
+            found.extend(taken((pending, count))?);
+        }
+        let (sums, has_stress) = summed(all, &found);
+        memory.write(&sums)?;
+        let memory = Arc::new(memory);
+        let part = |before: usize, shape: &[usize]| {
+            CardArray::new(Arc::clone(&memory), numbers(before), shape, self.index)
+        };
+        let count = all.len();
+        Ok(CardPoints {
+            energies: part(0, &[count]),
+            stresses: has_stress.then(|| part(count * ENERGY, &[count, 3, 3])),
+            forces: part(ahead, &[atoms, 3]),
+        })
+    }
+}
+
+/// Numbers of each arrangement ahead of the forces: energies of all, then stresses of all.
+const ENERGY: usize = 1;
+const STRESS: usize = 9;
+
+/// Bytes of so many numbers.
+fn numbers(count: usize) -> usize {
+    count * size_of::<f64>()
+}
+
+/// Energies (eV), and stresses (eV / angstrom^3) row by row where all cells have a volume; zeros where not.
+fn summed(all: &[Arrangement<'_>], found: &[FoundPoint]) -> (Vec<f64>, bool) {
+    let mut sums: Vec<f64> = found.iter().map(|point| point.evaluation.energy).collect();
+    let volumes: Option<Vec<f64>> = all.iter().map(|at| at.cell.volume()).collect();
+    match &volumes {
+        Some(volumes) => {
+            for (point, volume) in found.iter().zip(volumes) {
+                let rows = point.evaluation.strain_derivative.transpose() / *volume;
+                sums.extend(rows.iter());
+            }
+        }
+        None => sums.resize(all.len() * (ENERGY + STRESS), 0.0),
+    }
+    (sums, volumes.is_some())
 }
 
 #[cfg(test)]

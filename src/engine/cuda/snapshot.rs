@@ -96,6 +96,14 @@ pub(super) fn bytes_of(atoms: usize, members: usize) -> usize {
         .saturating_mul(8)
 }
 
+/// Where the first bytes of what is gathered of atoms go on the card: memory, bytes before them, and how many they are.
+#[derive(Clone, Copy)]
+pub(super) struct Landing<'m> {
+    pub memory: &'m Memory,
+    pub at: usize,
+    pub length: usize,
+}
+
 /// Room for one snapshot: sums, then the arrays wanted.
 struct Room {
     card: Memory,
@@ -116,8 +124,14 @@ impl Room {
         })
     }
 
-    /// Starts to gather the present state and to copy it.
-    fn fill(&self, device: &Device, kernels: &Kernels, want: Fields) -> Result<()> {
+    /// Starts to gather the present state and to copy it: to the host, or but for its sums to where they land on the card.
+    fn fill(
+        &self,
+        device: &Device,
+        kernels: &Kernels,
+        want: Fields,
+        landing: Option<Landing<'_>>,
+    ) -> Result<()> {
         let wanted = arrays(want).map(usize::from).iter().sum::<usize>();
         let sums = kernels.members * AHEAD * size_of::<f64>();
         // A snapshot that was not taken may still be on its way.
@@ -126,9 +140,17 @@ impl Room {
         if wanted > 0 {
             kernels.exchange(want, self.card.address() + sums as u64, true)?;
         }
+        let mut bytes = sums + 24 * kernels.atoms * wanted;
+        if let Some(Landing { memory, at, length }) = landing {
+            assert!(sums + length <= bytes, "arrays are no longer than they are");
+            let from = self.card.address() + sums as u64;
+            // SAFETY: so much was gathered there, and a room waits for its copies before it is dropped; who lends the memory
+            // waits for this snapshot.
+            unsafe { memory.take(at, from, length, &device.stream) }?;
+            bytes = sums;
+        }
         (self.gathered.record(&device.stream)).map_err(failed("recording an event"))?;
         (device.copies.wait(&self.gathered)).map_err(failed("waiting for a kernel"))?;
-        let bytes = sums + 24 * kernels.atoms * wanted;
         self.host.fetch(&self.card, bytes, &device.copies)?;
         (self.copied.record(&device.copies)).map_err(failed("recording an event"))
     }
@@ -277,16 +299,33 @@ impl PendingBatch for Underway {
 impl CudaEngine {
     /// Starts to take the present states.
     pub(super) fn start_snapshots(&mut self, want: Fields) -> Result<Underway> {
+        self.start_filling(want, None)
+    }
+
+    /// Does as [`CudaEngine::start_snapshots`], and leaves the forces on the card.
+    pub(super) fn start_landing(&mut self, landing: Landing<'_>) -> Result<Underway> {
+        let forces = Fields {
+            forces: true,
+            ..Fields::NONE
+        };
+        self.start_filling(forces, Some(landing))
+    }
+
+    fn start_filling(&mut self, want: Fields, landing: Option<Landing<'_>>) -> Result<Underway> {
         if self.stale {
             self.evaluate()?;
         }
         self.ask_systems()?;
         let room = self.rooms.free(&self.device)?;
-        room.fill(&self.device, &self.kernels, want)?;
+        room.fill(&self.device, &self.kernels, want, landing)?;
         Ok(Underway {
             room,
             known: self.known(),
-            want,
+            // What comes to the host.
+            want: match landing {
+                Some(_) => Fields::NONE,
+                None => want,
+            },
             has_spread: self.kernels.potential.has_spread(),
             pairs: Arc::clone(&self.pairs),
         })
