@@ -32,7 +32,8 @@ pub struct ServeArgs {
     /// What is computed, and where.
     #[command(flatten)]
     pub subject: SubjectArgs,
-    /// Where the server listens: unix:NAME (the socket /tmp/ipi_NAME; with a slash it is a path) or tcp:HOST:PORT
+    /// Where the server listens: unix:NAME (the socket /tmp/ipi_NAME; with a slash it is a path), shm:NAME (the same, with
+    /// memory that is shared beside it: i-PI's mode='shm') or tcp:HOST:PORT
     #[arg(long)]
     pub address: Address,
     /// How long to wait for a server that is not there yet
@@ -70,6 +71,9 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     ));
     let room = Box::new(|cell: &Cell, positions: &[Vec3]| prepared.check_room(cell, positions));
     let mut session = Session::new(field, atoms, prepared.cell.periodic(), room);
+    if matches!(args.address, Address::Shared(_)) {
+        session = session.with_shared_memory();
+    }
     let patience = Duration::from_secs_f64(args.wait);
     loop {
         let began = Instant::now();

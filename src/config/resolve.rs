@@ -84,6 +84,10 @@ fn socket(
     let fault = |section: &Section<'_>, e: Error| section.fault(key, leaf, e.to_string());
     let mut text = section.text(key, leaf)?.to_owned();
     let mut address: Address = text.parse().map_err(|e| fault(section, e))?;
+    if matches!(address, Address::Shared(_)) {
+        let why = "memory is shared by servers such as i-PI's alone; write \"unix:NAME\"";
+        return Err(section.fault(key, leaf, why.to_owned()));
+    }
     if let Address::Unix(path) = &address
         && path.is_relative()
     {

@@ -16,6 +16,8 @@ const LONGEST: usize = 107;
 pub enum Address {
     /// A socket of the file system.
     Unix(PathBuf),
+    /// The same, of a server that has its numbers in memory that it shares (i-PI's `mode='shm'`).
+    Shared(PathBuf),
     /// A port of a machine.
     Tcp {
         /// Its name or number; without the brackets of IPv6.
@@ -28,7 +30,7 @@ pub enum Address {
 impl FromStr for Address {
     type Err = Error;
 
-    /// Takes `unix:NAME` (the socket /tmp/ipi_NAME; a NAME with a slash is a path) and `tcp:HOST:PORT`.
+    /// Takes `unix:NAME` and `shm:NAME` (the socket /tmp/ipi_NAME; a NAME with a slash is a path) and `tcp:HOST:PORT`.
     fn from_str(text: &str) -> Result<Self> {
         let wanted = || {
             Error::input(format!(
@@ -36,19 +38,20 @@ impl FromStr for Address {
             ))
         };
         match text.split_once(':').ok_or_else(wanted)? {
-            ("unix", name) => unix(name),
+            ("unix", name) => unix("unix", name).map(Address::Unix),
+            ("shm", name) => unix("shm", name).map(Address::Shared),
             ("tcp" | "inet", place) => tcp(place).ok_or_else(wanted),
             _ => Err(wanted()),
         }
     }
 }
 
-fn unix(name: &str) -> Result<Address> {
+fn unix(kind: &str, name: &str) -> Result<PathBuf> {
     let path = match name {
         "" => {
-            return Err(Error::input(
-                "unix: has no name; write unix:NAME, as in the server's input",
-            ));
+            return Err(Error::input(format!(
+                "{kind}: has no name; write {kind}:NAME, as in the server's input"
+            )));
         }
         path if path.contains('/') => path.to_owned(),
         name => format!("{PREFIX}{name}"),
@@ -58,7 +61,7 @@ fn unix(name: &str) -> Result<Address> {
             "{path:?} cannot be a socket: its path has more than {LONGEST} bytes; give it a shorter one"
         )));
     }
-    Ok(Address::Unix(PathBuf::from(path)))
+    Ok(PathBuf::from(path))
 }
 
 fn tcp(place: &str) -> Option<Address> {
@@ -75,7 +78,7 @@ fn tcp(place: &str) -> Option<Address> {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Unix(path) | Self::Shared(path) => write!(f, "{}", path.display()),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
         }
@@ -99,6 +102,11 @@ mod tests {
                 "/tmp/ipi_water",
             ),
             ("unix:./here", Address::Unix("./here".into()), "./here"),
+            (
+                "shm:water",
+                Address::Shared("/tmp/ipi_water".into()),
+                "/tmp/ipi_water",
+            ),
             (
                 "unix:a:b",
                 Address::Unix("/tmp/ipi_a:b".into()),
@@ -148,6 +156,7 @@ mod tests {
         }
         let fault = |text: &str| text.parse::<Address>().unwrap_err().to_string();
         assert!(fault("unix:").contains("unix: has no name"));
+        assert!(fault("shm:").contains("write shm:NAME"));
         assert!(fault(&format!("unix:{}", "a".repeat(99))).contains("more than 107 bytes"));
         assert!(
             format!("unix:{}", "a".repeat(98))

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use super::message::{self, Inbox, Message, Outbox};
+use super::shared::{self, SharedMemory};
 use crate::core::{Cell, Mat3, Vec3};
 use crate::forcefield::ForceField;
 use crate::potential::Evaluation;
@@ -57,7 +58,16 @@ pub struct Session<'f> {
     evaluations: Vec<Evaluation>,
     has_data: bool,
     outbox: Outbox,
+    way: Way,
     served: Served,
+}
+
+/// Where numbers come from and go to.
+enum Way {
+    /// With the words.
+    Line,
+    /// Memory that the server shares, once it has said which.
+    Memory(Option<SharedMemory>),
 }
 
 /// What of a cell is not the server's: how many atoms there are, and which directions are periodic.
@@ -93,8 +103,16 @@ impl<'f> Session<'f> {
             evaluations: Vec::new(),
             has_data: false,
             outbox: Outbox::default(),
+            way: Way::Line,
             served: Served::default(),
         }
+    }
+
+    /// Takes numbers from memory that servers share, and leaves them there: i-PI's `mode='shm'`.
+    #[must_use]
+    pub fn with_shared_memory(mut self) -> Self {
+        self.way = Way::Memory(None);
+        self
     }
 
     /// What was done so far.
@@ -110,6 +128,9 @@ impl<'f> Session<'f> {
     pub fn serve(&mut self, from: impl Read, mut to: impl Write) -> Result<Farewell> {
         let mut inbox = Inbox::new(from);
         (self.batch, self.is_told, self.has_data) = (1, false, false);
+        if let Way::Memory(before) = &mut self.way {
+            *before = None;
+        }
         loop {
             let header = match inbox.header() {
                 Ok(Some(header)) => header,
@@ -167,10 +188,22 @@ impl<'f> Session<'f> {
         Ok(())
     }
 
-    /// Reads structures, all of them before the first is evaluated, since the server waits until they have left it.
     fn evaluate(&mut self, inbox: &mut Inbox<impl Read>) -> Result<(), Unanswered> {
         self.has_data = false;
         self.lattices.clear();
+        match self.way {
+            Way::Line => self.read_line(inbox)?,
+            Way::Memory(_) => self.read_memory(inbox)?,
+        }
+        for structure in 0..self.batch {
+            self.evaluate_one(structure)?;
+        }
+        self.has_data = true;
+        Ok(())
+    }
+
+    /// Reads structures, all of them before the first is evaluated, since the server waits until they have left it.
+    fn read_line(&mut self, inbox: &mut Inbox<impl Read>) -> Result<(), Unanswered> {
         match self.batch {
             1 => {
                 self.lattices.push(inbox.lattice()?);
@@ -183,20 +216,53 @@ impl<'f> Session<'f> {
                 }
             }
         }
-        let atoms = self.frame.atoms;
         for structure in 0..self.batch {
-            // Memory comes as the bytes do.
-            let end = (structure + 1) * atoms;
-            if self.positions.len() < end {
-                self.positions.resize(end, Vec3::zeros());
-            }
-            inbox.positions(&mut self.positions[structure * atoms..end])?;
+            inbox.positions(self.places(structure))?;
         }
-        for structure in 0..self.batch {
-            self.evaluate_one(structure)?;
-        }
-        self.has_data = true;
         Ok(())
+    }
+
+    /// Reads structures from the server's memory, which it names with the first of them.
+    fn read_memory(&mut self, inbox: &mut Inbox<impl Read>) -> Result<(), Unanswered> {
+        self.frame.check(inbox.whole()?)?;
+        let known = match std::mem::replace(&mut self.way, Way::Memory(None)) {
+            Way::Memory(known) => known,
+            Way::Line => None,
+        };
+        let mut memory = match known {
+            Some(memory) => memory,
+            None => self.open_memory(inbox)?,
+        };
+        for structure in 0..self.batch {
+            self.lattices.push(memory.lattice(structure)?);
+            memory.positions(structure, self.places(structure))?;
+        }
+        self.way = Way::Memory(Some(memory));
+        Ok(())
+    }
+
+    fn open_memory(&self, inbox: &mut Inbox<impl Read>) -> Result<SharedMemory, Unanswered> {
+        let mut names: [Vec<u8>; shared::SEGMENTS] = Default::default();
+        for name in &mut names {
+            let length = inbox.whole()?;
+            if !(0..=shared::LONGEST_NAME).contains(&length) {
+                return Err(Unanswered::Other(stray(format!(
+                    "the server announced {length} bytes of a name of shared memory"
+                ))));
+            }
+            *name = inbox.text(length as usize)?;
+        }
+        Ok(SharedMemory::open(&names, self.batch, self.frame.atoms)?)
+    }
+
+    /// Room for the positions of a structure. Memory comes as the bytes do.
+    fn places(&mut self, structure: usize) -> &mut [Vec3] {
+        let atoms = self.frame.atoms;
+        let end = (structure + 1) * atoms;
+        if self.positions.len() < end {
+            self.positions.resize(end, Vec3::zeros());
+        }
+        &mut self.positions[structure * atoms..end]
     }
 
     fn evaluate_one(&mut self, structure: usize) -> Result<()> {
@@ -239,19 +305,19 @@ impl<'f> Session<'f> {
                 "the server asked for forces before it sent positions".to_owned(),
             )));
         }
-        let out = self.outbox.message(Message::ForceReady);
         let evaluations = &self.evaluations[..self.batch];
-        for evaluation in evaluations {
-            out.energy(evaluation.energy);
-        }
-        // A structure was taken whose atoms this type can count.
-        out.whole(self.frame.atoms as i32);
-        for evaluation in evaluations {
-            out.forces(evaluation);
-        }
-        for evaluation in evaluations {
-            out.virial(evaluation);
-        }
+        let out = match &self.way {
+            Way::Line => {
+                let out = self.outbox.message(Message::ForceReady);
+                out.found(evaluations, self.frame.atoms)
+            }
+            Way::Memory(memory) => {
+                if let Some(memory) = memory {
+                    memory.write(evaluations, &mut self.outbox)?;
+                }
+                self.outbox.message(Message::ForceReady)
+            }
+        };
         for _ in evaluations {
             // The length of a text that there is none of.
             out.whole(0);

@@ -131,7 +131,9 @@ impl Write for &Connection {
 impl Socket {
     fn connect(address: &Address) -> io::Result<Self> {
         match address {
-            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+            Address::Unix(path) | Address::Shared(path) => {
+                UnixStream::connect(path).map(Self::Unix)
+            }
             Address::Tcp { host, port } => {
                 let mut last = io::Error::other("the name means no machine");
                 for place in (host.as_str(), *port).to_socket_addrs()? {

@@ -42,6 +42,12 @@ impl Listener {
             }
         };
         let listener = match address {
+            Address::Shared(path) => {
+                return Err(Error::input(format!(
+                    "no memory is shared with clients at {}: write unix: in place of shm:",
+                    path.display()
+                )));
+            }
             Address::Unix(path) => {
                 remove_left_over(path).map_err(fault)?;
                 let socket = UnixListener::bind(path).map_err(fault)?;

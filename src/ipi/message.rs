@@ -7,7 +7,9 @@
 //!
 //! Bytes stand in the order of the machines that speak; these are all little-endian.
 
+use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::FileExt as _;
 
 use crate::core::{Mat3, Vec3};
 use crate::potential::Evaluation;
@@ -136,10 +138,7 @@ impl<R: Read> Inbox<R> {
     pub fn matrix(&mut self) -> io::Result<Mat3> {
         let mut bytes = [0; 72];
         self.source.read_exact(&mut bytes)?;
-        let (numbers, _) = bytes.as_chunks();
-        Ok(Mat3::from_row_iterator(
-            numbers.iter().map(|&number| f64::from_le_bytes(number)),
-        ))
+        Ok(matrix(&bytes))
     }
 
     /// Lattice vectors, as rows (angstrom). The inverse that comes after them is left out.
@@ -163,11 +162,7 @@ impl<R: Read> Inbox<R> {
         for chunk in into.chunks_mut(CHUNK) {
             let bytes = &mut bytes[..24 * chunk.len()];
             self.source.read_exact(bytes)?;
-            let (numbers, _) = bytes.as_chunks();
-            let (vectors, _) = numbers.as_chunks::<3>();
-            for (vector, numbers) in chunk.iter_mut().zip(vectors) {
-                *vector = Vec3::from(numbers.map(|number| f64::from_le_bytes(number) * unit));
-            }
+            vectors(bytes, chunk, unit);
         }
         Ok(())
     }
@@ -257,9 +252,13 @@ impl Outbox {
 
     /// Vectors, each component divided by `unit`.
     pub fn vectors(&mut self, vectors: &[Vec3], unit: f64) -> &mut Self {
-        self.bytes.reserve(24 * vectors.len());
-        for number in vectors.iter().flat_map(|vector| vector.iter()) {
-            self.number(number / unit);
+        let before = self.bytes.len();
+        self.bytes.resize(before + 24 * vectors.len(), 0);
+        let (words, _) = self.bytes[before..].as_chunks_mut::<8>();
+        for (words, vector) in words.chunks_exact_mut(3).zip(vectors) {
+            for (word, number) in words.iter_mut().zip([vector.x, vector.y, vector.z]) {
+                *word = (number / unit).to_le_bytes();
+            }
         }
         self
     }
@@ -279,6 +278,22 @@ impl Outbox {
         self.matrix(&(evaluation.strain_derivative.transpose() / -HARTREE))
     }
 
+    /// What was found of structures of so many atoms each: all energies, all forces, all virials.
+    pub(super) fn found(&mut self, evaluations: &[Evaluation], atoms: usize) -> &mut Self {
+        for evaluation in evaluations {
+            self.energy(evaluation.energy);
+        }
+        // A structure was taken whose atoms this type can count.
+        self.whole(atoms as i32);
+        for evaluation in evaluations {
+            self.forces(evaluation);
+        }
+        for evaluation in evaluations {
+            self.virial(evaluation);
+        }
+        self
+    }
+
     /// Bytes of text.
     pub fn text(&mut self, text: &[u8]) -> &mut Self {
         self.bytes.extend_from_slice(text);
@@ -293,6 +308,31 @@ impl Outbox {
         to.write_all(&self.bytes)?;
         self.bytes.clear();
         to.flush()
+    }
+
+    /// Writes all of it at a place of a file (bytes from its start).
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub(super) fn put(&mut self, file: &File, at: usize) -> io::Result<()> {
+        file.write_all_at(&self.bytes, at as u64)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// The matrix of these bytes, as it is: the first row comes first.
+pub(super) fn matrix(bytes: &[u8; 72]) -> Mat3 {
+    let (numbers, _) = bytes.as_chunks();
+    Mat3::from_row_iterator(numbers.iter().map(|&number| f64::from_le_bytes(number)))
+}
+
+/// The vectors of as many bytes, each component times `unit`.
+pub(super) fn vectors(bytes: &[u8], into: &mut [Vec3], unit: f64) {
+    let (numbers, _) = bytes.as_chunks();
+    let (vectors, _) = numbers.as_chunks::<3>();
+    for (vector, numbers) in into.iter_mut().zip(vectors) {
+        *vector = Vec3::from(numbers.map(|number| f64::from_le_bytes(number) * unit));
     }
 }
 

@@ -2,8 +2,8 @@
 //! computes their forces, over a socket.
 //!
 //! `message` is what is said, as bytes; `address`, `connection` and `listener` are sockets; `client` answers a server with a
-//! force field, `server` is a force field that asks a client. The server speaks first, always: it moves the atoms, and it
-//! listens.
+//! force field, through memory that both have (`shared`) where a server has some; `server` is a force field that asks a
+//! client. The server speaks first, always: it moves the atoms, and it listens.
 
 mod address;
 mod client;
@@ -11,6 +11,7 @@ mod connection;
 mod listener;
 mod message;
 mod server;
+mod shared;
 
 pub use address::Address;
 pub use client::{CheckRoom, Farewell, Served, Session};

@@ -19,12 +19,12 @@ const ROUNDING: f64 = 8.0 * f64::EPSILON;
 /// -sum F r, and the derivative of that by the strain that moves atoms along a in proportion to their place along b is
 /// -sum F_a r_b: no symmetry hides a transposition.
 #[derive(Clone, Default)]
-struct Field {
-    seen: Arc<Mutex<Vec<Seen>>>,
+pub struct Field {
+    pub seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 /// Room for anything.
-fn anything() -> CheckRoom<'static> {
+pub fn anything() -> CheckRoom<'static> {
     Box::new(|_, _| Ok(()))
 }
 
@@ -79,7 +79,7 @@ fn close(found: f64, wanted: f64) {
 }
 
 /// Whether a reply is what [`Field`] gives for atoms at these places.
-fn is_of(reply: &Reply, atoms: &[[f64; 3]]) {
+pub fn is_of(reply: &Reply, atoms: &[[f64; 3]]) {
     let sum = |f: &dyn Fn(usize) -> f64| f(0) + f(1);
     let energy = sum(&|k| (0..3).map(|a| -FORCES[k][a] * atoms[k][a]).sum());
     assert!((reply.energy - energy).abs() < 1e-13, "{}", reply.energy);
@@ -97,8 +97,8 @@ fn is_of(reply: &Reply, atoms: &[[f64; 3]]) {
     }
 }
 
-const ATOMS: [[f64; 3]; 2] = [[0.5, 1.5, -0.25], [2.0, 0.125, 4.0]];
-const CELL: Square = [[9.0, 0.0, 0.0], [3.0, 8.0, 0.0], [-2.0, 1.0, 7.0]];
+pub const ATOMS: [[f64; 3]; 2] = [[0.5, 1.5, -0.25], [2.0, 0.125, 4.0]];
+pub const CELL: Square = [[9.0, 0.0, 0.0], [3.0, 8.0, 0.0], [-2.0, 1.0, 7.0]];
 
 #[test]
 fn units_signs_and_matrices_are_the_protocols() {

@@ -1,4 +1,5 @@
-//! The programs that others have written for the protocol: i-PI and ASE, run by `tests/python/sockets.py`.
+//! The programs that others have written for the protocol: i-PI and ASE, run by `tests/python/sockets.py` and
+//! `integrals.py` beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,63 +27,73 @@ fn python_with_both() -> Option<PathBuf> {
     None
 }
 
-/// Runs a check of the script.
+/// Single evaluations and short runs.
+const SOCKETS: &str = "sockets.py";
+/// Path integrals, constant pressure, cells that shear.
+const INTEGRALS: &str = "integrals.py";
+
+/// Runs a check of a script.
 ///
 /// # Panics
 /// A figure is too far off.
-fn check(name: &str) {
+fn check(script: &str, name: &str) {
     let Some(python) = python_with_both() else {
         return;
     };
-    python::check(&python, "sockets.py", name);
+    python::check(&python, script, name);
 }
 
 /// Runs a check that takes minutes, where it is asked for.
-fn check_at_length(name: &str) {
+fn check_at_length(script: &str, name: &str) {
     match std::env::var_os("MDRUN_VALIDATE") {
-        Some(_) => check(name),
+        Some(_) => check(script, name),
         None => eprintln!("skipped: set MDRUN_VALIDATE=1 to run it (minutes)"),
     }
 }
 
 #[test]
 fn i_pi_moves_atoms_as_a_run_does() {
-    check("nve");
+    check(SOCKETS, "nve");
 }
 
 #[test]
 fn i_pi_takes_beads_at_once_or_one_by_one() {
-    check("batch");
+    check(SOCKETS, "batch");
 }
 
 #[test]
 fn ase_finds_the_slopes_of_the_energy() {
-    check("stress");
+    check(SOCKETS, "stress");
+}
+
+#[test]
+fn i_pi_shears_a_cell_by_the_rows_of_the_virial() {
+    check(INTEGRALS, "virial");
 }
 
 #[test]
 fn i_pis_driver_gives_a_run_its_forces() {
-    check("harmonic");
+    check(SOCKETS, "harmonic");
 }
 
 #[test]
 fn ases_client_gives_a_run_forces_and_stress() {
-    check("ase_client");
+    check(SOCKETS, "ase_client");
 }
 
 #[test]
 fn ase_optimises_and_finds_vibrations() {
-    check_at_length("optimise");
+    check_at_length(SOCKETS, "optimise");
 }
 
 #[test]
 fn i_pi_runs_a_path_integral() {
-    check_at_length("pimd");
+    check_at_length(INTEGRALS, "pimd");
 }
 
 #[test]
 fn i_pi_runs_at_constant_pressure() {
-    check_at_length("npt");
+    check_at_length(INTEGRALS, "npt");
 }
 
 /// The blocks of a language in the page on i-PI and ASE.

@@ -1,26 +1,18 @@
-//! `mdrun serve` with servers of our own: unix sockets and ports, waiting, reconnecting, signals, and what a call costs.
+//! `mdrun serve` with servers of our own: unix sockets and ports, waiting, reconnecting, signals.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mdrun::core::{Cell, Vec3};
-use mdrun::forcefield::{ForceField, HostForceField};
-use mdrun::ipi::{Connection, Farewell, Session};
-use mdrun::potential::painn::cpu::FusedPainn;
-use mdrun::potential::{About, Evaluation, Precision};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::wire::{self, Peer, Square, header};
 use crate::support::atoms::Atoms;
-use crate::support::calculators::{SHIPPED, lennard_jones};
 use crate::support::{mdrun, root};
 
 const ETHANOL: &str = "configs/structures/ethanol.xyz";
@@ -279,130 +271,4 @@ fn a_signal_ends_a_client() {
         assert!(said.contains("interrupted by SIGTERM"), "{said}");
         drop(peer);
     }
-}
-
-type Build = fn() -> HostForceField;
-
-/// The middle one of so many times (us).
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e6
-}
-
-/// A force field that tells how long each evaluation took.
-struct Timed {
-    inner: HostForceField,
-    times: mpsc::Sender<Duration>,
-}
-
-impl ForceField for Timed {
-    fn cutoff(&self) -> f64 {
-        self.inner.cutoff()
-    }
-
-    fn evaluate(
-        &mut self,
-        cell: &Cell,
-        positions: &[Vec3],
-        out: &mut Evaluation,
-    ) -> mdrun::Result<()> {
-        let began = Instant::now();
-        let done = self.inner.evaluate(cell, positions, out);
-        let _ = self.times.send(began.elapsed());
-        done
-    }
-
-    fn pairs(&self) -> u64 {
-        self.inner.pairs()
-    }
-
-    fn about(&self) -> About {
-        self.inner.about()
-    }
-}
-
-/// Prints what calls take: the evaluation, back to back and between two calls, and what the socket adds to the latter.
-fn tell_costs(name: &str, field: Build, atoms: &Atoms) {
-    const CALLS: usize = 400;
-    let (_folder, path, listener, _) = listen();
-    let stop = Arc::new(AtomicBool::new(false));
-    let address = format!("unix:{}", path.display()).parse().unwrap();
-    let (cell, places, count) = (square(atoms), places(atoms), atoms.positions.len());
-    let (times, evaluations) = mpsc::channel();
-    let calls = thread::scope(|scope| {
-        scope.spawn(|| {
-            let connection = Connection::open(&address, Duration::from_secs(5), &stop).unwrap();
-            let room = Box::new(|_: &_, _: &[_]| Ok(()));
-            let inner = field();
-            let field = Box::new(Timed { inner, times });
-            let mut session = Session::new(field, count, atoms.cell.periodic(), room);
-            let farewell = session.serve(&connection, &connection).unwrap();
-            assert_eq!(farewell, Farewell::Exit);
-        });
-        let mut peer: Peer<UnixStream> = Peer(listener.accept().unwrap().0);
-        peer.evaluate(cell, &places);
-        evaluations.recv().unwrap();
-        // Made before and looked at by nobody: a server's own time is not counted.
-        let posdata = wire::posdata(cell, &places);
-        let whole = [posdata.clone(), header("GETFORCE")].concat();
-        let mut reply = vec![0; 12 + 8 + 4 + 24 * count + 72 + 4];
-        // What a call takes beyond its own evaluation.
-        let beyond = |call: &mut dyn FnMut()| {
-            let began = Instant::now();
-            call();
-            let took = began.elapsed();
-            took.saturating_sub(evaluations.recv().unwrap())
-        };
-        let by_word = (0..CALLS).map(|_| {
-            beyond(&mut || {
-                peer.status();
-                peer.send(&posdata);
-                peer.status();
-                peer.send(&header("GETFORCE"));
-                peer.0.read_exact(&mut reply).unwrap();
-            })
-        });
-        let by_word = median(by_word.collect());
-        // i-PI 3.3 says all of it at once, and asks how the client is when it has the forces.
-        let at_once = (0..CALLS).map(|_| {
-            beyond(&mut || {
-                peer.send(&whole);
-                peer.0.read_exact(&mut reply).unwrap();
-                peer.status();
-            })
-        });
-        let at_once = median(at_once.collect());
-        peer.send(&header("EXIT"));
-        [by_word, at_once]
-    });
-    let mut field = field();
-    let mut out = field.at(&atoms.cell, &atoms.positions).unwrap();
-    let direct = (0..CALLS).map(|_| {
-        let began = Instant::now();
-        field
-            .evaluate(&atoms.cell, &atoms.positions, &mut out)
-            .unwrap();
-        began.elapsed()
-    });
-    println!(
-        "{name}, {count} atoms: {:.1} us an evaluation; beyond it, over the socket, {:.1} us word by word, {:.1} us at once (medians)",
-        median(direct.collect()),
-        calls[0],
-        calls[1]
-    );
-}
-
-/// Figures, not asserted: what a call over a unix socket takes beyond the evaluation.
-#[test]
-fn what_a_call_costs() {
-    let aspirin = Atoms::shipped("aspirin.xyz");
-    let network = || {
-        let (spec, weights) = &*SHIPPED;
-        let species = &Atoms::shipped("aspirin.xyz").species;
-        let fused = FusedPainn::new(spec, weights, species, Precision::F32, 2).unwrap();
-        HostForceField::new(Box::new(fused), 1.0)
-    };
-    tell_costs("PaiNN", network, &aspirin);
-    let cheap = || HostForceField::new(Box::new(lennard_jones()), 1.0);
-    tell_costs("Lennard-Jones", cheap, &Atoms::shipped("argon256.xyz"));
 }

@@ -80,7 +80,8 @@ impl<R: Read> Answers<R> {
             .to_owned()
     }
 
-    fn whole(&mut self) -> i32 {
+    /// A whole number.
+    pub fn whole(&mut self) -> i32 {
         i32::from_le_bytes(self.bytes())
     }
 
@@ -144,5 +145,99 @@ impl<S: Read + Write> Peer<S> {
         assert_eq!(self.status(), "HAVEDATA");
         self.send(&header("GETFORCE"));
         self.reply()
+    }
+}
+
+/// Memory that a server shares: files of the folder where it is by its names, taken away in the end.
+pub struct Segments {
+    names: Vec<String>,
+}
+
+impl Segments {
+    /// Positions, lattice vectors, their inverse, energies, forces and virials of so many structures with so many atoms.
+    pub fn new(name: &str, structures: usize, atoms: usize) -> Self {
+        let sizes = [24 * atoms, 72, 72, 8, 24 * atoms, 72];
+        let kinds = ["pos", "h", "ih", "pot", "force", "vir"];
+        let names = kinds.map(|kind| format!("mdrun_{name}_{}_{kind}", std::process::id()));
+        for (name, size) in names.iter().zip(sizes) {
+            std::fs::write(Self::path(name), vec![0; structures * size]).unwrap();
+        }
+        Self {
+            names: names.to_vec(),
+        }
+    }
+
+    fn path(name: &str) -> String {
+        format!("/dev/shm/{name}")
+    }
+
+    /// Puts structures where the client finds them.
+    pub fn fill(&self, structures: &[(Square, Vec<[f64; 3]>)]) {
+        let atoms = structures.iter().flat_map(|(_, atoms)| positions(atoms));
+        self.write(0, &atoms.collect::<Vec<u8>>());
+        let lattices = structures.iter().flat_map(|(vectors, _)| {
+            let both = cell(*vectors);
+            both[..72].to_vec()
+        });
+        self.write(1, &lattices.collect::<Vec<u8>>());
+    }
+
+    fn write(&self, segment: usize, bytes: &[u8]) {
+        use std::os::unix::fs::FileExt as _;
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(Self::path(&self.names[segment]))
+            .unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+    }
+
+    /// POSDATA of so many atoms, with the names of the memory.
+    pub fn posdata(&self, atoms: i32) -> Vec<u8> {
+        let names = self.names.iter().map(String::as_bytes);
+        Self::naming(atoms, names)
+    }
+
+    /// POSDATA of so many atoms, with these names.
+    pub fn naming<'n>(atoms: i32, names: impl Iterator<Item = &'n [u8]>) -> Vec<u8> {
+        let mut said = header("POSDATA");
+        said.extend(atoms.to_le_bytes());
+        for name in names {
+            said.extend((name.len() as i32).to_le_bytes());
+            said.extend(name);
+        }
+        said
+    }
+
+    /// What the client has left there, of so many structures.
+    pub fn replies(&self, structures: usize) -> Vec<Reply> {
+        let [energies, forces, virials] = [3, 4, 5].map(|k| {
+            let bytes = std::fs::read(Self::path(&self.names[k])).unwrap();
+            let words = bytes.as_chunks::<8>().0.to_vec();
+            words
+                .into_iter()
+                .map(f64::from_le_bytes)
+                .collect::<Vec<f64>>()
+        });
+        let own = forces.len() / energies.len();
+        let reply = |k: usize| {
+            let triples = forces[own * k..own * (k + 1)].as_chunks::<3>().0;
+            let rows = virials[9 * k..9 * (k + 1)].as_chunks::<3>().0;
+            Reply {
+                energy: energies[k] * HARTREE,
+                forces: (triples.iter())
+                    .map(|force| force.map(|x| x * (HARTREE / BOHR)))
+                    .collect(),
+                virial: [0, 1, 2].map(|a: usize| rows[a].map(|x| x * HARTREE)),
+            }
+        };
+        (0..structures).map(reply).collect()
+    }
+}
+
+impl Drop for Segments {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = std::fs::remove_file(Self::path(name));
+        }
     }
 }
