@@ -127,7 +127,7 @@ def test_memory_is_given_back(potential):
     # A gas whose atoms do not see each other: much memory for little work.
     places = 15.0 * np.stack(np.meshgrid(*[np.arange(17.0)] * 3), axis=-1).reshape(-1, 3)
     gas = (np.ones(len(places), int), places, [len(places)])
-    size, times = places.nbytes, 12
+    size, times = places.nbytes, 6
 
     def use():
         forces = potential.evaluate_arrays(*gas).forces
@@ -137,12 +137,14 @@ def test_memory_is_given_back(potential):
             pass
         return len(untaken), view.shape
 
-    for _ in range(3):
-        use()
-    before = resident()
-    for _ in range(times):
-        use()
-    assert resident() - before < times * size / 2
+    def growth():
+        before = resident()
+        for _ in range(times):
+            use()
+        return resident() - before
+
+    # The allocator's pools grow now and then; what is never given back grows each time.
+    assert min(growth() for _ in range(5)) < times * size / 2
 
 
 class Speaker:
