@@ -7,6 +7,7 @@ mod card;
 #[path = "assemble/no_card.rs"]
 mod card;
 mod field;
+mod int8;
 mod loaded;
 mod many;
 mod model;
@@ -28,7 +29,7 @@ use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
 use crate::potential::Precision;
-use crate::report::names::{FINAL, THERMO, TOPOLOGY, UNCERTAIN};
+use crate::report::names::{FINAL, INT8, THERMO, TOPOLOGY, UNCERTAIN};
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, SpreadLimit,
     SpreadMonitor, Thermo, Trajectory, Verified, drift, replace, thermo, trajectory,
@@ -40,6 +41,7 @@ pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 #[cfg(feature = "cuda")]
 pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
 pub use field::{check_numbers, field, field_of};
+pub use int8::{Int8Scene, Int8Slot, find_int8, find_int8_anew};
 pub use loaded::{Model, load, load_networks, settle};
 pub use many::many;
 pub use model::{ModelKind, Place, Residence, check_place, origin, place};
@@ -239,6 +241,14 @@ fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<
     Ok(resident)
 }
 
+/// Checks that a plan's network, where it is to be, computes in the plan's numbers.
+///
+/// # Errors
+/// It does not, or its device is not there.
+pub fn check_plan_numbers(plan: &Plan, model: &Model) -> Result<()> {
+    reachable(plan, model, precision(&plan.potential)).map(drop)
+}
+
 /// The place on a card that a plan's phase space lives at, if it does.
 fn resident(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<Residence>> {
     field::resident(model, precision, &plan.device).map_err(|e| {
@@ -353,6 +363,9 @@ pub fn files(plan: &Plan) -> Vec<String> {
     let mut names = vec![THERMO.to_owned(), TOPOLOGY.to_owned()];
     names.extend(trajectory::names(&plan.output.trajectories));
     names.extend(plan.monitor.spread.map(|_| UNCERTAIN.to_owned()));
+    if precision(&plan.potential) == Precision::Int8 {
+        names.push(INT8.to_owned());
+    }
     names.push(FINAL.to_owned());
     names
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mdrun::assemble::{self, Model};
+use mdrun::assemble::{self, Int8Scene, Model};
 use mdrun::config::check_overlaps;
 use mdrun::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use mdrun::core::{Cell, FormalElectrons, Mat3, System, elements};
@@ -23,6 +23,8 @@ const SKIN: f64 = 1.0;
 const MOST_BOUND: usize = 8;
 /// Structures of so many atoms are looked at whether there is memory for them.
 const LARGE: usize = 1000;
+/// Most structures that weights in 8 bits are found from.
+const MOST_SCENES: usize = 8;
 /// Most structures whose doubts are told.
 const MOST_DOUBTED: usize = 20;
 
@@ -105,6 +107,26 @@ impl Computer {
         self.model.check_species(&system)?;
         self.look(atoms, &cell)?;
         Ok(cell)
+    }
+
+    /// Finds weights in 8 bits from structures that come, where those are wanted and not found yet.
+    fn find_int8(&self, all: &[Arrangement<'_>]) -> Result<()> {
+        if self.precision != Precision::Int8 || all.is_empty() {
+            return Ok(());
+        }
+        assemble::check_numbers(&self.model, &self.device, self.precision)?;
+        let every = all.len().div_ceil(MOST_SCENES);
+        let systems: Vec<(System, &Arrangement<'_>)> = (all.iter().step_by(every))
+            .map(|at| (System::of_species(at.species), at))
+            .collect();
+        let scenes = systems.iter().map(|(system, at)| Int8Scene {
+            system,
+            cell: at.cell,
+            positions: at.positions,
+            kt: None,
+        });
+        let scenes: Vec<_> = scenes.collect();
+        assemble::find_int8(&self.model, self.precision, &self.device, &scenes)
     }
 
     fn doubts(&self, atoms: &GivenAtoms, cell: &Cell) -> Vec<String> {
@@ -293,6 +315,7 @@ impl<'m> Bound<'m> {
         computer: &'m Computer,
         all: &[Arrangement<'_>],
     ) -> Result<&mut (dyn ManyForceField + 'm)> {
+        computer.find_int8(all)?;
         let before = self.together.take();
         let now = elements::present(all.iter().map(|at| at.species));
         let (known, field) = match before {
@@ -331,6 +354,15 @@ impl<'m> BoundAlone<'m> {
         } = computer;
         let system = System::of_species(&atoms.species);
         model.check_species(&system)?;
+        if *precision == Precision::Int8 {
+            let cell = atoms.cell()?;
+            computer.look(atoms, &cell)?;
+            computer.find_int8(&[Arrangement {
+                species: &atoms.species,
+                cell: &cell,
+                positions: &atoms.positions,
+            }])?;
+        }
         Ok(Self {
             species: atoms.species.clone(),
             field: assemble::field(model, &system, *precision, device, SKIN)?,

@@ -18,7 +18,7 @@ from conftest import STRUCTURES
 
 
 @pytest.mark.parametrize("name", ["ethanol.xyz", "water64.xyz"])
-@pytest.mark.parametrize("precision", ["f64", "f32"])
+@pytest.mark.parametrize("precision", ["f64", "f32", "int8"])
 def test_the_command_line_says_the_same(program, name, precision):
     told = json.loads(
         program(

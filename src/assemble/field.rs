@@ -92,7 +92,7 @@ pub(super) fn resident(
         (ModelKind::LennardJones { .. }, Place::Cuda(index)) => {
             Ok(Some(Residence { index, precision }))
         }
-        (_, Place::Cpu) => fused::check_precision(precision).map(|()| None),
+        (_, Place::Cpu) => check_on_the_host(model, precision, device).map(|()| None),
         (_, Place::Cuda(_)) if device.engine == EngineChoice::Burn => Ok(None),
         (_, Place::Cuda(_)) if precision == Precision::F64 => Err(Error::input(
             "the CUDA engine computes in f32 and less, not in f64",
@@ -100,6 +100,29 @@ pub(super) fn resident(
         .advise("set precision = \"f32\", or [device] kind = \"cpu\"")),
         (_, Place::Cuda(index)) => Ok(Some(Residence { index, precision })),
     }
+}
+
+/// Checks that networks are computed in these numbers on the CPU.
+///
+/// # Errors
+/// One of them is not.
+fn check_on_the_host(model: &Model, precision: Precision, device: &DevicePlan) -> Result<()> {
+    fused::check_precision(precision)?;
+    if precision != Precision::Int8 {
+        return Ok(());
+    }
+    if device.engine == EngineChoice::Burn {
+        return Err(Error::input(
+            "Burn computes in f64 and f32, not in int8: set precision = \"f32\", or leave out [device] engine",
+        ));
+    }
+    let other = (model.members.iter()).find(|member| !matches!(member, ModelKind::Painn { .. }));
+    other.map_or(Ok(()), |other| {
+        Err(Error::input(format!(
+            "{} is computed in f64 or f32 on the CPU, not in int8, which PaiNN alone has: set precision = \"f32\"",
+            other.describe()
+        )))
+    })
 }
 
 #[cfg(feature = "cuda")]

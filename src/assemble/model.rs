@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::int8::Int8Slot;
 use super::thread_count;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan, PotentialPlan};
 use crate::convert;
@@ -24,7 +25,7 @@ use crate::potential::network::{NeuralNetwork, ReadNetwork};
 use crate::potential::painn::cpu::FusedPainn;
 #[cfg(feature = "cuda")]
 use crate::potential::painn::cuda::CudaPainn;
-use crate::potential::painn::{self, Spec, Weights, reference};
+use crate::potential::painn::{self, Int8Weights, Spec, Weights, reference};
 use crate::potential::pair::{PairEnergy, PairLaw, PowerLaw};
 use crate::potential::{Potential, Precision, TrainedOn};
 use crate::report::OriginFile;
@@ -43,6 +44,8 @@ pub enum ModelKind {
         spec: Box<Spec>,
         /// Weights.
         weights: Box<Weights>,
+        /// Its products in 8 bits, once they are found for a system or read.
+        int8: Int8Slot,
         /// What is added for each pair.
         repulsion: Option<PowerLaw>,
         /// What it was trained on, as far as the file says.
@@ -190,6 +193,7 @@ pub(super) fn load_network(file: &ModelFile) -> Result<ModelKind> {
         file: file.clone(),
         spec: Box::new(spec),
         weights: Box::new(weights),
+        int8: Int8Slot::default(),
         repulsion,
         trained_on,
         notes,
@@ -206,6 +210,7 @@ impl ModelKind {
             file,
             spec: Box::new(spec),
             weights: Box::new(weights),
+            int8: Int8Slot::default(),
             repulsion: None,
             trained_on: TrainedOn::default(),
             notes: Vec::new(),
@@ -304,6 +309,22 @@ impl ModelKind {
         }
     }
 
+    /// Whether there is nothing to find before it is computed in int8.
+    pub fn has_int8(&self) -> bool {
+        match self {
+            Self::Painn { int8, .. } => int8.get().is_some(),
+            Self::Network { .. } | Self::LennardJones { .. } | Self::Socket(_) => true,
+        }
+    }
+
+    /// Its products in 8 bits, where they are found.
+    pub fn int8(&self) -> Option<Arc<Int8Weights>> {
+        match self {
+            Self::Painn { int8, .. } => int8.get(),
+            Self::Network { .. } | Self::LennardJones { .. } | Self::Socket(_) => None,
+        }
+    }
+
     /// Whether it is a trained network.
     pub fn is_network(&self) -> bool {
         matches!(self, Self::Painn { .. } | Self::Network { .. })
@@ -346,6 +367,15 @@ impl ModelKind {
         device: &DevicePlan,
     ) -> Result<Box<dyn Potential>> {
         match self.fit(system)? {
+            Fitting::Painn(spec, weights) if precision == Precision::Int8 => {
+                let int8 = self.int8().ok_or_else(|| {
+                    Error::run("weights in 8 bits are not found yet for these atoms")
+                })?;
+                let threads = thread_count(device);
+                let numbers = (weights, &*int8);
+                let fused = FusedPainn::in_int8(spec, numbers, &system.species, threads)?;
+                Ok(Box::new(fused))
+            }
             Fitting::Painn(spec, weights) => {
                 bind_painn(spec, weights, &system.species, precision, device)
             }
@@ -469,9 +499,14 @@ pub fn place(device: &DevicePlan, precision: Precision) -> Place {
         DeviceKind::Cpu => Place::Cpu,
         DeviceKind::Cuda(index) => Place::Cuda(index),
         DeviceKind::Auto if device.engine == EngineChoice::Burn => Place::Cpu,
-        DeviceKind::Auto if precision != Precision::F64 && has_cuda() => Place::Cuda(0),
+        DeviceKind::Auto if of_a_card(precision) && has_cuda() => Place::Cuda(0),
         DeviceKind::Auto => Place::Cpu,
     }
+}
+
+/// Whether networks are computed in these numbers on a card, where there is one.
+fn of_a_card(precision: Precision) -> bool {
+    !matches!(precision, Precision::F64 | Precision::Int8)
 }
 
 fn has_cuda() -> bool {

@@ -190,6 +190,7 @@ impl Copies<'_> {
             skin: super::SKIN,
             start: &self.original.copy(0)?,
         };
+        super::find_int8(&job)?;
         super::workshop(&job.device).engine(&job)
     }
 }

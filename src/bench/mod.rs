@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::assemble::{self, Model};
+use crate::assemble::{self, Int8Scene, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::rng::Noise;
 use crate::core::{Cell, Vec3};
@@ -330,6 +330,7 @@ fn measure_size(
         start: &start,
     };
     let iterations = args.iters as usize;
+    find_int8(&job)?;
     memory::forget_peak();
     let (pairs, memory, energy_forces_ms) = {
         let mut fixed = workshop.fixed_pairs(&job)?;
@@ -373,6 +374,23 @@ fn measure_size(
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// Finds the weights in 8 bits for a box, where those are measured.
+///
+/// # Errors
+/// The model cannot compute the forces on its atoms.
+fn find_int8(job: &Job) -> Result<()> {
+    if job.precision != Precision::Int8 {
+        return Ok(());
+    }
+    let scene = Int8Scene {
+        system: &job.start.system,
+        cell: &job.start.members.only()?.cell,
+        positions: &job.start.positions,
+        kt: None,
+    };
+    assemble::find_int8_anew(job.model, &job.device, &[scene])
 }
 
 fn heading(args: &Args, rate: RebuildRate) -> String {

@@ -21,6 +21,7 @@ use crate::report::recorder::FaultKind;
 use crate::report::{Recorded, record};
 use crate::run::Interruption as _;
 use crate::run::drift::{question, replay};
+use crate::run::int8 as run_int8;
 use crate::run::recorded::rename_models;
 use crate::terminal::{Mood, Terminal};
 use crate::{Error, Result, input, shell, streams};
@@ -41,6 +42,7 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
     let mut past = FinishedRun::read(&args.directory, &args.models)?;
     assemble::threads(&past.plan.device)?;
     let model = assemble::load(&mut past.plan)?;
+    run_int8::read(&args.directory, &past.plan, &model, &past.state.identity)?;
     let budget = Duration::from_secs_f64(60.0 * args.minutes);
     let case = past.case(budget);
     let interrupt = Interrupt::watch()?;

@@ -11,14 +11,15 @@ use serde_json::json;
 use super::EnergyArgs;
 use super::energy::SinglePoint;
 use super::subject::{SubjectArgs, advise};
-use crate::assemble::Model;
+use crate::assemble::{Int8Scene, Model};
 use crate::config::check_overlaps;
+use crate::config::plan::DevicePlan;
 use crate::core::{Cell, Fitted, System, elements};
 use crate::forcefield::{Arrangement, FoundPoint};
 use crate::formats::write::xyz::EvaluatedFrame;
 use crate::formats::{self, Structure};
 use crate::memory::Appetite;
-use crate::potential::{ElectronScene, Evaluation};
+use crate::potential::{ElectronScene, Evaluation, Precision};
 use crate::report::WholeFile;
 use crate::terminal::Terminal;
 use crate::text::{counted, significant};
@@ -28,6 +29,8 @@ use crate::{Error, Result, assemble, memory, streams};
 /// Most frames and atoms that are evaluated before they are written.
 const MOST_FRAMES: usize = 16_384;
 const MOST_ATOMS: usize = 400_000;
+/// Most frames that weights in 8 bits are found from.
+const MOST_SCENES: usize = 8;
 /// FramesTold of so many atoms are looked at whether there is memory for them.
 const LARGE: usize = 1000;
 /// Most lines that are told of faults, and of remarks.
@@ -53,6 +56,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
     };
     let known = frames.iter().filter(|frame| job.knows(frame));
     let present = elements::present(known.map(|frame| frame.species.as_slice()));
+    find_int8(&job, &frames, (precision, &device))?;
     let field = assemble::many(&model, &present, precision, &device);
     let mut field = field.map_err(|e| advise(e, &device))?;
     let mut target = FrameSink::begin(args.out.as_deref())?;
@@ -86,6 +90,32 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         true => Ok(ExitCode::SUCCESS),
         false => Err(told.verdict(all).within(subject.structure.display())),
     }
+}
+
+/// Finds weights in 8 bits, where those are asked for, from some of the frames that are sound, evenly spread.
+fn find_int8(
+    job: &FrameJob<'_>,
+    frames: &[Structure],
+    (precision, device): (Precision, &DevicePlan),
+) -> Result<()> {
+    if precision != Precision::Int8 {
+        return Ok(());
+    }
+    assemble::check_numbers(job.model, device, precision).map_err(|e| advise(e, device))?;
+    let every = frames.len().div_ceil(MOST_SCENES).max(1);
+    let ready = frames.iter().step_by(every).filter_map(|frame| {
+        let (system, cell) = (frame.system(), frame.fitted().ok()?.cell);
+        let sound = check_overlaps(&system, &frame.positions, &cell).is_ok();
+        (sound && job.knows(frame)).then_some((system, cell, &frame.positions))
+    });
+    let ready: Vec<_> = ready.collect();
+    let scenes = ready.iter().map(|(system, cell, positions)| Int8Scene {
+        system,
+        cell,
+        positions,
+        kt: None,
+    });
+    assemble::find_int8(job.model, precision, device, &scenes.collect::<Vec<_>>())
 }
 
 /// Checks that nothing is lost by writing the file.

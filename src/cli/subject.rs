@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::assemble::Model;
+use crate::assemble::{Int8Scene, Model};
 use crate::config::check_overlaps;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::core::{Cell, Fitted, System, Vec3};
@@ -118,6 +118,7 @@ impl SubjectArgs {
         };
         let positions = &prepared.structure.positions;
         (prepared.check_room(&prepared.cell, positions)).map_err(within)?;
+        prepared.find_int8()?;
         Ok(prepared)
     }
 
@@ -182,6 +183,19 @@ impl Prepared {
     pub fn check_room(&self, cell: &Cell, positions: &[Vec3]) -> Result<()> {
         let appetite = self.model.appetite(self.precision, &self.device);
         memory::check(cell, positions, (self.model.cutoff(), self.skin), appetite)
+    }
+
+    /// Finds weights in 8 bits for the structure, where those are asked for.
+    fn find_int8(&self) -> Result<()> {
+        let (model, precision, device) = (&self.model, self.precision, &self.device);
+        assemble::check_numbers(model, device, precision).map_err(|e| advise(e, device))?;
+        let scene = Int8Scene {
+            system: &self.system,
+            cell: &self.cell,
+            positions: &self.structure.positions,
+            kt: None,
+        };
+        assemble::find_int8(model, precision, device, &[scene])
     }
 
     /// The model as a force field for the structure's atoms.

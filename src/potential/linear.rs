@@ -1,4 +1,4 @@
-//! Affine maps of networks, in f64.
+//! Affine maps of networks: in f64, and with weights in 8 bits.
 
 /// y = W x + b.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,5 +54,42 @@ impl Linear {
                 y
             })
             .collect()
+    }
+}
+
+/// An affine map whose weights are integers of 8 bits times a scale for each output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Int8Linear {
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Integers from -127 to 127, row-major, \[outputs\]\[inputs\].
+    pub q: Vec<i8>,
+    /// What the integers of each output are multiplied by, \[outputs\]; of 17 bits, so that f32 holds the products exactly.
+    pub scale: Vec<f32>,
+    /// b, \[outputs\]; empty for none.
+    pub bias: Vec<f32>,
+}
+
+impl Int8Linear {
+    /// The same map in f64, exactly.
+    pub fn widened(&self) -> Linear {
+        let rows = self.q.chunks_exact(self.inputs.max(1)).zip(&self.scale);
+        let weight = rows.flat_map(|(row, scale)| {
+            let scale = f64::from(*scale);
+            row.iter().map(move |q| scale * f64::from(*q))
+        });
+        Linear {
+            inputs: self.inputs,
+            outputs: self.outputs,
+            weight: weight.collect(),
+            bias: self.bias.iter().map(|b| f64::from(*b)).collect(),
+        }
+    }
+
+    /// Bytes of weights, scales and bias.
+    pub fn bytes(&self) -> usize {
+        self.q.len() + size_of::<f32>() * (self.scale.len() + self.bias.len())
     }
 }

@@ -22,7 +22,7 @@ use crate::core::{Mat3, Spread, Vec3};
 use crate::neighbors::Pairs;
 
 pub use about::{About, Processor};
-pub use linear::Linear;
+pub use linear::{Int8Linear, Linear};
 pub use precision::Precision;
 pub use trained::{ElectronScene, TrainedOn};
 

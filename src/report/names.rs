@@ -18,6 +18,8 @@ pub const MEMBERS: &str = "members";
 pub const NEWEST: &str = "state.ckpt";
 /// The checkpoint before it.
 pub const PREVIOUS: &str = "state_prev.ckpt";
+/// The weights in 8 bits that a run is computed with.
+pub const INT8: &str = "int8.safetensors";
 /// The steps before a fault.
 pub const FLIGHT: &str = "flight.xyz";
 /// The state before them.

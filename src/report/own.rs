@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::names::{
-    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, MEMBERS, MEMBERS_TABLE, NEWEST, PREVIOUS, RECORD, THERMO,
-    TOPOLOGY, UNCERTAIN,
+    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, INT8, MEMBERS, MEMBERS_TABLE, NEWEST, PREVIOUS, RECORD,
+    THERMO, TOPOLOGY, UNCERTAIN,
 };
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     RECORD,
     THERMO,
     TOPOLOGY,
@@ -30,6 +30,7 @@ const OWN: [&str; 11] = [
     MEMBERS_TABLE,
     NEWEST,
     PREVIOUS,
+    INT8,
 ];
 /// The last good frame of a run that broke, as earlier versions wrote it.
 const LAST_GOOD: &str = "last_good.xyz";

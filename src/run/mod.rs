@@ -11,6 +11,7 @@ pub mod batch;
 mod description;
 mod directory;
 pub(crate) mod drift;
+pub(crate) mod int8;
 mod keeper;
 pub mod last;
 mod lock;
@@ -37,6 +38,7 @@ pub use directory::{HeldDirectory, RunDirectory};
 pub use keeper::{Keeper, Pauses};
 pub use opening::least_bytes;
 
+use int8::Int8File;
 use opening::{Opening, begin};
 use resume::{Complete, Standing};
 use underway::{Begun, DirectoryHold};
@@ -110,6 +112,8 @@ struct Opened {
     energies: Energies,
     identity: Identity,
     opening: Opening,
+    /// The weights in 8 bits that it begins with.
+    int8: Option<Int8File>,
     /// Whether it takes the place of another one.
     replaces: bool,
 }
@@ -162,11 +166,18 @@ impl Run {
             }
             Some(Standing::Stopped(stopped)) => Opening::from(*stopped, steps, console),
         };
+        let mut int8 = None;
         let (engine, energies) = match opening.checkpoint() {
-            None => (assemble::engine(&plan, &model)?, assemble::energies(&plan)),
+            None => {
+                assemble::check_plan_numbers(&plan, &model)?;
+                int8 = int8::find(&plan, &model)?;
+                (assemble::engine(&plan, &model)?, assemble::energies(&plan))
+            }
             Some(checkpoint) => {
                 let energies = &checkpoint.energies;
                 let present = assemble::in_present_numbers(&plan, energies);
+                let directory = &plan.output.directory;
+                int8::read(directory, &present, &model, &checkpoint.identity)?;
                 (
                     assemble::engine_at(&present, &model, checkpoint.start())?,
                     Energies::new(energies.clone()),
@@ -174,6 +185,10 @@ impl Run {
             }
         };
         let identity = resume::identity(&plan, &sha256, opening.checkpoint());
+        let identity = match &int8 {
+            Some(file) => identity.with_int8(&file.sha256),
+            None => identity,
+        };
         let identity = identity.on(&engine.about());
         opening.compare(&identity, console);
         Ok(run(Ahead::Opened(Box::new(Opened {
@@ -183,6 +198,7 @@ impl Run {
             energies,
             identity,
             opening,
+            int8,
             replaces: entry == Entry::Replace,
         }))))
     }
@@ -276,12 +292,16 @@ impl Opened {
             energies,
             identity,
             opening,
+            int8,
             replaces,
         } = self;
         // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
         let at_output =
             |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
         let (directory, before) = opening.place(&plan, replaces).map_err(at_output)?;
+        if let Some(file) = &int8 {
+            file.write(directory.path()).map_err(at_output)?;
+        }
         let from = before.as_ref().map(|before| &before.checkpoint);
         let mut reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
             .map_err(at_output)?;

@@ -197,6 +197,11 @@ fn same_run(plan: &Plan, models: &[String], checkpoint: &Checkpoint) -> Result<(
 /// Whose run a plan is that goes on from a checkpoint, or begins. What a start has that is none is the checkpoint's.
 pub(super) fn identity(plan: &Plan, models: &[String], from: Option<&Checkpoint>) -> Identity {
     let now = Identity::of(plan, models);
+    // Weights in 8 bits stay those that the run began with.
+    let now = match from.and_then(|checkpoint| checkpoint.identity.int8()) {
+        Some(sha256) => now.with_int8(sha256),
+        None => now,
+    };
     match from.filter(|_| plan.start.degrees_of_freedom.is_some()) {
         Some(checkpoint) => now.with_system_of(&checkpoint.identity),
         None => now,

@@ -306,6 +306,7 @@ impl Suite<'_> {
         let job = self.job(column, &ready.model.model, ready.system);
         check_room(&job, row.pairs)?;
         let shop = workshop(&job.device);
+        find_int8(&job, ready.state.as_ref())?;
         memory::forget_peak();
         let samples = self.args.iters as usize;
         let free = super::free_on_card(&job.device);
@@ -446,7 +447,8 @@ impl Suite<'_> {
                 row.atoms, row.precision
             ));
             let found = match self.clock.has(1.1 * seconds) {
-                true => cell::drift_of(&*self.workshop, &job, state, &self.clock),
+                true => find_int8(&job, Some(state))
+                    .and_then(|()| cell::drift_of(&*self.workshop, &job, state, &self.clock)),
                 false => Ok(DriftFound::NoTime),
             };
             let row = &mut self.report.rows[k];
@@ -466,6 +468,12 @@ const FUSED: GuideColumn = GuideColumn {
     engine: EngineChoice::Fused,
     precision: Precision::F32,
 };
+
+/// Finds the weights in 8 bits for a system where they are measured: for its state at 300 K, if there is one.
+fn find_int8(job: &Job, state: Option<&WarmState>) -> Result<()> {
+    let start = state.map_or(job.start, |state| &state.start);
+    super::find_int8(&Job { start, ..*job })
+}
 
 /// Checks that there is room in host memory for what is computed there.
 fn check_room(job: &Job, pairs: u64) -> Result<()> {

@@ -273,7 +273,7 @@ mod tests {
     fn a_precision_that_is_missing_has_a_word() {
         for (why, word) in [
             (
-                "networks are computed in f64 or f32 on the CPU, not in bf16: set",
+                "networks are computed in f64, f32 or int8 on the CPU, not in bf16, which takes a GPU's tensor cores: set",
                 "not on the CPU",
             ),
             (

@@ -9,12 +9,12 @@ mod table;
 use std::process::ExitCode;
 
 use super::{CheckArgs, hints};
-use crate::assemble::{self, Model, ModelKind};
+use crate::assemble::{self, Int8Scene, Model, ModelKind};
 use crate::config::plan::{BatchPlan, DevicePlan, MemberPlan, Plan};
 use crate::config::{self, Asked};
 use crate::core::{elements, observe};
 use crate::potential::{Precision, TrainedOn};
-use crate::run::batch::check_audits;
+use crate::run::batch::check_batch_numbers;
 use crate::run::{least_bytes, words};
 use crate::text::significant;
 use crate::units::KELVIN;
@@ -53,7 +53,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
 /// Looks at many systems: what they are, the physics of one of them, and what all of them take.
 fn many(table: &mut CheckTable, mut batch: BatchPlan, chosen: Option<usize>) -> Result<()> {
     if let (None, Some(first)) = (chosen, batch.members.first()) {
-        check_audits(&first.plan)?;
+        check_batch_numbers(&first.plan)?;
     }
     members::describe(table, &batch);
     let (number, why) = match chosen {
@@ -78,6 +78,9 @@ fn examine(table: &mut CheckTable, mut plan: Plan) -> Result<(DevicePlan, Model)
     let model = assemble::load(&mut plan)?;
     assemble::check_room(&plan, &model, Precision::F64)?;
     describe(table, &plan, &model);
+    let precision = assemble::precision(&plan.potential);
+    assemble::check_plan_numbers(&plan, &model)?;
+    assemble::find_int8(&model, precision, &plan.device, &[Int8Scene::of(&plan)])?;
     physics::examine(table, &plan, &model)?;
     steps::examine(table, &plan, &model)?;
     if let Some(bytes) = memory::peak() {

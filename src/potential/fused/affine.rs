@@ -2,11 +2,11 @@
 
 use std::mem::MaybeUninit;
 
-use crate::potential::Linear;
+use crate::potential::{Int8Linear, Linear};
 use crate::{Error, Result};
 
 use super::ATOMS_PER_BLOCK;
-use super::gemm::{Multiplication, Panels, Products};
+use super::gemm::{Multiplication, Panels, Products, ScalesAlong, SumStart};
 use super::lane::Real;
 use super::memory::{Aligned, Span};
 
@@ -92,27 +92,71 @@ impl Padding {
         (f < self.features).then(|| blocks[block] * self.features + f)
     }
 
-    pub(in crate::potential) fn affine<T: Real>(
+    /// A map between vectors of these blocks of the model's.
+    pub(in crate::potential) fn affine<'a, T: Real>(
         self,
-        linear: &Linear,
+        map: impl Into<MapNumbers<'a>>,
         inputs: &[usize],
         outputs: &[usize],
     ) -> Affine<T> {
-        let number = |input: usize, output: usize| {
-            let place = self.source(output, outputs).zip(self.source(input, inputs));
-            place.map_or(0.0, |(o, i)| linear.weight[o * linear.inputs + i])
-        };
-        let (k, n) = (inputs.len() * self.padded, outputs.len() * self.padded);
+        let shape = (inputs.len() * self.padded, outputs.len() * self.padded);
+        let input = |index: usize| self.source(index, inputs);
+        let output = |index: usize| self.source(index, outputs);
+        map.into().pack(shape, self.width, (&input, &output))
+    }
+}
+
+/// The numbers of an affine map, with its weights in 8 bits where they are.
+#[derive(Clone, Copy)]
+pub(in crate::potential) struct MapNumbers<'a> {
+    /// Bias, and weights where there are none in 8 bits.
+    pub(in crate::potential) linear: &'a Linear,
+    pub(in crate::potential) int8: Option<&'a Int8Linear>,
+}
+
+impl<'a> From<&'a Linear> for MapNumbers<'a> {
+    fn from(linear: &'a Linear) -> Self {
+        Self { linear, int8: None }
+    }
+}
+
+/// The model's index of a padded one; `None` in the padding.
+type Unpadded<'a> = &'a dyn Fn(usize) -> Option<usize>;
+
+impl MapNumbers<'_> {
+    /// Packs the map of so many padded inputs and outputs.
+    fn pack<T: Real>(
+        self,
+        (k, n): (usize, usize),
+        width: usize,
+        (input, output): (Unpadded<'_>, Unpadded<'_>),
+    ) -> Affine<T> {
+        let linear = self.linear;
         let mut bias = Aligned::zeros(n);
         if !linear.bias.is_empty() {
-            for (output, to) in bias.as_mut_slice().iter_mut().enumerate() {
-                *to = T::of((self.source(output, outputs)).map_or(0.0, |o| linear.bias[o]));
+            for (o, to) in bias.as_mut_slice().iter_mut().enumerate() {
+                *to = T::of(output(o).map_or(0.0, |o| linear.bias[o]));
             }
         }
+        let place = |i: usize, o: usize| {
+            let place = output(o).zip(input(i));
+            place.map(|(o, i)| o * linear.inputs + i)
+        };
+        let Some(small) = self.int8 else {
+            let number = |i, o| place(i, o).map_or(0.0, |at| linear.weight[at]);
+            return Affine {
+                forward: Panels::pack(k, n, width, number),
+                bias,
+                backward: Panels::pack(n, k, width, |o, i| number(i, o)),
+            };
+        };
+        let number = |i, o| place(i, o).map_or(0, |at| small.q[at]);
+        let scale = |o| output(o).map_or(0.0, |o| small.scale[o]);
+        let (outputs, inputs) = (ScalesAlong::Outputs, ScalesAlong::Inputs);
         Affine {
-            forward: Panels::pack(k, n, self.width, number),
+            forward: Panels::pack_small((k, n), width, number, (outputs, scale)),
             bias,
-            backward: Panels::pack(n, k, self.width, |k, n| number(n, k)),
+            backward: Panels::pack_small((n, k), width, |o, i| number(i, o), (inputs, scale)),
         }
     }
 }
@@ -122,34 +166,34 @@ impl Padding {
 /// # Errors
 /// There is none.
 pub(in crate::potential) fn readout<T: Real>(linears: &[Linear], p: Padding) -> Result<Readout<T>> {
-    let Some((last, hidden)) = linears.split_last() else {
+    let maps: Vec<MapNumbers<'_>> = linears.iter().map(MapNumbers::from).collect();
+    readout_of(&maps, p)
+}
+
+/// Packs a readout whose hidden maps may be in 8 bits.
+///
+/// # Errors
+/// There is none.
+pub(in crate::potential) fn readout_of<T: Real>(
+    maps: &[MapNumbers<'_>],
+    p: Padding,
+) -> Result<Readout<T>> {
+    let Some((last, hidden)) = maps.split_last() else {
         return Err(Error::input("the model has no readout"));
     };
+    let last = last.linear;
     let pad = |n: usize| n.next_multiple_of(p.width);
     let mut size = 0;
     let hidden: Vec<_> = (hidden.iter())
-        .map(|linear| {
-            let number = |i: usize, o: usize| {
-                let inside = i < linear.inputs && o < linear.outputs;
-                if inside {
-                    linear.weight[o * linear.inputs + i]
-                } else {
-                    0.0
-                }
-            };
-            let (k, n) = (pad(linear.inputs), pad(linear.outputs));
-            let mut bias = Aligned::zeros(n);
-            for (to, from) in bias.as_mut_slice().iter_mut().zip(&linear.bias) {
-                *to = T::of(*from);
-            }
+        .map(|map| {
+            let (inputs, outputs) = (map.linear.inputs, map.linear.outputs);
+            let (k, n) = (pad(inputs), pad(outputs));
+            let input = |index: usize| (index < inputs).then_some(index);
+            let output = |index: usize| (index < outputs).then_some(index);
             let offset = size;
             size += n;
             Hidden {
-                map: Affine {
-                    forward: Panels::pack(k, n, p.width, number),
-                    bias,
-                    backward: Panels::pack(n, k, p.width, |k, n| number(n, k)),
-                },
+                map: map.pack((k, n), p.width, (&input, &output)),
                 width: n,
                 offset,
             }
@@ -209,22 +253,32 @@ impl<T: Real> StridedRows<T> {
         self,
         panels: &Panels<T>,
         slice: usize,
-        bias: *const T,
+        start: SumStart<T>,
         tile: &mut Tile<T>,
     ) {
+        let small = panels.small_slice(slice);
         let product = Multiplication {
             rows: self.count,
             k: panels.k,
             a: self.start,
             stride: self.stride,
-            panel: panels.slice(slice),
-            bias,
+            panel: if small.is_none() {
+                panels.slice(slice)
+            } else {
+                std::ptr::null()
+            },
+            start,
             c: tile.start(),
             next: self.next,
         };
         debug_assert!(self.count * 2 * V::N <= TILE);
         // SAFETY: the caller's rows hold k numbers each, and the tile has room.
-        unsafe { V::product(&product) }
+        unsafe {
+            match small {
+                None => V::product(&product),
+                Some(panel) => V::small_product(&product, panel),
+            }
+        }
     }
 
     #[inline(always)]
@@ -234,7 +288,10 @@ impl<T: Real> StridedRows<T> {
         slice: usize,
         tile: &mut Tile<T>,
     ) {
-        unsafe { self.times::<V>(&map.forward, slice, map.bias(slice, 2 * V::N), tile) }
+        unsafe {
+            let bias = SumStart::Bias(map.bias(slice, 2 * V::N));
+            self.times::<V>(&map.forward, slice, bias, tile);
+        }
     }
 
     #[inline(always)]
@@ -244,6 +301,6 @@ impl<T: Real> StridedRows<T> {
         slice: usize,
         tile: &mut Tile<T>,
     ) {
-        unsafe { self.times::<V>(&map.backward, slice, std::ptr::null(), tile) }
+        unsafe { self.times::<V>(&map.backward, slice, SumStart::Zero, tile) }
     }
 }

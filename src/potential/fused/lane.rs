@@ -51,6 +51,8 @@ pub(in crate::potential) trait Lane: Copy + Send + Sync + 'static {
 
     unsafe fn splat(x: Self::T) -> Self;
     unsafe fn load(from: *const Self::T) -> Self;
+    /// `N` integers of 8 bits as numbers.
+    unsafe fn widen(from: *const i8) -> Self;
     unsafe fn store(self, to: *mut Self::T);
     unsafe fn add(self, b: Self) -> Self;
     unsafe fn sub(self, b: Self) -> Self;
@@ -208,6 +210,12 @@ macro_rules! portable {
             unsafe fn load(from: *const $t) -> Self {
                 // SAFETY: the caller gives a pointer to N numbers.
                 Self(unsafe { from.cast::<[$t; $n]>().read() })
+            }
+            #[inline(always)]
+            unsafe fn widen(from: *const i8) -> Self {
+                // SAFETY: the caller gives a pointer to N integers.
+                let integers = unsafe { from.cast::<[i8; $n]>().read() };
+                Self(integers.map(<$t>::from))
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $t) {
@@ -370,6 +378,10 @@ mod x86 {
             _mm512_fmadd_ps
         );
         #[inline(always)]
+        unsafe fn widen(from: *const i8) -> Self {
+            unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
+        }
+        #[inline(always)]
         unsafe fn round(self) -> Self {
             unsafe { _mm512_roundscale_ps::<NEAREST>(self) }
         }
@@ -419,6 +431,10 @@ mod x86 {
             _mm512_fmadd_pd
         );
         #[inline(always)]
+        unsafe fn widen(from: *const i8) -> Self {
+            unsafe { _mm512_cvtepi32_pd(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
+        }
+        #[inline(always)]
         unsafe fn round(self) -> Self {
             unsafe { _mm512_roundscale_pd::<NEAREST>(self) }
         }
@@ -456,6 +472,10 @@ mod x86 {
             _mm256_min_ps,
             _mm256_fmadd_ps
         );
+        #[inline(always)]
+        unsafe fn widen(from: *const i8) -> Self {
+            unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
+        }
         #[inline(always)]
         unsafe fn round(self) -> Self {
             unsafe { _mm256_round_ps::<NEAREST>(self) }
@@ -499,6 +519,13 @@ mod x86 {
             _mm256_min_pd,
             _mm256_fmadd_pd
         );
+        #[inline(always)]
+        unsafe fn widen(from: *const i8) -> Self {
+            unsafe {
+                let four = from.cast::<i32>().read_unaligned();
+                _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(four)))
+            }
+        }
         #[inline(always)]
         unsafe fn round(self) -> Self {
             unsafe { _mm256_round_pd::<NEAREST>(self) }

@@ -110,23 +110,26 @@ macro_rules! for_each_lane {
 
 pub(in crate::potential) use {for_each_lane, with_lanes};
 
-/// Checks that networks are computed in these numbers on the processor.
+/// Checks that networks, PaiNN among them, are computed in these numbers on the processor.
 ///
 /// # Errors
 /// They are not.
 pub fn check_precision(precision: Precision) -> Result<()> {
     match precision {
-        Precision::F64 | Precision::F32 => Ok(()),
+        Precision::F64 | Precision::F32 | Precision::Int8 => Ok(()),
         other => Err(not_on_the_host(other)),
     }
 }
 
-/// Why networks are not computed in these numbers on the processor, and what to set.
+/// Why networks, or those that are no PaiNN, are not computed in these numbers on the processor, and what to set.
 pub(in crate::potential) fn not_on_the_host(precision: Precision) -> Error {
-    Error::input(format!(
-        "networks are computed in f64 or f32 on the CPU, not in {precision}: set precision = \"f32\", or compute on a GPU \
-         ([device] kind = \"cuda:0\", --device cuda:0)"
-    ))
+    Error::input(match precision {
+        Precision::Int8 => "networks but PaiNN are computed in f64 or f32 on the CPU, not in int8: set precision = \"f32\"".to_owned(),
+        other => format!(
+            "networks are computed in f64, f32 or int8 on the CPU, not in {other}, which takes a GPU's tensor cores: set precision = \
+             \"f32\" or \"int8\", or compute on a GPU ([device] kind = \"cuda:0\", --device cuda:0)"
+        ),
+    })
 }
 
 /// Checks that the processor has the instructions.

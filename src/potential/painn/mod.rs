@@ -6,12 +6,14 @@ pub mod cpu;
 pub mod cuda;
 pub mod export;
 pub mod import;
+pub mod int8;
 pub mod reference;
 pub mod spec;
 pub mod weights;
 
-pub use crate::potential::Linear;
+pub use crate::potential::{Int8Linear, Linear};
 pub use export::export;
 pub use import::{Imported, import, import_noted, import_unnamed};
+pub use int8::{InputMoments, Int8Weights, Product};
 pub use spec::{RadialBasis, Spec};
 pub use weights::{Layer, Weights};

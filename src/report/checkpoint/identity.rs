@@ -15,6 +15,9 @@ use crate::units::{BAR, FEMTOSECOND, KELVIN, PICOSECOND};
 /// Digits of a hash that are kept: enough that two inputs never have the same by chance.
 const DIGITS: usize = 16;
 
+/// What says which weights in 8 bits a run is computed with: they are none of its plan.
+const INT8: &str = "potential.precision (int8)";
+
 /// What keys of the system begin with.
 const SYSTEM: &str = "system";
 
@@ -80,6 +83,17 @@ impl Identity {
         self.run.retain(|pair| !of_system(&pair));
         self.run.splice(0..0, system);
         self
+    }
+
+    /// Adds the hash of the file of weights in 8 bits that it is computed with.
+    pub fn with_int8(mut self, sha256: &str) -> Self {
+        self.run.push((INT8.to_owned(), sha256.to_owned()));
+        self
+    }
+
+    /// The hash of the file of weights in 8 bits that it is computed with.
+    pub fn int8(&self) -> Option<&str> {
+        self.get(INT8)
     }
 
     /// The value of a key of the run.

@@ -17,6 +17,7 @@ use super::{Entry, Interruption, opening};
 use crate::assemble::{self, Model};
 use crate::config::plan::{BatchPlan, Plan};
 use crate::engine::{BatchEngine, Start};
+use crate::potential::Precision;
 use crate::report::checkpoint::BatchCheckpoint;
 use crate::report::members::BatchScope;
 use crate::report::{
@@ -157,7 +158,7 @@ fn load(plan: &mut BatchPlan) -> Result<Model> {
     let Some(first) = plan.members.first() else {
         return Err(Error::input("a batch of no members"));
     };
-    check_audits(&first.plan)?;
+    check_batch_numbers(&first.plan)?;
     // Of one system with the atoms of all, so that what is said of elements is said of all.
     let mut whole = first.plan.clone();
     assemble::threads(&whole.device)?;
@@ -173,11 +174,19 @@ fn load(plan: &mut BatchPlan) -> Result<Model> {
     Ok(model)
 }
 
-/// Checks that the numbers of a batch, which `plan` is of, are not audited: its members share an engine.
+/// Checks that the numbers of a batch, which `plan` is of, are not audited and are none that are found for one system: its members
+/// share an engine.
 ///
 /// # Errors
 /// They are.
-pub fn check_audits(plan: &Plan) -> Result<()> {
+pub fn check_batch_numbers(plan: &Plan) -> Result<()> {
+    if assemble::precision(&plan.potential) == Precision::Int8 {
+        return Err(Error::input(
+            "weights in 8 bits are found for one system, not for many at once: set precision = \"f32\", or run a member alone, \
+             with --member",
+        )
+        .within(plan.places.of("potential.precision")));
+    }
     if plan.monitor.numbers.is_none() {
         return Ok(());
     }

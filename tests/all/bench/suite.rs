@@ -93,7 +93,13 @@ fn every_precision_is_measured_or_said_to_be_missing() {
         }
         assert!(burn["drift_mev_per_atom_ps"].is_null());
         assert!(number(f32, "drift_mev_per_atom_ps").abs() < 0.1, "{f32}");
-        for (row, precision) in model[2..].iter().zip(["tf32", "bf16", "f16", "int8"]) {
+        let int8 = &model[5];
+        assert_eq!([&int8["engine"], &int8["precision"]], ["fused", "int8"]);
+        // Rounding of 8 bits: some meV/A, and no drift of it, since forces are the gradient of the same energy.
+        let rmse = number(int8, "force_rmse_ev_per_angstrom");
+        assert!(rmse > 1e-4 && rmse < 0.05, "{int8}");
+        assert!(number(int8, "drift_mev_per_atom_ps").abs() < 0.1, "{int8}");
+        for (row, precision) in model[2..5].iter().zip(["tf32", "bf16", "f16"]) {
             assert_eq!(row["precision"], precision);
             let unknown = |field: &&&str| !["atoms", "engine", "precision"].contains(*field);
             assert!(

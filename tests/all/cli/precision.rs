@@ -12,12 +12,7 @@ use super::{mdrun, stderr, stdout, text};
 const MODEL: &str = "painn_hcno_gfn2";
 const ETHANOL: &str = "configs/structures/ethanol.xyz";
 /// Those that the CPU does not have.
-const OF_A_CARD: [Precision; 4] = [
-    Precision::Tf32,
-    Precision::Bf16,
-    Precision::F16,
-    Precision::Int8,
-];
+const OF_A_CARD: [Precision; 3] = [Precision::Tf32, Precision::Bf16, Precision::F16];
 
 /// What a command says that is refused.
 fn refused(output: &Output) -> &str {
@@ -29,7 +24,8 @@ fn refused(output: &Output) -> &str {
 #[track_caller]
 fn check_host(message: &str, precision: Precision) {
     let told = format!(
-        "networks are computed in f64 or f32 on the CPU, not in {precision}: set precision = \"f32\""
+        "networks are computed in f64, f32 or int8 on the CPU, not in {precision}, which takes a GPU's tensor cores: set precision = \
+         \"f32\" or \"int8\""
     );
     assert!(message.contains(&told), "{message}");
     assert!(message.contains("[device] kind = \"cuda:0\""), "{message}");
@@ -94,6 +90,43 @@ fn runs_on_the_cpu_say_what_to_set() {
             let output = mdrun(&[&[text(&batch)], more].concat());
             check_host(refused(&output), precision);
         }
+    }
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(
+        left.len(),
+        1,
+        "a refused run leaves nothing behind: {left:?}"
+    );
+}
+
+/// Weights in 8 bits are one system's, and PaiNN's: what has none says what to set, and sends nobody to a GPU.
+#[test]
+fn what_has_no_weights_in_8_bits_says_what_to_set() {
+    let folder = TempDir::new().unwrap();
+    let batch = run_file(&folder, Precision::Int8, "cpu", "replicas = 2");
+    for more in [&[][..], &["check"]] {
+        let output = mdrun(&[more, &[text(&batch)]].concat());
+        let message = refused(&output);
+        let told = "weights in 8 bits are found for one system, not for many at once: set precision = \"f32\"";
+        assert!(message.contains(told), "{message}");
+        assert!(
+            message.contains("--member") && message.contains("potential.precision"),
+            "{message}"
+        );
+    }
+    let alone = run_file(&folder, Precision::Int8, "cpu", "");
+    let burn = ["--set", "device.engine=\"burn\""];
+    for more in [&[][..], &["check"]] {
+        let output = mdrun(&[more, &[text(&alone)], &burn[..]].concat());
+        let message = refused(&output);
+        assert!(
+            message.contains("Burn computes in f64 and f32, not in int8"),
+            "{message}"
+        );
+        assert!(
+            !message.contains("GPU") && !message.contains("cuda"),
+            "{message}"
+        );
     }
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(
@@ -181,7 +214,7 @@ fn kernels_of_f32_alone_say_so() {
     let alone = assemble::load_networks(&models[..1]).unwrap();
     let committee = assemble::load_networks(&models).unwrap();
     let system = System::of_species(&[8, 1, 1]);
-    for precision in OF_A_CARD {
+    for precision in OF_A_CARD.into_iter().chain([Precision::Int8]) {
         let mut messages: Vec<String> = Vec::new();
         for network in networks {
             let refused = network.on_a_card(precision).err();

@@ -1,6 +1,8 @@
 //! The fused CPU engine against the equations of the paper written out, and against itself on other
 //! threads and instructions.
 
+mod int8;
+
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::neighbors::Pairs;
 use mdrun::potential::fused::Curves as _;

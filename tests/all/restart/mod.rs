@@ -4,6 +4,7 @@ mod beside;
 pub mod faults;
 mod format;
 mod fuzz;
+mod int8;
 pub mod kill;
 mod last;
 mod library;

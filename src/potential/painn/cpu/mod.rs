@@ -28,6 +28,7 @@
 
 mod atomwise;
 pub(in crate::potential) mod filters;
+mod inputs;
 mod message;
 mod network;
 mod readout;
@@ -37,17 +38,18 @@ mod workspace;
 
 use std::sync::Arc;
 
-use crate::Result;
 use crate::neighbors::Pairs;
 use crate::potential::fused::{
     self, ATOMS_PER_BLOCK, ATOMS_PER_THREAD, affine, check_instructions, for_each_lane, gemm,
     indices_among, lane, memory, pool, rows, slices, species_indices, spline, with_lanes,
 };
-use crate::potential::painn::{Spec, Weights};
+use crate::potential::painn::{Int8Weights, Product, Spec, Weights};
 use crate::potential::{About, Evaluation, Potential, Precision};
+use crate::{Error, Result};
 
 pub use crate::potential::fused::{Isa, SplineError};
 pub use filters::Filters;
+pub use inputs::ProductInputs;
 
 use network::Network;
 use pool::Pool;
@@ -96,16 +98,80 @@ impl FusedPainn {
         isa: Isa,
     ) -> Result<Self> {
         check_instructions(isa)?;
-        let (runner, error) = with_lanes!(precision, isa, bind(spec, weights, species, threads))?;
+        if precision == Precision::Int8 {
+            return Err(Error::run(
+                "PaiNN in int8 is bound with its weights in 8 bits",
+            ));
+        }
+        let numbers = (weights, None);
+        let made = with_lanes!(precision, isa, bind(spec, numbers, species, threads))?;
+        Ok(Self::of(spec, species, made, (precision, isa, threads)))
+    }
+
+    /// Binds a model whose products are in 8 bits, expanded to f32 where they are computed; `weights` has what is not in 8 bits.
+    ///
+    /// # Errors
+    /// As [`FusedPainn::new`]; or the two do not fit each other.
+    pub fn in_int8(
+        spec: &Spec,
+        (weights, int8): (&Weights, &Int8Weights),
+        species: &[u8],
+        threads: usize,
+    ) -> Result<Self> {
+        let isa = Isa::available().first().copied().unwrap_or(Isa::Portable);
+        Self::in_int8_with_isa(spec, (weights, int8), species, threads, isa)
+    }
+
+    /// Does as [`FusedPainn::in_int8`], with the instructions chosen by the caller.
+    ///
+    /// # Errors
+    /// As [`FusedPainn::in_int8`], or where the processor lacks the instructions.
+    pub fn in_int8_with_isa(
+        spec: &Spec,
+        (weights, int8): (&Weights, &Int8Weights),
+        species: &[u8],
+        threads: usize,
+        isa: Isa,
+    ) -> Result<Self> {
+        check_instructions(isa)?;
+        let widened = int8.widened(weights)?;
+        let numbers = (&widened, Some(int8));
+        let made = with_lanes!(Precision::F32, isa, bind(spec, numbers, species, threads))?;
+        Ok(Self::of(
+            spec,
+            species,
+            made,
+            (Precision::Int8, isa, threads),
+        ))
+    }
+
+    fn of(
+        spec: &Spec,
+        species: &[u8],
+        (runner, error): (Box<dyn Runner>, SplineError),
+        (precision, isa, threads): (Precision, Isa, usize),
+    ) -> Self {
         let about = fused::about(spec.words(), precision, error, isa, threads);
-        Ok(Self {
+        Self {
             runner,
             species: species.to_vec(),
             offset: spec.offset(species),
             spec: Arc::new(spec.clone()),
             error,
             about,
-        })
+        }
+    }
+
+    /// Shows what the products of the network are applied to in an arrangement, in the order in which they are computed.
+    ///
+    /// # Errors
+    /// The list of pairs is none of these atoms.
+    pub fn visit_inputs(
+        &self,
+        pairs: &Pairs,
+        visit: &mut dyn FnMut(Product, &ProductInputs),
+    ) -> Result<()> {
+        self.runner.visit_inputs(&self.species, pairs, visit)
     }
 
     /// Least memory (bytes) that the arrays of an evaluation take for the system on each thread, for each atom and for each pair.
@@ -165,6 +231,14 @@ trait Runner: Send {
     /// The network's energy of each atom in the arrangement evaluated last, in its own unit.
     fn energies(&self) -> &[f64];
 
+    /// See [`FusedPainn::visit_inputs`].
+    fn visit_inputs(
+        &self,
+        species: &[u8],
+        pairs: &Pairs,
+        visit: &mut dyn FnMut(Product, &ProductInputs),
+    ) -> Result<()>;
+
     /// The same network with arrays for other atoms, on one thread.
     fn bound_to(&self, species: &[u8]) -> Result<Box<dyn Runner>>;
 }
@@ -177,13 +251,13 @@ struct BoundNetwork<V: LaneKernels> {
 
 fn bind<V: LaneKernels>(
     spec: &Spec,
-    weights: &Weights,
+    numbers: (&Weights, Option<&Int8Weights>),
     species: &[u8],
     threads: usize,
 ) -> Result<(Box<dyn Runner>, SplineError)> {
     let (present, indices) = species_indices(species);
     let bound = spline::bound::<V::T>();
-    let (network, error) = Network::new(spec, weights, &present, 2 * V::N, bound)?;
+    let (network, error) = Network::new(spec, numbers, &present, 2 * V::N, bound)?;
     let runner = BoundNetwork::<V>::new(Arc::new(network), indices, threads)?;
     Ok((Box::new(runner), error))
 }
@@ -206,7 +280,8 @@ impl<V: LaneKernels> Runner for BoundNetwork<V> {
         let atoms = self.workspace.rows.atoms();
         let threads = self.pool.threads().min(atoms / ATOMS_PER_THREAD).max(1);
         (self.workspace.rows).prepare(pairs, self.network.cutoff, threads, out)?;
-        let (view, program) = (self.workspace).view(&self.network, pairs, threads, scale, out);
+        let cut = stages::cut(atoms, threads);
+        let (view, program) = (self.workspace).view(&self.network, pairs, cut, scale, out);
         let work = |thread: usize, stage: usize, task: usize| {
             // What the first stage finds not to be a pair list is not followed.
             if stage == 0 || !view.faulty() {
@@ -218,6 +293,16 @@ impl<V: LaneKernels> Runner for BoundNetwork<V> {
         let tasks = program.iter().map(|stage| stage.tasks(&view));
         self.pool.run(threads, tasks, &work);
         self.workspace.rows.finish(out)
+    }
+
+    fn visit_inputs(
+        &self,
+        species: &[u8],
+        pairs: &Pairs,
+        visit: &mut dyn FnMut(Product, &ProductInputs),
+    ) -> Result<()> {
+        let indices = indices_among(&self.network.species, species)?;
+        inputs::visit::<V>(&self.network, indices, pairs, visit)
     }
 
     fn energies(&self) -> &[f64] {

@@ -3,10 +3,10 @@
 //! Features are padded with zeros to whole slices (two SIMD lanes): padded channels stay exactly zero
 //! through the network and its gradient, so that any width runs through the same kernels.
 
-use crate::potential::painn::{Layer, Linear, Spec, Weights};
+use crate::potential::painn::{Int8Weights, Layer, Linear, Product, Spec, Weights};
 use crate::{Error, Result};
 
-use super::affine::{Affine, Padding, Readout, readout};
+use super::affine::{Affine, MapNumbers, Padding, Readout, readout_of};
 use super::filters::Filters;
 use super::lane::Real;
 use super::memory::Aligned;
@@ -28,6 +28,8 @@ pub(super) struct PackedLayer<T> {
 pub(super) struct Network<T> {
     /// Slice width: two lanes.
     pub(super) width: usize,
+    /// Features as the model has them, without padding.
+    pub(super) width_of_model: usize,
     /// Padded features.
     pub(super) features: usize,
     pub(super) slices: usize,
@@ -44,10 +46,10 @@ pub(super) struct Network<T> {
 
 impl<T: Real> Network<T> {
     /// Packs the weights for atoms of the given species, in slices of `width`; also the error of the
-    /// filters' splines, made to be under `bound`.
+    /// filters' splines, made to be under `bound`. Products that are there in 8 bits are packed so.
     pub(super) fn new(
         spec: &Spec,
-        weights: &Weights,
+        (weights, int8): (&Weights, Option<&Int8Weights>),
         species: &[u8],
         width: usize,
         bound: f64,
@@ -60,6 +62,10 @@ impl<T: Real> Network<T> {
             .collect();
         let (tables, error) = spline::tables(&filters, width, bound);
         let count = weights.layers.len();
+        let map = |product: Product, linear| MapNumbers {
+            linear,
+            int8: int8.and_then(|int8| int8.get(product)),
+        };
         let layers = (weights.layers.iter().zip(tables).enumerate())
             .map(|(l, (layer, filter))| {
                 let updated: &[usize] = if l + 1 == count { &[0, 2] } else { &[0, 1, 2] };
@@ -67,28 +73,40 @@ impl<T: Real> Network<T> {
                     filter,
                     context: (l > 0).then(|| {
                         [
-                            padding.affine(&layer.context[0], &[0], &[0]),
-                            padding.affine(&layer.context[1], &[0], &[0, 1, 2]),
+                            padding.affine(
+                                map(Product::Context(l, 0), &layer.context[0]),
+                                &[0],
+                                &[0],
+                            ),
+                            padding.affine(
+                                map(Product::Context(l, 1), &layer.context[1]),
+                                &[0],
+                                &[0, 1, 2],
+                            ),
                         ]
                     }),
-                    mix: padding.affine(&layer.mix, &[0], &[0, 1]),
+                    mix: padding.affine(map(Product::Mix(l), &layer.mix), &[0], &[0, 1]),
                     update: [
-                        padding.affine(&layer.update[0], &[0, 1], &[0]),
-                        padding.affine(&layer.update[1], &[0], updated),
+                        padding.affine(map(Product::Update(l, 0), &layer.update[0]), &[0, 1], &[0]),
+                        padding.affine(map(Product::Update(l, 1), &layer.update[1]), &[0], updated),
                     ],
                     epsilon: T::of(spec.epsilon[l]),
                 }
             })
             .collect();
+        let readout: Vec<_> = (weights.readout.iter().enumerate())
+            .map(|(k, linear)| map(Product::Readout(k), linear))
+            .collect();
         let network = Self {
             width,
+            width_of_model: spec.features,
             features: padded,
             slices: padded / width,
             species: species.to_vec(),
             embedding: padding.embedding(&weights.embedding, species),
             first_context: first_context(weights, species, padding),
             layers,
-            readout: readout(&weights.readout, padding)?,
+            readout: readout_of(&readout, padding)?,
             cutoff: spec.cutoff,
         };
         Ok((network, error))

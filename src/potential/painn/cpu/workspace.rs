@@ -71,16 +71,15 @@ impl<T: Real> Workspace<T> {
         self.programs.iter().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// What tasks see, and the stages to run.
+    /// What tasks see, and the stages to run, of so many blocks of atoms which are chained or not (see [`stages::cut`]).
     pub(super) fn view<'a>(
         &'a mut self,
         network: &'a Network<T>,
         pairs: &'a Pairs,
-        threads: usize,
+        (atom_blocks, chained): (usize, bool),
         scale: f64,
         out: &'a mut Evaluation,
     ) -> (View<'a, T>, &'a [Stage]) {
-        let (atom_blocks, chained) = stages::cut(self.rows.atoms(), threads);
         let metric = Metric {
             cutoff: network.cutoff,
             intervals: network.layers[0].filter.intervals,
