@@ -26,11 +26,11 @@ const SKIN: f64 = 0.5;
 /// Steps of a tenth of that first, as part of all: a start may have atoms too close to each other.
 const CAREFUL: f64 = 0.1;
 /// Atoms times steps of the trajectory, and its fewest and most steps: seconds on one thread.
-const ATOM_STEPS: usize = 60_000;
-const STEPS: [usize; 2] = [8, 4000];
+const ATOM_STEPS: usize = 20_000;
+const STEPS: [usize; 2] = [8, 2000];
 /// Steps from one state that is taken to the next (10 fs), and most states.
 const BETWEEN: usize = 20;
-const MOST_STATES: usize = 200;
+const MOST_STATES: usize = 100;
 
 /// The system that weights in 8 bits are found for.
 #[derive(Debug, Clone, Copy)]

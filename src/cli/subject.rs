@@ -188,6 +188,9 @@ impl Prepared {
     /// Finds weights in 8 bits for the structure, where those are asked for.
     fn find_int8(&self) -> Result<()> {
         let (model, precision, device) = (&self.model, self.precision, &self.device);
+        if precision != Precision::Int8 {
+            return Ok(());
+        }
         assemble::check_numbers(model, device, precision).map_err(|e| advise(e, device))?;
         let scene = Int8Scene {
             system: &self.system,

@@ -41,10 +41,10 @@ impl Int8File {
 /// # Errors
 /// The network has none, or cannot compute the forces on the atoms.
 pub(super) fn find(plan: &Plan, model: &Model) -> Result<Option<Int8File>> {
-    let precision = assemble::precision(&plan.potential);
-    if precision != Precision::Int8 {
+    if assemble::precision(&plan.potential) != Precision::Int8 {
         return Ok(None);
     }
+    assemble::check_plan_numbers(plan, model)?;
     assemble::find_int8_anew(model, &plan.device, &[Int8Scene::of(plan)])?;
     let found: Vec<_> = model.members.iter().filter_map(ModelKind::int8).collect();
     let bytes = Int8Weights::encode(found.iter().map(|one| &**one))?;

@@ -169,7 +169,6 @@ impl Run {
         let mut int8 = None;
         let (engine, energies) = match opening.checkpoint() {
             None => {
-                assemble::check_plan_numbers(&plan, &model)?;
                 int8 = int8::find(&plan, &model)?;
                 (assemble::engine(&plan, &model)?, assemble::energies(&plan))
             }

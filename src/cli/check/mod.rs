@@ -79,8 +79,10 @@ fn examine(table: &mut CheckTable, mut plan: Plan) -> Result<(DevicePlan, Model)
     assemble::check_room(&plan, &model, Precision::F64)?;
     describe(table, &plan, &model);
     let precision = assemble::precision(&plan.potential);
-    assemble::check_plan_numbers(&plan, &model)?;
-    assemble::find_int8(&model, precision, &plan.device, &[Int8Scene::of(&plan)])?;
+    if precision == Precision::Int8 {
+        assemble::check_plan_numbers(&plan, &model)?;
+        assemble::find_int8(&model, precision, &plan.device, &[Int8Scene::of(&plan)])?;
+    }
     physics::examine(table, &plan, &model)?;
     steps::examine(table, &plan, &model)?;
     if let Some(bytes) = memory::peak() {

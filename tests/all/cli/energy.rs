@@ -69,7 +69,10 @@ fn weights_in_8_bits_are_found_for_the_structure() {
     let threads = ["--precision", "int8", "--threads", "1"];
     assert_eq!(energy(STRUCTURE, &threads), found);
     let all = energy(STRUCTURE, &["--precision", "int8", "--frame", "all"]);
-    assert_eq!(all["forces_ev_per_angstrom"], found["forces_ev_per_angstrom"]);
+    assert_eq!(
+        all["forces_ev_per_angstrom"],
+        found["forces_ev_per_angstrom"]
+    );
 }
 
 #[test]

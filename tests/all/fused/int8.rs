@@ -3,13 +3,15 @@
 use mdrun::assemble::{self, Int8Scene, Model, ModelKind};
 use mdrun::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use mdrun::core::{System, Vec3};
-use mdrun::potential::painn::cpu::{FusedPainn, Isa};
-use mdrun::potential::painn::{InputMoments, Int8Weights, Product, RadialBasis, Spec, Weights};
+use mdrun::potential::painn::cpu::{FusedPainn, Isa, ProductInputs};
+use mdrun::potential::painn::{
+    InputMoments, Int8Weights, Linear, Product, RadialBasis, Spec, Weights,
+};
 use mdrun::potential::{Evaluation, Potential as _, Precision};
 use std::sync::Arc;
 
 use super::{Case, bessel, bits, case, gaussian, scale};
-use crate::support::atoms::{Atoms, farthest};
+use crate::support::atoms::{Atoms, Random, farthest};
 use crate::support::models;
 
 impl Case {
@@ -319,7 +321,7 @@ fn inputs_of_products_are_shown_in_their_order() {
     let case = case(24, 2, gaussian(12, 4.0), 4.0, 9);
     let engine = case.engine(Precision::F64, 1);
     let mut seen = Vec::new();
-    let mut shown = |product: Product, inputs: &mdrun::potential::painn::cpu::ProductInputs| {
+    let mut shown = |product: Product, inputs: &ProductInputs| {
         let linear = product.of(&case.weights).unwrap();
         let rows = inputs.rows.len() / inputs.width;
         let vectors = matches!(product, Product::Mix(_));
@@ -339,4 +341,85 @@ fn inputs_of_products_are_shown_in_their_order() {
     let then = [Mix(1), Update(1, 0), Update(1, 1), Readout(0), Readout(1)];
     assert_eq!(seen, [first, then].concat());
     assert!(engine.about().to_string().contains("f64"));
+}
+
+#[test]
+fn products_are_read_by_their_names() {
+    use Product::{Context, Mix, Readout, Update};
+    for product in [Context(1, 0), Mix(2), Update(0, 1), Readout(3)] {
+        assert_eq!(product.to_string().parse(), Ok(product));
+    }
+    for other in [
+        "",
+        "mix",
+        "mix.01",
+        "mix.+1",
+        "mix.1.1",
+        "context.1",
+        "readout.-1",
+    ] {
+        assert!(other.parse::<Product>().is_err(), "{other}");
+    }
+}
+
+/// What rounding changes of the outputs, on average over the rows of a product (root mean square), bias included.
+fn change(product: Product, weights: &Weights, int8: &Int8Weights, inputs: &ProductInputs) -> f64 {
+    let (exact, rounded) = (
+        product.of(weights).unwrap(),
+        int8.get(product).unwrap().widened(),
+    );
+    let mut sum = 0.0;
+    for x in inputs.rows.chunks(inputs.width) {
+        for o in 0..exact.outputs {
+            let row = o * exact.inputs..(o + 1) * exact.inputs;
+            let of = |map: &Linear| -> f64 {
+                let dot: f64 = map.weight[row.clone()]
+                    .iter()
+                    .zip(x)
+                    .map(|(w, x)| w * x)
+                    .sum();
+                dot + map.bias.get(o).copied().unwrap_or(0.0)
+            };
+            sum += (of(exact) - of(&rounded)).powi(2);
+        }
+    }
+    (sum / (exact.outputs * inputs.rows.len() / inputs.width) as f64).sqrt()
+}
+
+/// Inputs that vary along few directions, about a mean that is not zero: what is found changes outputs far less than the nearest
+/// weights. A bias that is changed the wrong way, or errors that are passed on so, would change them more.
+#[test]
+fn rounding_is_for_what_a_product_is_applied_to() {
+    const PART: f64 = 0.5;
+    let basis = RadialBasis::gaussian(8, 4.0);
+    let (_, weights) = models::random_model(32, 2, basis, 4.0, 3);
+    let mut random = Random::new(7);
+    let mut seen = InputMoments::new(&weights);
+    let mut all = Vec::new();
+    for product in Product::all(&weights) {
+        let width = product.of(&weights).unwrap().inputs;
+        // Five directions, and a little of all.
+        let directions: Vec<f64> = (0..5 * width).map(|_| 2.0 * random.unit() - 1.0).collect();
+        let mut rows = Vec::new();
+        for _ in 0..400 {
+            let along: Vec<f64> = (0..5).map(|_| 2.0 * random.unit() - 1.0).collect();
+            // Of vectors the mean is zero, and the mix has no bias.
+            let mean = f64::from(u8::from(!matches!(product, Product::Mix(_))));
+            rows.extend((0..width).map(|i| {
+                let sum: f64 = (0..5).map(|d| along[d] * directions[d * width + i]).sum();
+                mean + sum + 0.02 * random.unit()
+            }));
+        }
+        let inputs = ProductInputs { width, rows };
+        seen.add(product, &inputs);
+        all.push((product, inputs));
+    }
+    let found = Int8Weights::found(&weights, &seen).unwrap();
+    let nearest = Int8Weights::nearest(&weights);
+    for (product, inputs) in &all {
+        let [found, nearest] =
+            [&found, &nearest].map(|int8| change(*product, &weights, int8, inputs));
+        println!("{product}: {found:.2e}, {nearest:.2e} of the nearest");
+        assert!(found < PART * nearest, "{product}: {found} of {nearest}");
+    }
 }

@@ -43,7 +43,7 @@ fn a_committee_in_int8_survives_kills() {
     let committee = bench(
         Subject::Committee,
         Dynamics::Langevin,
-        "[monitor]\nspread = \"1 meV/A\"",
+        "[monitor]\nspread = \"0.03 eV/A\"\naction = \"warn\"",
     );
     survives(&committee, 32, KILLS);
 }
@@ -170,8 +170,8 @@ fn int8_is_raised_to_f32() {
     assert_eq!(record(&run)["raises"][0]["precision"], "f32");
     fs::remove_file(run.join(FILE)).unwrap();
     bench.complete(&run, &["-q", "--resume"]);
-    let whole = bench.at("whole");
-    bench.complete(&whole, &["-q"]);
-    assert_same(&run, &hashes(&whole), "raised");
+    let undisturbed = bench.at("undisturbed");
+    bench.complete(&undisturbed, &["-q"]);
+    assert_same(&run, &hashes(&undisturbed), "raised");
     survives(&bench, 33, KILLS);
 }

@@ -192,27 +192,3 @@ impl Int8Weights {
         ))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::Product;
-
-    #[test]
-    fn products_are_read_by_their_names() {
-        use Product::{Context, Mix, Readout, Update};
-        for product in [Context(1, 0), Mix(2), Update(0, 1), Readout(3)] {
-            assert_eq!(product.to_string().parse(), Ok(product));
-        }
-        for other in [
-            "",
-            "mix",
-            "mix.01",
-            "mix.+1",
-            "mix.1.1",
-            "context.1",
-            "readout.-1",
-        ] {
-            assert!(other.parse::<Product>().is_err(), "{other}");
-        }
-    }
-}

@@ -17,9 +17,47 @@ pub(super) struct Moments {
     /// Number of rows.
     pub(super) count: f64,
     /// Sum of x, \[inputs\].
-    pub(super) sum: DVector<f64>,
-    /// Sum of x x^T.
-    pub(super) squares: DMatrix<f64>,
+    sum: Vec<f64>,
+    /// Sum of x x^T, row-major, from the diagonal on.
+    squares: Vec<f64>,
+    /// A row of zeros.
+    none: Vec<f64>,
+}
+
+impl Moments {
+    fn new(inputs: usize) -> Self {
+        Self {
+            count: 0.0,
+            sum: vec![0.0; inputs],
+            squares: vec![0.0; inputs * inputs],
+            none: vec![0.0; inputs],
+        }
+    }
+
+    /// Mean of x.
+    pub(super) fn mean(&self) -> DVector<f64> {
+        DVector::from_column_slice(&self.sum) / self.count
+    }
+
+    /// Mean of x x^T.
+    pub(super) fn mean_square(&self) -> DMatrix<f64> {
+        let inputs = self.sum.len();
+        DMatrix::from_fn(inputs, inputs, |i, j| {
+            self.squares[i.min(j) * inputs + i.max(j)] / self.count
+        })
+    }
+}
+
+/// Adds x x^T of four rows, from the diagonal on.
+fn add_squares(rows: [&[f64]; 4], squares: &mut [f64]) {
+    let width = rows[0].len();
+    for (i, to) in squares.chunks_exact_mut(width).enumerate() {
+        let [a, b, c, d] = rows.map(|row| &row[i..]);
+        let [fa, fb, fc, fd] = [a[0], b[0], c[0], d[0]];
+        for (j, to) in to[i..].iter_mut().enumerate() {
+            *to += fa * a[j] + fb * b[j] + fc * c[j] + fd * d[j];
+        }
+    }
 }
 
 /// Sums over the inputs of each of a network's products.
@@ -33,12 +71,7 @@ impl InputMoments {
     pub fn new(weights: &Weights) -> Self {
         let empty = |product: Product| {
             let inputs = product.of(weights)?.inputs;
-            let moments = Moments {
-                count: 0.0,
-                sum: DVector::zeros(inputs),
-                squares: DMatrix::zeros(inputs, inputs),
-            };
-            Some((product, moments))
+            Some((product, Moments::new(inputs)))
         };
         Self {
             of: Product::all(weights)
@@ -57,14 +90,19 @@ impl InputMoments {
         let rows = inputs.rows.len() / inputs.width.max(1);
         let every = rows.div_ceil(MOST_ROWS).max(1);
         let taken = rows.div_ceil(every);
-        let columns = DMatrix::from_fn(width, taken, |i, n| {
-            inputs.rows[n * every * inputs.width + i]
-        });
+        let row = |n: usize| match n < taken {
+            true => &inputs.rows[n * every * inputs.width..][..width],
+            false => &moments.none[..],
+        };
+        for n in (0..taken).step_by(4) {
+            let four = [row(n), row(n + 1), row(n + 2), row(n + 3)];
+            add_squares(four, &mut moments.squares);
+            for x in four {
+                let sums = moments.sum.iter_mut().zip(x);
+                sums.for_each(|(sum, x)| *sum += x);
+            }
+        }
         moments.count += taken as f64;
-        moments.sum += columns.column_sum();
-        moments
-            .squares
-            .gemm(1.0, &columns, &columns.transpose(), 1.0);
     }
 
     /// What was seen of a product.

@@ -18,7 +18,7 @@ const MOST: f64 = 127.0;
 /// What is added to each variance, as part of their mean, so that directions that were not seen are not free.
 const DAMPING: f64 = 0.01;
 /// Scales that are tried, as parts of the one at which the largest weight is the largest integer.
-const PARTS: [f64; 10] = [1.0, 0.98, 0.96, 0.94, 0.92, 0.9, 0.87, 0.84, 0.8, 0.75];
+const PARTS: [f64; 4] = [1.0, 0.96, 0.92, 0.88];
 
 /// A scale of 17 bits: f32 holds its products with integers of 8 bits exactly.
 fn short(scale: f64) -> f32 {
@@ -58,8 +58,8 @@ pub fn nearest(linear: &Linear) -> Int8Linear {
 /// # Errors
 /// What was seen are no finite numbers.
 pub(super) fn sequential(linear: &Linear, seen: &Moments) -> Result<Int8Linear> {
-    let mean = &seen.sum / seen.count;
-    let mut loss = &seen.squares / seen.count;
+    let mean = seen.mean();
+    let mut loss = seen.mean_square();
     if !linear.bias.is_empty() {
         loss -= &mean * mean.transpose();
     }
