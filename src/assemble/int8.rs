@@ -62,8 +62,8 @@ impl<'a> Int8Scene<'a> {
     }
 }
 
-/// Finds the weights in 8 bits of a model's networks for some systems, where its numbers are those, and they are not there yet. The
-/// same systems give the same weights, on any number of threads. Of no system they are the nearest ones.
+/// Finds the weights in 8 bits of a model's networks for some systems, where its numbers are those, and they are not there yet.
+/// The same systems give the same weights, on any number of threads. Of no system they are the nearest ones.
 ///
 /// # Errors
 /// A network has none, or the model cannot compute the system's forces.

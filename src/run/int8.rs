@@ -1,7 +1,7 @@
 //! The weights in 8 bits of a run: found when it begins, kept beside its checkpoints, and read again where it goes on.
 //!
-//! What is found depends on the processor to rounding: a run that goes on elsewhere goes on with the same weights. Checkpoints and
-//! flight records have the hash of the file.
+//! What is found depends on the processor to rounding: a run that goes on elsewhere goes on with the same weights. Checkpoints
+//! and flight records have the hash of the file.
 
 use std::path::Path;
 

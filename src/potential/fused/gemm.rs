@@ -264,8 +264,8 @@ const WIDEST: usize = 32;
 #[repr(align(64))]
 struct Expanded<T>([MaybeUninit<T>; EXPANDED * WIDEST]);
 
-/// Computes a product with a panel of 8 bits, whose weights are expanded once for all rows: each is an integer times a scale, which
-/// f32 holds exactly where the scale has 17 bits. The panel that `p` names is not looked at.
+/// Computes a product with a panel of 8 bits, whose weights are expanded once for all rows: each is an integer times a scale,
+/// which f32 holds exactly where the scale has 17 bits. The panel that `p` names is not looked at.
 ///
 /// # Safety
 /// All pointers hold what [`Multiplication`] and [`SmallPanel`] say they do.

@@ -123,13 +123,16 @@ pub fn check_precision(precision: Precision) -> Result<()> {
 
 /// Why networks, or those that are no PaiNN, are not computed in these numbers on the processor, and what to set.
 pub(in crate::potential) fn not_on_the_host(precision: Precision) -> Error {
-    Error::input(match precision {
-        Precision::Int8 => "networks but PaiNN are computed in f64 or f32 on the CPU, not in int8: set precision = \"f32\"".to_owned(),
-        other => format!(
-            "networks are computed in f64, f32 or int8 on the CPU, not in {other}, which takes a GPU's tensor cores: set precision = \
-             \"f32\" or \"int8\", or compute on a GPU ([device] kind = \"cuda:0\", --device cuda:0)"
-        ),
-    })
+    if precision == Precision::Int8 {
+        return Error::input(
+            "networks but PaiNN are computed in f64 or f32 on the CPU, not in int8: set precision = \"f32\"",
+        );
+    }
+    Error::input(format!(
+        "networks are computed in f64, f32 or int8 on the CPU, not in {precision}, which takes a GPU's tensor cores: set \
+         precision = \"f32\" or \"int8\", or compute on a GPU \
+         ([device] kind = \"cuda:0\", --device cuda:0)"
+    ))
 }
 
 /// Checks that the processor has the instructions.

@@ -14,6 +14,6 @@ pub mod weights;
 pub use crate::potential::{Int8Linear, Linear};
 pub use export::export;
 pub use import::{Imported, import, import_noted, import_unnamed};
-pub use int8::{InputMoments, Int8Weights, Product};
+pub use int8::{InputMoments, Int8Product, Int8Weights};
 pub use spec::{RadialBasis, Spec};
 pub use weights::{Layer, Weights};

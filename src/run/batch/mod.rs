@@ -174,8 +174,8 @@ fn load(plan: &mut BatchPlan) -> Result<Model> {
     Ok(model)
 }
 
-/// Checks that the numbers of a batch, which `plan` is of, are not audited and are none that are found for one system: its members
-/// share an engine.
+/// Checks that the numbers of a batch, which `plan` is of, are not audited, and are none that are found for one system: its
+/// members share an engine.
 ///
 /// # Errors
 /// They are.

@@ -5,7 +5,7 @@ use mdrun::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use mdrun::core::{System, Vec3};
 use mdrun::potential::painn::cpu::{FusedPainn, Isa, ProductInputs};
 use mdrun::potential::painn::{
-    InputMoments, Int8Weights, Linear, Product, RadialBasis, Spec, Weights,
+    InputMoments, Int8Product, Int8Weights, Linear, RadialBasis, Spec, Weights,
 };
 use mdrun::potential::{Evaluation, Potential as _, Precision};
 use std::sync::Arc;
@@ -238,8 +238,8 @@ fn integers_are_symmetric_and_scales_are_short() {
     let atoms = Atoms::shipped("ethanol.xyz");
     let found = found(&spec, &weights, &atoms, &host());
     for int8 in [&Int8Weights::nearest(&weights), &found] {
-        let products: Vec<Product> = int8.all().map(|(product, _)| product).collect();
-        assert_eq!(products, Product::all(&weights));
+        let products: Vec<Int8Product> = int8.all().map(|(product, _)| product).collect();
+        assert_eq!(products, Int8Product::all(&weights));
         for (product, map) in int8.all() {
             assert!(map.q.iter().all(|q| *q >= -127), "{product}");
             let linear = map.widened();
@@ -265,7 +265,7 @@ fn integers_are_symmetric_and_scales_are_short() {
         }
     }
     // Eight bits and a scale take a quarter of f32.
-    let all: usize = Product::all(&weights)
+    let all: usize = Int8Product::all(&weights)
         .iter()
         .map(|p| p.of(&weights).unwrap().parameters())
         .sum();
@@ -321,16 +321,16 @@ fn inputs_of_products_are_shown_in_their_order() {
     let case = case(24, 2, gaussian(12, 4.0), 4.0, 9);
     let engine = case.engine(Precision::F64, 1);
     let mut seen = Vec::new();
-    let mut shown = |product: Product, inputs: &ProductInputs| {
+    let mut shown = |product: Int8Product, inputs: &ProductInputs| {
         let linear = product.of(&case.weights).unwrap();
         let rows = inputs.rows.len() / inputs.width;
-        let vectors = matches!(product, Product::Mix(_));
+        let vectors = matches!(product, Int8Product::Mix(_));
         assert_eq!(rows, if vectors { 27 } else { 9 }, "{product}");
         assert!(inputs.width >= linear.inputs, "{product}");
         seen.push(product);
     };
     engine.visit_inputs(&case.pairs(), &mut shown).unwrap();
-    use Product::{Context, Mix, Readout, Update};
+    use Int8Product::{Context, Mix, Readout, Update};
     let first = [
         Mix(0),
         Update(0, 0),
@@ -345,7 +345,7 @@ fn inputs_of_products_are_shown_in_their_order() {
 
 #[test]
 fn products_are_read_by_their_names() {
-    use Product::{Context, Mix, Readout, Update};
+    use Int8Product::{Context, Mix, Readout, Update};
     for product in [Context(1, 0), Mix(2), Update(0, 1), Readout(3)] {
         assert_eq!(product.to_string().parse(), Ok(product));
     }
@@ -358,12 +358,17 @@ fn products_are_read_by_their_names() {
         "context.1",
         "readout.-1",
     ] {
-        assert!(other.parse::<Product>().is_err(), "{other}");
+        assert!(other.parse::<Int8Product>().is_err(), "{other}");
     }
 }
 
 /// What rounding changes of the outputs, on average over the rows of a product (root mean square), bias included.
-fn change(product: Product, weights: &Weights, int8: &Int8Weights, inputs: &ProductInputs) -> f64 {
+fn change(
+    product: Int8Product,
+    weights: &Weights,
+    int8: &Int8Weights,
+    inputs: &ProductInputs,
+) -> f64 {
     let (exact, rounded) = (
         product.of(weights).unwrap(),
         int8.get(product).unwrap().widened(),
@@ -396,7 +401,7 @@ fn rounding_is_for_what_a_product_is_applied_to() {
     let mut random = Random::new(7);
     let mut seen = InputMoments::new(&weights);
     let mut all = Vec::new();
-    for product in Product::all(&weights) {
+    for product in Int8Product::all(&weights) {
         let width = product.of(&weights).unwrap().inputs;
         // Five directions, and a little of all.
         let directions: Vec<f64> = (0..5 * width).map(|_| 2.0 * random.unit() - 1.0).collect();
@@ -404,7 +409,7 @@ fn rounding_is_for_what_a_product_is_applied_to() {
         for _ in 0..400 {
             let along: Vec<f64> = (0..5).map(|_| 2.0 * random.unit() - 1.0).collect();
             // Of vectors the mean is zero, and the mix has no bias.
-            let mean = f64::from(u8::from(!matches!(product, Product::Mix(_))));
+            let mean = f64::from(u8::from(!matches!(product, Int8Product::Mix(_))));
             rows.extend((0..width).map(|i| {
                 let sum: f64 = (0..5).map(|d| along[d] * directions[d * width + i]).sum();
                 mean + sum + 0.02 * random.unit()

@@ -10,7 +10,7 @@ use super::workspace::Workspace;
 use crate::Result;
 use crate::neighbors::Pairs;
 use crate::potential::Evaluation;
-use crate::potential::painn::Product;
+use crate::potential::painn::Int8Product;
 
 /// The left factor of a product: a row for each atom, or three of a vector's components.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct ProductInputs {
 }
 
 /// Where the left factor of a product lies.
-struct Rows<T> {
+struct LeftFactor<T> {
     array: Shared<T>,
     count: usize,
     /// Numbers from one row to the next, and before the first.
@@ -39,7 +39,7 @@ pub(super) fn visit<V: LaneKernels>(
     network: &Network<V::T>,
     species: Vec<u32>,
     pairs: &Pairs,
-    visit: &mut dyn FnMut(Product, &ProductInputs),
+    visit: &mut dyn FnMut(Int8Product, &ProductInputs),
 ) -> Result<()> {
     let atoms = species.len();
     // A row for every atom in the scratch arrays, which stages that are not chained have.
@@ -70,12 +70,12 @@ pub(super) fn visit<V: LaneKernels>(
 }
 
 /// The product that a stage computes, with what it is applied to; `None` of a stage without, and of the way back.
-fn before<T: Real>(stage: Stage, view: &View<'_, T>) -> Option<(Product, Rows<T>)> {
+fn before<T: Real>(stage: Stage, view: &View<'_, T>) -> Option<(Int8Product, LeftFactor<T>)> {
     let Stage::Atoms(stage, layer) = stage else {
         return None;
     };
     let padded = view.network.features;
-    let of = |array, per_atom: usize, stride: usize, parts: usize| Rows {
+    let of = |array, per_atom: usize, stride: usize, parts: usize| LeftFactor {
         array,
         count: per_atom * view.atoms,
         stride,
@@ -85,27 +85,32 @@ fn before<T: Real>(stage: Stage, view: &View<'_, T>) -> Option<(Product, Rows<T>
         padded,
     };
     Some(match stage {
-        AtomStage::Mix => (Product::Mix(layer), of(view.vectors, 3, padded, 1)),
+        AtomStage::Mix => (Int8Product::Mix(layer), of(view.vectors, 3, padded, 1)),
         AtomStage::UpdateHidden => (
-            Product::Update(layer, 0),
+            Int8Product::Update(layer, 0),
             of(view.features, 1, 2 * padded, 2),
         ),
-        AtomStage::Update => (Product::Update(layer, 1), of(view.hidden, 1, padded, 1)),
+        AtomStage::Update => (Int8Product::Update(layer, 1), of(view.hidden, 1, padded, 1)),
         AtomStage::ContextHidden => (
-            Product::Context(layer, 0),
+            Int8Product::Context(layer, 0),
             of(view.features, 1, 2 * padded, 1),
         ),
-        AtomStage::Context => (Product::Context(layer, 1), of(view.hidden, 1, padded, 1)),
-        AtomStage::Readout => (Product::Readout(0), of(view.features, 1, 2 * padded, 1)),
+        AtomStage::Context => (
+            Int8Product::Context(layer, 1),
+            of(view.hidden, 1, padded, 1),
+        ),
+        AtomStage::Readout => (Int8Product::Readout(0), of(view.features, 1, 2 * padded, 1)),
         _ => return None,
     })
 }
 
 /// The products of the readout behind the first, with what they were applied to.
-fn readout<'v, T: Real>(view: &'v View<'_, T>) -> impl Iterator<Item = (Product, Rows<T>)> + 'v {
+fn readout<'v, T: Real>(
+    view: &'v View<'_, T>,
+) -> impl Iterator<Item = (Int8Product, LeftFactor<T>)> + 'v {
     let readout = &view.network.readout;
     (readout.hidden.iter().enumerate()).map(move |(k, hidden)| {
-        let rows = Rows {
+        let rows = LeftFactor {
             array: view.readout,
             count: view.atoms,
             stride: readout.size,
@@ -114,11 +119,11 @@ fn readout<'v, T: Real>(view: &'v View<'_, T>) -> impl Iterator<Item = (Product,
             width: hidden.width,
             padded: hidden.width,
         };
-        (Product::Readout(k + 1), rows)
+        (Int8Product::Readout(k + 1), rows)
     })
 }
 
-impl<T: Real> Rows<T> {
+impl<T: Real> LeftFactor<T> {
     fn read(&self) -> ProductInputs {
         let mut rows = Vec::with_capacity(self.count * self.parts * self.width);
         for row in 0..self.count {

@@ -43,7 +43,7 @@ use crate::potential::fused::{
     self, ATOMS_PER_BLOCK, ATOMS_PER_THREAD, affine, check_instructions, for_each_lane, gemm,
     indices_among, lane, memory, pool, rows, slices, species_indices, spline, with_lanes,
 };
-use crate::potential::painn::{Int8Weights, Product, Spec, Weights};
+use crate::potential::painn::{Int8Product, Int8Weights, Spec, Weights};
 use crate::potential::{About, Evaluation, Potential, Precision};
 use crate::{Error, Result};
 
@@ -169,7 +169,7 @@ impl FusedPainn {
     pub fn visit_inputs(
         &self,
         pairs: &Pairs,
-        visit: &mut dyn FnMut(Product, &ProductInputs),
+        visit: &mut dyn FnMut(Int8Product, &ProductInputs),
     ) -> Result<()> {
         self.runner.visit_inputs(&self.species, pairs, visit)
     }
@@ -236,7 +236,7 @@ trait Runner: Send {
         &self,
         species: &[u8],
         pairs: &Pairs,
-        visit: &mut dyn FnMut(Product, &ProductInputs),
+        visit: &mut dyn FnMut(Int8Product, &ProductInputs),
     ) -> Result<()>;
 
     /// The same network with arrays for other atoms, on one thread.
@@ -299,7 +299,7 @@ impl<V: LaneKernels> Runner for BoundNetwork<V> {
         &self,
         species: &[u8],
         pairs: &Pairs,
-        visit: &mut dyn FnMut(Product, &ProductInputs),
+        visit: &mut dyn FnMut(Int8Product, &ProductInputs),
     ) -> Result<()> {
         let indices = indices_among(&self.network.species, species)?;
         inputs::visit::<V>(&self.network, indices, pairs, visit)

@@ -3,7 +3,7 @@
 //! Features are padded with zeros to whole slices (two SIMD lanes): padded channels stay exactly zero
 //! through the network and its gradient, so that any width runs through the same kernels.
 
-use crate::potential::painn::{Int8Weights, Layer, Linear, Product, Spec, Weights};
+use crate::potential::painn::{Int8Product, Int8Weights, Layer, Linear, Spec, Weights};
 use crate::{Error, Result};
 
 use super::affine::{Affine, MapNumbers, Padding, Readout, readout_of};
@@ -62,7 +62,7 @@ impl<T: Real> Network<T> {
             .collect();
         let (tables, error) = spline::tables(&filters, width, bound);
         let count = weights.layers.len();
-        let map = |product: Product, linear| MapNumbers {
+        let map = |product: Int8Product, linear| MapNumbers {
             linear,
             int8: int8.and_then(|int8| int8.get(product)),
         };
@@ -74,28 +74,36 @@ impl<T: Real> Network<T> {
                     context: (l > 0).then(|| {
                         [
                             padding.affine(
-                                map(Product::Context(l, 0), &layer.context[0]),
+                                map(Int8Product::Context(l, 0), &layer.context[0]),
                                 &[0],
                                 &[0],
                             ),
                             padding.affine(
-                                map(Product::Context(l, 1), &layer.context[1]),
+                                map(Int8Product::Context(l, 1), &layer.context[1]),
                                 &[0],
                                 &[0, 1, 2],
                             ),
                         ]
                     }),
-                    mix: padding.affine(map(Product::Mix(l), &layer.mix), &[0], &[0, 1]),
+                    mix: padding.affine(map(Int8Product::Mix(l), &layer.mix), &[0], &[0, 1]),
                     update: [
-                        padding.affine(map(Product::Update(l, 0), &layer.update[0]), &[0, 1], &[0]),
-                        padding.affine(map(Product::Update(l, 1), &layer.update[1]), &[0], updated),
+                        padding.affine(
+                            map(Int8Product::Update(l, 0), &layer.update[0]),
+                            &[0, 1],
+                            &[0],
+                        ),
+                        padding.affine(
+                            map(Int8Product::Update(l, 1), &layer.update[1]),
+                            &[0],
+                            updated,
+                        ),
                     ],
                     epsilon: T::of(spec.epsilon[l]),
                 }
             })
             .collect();
         let readout: Vec<_> = (weights.readout.iter().enumerate())
-            .map(|(k, linear)| map(Product::Readout(k), linear))
+            .map(|(k, linear)| map(Int8Product::Readout(k), linear))
             .collect();
         let network = Self {
             width,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use super::{Int8Linear, Int8Weights, Product};
+use super::{Int8Linear, Int8Product, Int8Weights};
 use crate::{Error, Result};
 
 /// What a file says that it is.
@@ -58,7 +58,7 @@ impl Int8Weights {
             return Err(fault("it does not say that it is one"));
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| fault(&e.to_string()))?;
-        let mut networks: BTreeMap<usize, BTreeMap<Product, Int8Linear>> = BTreeMap::new();
+        let mut networks: BTreeMap<usize, BTreeMap<Int8Product, Int8Linear>> = BTreeMap::new();
         for (name, view) in tensors.tensors() {
             let Some(whole) = name.strip_suffix(".q") else {
                 continue;
@@ -67,7 +67,7 @@ impl Int8Weights {
                 .split_once('.')
                 .and_then(|(number, product)| Some((number.parse().ok()?, product)))
                 .ok_or_else(|| fault(&format!("{name} is of no network")))?;
-            let product: Product = product.parse().map_err(|e: String| fault(&e))?;
+            let product: Int8Product = product.parse().map_err(|e: String| fault(&e))?;
             let &[outputs, inputs] = view.shape() else {
                 return Err(fault(&format!("{name} is no matrix")));
             };

@@ -23,7 +23,7 @@ pub use moments::InputMoments;
 
 /// A product of atoms, by its layer and its map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Product {
+pub enum Int8Product {
     /// A map of the context net of a layer's interaction.
     Context(usize, usize),
     /// The channel mix of a layer.
@@ -34,7 +34,7 @@ pub enum Product {
     Readout(usize),
 }
 
-impl Product {
+impl Int8Product {
     /// Those of a network that are in 8 bits, in order.
     pub fn all(weights: &Weights) -> Vec<Self> {
         let layers = 0..weights.layers.len();
@@ -72,7 +72,7 @@ impl Product {
     }
 }
 
-impl fmt::Display for Product {
+impl fmt::Display for Int8Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Context(l, k) => write!(f, "context.{l}.{k}"),
@@ -83,7 +83,7 @@ impl fmt::Display for Product {
     }
 }
 
-impl FromStr for Product {
+impl FromStr for Int8Product {
     type Err = String;
 
     /// Reads what [`fmt::Display`] writes.
@@ -113,17 +113,17 @@ impl FromStr for Product {
 /// The products of one PaiNN in 8 bits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Int8Weights {
-    maps: BTreeMap<Product, Int8Linear>,
+    maps: BTreeMap<Int8Product, Int8Linear>,
 }
 
 impl Int8Weights {
     /// A product's map; `None` of one that is not in 8 bits.
-    pub fn get(&self, product: Product) -> Option<&Int8Linear> {
+    pub fn get(&self, product: Int8Product) -> Option<&Int8Linear> {
         self.maps.get(&product)
     }
 
     /// All of them, in order.
-    pub fn all(&self) -> impl Iterator<Item = (Product, &Int8Linear)> {
+    pub fn all(&self) -> impl Iterator<Item = (Int8Product, &Int8Linear)> {
         self.maps.iter().map(|(product, map)| (*product, map))
     }
 
@@ -134,11 +134,11 @@ impl Int8Weights {
 
     /// The weights rounded to the nearest of 255 steps up to the largest of each output, whatever they are applied to.
     pub fn nearest(weights: &Weights) -> Self {
-        let map = |product: Product| {
+        let map = |product: Int8Product| {
             let linear = product.of(weights)?;
             Some((product, rounding::nearest(linear)))
         };
-        let maps = Product::all(weights).into_iter().filter_map(map);
+        let maps = Int8Product::all(weights).into_iter().filter_map(map);
         Self {
             maps: maps.collect(),
         }
@@ -150,7 +150,7 @@ impl Int8Weights {
     /// Nothing was seen of a product, or what was seen are no numbers.
     pub fn found(weights: &Weights, seen: &InputMoments) -> Result<Self> {
         let mut maps = BTreeMap::new();
-        for product in Product::all(weights) {
+        for product in Int8Product::all(weights) {
             let both = product.of(weights).zip(seen.get(product));
             let Some((linear, moments)) = both else {
                 return Err(Error::run(format!(
@@ -170,7 +170,7 @@ impl Int8Weights {
     /// They are the products of another network.
     pub fn widened(&self, weights: &Weights) -> Result<Weights> {
         let mut widened = weights.clone();
-        for product in Product::all(weights) {
+        for product in Int8Product::all(weights) {
             let fits = |linear: &&mut Linear, map: &Int8Linear| {
                 (linear.inputs, linear.outputs) == (map.inputs, map.outputs)
                     && linear.bias.len() == map.bias.len()
@@ -184,7 +184,7 @@ impl Int8Weights {
                 }
             }
         }
-        if self.maps.len() == Product::all(weights).len() {
+        if self.maps.len() == Int8Product::all(weights).len() {
             return Ok(widened);
         }
         Err(Error::input(

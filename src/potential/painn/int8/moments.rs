@@ -6,14 +6,14 @@ use nalgebra::{DMatrix, DVector};
 
 use super::super::Weights;
 use super::super::cpu::ProductInputs;
-use super::Product;
+use super::Int8Product;
 
-/// Most rows of a product that are taken in of one arrangement, evenly spread over all of them: those of many atoms are much alike.
+/// Most rows of a product that are taken in of one arrangement, evenly spread: those of many atoms are much alike.
 const MOST_ROWS: usize = 6144;
 
 /// Sums over rows x of a product's inputs.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Moments {
+pub(super) struct InputSums {
     /// Number of rows.
     pub(super) count: f64,
     /// Sum of x, \[inputs\].
@@ -24,7 +24,7 @@ pub(super) struct Moments {
     none: Vec<f64>,
 }
 
-impl Moments {
+impl InputSums {
     fn new(inputs: usize) -> Self {
         Self {
             count: 0.0,
@@ -63,18 +63,18 @@ fn add_squares(rows: [&[f64]; 4], squares: &mut [f64]) {
 /// Sums over the inputs of each of a network's products.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputMoments {
-    of: BTreeMap<Product, Moments>,
+    of: BTreeMap<Int8Product, InputSums>,
 }
 
 impl InputMoments {
     /// Nothing of a network yet.
     pub fn new(weights: &Weights) -> Self {
-        let empty = |product: Product| {
+        let empty = |product: Int8Product| {
             let inputs = product.of(weights)?.inputs;
-            Some((product, Moments::new(inputs)))
+            Some((product, InputSums::new(inputs)))
         };
         Self {
-            of: Product::all(weights)
+            of: Int8Product::all(weights)
                 .into_iter()
                 .filter_map(empty)
                 .collect(),
@@ -82,7 +82,7 @@ impl InputMoments {
     }
 
     /// Takes in what a product was applied to. What is not in 8 bits is left out.
-    pub fn add(&mut self, product: Product, inputs: &ProductInputs) {
+    pub fn add(&mut self, product: Int8Product, inputs: &ProductInputs) {
         let Some(moments) = self.of.get_mut(&product) else {
             return;
         };
@@ -106,7 +106,7 @@ impl InputMoments {
     }
 
     /// What was seen of a product.
-    pub(super) fn get(&self, product: Product) -> Option<&Moments> {
+    pub(super) fn get(&self, product: Int8Product) -> Option<&InputSums> {
         self.of.get(&product).filter(|moments| moments.count > 0.0)
     }
 }

@@ -1,6 +1,7 @@
 //! Weights to integers of 8 bits.
 //!
-//! Of a map y = W x + b the loss of a row is the mean of (dw . x + db)^2 over what it is applied to, dw being what rounding changes.
+//! Of a map y = W x + b the loss of a row is the mean of (dw . x + db)^2 over what it is applied to, dw and db being what
+//! rounding changes.
 //! The best change of the bias makes up for the mean of x, so that the loss is dw^T C dw with the covariance C of x. Inputs are
 //! rounded one after the other, those of the largest variance first, and the error of each is made up for by those that are
 //! still to come, as well as they can (Frantar, Ashkboos, Hoefler, Alistarh, "GPTQ", ICLR 2023, arXiv:2210.17323, which takes
@@ -9,7 +10,7 @@
 use nalgebra::DMatrix;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use super::moments::Moments;
+use super::moments::InputSums;
 use crate::potential::painn::{Int8Linear, Linear};
 use crate::{Error, Result};
 
@@ -57,7 +58,7 @@ pub fn nearest(linear: &Linear) -> Int8Linear {
 ///
 /// # Errors
 /// What was seen are no finite numbers.
-pub(super) fn sequential(linear: &Linear, seen: &Moments) -> Result<Int8Linear> {
+pub(super) fn sequential(linear: &Linear, seen: &InputSums) -> Result<Int8Linear> {
     let mean = seen.mean();
     let mut loss = seen.mean_square();
     if !linear.bias.is_empty() {
