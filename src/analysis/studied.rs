@@ -175,7 +175,7 @@ impl StudiedRun {
                 ))
             })?;
             return match velocities && !named.velocities {
-                true => Err(self.no_velocities(&format!("{place}: {name}"))),
+                true => Err(no_velocities(&format!("{place}: {name}"))),
                 false => Ok(named),
             };
         }
@@ -192,7 +192,7 @@ impl StudiedRun {
             return Ok(found);
         }
         if !all.is_empty() && velocities {
-            return Err(self.no_velocities(&place.to_string()));
+            return Err(no_velocities(&place.to_string()));
         }
         Err(Error::input(match all.is_empty() {
             true => format!(
@@ -201,14 +201,6 @@ impl StudiedRun {
             ),
             false => format!("{place}: the run's trajectory is not there any more"),
         }))
-    }
-
-    fn no_velocities(&self, place: &str) -> Error {
-        let _ = self;
-        Error::input(format!(
-            "{place}: there are no velocities in it, without which there are no vacf and spectrum; set \
-             [[output.trajectory]] format = \"xyz\", fields = [\"velocities\"], every = \"4 fs\" or less, and run it again"
-        ))
     }
 
     /// Opens a trajectory.
@@ -297,6 +289,14 @@ impl StudiedRun {
             wrapped: trajectory.wrapped,
         })
     }
+}
+
+/// The error of a trajectory without velocities.
+fn no_velocities(place: &str) -> Error {
+    Error::input(format!(
+        "{place}: there are no velocities in it, without which there are no vacf and spectrum; set \
+         [[output.trajectory]] format = \"xyz\", fields = [\"velocities\"], every = \"4 fs\" or less, and run it again"
+    ))
 }
 
 /// A number of steps, which may be given as a time.
