@@ -407,6 +407,10 @@ impl ModelKind {
             Fitting::Painn(spec, weights) => {
                 let painn = CudaPainn::new(spec, weights).in_numbers(precision);
                 painn.check_numbers()?;
+                let painn = match self.int8().filter(|_| precision == Precision::Int8) {
+                    Some(int8) => painn.in_int8(int8),
+                    None => painn,
+                };
                 Box::new(painn)
             }
             Fitting::Network(network) => network.on_a_card(precision)?,
@@ -499,14 +503,9 @@ pub fn place(device: &DevicePlan, precision: Precision) -> Place {
         DeviceKind::Cpu => Place::Cpu,
         DeviceKind::Cuda(index) => Place::Cuda(index),
         DeviceKind::Auto if device.engine == EngineChoice::Burn => Place::Cpu,
-        DeviceKind::Auto if of_a_card(precision) && has_cuda() => Place::Cuda(0),
+        DeviceKind::Auto if precision != Precision::F64 && has_cuda() => Place::Cuda(0),
         DeviceKind::Auto => Place::Cpu,
     }
-}
-
-/// Whether networks are computed in these numbers on a card, where there is one.
-fn of_a_card(precision: Precision) -> bool {
-    !matches!(precision, Precision::F64 | Precision::Int8)
 }
 
 fn has_cuda() -> bool {

@@ -88,6 +88,16 @@ impl Int8Linear {
         }
     }
 
+    /// The integers alone, without scales and bias.
+    pub fn integers(&self) -> Linear {
+        Linear {
+            inputs: self.inputs,
+            outputs: self.outputs,
+            weight: self.q.iter().map(|q| f64::from(*q)).collect(),
+            bias: Vec::new(),
+        }
+    }
+
     /// Bytes of weights, scales and bias.
     pub fn bytes(&self) -> usize {
         self.q.len() + size_of::<f32>() * (self.scale.len() + self.bias.len())

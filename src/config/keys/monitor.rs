@@ -129,7 +129,7 @@ pub static PRECISION_ACTION: ConfigKey<OneOf<NumbersAction>> = ConfigKey {
     absent: Absent::Told("a warning"),
     of: &[],
     doc: "What happens where that limit breaks: a warning, the end of the run as failed, or the run goes on in the next finer \
-          numbers (`int8`, `bf16`, `f16`, `tf32`, `f32`, `f64`) that its device has.",
+          numbers (`int8` or `bf16`, `f16`, `tf32`, `f32`, `f64`) that its device has.",
 };
 
 /// `action`

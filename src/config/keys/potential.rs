@@ -41,8 +41,7 @@ pub static PRECISION: ConfigKey<OneOf<Precision>> = ConfigKey {
     absent: Absent::Is("f32"),
     of: &[],
     doc: "Numbers of the [network](#precision). Positions, velocities and sums of energies are f64 always, and all of \
-          Lennard-Jones is. On the CPU `\"f64\"`, `\"f32\"` and, of PaiNN, `\"int8\"`; on a GPU all but `\"f64\"` and \
-          `\"int8\"`.",
+          Lennard-Jones is. On the CPU `\"f64\"`, `\"f32\"` and, of PaiNN, `\"int8\"`; on a GPU all but `\"f64\"`.",
 };
 
 /// `elements`

@@ -17,7 +17,7 @@ use mdrun::potential::painn::cuda::CudaPainn;
 use mdrun::potential::{Evaluation, Potential, Precision};
 
 use super::host::{another_batch, any_company};
-use super::mixes::{Case, FAMILIES, cases_on, waters};
+use super::mixes::{CARD_FAMILIES, Case, FAMILIES, cases_on, waters};
 use crate::cuda::gpu;
 use crate::physics::doubles::bits;
 use crate::physics::subjects::FS;
@@ -32,7 +32,7 @@ fn a_member_on_a_gpu_is_what_it_is_alone() {
     if !gpu() {
         return;
     }
-    for (family, seed) in FAMILIES.iter().zip(90..) {
+    for (family, seed) in FAMILIES.iter().chain(&CARD_FAMILIES).zip(90..) {
         let mut random = Random::new(seed);
         let cases = cases_on(DEVICE, family, &mut random);
         any_company(family, &cases, &mut random);

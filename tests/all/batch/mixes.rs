@@ -38,6 +38,21 @@ impl Family {
     }
 }
 
+/// Families in the other numbers of a card.
+pub const CARD_FAMILIES: [Family; 2] = [
+    Family::of("ethanol_langevin.toml", &["potential.precision=\"f16\""]),
+    Family {
+        periodic: true,
+        ..Family::of(
+            "water_npt.toml",
+            &[
+                "dynamics.coupling=\"triclinic\"",
+                "potential.precision=\"bf16\"",
+            ],
+        )
+    },
+];
+
 /// Every ensemble with a network, and two with Lennard-Jones.
 pub const FAMILIES: [Family; 6] = [
     Family {

@@ -162,7 +162,10 @@ fn steps_per_second() {
             // Pairs in the skin cost little, a build costs as much as two steps of a small system.
             let skin = if size < 500 { 2.0 } else { 1.0 };
             let painn = CudaPainn::new(&spec, &weights);
-            let potential = choice.map_or(painn, |choice| painn.with(choice));
+            let potential = match choice {
+                Some(choice) => painn.with(choice),
+                None => painn,
+            };
             let mut engine = scene.engine_of(potential, skin);
             let start = began.elapsed().as_secs_f64();
             let count = (2_000_000 / size).clamp(5, 300) as u32;

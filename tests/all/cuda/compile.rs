@@ -21,6 +21,7 @@ fn shape(features: usize, many: bool, division: Division) -> Shape {
         }
     } else {
         Messages::Direct {
+            degree: 3,
             forward: 4,
             backward: 4,
             blocks: 4,
@@ -65,7 +66,7 @@ fn kernels_compile_for_ampere_hopper_and_blackwell() {
         (shape(128, true, Division::Tiles { shrink: 1 }), 80),
         (shape(32, false, Division::Spread), 80),
         (shape(128, false, clusters), 90),
-        (shape(96, true, Division::Strips), 90),
+        (shape(96, true, Division::Strips { together: 1 }), 90),
     ];
     for (shape, from) in kinds {
         for capability in [80, 90, 100].into_iter().filter(|&c| c >= from) {

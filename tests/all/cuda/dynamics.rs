@@ -151,10 +151,13 @@ fn bits_do_not_depend_on_how_it_is_run() {
     let program = baoab(0.08, 0.04, 0.1).remove_drift(7);
     // Tools that watch every access take minutes for many steps of the tiled kernels: fewer, with a thinner skin.
     for choice in scene.choices(&spec, &weights) {
-        let slow = matches!(choice.division, Division::Tiles { .. } | Division::Strips);
+        let slow = matches!(
+            choice.division,
+            Division::Tiles { .. } | Division::Strips { .. }
+        );
         let (end, thin) = if slow { (60, 0.1) } else { (150, 0.3) };
         let potential = CudaPainn::new(&spec, &weights).with(choice);
-        let engine = |skin| scene.engine_of(potential, skin);
+        let engine = |skin| scene.engine_of(potential.clone(), skin);
         let mut first = engine(thin);
         let whole = run(&mut first, &program, &[end]);
         assert!(first.statistics().rebuilds > 3, "atoms leave a thin skin");

@@ -1,11 +1,13 @@
 //! The numbers that a card computes in: how far from f64 each of them is, with every kind of kernels.
 
+use std::sync::Arc;
+
 use mdrun::core::{Cell, Mat3, Vec3};
 use mdrun::engine::cuda::DeviceForceField;
 use mdrun::forcefield::{ForceField as _, HostForceField};
 use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::cuda::{CardNumbers, CudaPainn};
-use mdrun::potential::painn::{RadialBasis, Spec, Weights};
+use mdrun::potential::painn::{Int8Weights, RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
 use super::{Scene, gpu, random_scene};
@@ -13,11 +15,13 @@ use crate::support::models::{calm_model, shipped};
 
 /// Numbers, and the largest error of their operands and features, half a unit in the last place; of f32 what tensor cores cut
 /// off, 2^-23 of a sum at each of some twenty additions.
-const NUMBERS: [(Precision, CardNumbers, f64); 4] = [
+const NUMBERS: [(Precision, CardNumbers, f64); 5] = [
     (Precision::F32, CardNumbers::Single, 2.4e-6),
     (Precision::Tf32, CardNumbers::OnePart, 4.9e-4),
     (Precision::F16, CardNumbers::Half, 4.9e-4),
     (Precision::Bf16, CardNumbers::Bfloat, 3.9e-3),
+    // Of the network that its weights in 8 bits make; the rest is in halves.
+    (Precision::Int8, CardNumbers::Eight, 4.9e-4),
 ];
 
 /// A force is made of intermediate numbers whose errors are independent and, through three layers both ways, some ten times
@@ -31,10 +35,9 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn exactly(&self) -> Evaluation {
+    fn exactly(&self, weights: &Weights) -> Evaluation {
         let species = &self.scene.system.species;
-        let potential =
-            FusedPainn::new(self.spec, self.weights, species, Precision::F64, 2).unwrap();
+        let potential = FusedPainn::new(self.spec, weights, species, Precision::F64, 2).unwrap();
         let mut field = HostForceField::exhaustive(Box::new(potential));
         field.at(&self.scene.cell, &self.scene.positions).unwrap()
     }
@@ -42,8 +45,13 @@ impl Subject<'_> {
     /// By every kind of kernels.
     fn on_the_card(&self, precision: Precision, numbers: CardNumbers) -> Vec<(String, Evaluation)> {
         let choices = self.scene.choices_in(numbers, self.spec, self.weights);
+        let int8 = Arc::new(Int8Weights::nearest(self.weights));
         let evaluate = |choice| {
-            let painn = CudaPainn::new(self.spec, self.weights).in_numbers(precision);
+            let painn = CudaPainn::new(self.spec, self.weights);
+            let painn = match precision {
+                Precision::Int8 => painn.in_int8(Arc::clone(&int8)),
+                _ => painn.in_numbers(precision),
+            };
             let species = &self.scene.system.species;
             let mut field =
                 DeviceForceField::new(Box::new(painn.with(choice)), species, 0).unwrap();
@@ -54,11 +62,17 @@ impl Subject<'_> {
     }
 
     fn compare(&self, name: &str) {
-        let exact = self.exactly();
+        let plain = self.exactly(self.weights);
+        let widened = Int8Weights::nearest(self.weights).widened(self.weights);
+        let in_8_bits = self.exactly(&widened.unwrap());
         let square = |f: &[Vec3]| f.iter().map(Vec3::norm_squared).sum::<f64>() / f.len() as f64;
-        let size = square(&exact.forces).sqrt();
-        let atoms = exact.forces.len() as f64;
+        let size = square(&plain.forces).sqrt();
+        let atoms = plain.forces.len() as f64;
         for (precision, numbers, unit) in NUMBERS {
+            let exact = match precision {
+                Precision::Int8 => &in_8_bits,
+                _ => &plain,
+            };
             for (choice, found) in self.on_the_card(precision, numbers) {
                 let off: Vec<Vec3> = (found.forces.iter().zip(&exact.forces))
                     .map(|(a, b)| a - b)

@@ -109,11 +109,11 @@ fn random_model_agrees(seed: u32, case: Case) {
         &scene,
         &spec,
         &exact,
-        &mut scene.engine_of(painn, 0.6),
+        &mut scene.engine_of(painn.clone(), 0.6),
     );
     for choice in scene.choices(&spec, &weights) {
         let name = format!("{name}, {choice:?}");
-        let mut engine = scene.engine_of(painn.with(choice), 0.6);
+        let mut engine = scene.engine_of(painn.clone().with(choice), 0.6);
         compare(&name, &scene, &spec, &exact, &mut engine);
     }
 }

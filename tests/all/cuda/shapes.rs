@@ -36,11 +36,12 @@ const CARDS: [Card; 3] = [
 const ATOMS: [usize; 3] = [9, 1_000, 30_000];
 
 /// All numbers that a card computes in.
-const NUMBERS: [CardNumbers; 4] = [
+const NUMBERS: [CardNumbers; 5] = [
     CardNumbers::Single,
     CardNumbers::OnePart,
     CardNumbers::Bfloat,
     CardNumbers::Half,
+    CardNumbers::Eight,
 ];
 
 /// Every card with f32; for one shape of three, which is minutes less, one card with all other numbers.

@@ -87,6 +87,9 @@ device_struct! {
         /// Packs of the stages, see `stages.cu` and `strips.cu`.
         forward: Constant<f32>,
         backward: Constant<f32>,
+        /// In 8 bits \[10\]\[F\]: what weights of each output channel are multiples of, of the update's two layers, the mix and
+        /// the context's two (`strips.cu`).
+        scales: Constant<f32>,
         /// Under the root of |v|.
         epsilon: f32,
     }
@@ -119,6 +122,8 @@ device_struct! {
         weight: Constant<f32>,
         bias: Constant<f32>,
         weight_t: Constant<f32>,
+        /// In 8 bits \[F\]: what weights of each output are multiples of.
+        scales: Constant<f32>,
         inputs: i32,
         outputs: i32,
     }
@@ -144,8 +149,8 @@ device_struct! {
         /// What gradients of features are multiplied with, and what takes it out again.
         gradient_scale: f32,
         gradient_unit: f32,
-        /// In 16 bits: where on the splines each pair of the list lies (`narrow_spline.cu`).
-        spots: Pointer<[u32; 4]>,
+        /// In 16 bits: of each pair of the list its direction, and where on the splines it lies (`narrow_spline.cu`).
+        spots: Pointer<[f32; 4]>,
     }
     /// What it computes of each atom, shared by all layers.
     arrays ATOMS (NetworkSizes) {

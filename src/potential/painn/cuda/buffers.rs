@@ -5,7 +5,7 @@ use super::super::{Layer, Linear, Spec, Weights};
 use super::block::{
     CoefficientByte, HeadBlock, LayerBlock, NetworkBlock, NetworkSizes, StoredByte,
 };
-use super::choice::Division;
+use super::eight::CardInt8;
 use super::numbers::CardNumbers;
 use super::products::{self, Product};
 use super::shape::Shape;
@@ -49,6 +49,7 @@ impl NetworkBuffers {
         species: &[u8],
         spec: &Spec,
         weights: &Weights,
+        int8: Option<&CardInt8>,
         shape: &Shape,
     ) -> Result<Self> {
         let mut arena = Arena::new(device);
@@ -57,6 +58,7 @@ impl NetworkBuffers {
             atoms: species.len(),
             spec,
             weights,
+            int8: int8.filter(|_| shape.choice.division.by_strips()),
             shape,
         };
         let network = place.network(species)?;
@@ -107,6 +109,8 @@ struct Placing<'a, 'b> {
     atoms: usize,
     spec: &'a Spec,
     weights: &'a Weights,
+    /// Weights in 8 bits, where strips stream those.
+    int8: Option<&'a CardInt8>,
     shape: &'a Shape,
 }
 
@@ -130,7 +134,7 @@ impl Placing<'_, '_> {
             embedding: self.arena.copy(&tables.embedding)?,
             first_context: self.first_context(&tables)?,
             knots_per_length: (self.shape.splines.intervals as f64 / spec.cutoff) as f32,
-            weights_unit: numbers.weights_unit(weights),
+            weights_unit: self.weights_unit(),
             gradient_scale,
             gradient_unit: 1.0 / gradient_scale,
             ..NetworkBlock::default()
@@ -145,6 +149,12 @@ impl Placing<'_, '_> {
         self.arena
             .place(&mut network, NetworkBlock::ATOMS, &sizes)?;
         Ok(network)
+    }
+
+    /// What the packs of strips are multiples of.
+    fn weights_unit(&self) -> f32 {
+        let numbers = self.shape.choice.numbers;
+        (self.int8).map_or_else(|| numbers.weights_unit(self.weights), CardInt8::unit)
     }
 
     fn first_context(&mut self, tables: &SpeciesTables) -> Result<Constant<StoredByte>> {
@@ -183,9 +193,13 @@ impl Placing<'_, '_> {
             ..LayerBlock::default()
         };
         if self.shape.choice.division.stages() {
-            block.forward = self.pack(&products::forward(l, spec, weights))?;
+            let packed = self.int8.map_or(weights, |int8| &int8.integers);
+            block.forward = self.pack(&products::forward(l, spec, packed))?;
             if l + 1 < spec.layers {
-                block.backward = self.pack(&products::backward(l, spec, weights))?;
+                block.backward = self.pack(&products::backward(l, spec, packed))?;
+            }
+            if let Some(int8) = self.int8 {
+                block.scales = self.arena.copy(&int8.layer_scales(l, spec))?;
             }
         } else {
             [block.context1, block.context1_t] = self.both(&layer.context[0], [1, 1])?;
@@ -216,8 +230,8 @@ impl Placing<'_, '_> {
     fn pack(&mut self, products: &[Product]) -> Result<Constant<f32>> {
         let features = padded(self.spec.features);
         let numbers = self.shape.choice.numbers;
-        if self.shape.choice.division == Division::Strips {
-            let unit = numbers.weights_unit(self.weights);
+        if self.shape.choice.division.by_strips() {
+            let unit = self.weights_unit();
             let parts = streams::of_stage(features, products, unit, numbers);
             return Ok(self.arena.copy(&parts)?.cast());
         }
@@ -245,6 +259,9 @@ impl Placing<'_, '_> {
                     outputs: outputs as i32,
                     ..HeadBlock::default()
                 };
+                if let Some(int8) = self.int8 {
+                    head.scales = self.arena.copy(&int8.head_scales(self.spec))?;
+                }
                 let sizes = self.sizes(outputs, true);
                 self.arena.place(&mut head, HeadBlock::ATOMS, &sizes)?;
                 Ok(head)

@@ -1,19 +1,13 @@
 //! Which kernels suit a model, a number of atoms and a card.
 
 use super::super::{Spec, Weights};
-use super::messages::{CUBIC, Messages, QUINTIC, Teams};
+use super::division::{Division, STRIP, StageKernel};
+use super::messages::{CUBIC, Messages, QUADRATIC, QUINTIC, Teams};
 use super::numbers::CardNumbers;
-use super::packs::{self, cluster, largest};
+use super::packs;
 use super::streams;
 use super::tables::{self, SLICE, Splines};
 use crate::cuda::Card;
-
-/// Atoms of a strip, which is what tensor cores take at once.
-pub(super) const STRIP: usize = 16;
-/// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory.
-const STRIP_NUMBERS: usize = 28;
-/// The same in 16 bits, where two blocks are to fit on a multiprocessor.
-const NARROW_STRIP_NUMBERS: usize = 13;
 
 /// Under so many atoms, all products between two messages are made by clusters of blocks where that is possible.
 const FEW_ATOMS: usize = 5000;
@@ -32,7 +26,8 @@ const HALF_TILES: usize = 100_000;
 /// Warps of a message kernel that has its splines in shared memory, forward and backward: as many as registers last for.
 const FORWARD_WARPS: usize = 24;
 const BACKWARD_WARPS: usize = 12;
-/// The latter in 16 bits.
+/// The same in 16 bits; forward where a warp has an atom to itself.
+const NARROW_FORWARD_WARPS: usize = 32;
 const NARROW_BACKWARD_WARPS: usize = 16;
 /// The message kernels for few atoms: blocks on a multiprocessor, and warps of a block forward and backward.
 const SMALL_BLOCKS: usize = 2;
@@ -47,90 +42,10 @@ const MOST_TEAMS: usize = 4;
 const TEAM_INTERVALS: [usize; 2] = [480, 400];
 const ALONE_INTERVALS: [usize; 3] = [592, 480, 400];
 const SMALL_INTERVALS: usize = 108;
+/// Of quadratic ones in 16 bits.
+const NARROW_INTERVALS: [usize; 2] = [320, 240];
 /// What a kernel has in shared memory besides (bytes).
 const STATIC_BYTES: u32 = 1536;
-
-/// How the products of the atom-wise layers are shared out among blocks. The last two make all products between two
-/// messages in one kernel (from compute capability 9.0 on, one hidden layer no wider than those in the readout).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Division {
-    /// A kernel for each product, a block for 16 atoms and 8 channels.
-    Spread,
-    /// A kernel for each product, a block for many atoms and channels.
-    Tiles {
-        /// What the number of atoms is divided by, 1 or 2.
-        shrink: usize,
-    },
-    /// A cluster of blocks for 16 atoms (32, 64, 128 or 256 features).
-    Clusters {
-        /// Whether weights are kept in shared memory.
-        shared_weights: bool,
-    },
-    /// A block for 16 atoms (up to 128 features).
-    Strips,
-}
-
-impl Division {
-    /// Whether all products between two messages are one kernel.
-    pub(super) fn stages(self) -> bool {
-        matches!(self, Self::Clusters { .. } | Self::Strips)
-    }
-
-    /// Whether weights are kept in shared memory.
-    fn shared_weights(self) -> bool {
-        let shared = Self::Clusters {
-            shared_weights: true,
-        };
-        self == shared
-    }
-
-    /// What the kernels know of it.
-    pub(super) fn defines(self) -> [(&'static str, usize); 5] {
-        let shrink = match self {
-            Self::Tiles { shrink } => shrink,
-            _ => 1,
-        };
-        let is = usize::from;
-        [
-            ("TILED", is(matches!(self, Self::Tiles { .. }))),
-            ("TILE_SHRINK", shrink),
-            ("FUSED", is(matches!(self, Self::Clusters { .. }))),
-            ("SHARED_WEIGHTS", is(self.shared_weights())),
-            ("BY_STRIPS", is(self == Self::Strips)),
-        ]
-    }
-
-    /// Shared memory of a block of a stage (bytes), where a stage is one kernel: of `stages.cu` boards, a block's own inputs,
-    /// parts and results of products, and its weights if they are to be there; of `strips.cu` so many numbers for each
-    /// feature of its atoms.
-    pub(super) fn stage_bytes(self, features: usize, head_out: usize, numbers: CardNumbers) -> u32 {
-        let bytes = match self {
-            Self::Spread | Self::Tiles { .. } => 0,
-            Self::Strips => 4 * strip_numbers(numbers) * STRIP * features,
-            Self::Clusters { shared_weights } => {
-                let cluster = cluster(features);
-                let (unit, board) = (STRIP * features / cluster, STRIP * features);
-                let tile = 8 * STRIP * 8;
-                let own = unit * 6usize.saturating_sub(cluster).max(3);
-                let places = 3 * board + own + 2 * tile + (2 * board).max(4 * tile);
-                let weights = match shared_weights {
-                    true => largest(features, head_out) * numbers.stored(),
-                    false => 0,
-                };
-                4 * places + weights
-            }
-        };
-        bytes as u32
-    }
-}
-
-/// Numbers for each feature of an atom that a block of `strips.cu` has in shared memory, in f32.
-pub(super) fn strip_numbers(numbers: CardNumbers) -> usize {
-    match numbers.narrow() {
-        true => NARROW_STRIP_NUMBERS,
-        false => STRIP_NUMBERS,
-    }
-}
 
 /// Kernels of one kind or another: with the same choice, an atom's bits do not depend on how many others there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,7 +145,15 @@ impl<'a> Circumstances<'a> {
     }
 
     fn has_room(&self, division: Division) -> bool {
-        division.stage_bytes(self.features, self.head_out, self.numbers) <= self.card.shared
+        let stages = [
+            StageKernel::Forward,
+            StageKernel::Turn,
+            StageKernel::Backward,
+        ];
+        stages.into_iter().all(|stage| {
+            let bytes = division.stage_bytes(stage, self.features, self.head_out, self.numbers);
+            bytes <= self.card.shared
+        })
     }
 
     /// Whether a stage can be one kernel.
@@ -247,8 +170,14 @@ impl<'a> Circumstances<'a> {
     fn takes_strips(&self) -> bool {
         self.stageable()
             && self.features <= 128
-            && self.has_room(Division::Strips)
+            && self.has_room(Division::Strips { together: 1 })
             && (self.numbers != CardNumbers::Single || streams::suit(self.weights))
+    }
+
+    /// Whether two strips read weights together on the way back: in 16 bits, where there would be more blocks than
+    /// multiprocessors.
+    fn shares_weights(&self) -> bool {
+        self.numbers.narrow() && self.atoms > STRIP * self.processors()
     }
 
     /// Strips for each cluster that there are multiprocessors for.
@@ -260,7 +189,8 @@ impl<'a> Circumstances<'a> {
     fn division(&self) -> Division {
         let clusters = self.takes_clusters(false);
         if self.takes_strips() && !(clusters && self.load() <= CLUSTERS_IN_USE) {
-            Division::Strips
+            let together = if self.shares_weights() { 2 } else { 1 };
+            Division::Strips { together }
         } else if clusters && self.atoms < FEW_ATOMS {
             Division::Clusters {
                 shared_weights: self.load() <= CLUSTERS_AT_ONCE && self.takes_clusters(true),
@@ -280,7 +210,11 @@ impl<'a> Circumstances<'a> {
             (Division::Spread, true),
             (Division::Tiles { shrink: 1 }, true),
             (clusters[0], self.takes_clusters(true)),
-            (Division::Strips, self.takes_strips()),
+            (Division::Strips { together: 1 }, self.takes_strips()),
+            (
+                Division::Strips { together: 2 },
+                self.takes_strips() && self.numbers.narrow(),
+            ),
             (clusters[1], self.takes_clusters(false)),
             (Division::Tiles { shrink: 2 }, true),
         ];
@@ -290,10 +224,9 @@ impl<'a> Circumstances<'a> {
 
     /// Kernels of the messages for few rows of pairs: blocks so small that one has room beside a block of the stage before.
     fn small_messages(&self) -> Option<Messages> {
-        let degree = if self.numbers.narrow() {
-            CUBIC
-        } else {
-            QUINTIC
+        let degree = match self.numbers.narrow() {
+            true => QUADRATIC,
+            false => QUINTIC,
         };
         let needs = self.table(degree, SMALL_INTERVALS) + team_bytes(SMALL_FORWARD_WARPS);
         if SMALL_BLOCKS as u32 * needs > self.card.shared {
@@ -334,8 +267,16 @@ impl<'a> Circumstances<'a> {
         Splines::limited(self.spec, degree, most, self.numbers).bytes(self.numbers)
     }
 
+    /// Degree of splines that take few reads.
+    fn degree(&self) -> usize {
+        match self.numbers.narrow() {
+            true => QUADRATIC,
+            false => CUBIC,
+        }
+    }
+
     fn stages_splines(&self) -> bool {
-        self.table(CUBIC, 0) <= self.card.shared
+        self.table(self.degree(), 0) <= self.card.shared
     }
 
     /// Warps of a staged message kernel's block on the way back.
@@ -347,7 +288,8 @@ impl<'a> Circumstances<'a> {
     }
 
     fn staged(&self, forward: usize, backward: usize) -> Messages {
-        let teams_fit = self.table(CUBIC, 0) + team_bytes(FORWARD_WARPS) <= self.card.shared;
+        let teams_fit =
+            self.table(self.degree(), 0) + team_bytes(FORWARD_WARPS) <= self.card.shared;
         let of = |warps: usize, team: usize| {
             let team = if teams_fit { team } else { 1 };
             Teams {
@@ -355,22 +297,23 @@ impl<'a> Circumstances<'a> {
                 team,
             }
         };
-        let (forward, backward) = (
-            of(FORWARD_WARPS, forward),
-            of(self.backward_warps(), backward),
-        );
+        let warps = match self.numbers.narrow() && forward == 1 {
+            true => NARROW_FORWARD_WARPS,
+            false => FORWARD_WARPS,
+        };
+        let (forward, backward) = (of(warps, forward), of(self.backward_warps(), backward));
         let alone = forward.team.max(backward.team) == 1;
         let fit = |most: &usize| {
             let teams = if alone { 0 } else { team_bytes(FORWARD_WARPS) };
-            self.table(CUBIC, *most) + teams + STATIC_BYTES <= self.card.shared
+            self.table(self.degree(), *most) + teams + STATIC_BYTES <= self.card.shared
         };
-        let sizes = if alone {
-            &ALONE_INTERVALS[..]
-        } else {
-            &TEAM_INTERVALS[..]
+        let sizes = match (self.numbers.narrow(), alone) {
+            (true, _) => &NARROW_INTERVALS[..],
+            (_, true) => &ALONE_INTERVALS[..],
+            _ => &TEAM_INTERVALS[..],
         };
         Messages::Staged {
-            degree: CUBIC,
+            degree: self.degree(),
             most: sizes.iter().copied().find(fit).unwrap_or(0),
             forward,
             backward,
@@ -380,6 +323,7 @@ impl<'a> Circumstances<'a> {
 
     fn direct(&self, forward: usize, backward: usize) -> Messages {
         Messages::Direct {
+            degree: self.degree(),
             forward,
             backward,
             blocks: (self.rows().div_ceil(self.processors())).clamp(1, MOST_TEAMS),
@@ -449,14 +393,15 @@ mod tests {
     fn divisions_follow_the_number_of_atoms() {
         let clusters = |shared_weights| Division::Clusters { shared_weights };
         let tiles = |shrink| Division::Tiles { shrink };
+        let strips = Division::Strips { together: 1 };
         for (card, features, atoms, expected) in [
             (H100, 128, 21, clusters(true)),
             (H100, 128, 192, clusters(true)),
             (H100, 128, 384, clusters(false)),
             (H100, 128, 448, clusters(false)),
-            (H100, 128, 449, Division::Strips),
-            (H100, 128, 1_000_000, Division::Strips),
-            (H100, 96, 21, Division::Strips),
+            (H100, 128, 449, strips),
+            (H100, 128, 1_000_000, strips),
+            (H100, 96, 21, strips),
             (H100, 256, 1_536, clusters(false)),
             (H100, 256, 12_288, tiles(2)),
             (H100, 160, 192, Division::Spread),
@@ -484,7 +429,7 @@ mod tests {
                 .iter_mut()
                 .for_each(|w| *w *= scale);
             let choice = chosen(H100, &(spec, weights), 12_288);
-            assert_eq!(choice.division == Division::Strips, expected, "2^{power}");
+            assert_eq!(choice.division.by_strips(), expected, "2^{power}");
         }
     }
 
@@ -497,6 +442,7 @@ mod tests {
         assert_eq!(
             few,
             Messages::Direct {
+                degree: CUBIC,
                 forward,
                 backward,
                 blocks
@@ -522,9 +468,12 @@ mod tests {
                     all.push(chosen(card, &model, atoms));
                     for choice in all {
                         let head_out = tables::padded(features / 2);
-                        let needs = choice
-                            .division
-                            .stage_bytes(features, head_out, choice.numbers);
+                        let needs = choice.division.stage_bytes(
+                            StageKernel::Backward,
+                            features,
+                            head_out,
+                            choice.numbers,
+                        );
                         assert!(needs <= card.shared, "{choice:?}");
                         let messages = choice.messages;
                         let table =

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::choice::{Division, STRIP};
+use super::division::{Division, STRIP, StageKernel};
 use super::messages::{Messages, Teams};
 use super::packs::cluster;
 use super::shape::{
@@ -82,38 +82,41 @@ impl Launches<'_> {
 
     /// Starts all products between two messages, by clusters that share strips of 16 atoms as in `stages.cu`, or by blocks
     /// that have strips to themselves as in `strips.cu`.
-    fn stage(&self, name: &CStr, l: usize) -> Result<()> {
+    fn stage(&self, stage: StageKernel, l: usize) -> Result<()> {
         let shape = &self.shape;
         let strips = self.atoms.div_ceil(STRIP) as u32;
-        let (grid, threads) = if shape.choice.division == Division::Strips {
-            // A warp for each 16 channels, and one that fetches weights.
-            let warps = shape.features as u32 / 16 + 1;
-            ([strips, 1], warps * WARP)
-        } else {
-            ([cluster(shape.features) as u32, strips], FUSED_THREADS)
+        let (grid, threads) = match shape.choice.division {
+            division @ Division::Strips { .. } => {
+                let together = division.together(stage);
+                // A warp for each strip and 16 channels, and one that fetches weights.
+                let warps = together * shape.features / 16 + 1;
+                let blocks = strips.div_ceil(together as u32);
+                ([blocks, 1], warps as u32 * WARP)
+            }
+            _ => ([cluster(shape.features) as u32, strips], FUSED_THREADS),
         };
         let size = Size {
             grid,
             threads,
-            shared: shape.stage_bytes(),
+            shared: shape.stage_bytes(stage),
         };
-        self.program.go(name, size, [l as i32])
+        self.program.go(stage.kernel(), size, [l as i32])
     }
 
     fn fused_layers(&self) -> Result<()> {
         let last = self.shape.layers - 1;
         for l in 0..=last {
             self.message_into(l)?;
-            let name = if l < last {
-                c"atoms_forward"
+            let stage = if l < last {
+                StageKernel::Forward
             } else {
-                c"atoms_turn"
+                StageKernel::Turn
             };
-            self.stage(name, l)?;
+            self.stage(stage, l)?;
         }
         for l in (0..last).rev() {
             self.message_back(l + 1)?;
-            self.stage(c"atoms_backward", l)?;
+            self.stage(StageKernel::Backward, l)?;
         }
         self.message_back(0)
     }

@@ -1,6 +1,7 @@
 //! How the message kernels divide their work.
 
 /// Degrees of splines.
+pub(super) const QUADRATIC: usize = 2;
 pub(super) const CUBIC: usize = 3;
 pub(super) const QUINTIC: usize = 5;
 /// Most intervals of cubic splines that are read through the cache where a model needs no more: so many that they cost no time.
@@ -18,8 +19,10 @@ pub struct Teams {
 /// How the message kernels divide their work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Messages {
-    /// Cubic splines are read through the cache, a block is a team of warps.
+    /// Splines of few reads are taken through the cache, a block is a team of warps.
     Direct {
+        /// Degree of the splines.
+        degree: usize,
         /// Warps of a team on the way forward.
         forward: usize,
         /// Warps of a team on the way back, where a warp needs more registers.
@@ -51,8 +54,7 @@ impl Messages {
     /// Degree of the splines.
     pub(super) fn degree(self) -> usize {
         match self {
-            Self::Direct { .. } => CUBIC,
-            Self::Staged { degree, .. } => degree,
+            Self::Direct { degree, .. } | Self::Staged { degree, .. } => degree,
         }
     }
 

@@ -1,8 +1,10 @@
-//! PaiNN on a card, in f32, with an analytic backward pass: from the pairs within the cutoff to their gradients.
+//! PaiNN on a card, in f32 and less, with an analytic backward pass: from the pairs within the cutoff to their gradients.
 
 mod block;
 mod buffers;
 mod choice;
+mod division;
+mod eight;
 mod launch;
 mod messages;
 mod numbers;
@@ -12,10 +14,13 @@ mod shape;
 mod streams;
 mod tables;
 
+use std::sync::Arc;
+
 use self::buffers::NetworkBuffers;
+use self::eight::CardInt8;
 use self::launch::Launches;
-use self::shape::{MESSAGES, NETWORK, STAGE_KERNELS};
-use super::{Layer, Spec, Weights};
+use self::shape::{MESSAGES, NETWORK, STAGES_AND_KERNELS};
+use super::{Int8Weights, Layer, Spec, Weights};
 use crate::cuda::Device;
 use crate::cuda::compiler::Part;
 use crate::cuda::launch::{LoadedKernels, Size};
@@ -26,7 +31,8 @@ use crate::potential::device::{
 use crate::potential::{About, Precision, Processor};
 use crate::{Error, Result};
 
-pub use self::choice::{Choice, Division};
+pub use self::choice::Choice;
+pub use self::division::Division;
 pub use self::messages::{Messages, Teams};
 pub use self::numbers::CardNumbers;
 pub use self::shape::Shape;
@@ -38,20 +44,22 @@ const SHORT_STEP: usize = 5000;
 const SPOT_BYTES: usize = 16;
 
 /// Numbers that there are kernels in.
-const NUMBERS: [Precision; 4] = [
+const NUMBERS: [Precision; 5] = [
     Precision::F32,
     Precision::Tf32,
     Precision::Bf16,
     Precision::F16,
+    Precision::Int8,
 ];
 
 /// A model to be evaluated on a card.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct CudaPainn<'a> {
     spec: &'a Spec,
     weights: &'a Weights,
     choice: Option<Choice>,
     precision: Precision,
+    int8: Option<Arc<Int8Weights>>,
 }
 
 impl<'a> CudaPainn<'a> {
@@ -76,12 +84,33 @@ impl<'a> CudaPainn<'a> {
             weights,
             choice: None,
             precision: Precision::F32,
+            int8: None,
         }
     }
 
     /// Computes in these numbers instead of f32.
     pub fn in_numbers(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// Computes with these weights in 8 bits.
+    pub fn in_int8(self, int8: Arc<Int8Weights>) -> Self {
+        Self {
+            precision: Precision::Int8,
+            int8: Some(int8),
+            ..self
+        }
+    }
+
+    /// Its weights in 8 bits, where those are asked for.
+    fn int8(&self) -> Result<Option<CardInt8>> {
+        match (self.precision, &self.int8) {
+            (Precision::Int8, Some(int8)) => CardInt8::new(self.weights, int8).map(Some),
+            (Precision::Int8, None) => Err(Error::run(
+                "weights in 8 bits are not found yet for these atoms",
+            )),
+            _ => Ok(None),
+        }
     }
 
     /// Checks that there are kernels in its numbers.
@@ -123,9 +152,11 @@ impl DevicePotential for CudaPainn<'_> {
     }
 
     fn bind(&self, device: &Device, view: &DeviceView<'_>) -> Result<Box<dyn BoundPotential>> {
-        let (spec, weights) = (self.spec, self.weights);
         self.check_numbers()?;
         let numbers = CardNumbers::of(self.precision)?;
+        let int8 = self.int8()?;
+        let spec = self.spec;
+        let weights = int8.as_ref().map_or(self.weights, |int8| &int8.widened);
         let Some(last) = weights.readout.last().filter(|_| spec.layers > 0) else {
             return Err(Error::input(format!(
                 "PaiNN on a card takes a model with an interaction and a readout, not {} interactions and {} readout layers",
@@ -138,7 +169,8 @@ impl DevicePotential for CudaPainn<'_> {
         let chosen = || Choice::for_card(device.card, spec, weights, view.chosen_for, numbers);
         let choice = self.choice.unwrap_or_else(chosen);
         let shape = Shape::new(spec, weights, choice, view.watched);
-        let buffers = NetworkBuffers::new(device, view.species, spec, weights, &shape)?;
+        let buffers =
+            NetworkBuffers::new(device, view.species, spec, weights, int8.as_ref(), &shape)?;
         Ok(Box::new(BoundCudaPainn {
             engine: view.source.to_owned(),
             heads: buffers.heads(),
@@ -183,11 +215,10 @@ impl BoundPotential for BoundCudaPainn {
             (MESSAGES.iter()).try_for_each(|name| program.allow_shared(name, bytes))?;
         }
         if self.shape.choice.division.stages() {
-            let bytes = self.shape.stage_bytes();
-            let names = STAGE_KERNELS.iter().copied().flatten();
-            names
-                .copied()
-                .try_for_each(|name| program.allow_shared(name, bytes))?;
+            for (stage, names) in STAGES_AND_KERNELS {
+                let bytes = self.shape.stage_bytes(stage);
+                (names.iter()).try_for_each(|name| program.allow_shared(name, bytes))?;
+            }
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ pub enum CardNumbers {
     Bfloat,
     /// Features, weights, operands and filters in halves; gradients are scaled.
     Half,
+    /// The same with weights that are 8 bits times a scale of their output channel.
+    Eight,
 }
 
 impl CardNumbers {
@@ -31,7 +33,8 @@ impl CardNumbers {
             Precision::Tf32 => Ok(Self::OnePart),
             Precision::Bf16 => Ok(Self::Bfloat),
             Precision::F16 => Ok(Self::Half),
-            Precision::F64 | Precision::Int8 => Err(Error::input(format!(
+            Precision::Int8 => Ok(Self::Eight),
+            Precision::F64 => Err(Error::input(format!(
                 "PaiNN on a card does not compute in {precision}"
             ))
             .advise("set precision = \"f32\" or \"f16\"")),
@@ -40,7 +43,7 @@ impl CardNumbers {
 
     /// Whether features are kept in 16 bits.
     pub(super) fn narrow(self) -> bool {
-        matches!(self, Self::Bfloat | Self::Half)
+        matches!(self, Self::Bfloat | Self::Half | Self::Eight)
     }
 
     /// Bytes of a feature.
@@ -54,10 +57,11 @@ impl CardNumbers {
     }
 
     /// What the kernels know of it.
-    pub(super) fn defines(self) -> [(&'static str, usize); 3] {
+    pub(super) fn defines(self) -> [(&'static str, usize); 4] {
         [
             ("NARROW", usize::from(self.narrow())),
             ("BFLOAT", usize::from(self == Self::Bfloat)),
+            ("EIGHT", usize::from(self == Self::Eight)),
             ("TERMS", self.terms()),
         ]
     }
@@ -101,7 +105,7 @@ impl CardNumbers {
         let last = weights.readout.last();
         let all = last.into_iter().flat_map(|linear| &linear.weight);
         let most = all.fold(0.0_f64, |most, w| most.max((w * spec.energy_scale).abs()));
-        if self != Self::Half || !(most > 0.0 && most.is_finite()) {
+        if !matches!(self, Self::Half | Self::Eight) || !(most > 0.0 && most.is_finite()) {
             return 1.0;
         }
         2.0_f32.powi((-1 - most.log2().floor() as i32).clamp(-60, 60))

@@ -4,7 +4,8 @@ use std::ffi::CStr;
 
 use super::super::{Spec, Weights};
 use super::block;
-use super::choice::{Choice, Division, STRIP, strip_numbers};
+use super::choice::Choice;
+use super::division::{Division, STRIP, StageKernel, strip_numbers};
 use super::tables::{self, SLICE, Splines};
 use crate::cuda::WARP;
 use crate::cuda::compiler::Part;
@@ -13,6 +14,7 @@ use crate::cuda::layout::defines;
 const GEMM: &str = include_str!("kernels/gemm.cu");
 const LAYERS: &str = include_str!("kernels/layers.cu");
 const STAGES: &str = include_str!("kernels/stages.cu");
+const RING: &str = include_str!("kernels/ring.cu");
 const STRIPS: &str = include_str!("kernels/strips.cu");
 const SPLINE: &str = include_str!("kernels/spline.cu");
 const NARROW_SPLINE: &str = include_str!("kernels/narrow_spline.cu");
@@ -59,8 +61,11 @@ const PRODUCTS: &[&CStr] = &[
 /// How many of them are of hidden layers.
 const PRODUCTS_OF_HEADS: usize = 2;
 /// All products between two messages at once.
-pub(super) const STAGE_KERNELS: [&[&CStr]; 3] =
-    [&[c"atoms_forward"], &[c"atoms_turn"], &[c"atoms_backward"]];
+pub(super) const STAGES_AND_KERNELS: [(StageKernel, &[&CStr]); 3] = [
+    (StageKernel::Forward, &[c"atoms_forward"]),
+    (StageKernel::Turn, &[c"atoms_turn"]),
+    (StageKernel::Backward, &[c"atoms_backward"]),
+];
 pub(super) const MESSAGES: &[&CStr] = &[
     c"message_first",
     c"message",
@@ -137,7 +142,6 @@ impl Shape {
             ("GEMM_THREADS", GEMM_THREADS as usize),
             ("FUSED_WARPS", FUSED_WARPS as usize),
             ("STRIP", STRIP),
-            ("STRIP_NUMBERS", strip_numbers(self.choice.numbers)),
             ("TILE_CHANNELS", TILE_CHANNELS),
             ("WIDE_TILE_CHANNELS", WIDE_TILE_CHANNELS),
             ("TILE_ATOMS", TILE_ATOMS),
@@ -157,7 +161,7 @@ impl Shape {
     /// The parts that are compiled apart, at the same time; `engine` is the text that declares the engine's block.
     pub fn parts(&self, engine: &str) -> Vec<Part> {
         const ATOMS: &[&str] = &[GEMM, LAYERS, STAGES];
-        const BY_STRIPS: &[&str] = &[LAYERS, STRIPS];
+        const BY_STRIPS: &[&str] = &[LAYERS, RING, STRIPS];
         let head = self.head();
         let part = |files: &[&str], number: usize, early, waiting| Part {
             source: format!("{engine}{head}#define PART {number}\n{}", files.concat()),
@@ -166,12 +170,16 @@ impl Shape {
             constants: &[ENGINE, NETWORK],
         };
         let mut parts: Vec<Part> = match self.choice.division {
-            Division::Strips | Division::Clusters { .. } => {
-                let strips = self.choice.division == Division::Strips;
+            Division::Strips { .. } | Division::Clusters { .. } => {
+                let strips = self.choice.division.by_strips();
                 let files = if strips { BY_STRIPS } else { ATOMS };
-                let stages = STAGE_KERNELS.into_iter().enumerate();
+                let stages = STAGES_AND_KERNELS.into_iter().enumerate();
                 stages
-                    .map(|(k, names)| part(files, k, names, &[]))
+                    .map(|(k, (stage, names))| {
+                        let mut part = part(files, k, names, &[]);
+                        part.source.insert_str(0, &self.stage_defines(stage));
+                        part
+                    })
                     .collect()
             }
             Division::Spread | Division::Tiles { .. } => {
@@ -199,9 +207,16 @@ impl Shape {
     }
 
     /// Shared memory of a block of a stage (bytes).
-    pub(super) fn stage_bytes(&self) -> u32 {
+    pub(super) fn stage_bytes(&self, stage: StageKernel) -> u32 {
         let division = self.choice.division;
-        division.stage_bytes(self.features, self.head_out, self.choice.numbers)
+        division.stage_bytes(stage, self.features, self.head_out, self.choice.numbers)
+    }
+
+    /// What the kernel of a stage knows of its strips.
+    fn stage_defines(&self, stage: StageKernel) -> String {
+        let together = self.choice.division.together(stage);
+        let numbers = strip_numbers(self.choice.numbers, together);
+        defines([("TOGETHER", together), ("STRIP_NUMBERS", numbers)])
     }
 }
 
@@ -226,7 +241,7 @@ mod tests {
         };
         for (division, heads) in [
             (clusters, 1),
-            (Division::Strips, 1),
+            (Division::Strips { together: 1 }, 1),
             (Division::Spread, 1),
             (Division::Spread, 0),
         ] {
@@ -234,6 +249,7 @@ mod tests {
             let mut weights = Weights::random(&spec, 1);
             weights.readout.drain(..weights.readout.len() - 1 - heads);
             let messages = Messages::Direct {
+                degree: 3,
                 forward: 4,
                 backward: 4,
                 blocks: 4,

@@ -43,7 +43,7 @@ pub(super) fn unit(weights: &Weights) -> f32 {
 
 /// All products of a stage: of each, for 16 inputs, each group of F outputs; of these, each strip of 16, in two tiles; of a
 /// tile, what each lane has of the matrix, the upper halves and then the lower ones; where a product has one part, what each lane
-/// has of both tiles. Tensor cores take four numbers of the inputs
+/// has of both tiles, of whole numbers in 8 bits as well. Tensor cores take four numbers of the inputs
 /// from lane 4 g + t, and give it two of the outputs of each tile: here inputs 4 t to 4 t + 3, and, for its column g of tile n,
 /// output 4 (g / 2) + 2 n + g % 2, so that a lane's outputs in both tiles are 4 t to 4 t + 3 as well.
 pub(super) fn of_stage(
@@ -65,6 +65,7 @@ pub(super) fn of_stage(
                                 fill(matrix, row, column, unit, &mut pack);
                             }
                         }
+                        CardNumbers::Eight => fill_bytes(matrix, rows, column, &mut pack),
                         _ => fill_once(matrix, rows, column, unit, numbers, &mut pack),
                     }
                 }
@@ -111,6 +112,16 @@ fn fill_once(
         for row in rows {
             let [a, b, c, d] = lane_of(matrix, row, column, lane, unit).map(|x| numbers.bits(x));
             pack.extend([pair(a, b), pair(c, d)]);
+        }
+    }
+}
+
+/// Two tiles of whole numbers, a byte each that counts from -128.
+fn fill_bytes(matrix: &PaddedMatrix, rows: [usize; 2], column: usize, pack: &mut Vec<u32>) {
+    for lane in 0..32 {
+        for row in rows {
+            let bytes = lane_of(matrix, row, column, lane, 1.0).map(|q| (q + 128.0) as u8);
+            pack.push(u32::from_le_bytes(bytes));
         }
     }
 }
@@ -165,6 +176,36 @@ mod tests {
                         (seen - expected).abs() <= 2.0_f32.powi(13 - 22),
                         "{seen} for {expected}"
                     );
+                }
+            }
+        }
+    }
+
+    /// In 8 bits likewise.
+    #[test]
+    fn whole_numbers_are_found() {
+        let (features, inputs) = (64, 128);
+        let number = |k: usize| (k * 37 % 255) as f32 - 127.0;
+        let matrix = PaddedMatrix {
+            values: (0..inputs * features).map(number).collect(),
+            inputs,
+        };
+        let products = [Product {
+            matrix,
+            groups: 1,
+            scattered: false,
+        }];
+        let pack = of_stage(features, &products, 1.0, CardNumbers::Eight);
+        assert_eq!(pack.len(), features * inputs / 4);
+        for (at, both) in pack.chunks_exact(2).enumerate() {
+            let (lane, strip) = (at % 32, at / 32 % (features / 16));
+            let (chunk, g) = (at / 32 / (features / 16), lane / 4);
+            for (n, word) in both.iter().enumerate() {
+                let output = strip * 16 + g / 2 * 4 + 2 * n + g % 2;
+                for (k, byte) in word.to_le_bytes().into_iter().enumerate() {
+                    let input = chunk * 16 + lane % 4 * 4 + k;
+                    let expected = products[0].matrix.values[output * inputs + input];
+                    assert_eq!(f32::from(byte) - 128.0, expected);
                 }
             }
         }

@@ -15,7 +15,7 @@ pub(super) const SLICE: usize = 32;
 /// The splines that stand for a model's filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Splines {
-    /// Their degree: 3 or 5. Cubic ones take fewer reads, quintic ones a quarter of the room.
+    /// Their degree: 3 or 5, in 16 bits 2. Cubic ones take fewer reads, quintic ones a quarter of the room.
     pub degree: usize,
     /// Intervals from no distance to the cutoff.
     pub intervals: usize,
@@ -24,7 +24,7 @@ pub struct Splines {
 /// Most intervals.
 const MOST_INTERVALS: usize = 1 << 14;
 /// Numbers of a knot of a slice in halves.
-const NARROW_KNOT: usize = 4 * 8 * 8;
+const NARROW_KNOT: usize = 3 * 8 * 8;
 
 impl Splines {
     /// Those of a kind of messages.
@@ -41,11 +41,12 @@ impl Splines {
     /// of the slope, and 2e-7 of the value's; for Bessel functions 1e-5 of the fastest one's slope. That was most of a force's
     /// error in f32, so there are more where they cost nothing: 1.5 times as many leave a third or an eighth of it.
     ///
-    /// In halves, which are off by up to 2^-12 of a coefficient and of a difference, wide intervals do: the spline's own error is
-    /// 37 times that of the above, 1.5e-4 of a slope.
+    /// In 16 bits splines are quadratic, h^2 / 2! |B_2| max|f^(3)| with a maximum of 0.167, and a Gaussian's third derivative
+    /// reaches 1.38 / w^3: the widest intervals here make it 7e-4 / w, and 4e-4 where there is room for more, beside 2.4e-4 by
+    /// which halves are off; for Bessel functions 5e-3 of the fastest one's slope, and 3e-3.
     pub(super) fn limited(spec: &Spec, degree: usize, most: usize, numbers: CardNumbers) -> Self {
         let (fewest, gaussian, bessel) = match (degree, numbers.narrow()) {
-            (_, true) => (96, 0.2, 0.35),
+            (_, true) => (240, 0.08, 0.24),
             (3, _) => (320, 0.06, 0.105),
             _ => (72, 0.264, 0.54),
         };
@@ -60,10 +61,9 @@ impl Splines {
         let fit = (spec.cutoff / interval).ceil();
         let intervals = if fit.is_finite() { fit as usize } else { 0 };
         let needed = intervals.clamp(fewest, MOST_INTERVALS);
-        let finer = if numbers.narrow() { 0 } else { most };
         Self {
             degree,
-            intervals: needed.max(finer.min(2 * needed)),
+            intervals: needed.max(most.min(2 * needed)),
         }
     }
 
@@ -109,9 +109,15 @@ pub(super) fn spread(
 
 /// A bias in groups of `old` padded to `new`; zeros where there is none.
 pub(super) fn spread_bias(linear: &Linear, groups: usize, old: usize, new: usize) -> Vec<f32> {
+    let bias: Vec<f32> = linear.bias.iter().map(|&b| b as f32).collect();
+    spread_numbers(&bias, groups, old, new)
+}
+
+/// A number for each output, in groups of `old` padded to `new`.
+pub(super) fn spread_numbers(numbers: &[f32], groups: usize, old: usize, new: usize) -> Vec<f32> {
     let mut out = vec![0.0; groups * new];
-    for (r, &b) in linear.bias.iter().enumerate() {
-        out[r / old * new + r % old] = b as f32;
+    for (r, &number) in numbers.iter().enumerate() {
+        out[r / old * new + r % old] = number;
     }
     out
 }
@@ -229,10 +235,9 @@ pub(super) fn filter_table(layer: &Layer, spec: &Spec, splines: Splines) -> Vec<
     table
 }
 
-/// The same table in halves, as `narrow_spline.cu` reads it: \[slices\]\[knots\]\[4\]\[8 lanes\]\[8\]. A lane has four channels.
-/// First come the differences of the first two filters to the next knot, then their coefficients; of the third filter the
-/// differences at this knot and at the next, then that at the one after them and the coefficient at the next. Knots of zeros
-/// end it.
+/// The same table in halves, as `narrow_spline.cu` reads it: \[slices\]\[knots\]\[3\]\[8 lanes\]\[8\]. A lane has four channels.
+/// First come the differences of the first two filters to the next knot, then their coefficients, then the difference and the
+/// coefficient of the third. Knots of zeros end it.
 ///
 /// # Errors
 /// A coefficient is no half.
@@ -259,11 +264,10 @@ pub(super) fn in_halves(table: &[f32], splines: Splines) -> Result<Vec<u16>> {
             out.extend((lane * 4..lane * 4 + 4).map(|c| f16::from_f32(of(c)).to_bits()));
         };
         for k in 0..knots {
-            let parts: [[&dyn Fn(usize) -> f32; 2]; 4] = [
+            let parts: [[&dyn Fn(usize) -> f32; 2]; 3] = [
                 [&|c| step(k, 0, c), &|c| step(k, 1, c)],
                 [&|c| value(k, 0, c), &|c| value(k, 1, c)],
-                [&|c| step(k, 2, c), &|c| step(k + 1, 2, c)],
-                [&|c| step(k + 2, 2, c), &|c| value(k + 1, 2, c)],
+                [&|c| step(k, 2, c), &|c| value(k, 2, c)],
             ];
             for part in parts {
                 for lane in 0..SLICE / 4 {
@@ -316,9 +320,14 @@ fn b_splines(degree: usize, u: f64) -> [Vec<f64>; 2] {
 }
 
 /// Where the splines interpolate (intervals): the grid, and between its last points as many as the ends leave open once
-/// the slope at the cutoff is none.
+/// the slope at the cutoff is none. Those of degree 2, whose wiggles between the points of a grid would not fade, interpolate
+/// in the middle of intervals, and at both ends.
 fn sites(splines: Splines) -> Vec<f64> {
     let n = splines.intervals as f64;
+    if splines.degree == 2 {
+        let middles = (0..splines.intervals - 1).map(|k| k as f64 + 0.5);
+        return std::iter::once(0.0).chain(middles).chain([n]).collect();
+    }
     let mut sites: Vec<f64> = (0..=splines.intervals).map(|k| k as f64).collect();
     let extra = [0.5, 1.5, n - 0.5];
     sites.extend(&extra[..splines.degree - 2]);
@@ -400,18 +409,18 @@ mod tests {
     #[test]
     fn halves_are_the_splines_of_the_table() {
         let splines = Splines {
-            degree: 3,
+            degree: 2,
             intervals: 12,
         };
         let knots = splines.coefficients();
         let number = |k: usize| (0.37 * k as f64).sin() as f32;
         let table: Vec<f32> = (0..2 * knots * 3 * SLICE).map(number).collect();
         let halves = in_halves(&table, splines).unwrap();
-        let slice_of_halves = (knots + 3) * NARROW_KNOT;
+        let slice_of_halves = (knots + 2) * NARROW_KNOT;
         assert_eq!(halves.len(), 2 * slice_of_halves);
         for slice in 0..2 {
             let read = |knot: usize, part: usize, lane: usize, k: usize| {
-                let at = slice * slice_of_halves + ((knot * 4 + part) * 8 + lane) * 8 + k;
+                let at = slice * slice_of_halves + ((knot * 3 + part) * 8 + lane) * 8 + k;
                 f16::from_bits(halves[at]).to_f64()
             };
             let exact = |knot: usize, filter: usize, channel: usize| {
@@ -424,25 +433,20 @@ mod tests {
                 for filter in 0..3 {
                     let (c1, steps) = match filter {
                         2 => (
-                            read(knot, 3, lane, 4 + k),
-                            [
-                                read(knot, 2, lane, k),
-                                read(knot, 2, lane, 4 + k),
-                                read(knot, 3, lane, k),
-                            ],
+                            read(knot + 1, 2, lane, 4 + k),
+                            [0, 1].map(|m| read(knot + m, 2, lane, k)),
                         ),
                         f => (
                             read(knot + 1, 1, lane, 4 * f + k),
-                            [0, 1, 2].map(|m| read(knot + m, 0, lane, 4 * f + k)),
+                            [0, 1].map(|m| read(knot + m, 0, lane, 4 * f + k)),
                         ),
                     };
-                    let [b, d] = b_splines(3, 0.3);
-                    let value = c1 - b[0] * steps[0] + (b[2] + b[3]) * steps[1] + b[3] * steps[2];
-                    // The slopes of cubic B-splines are differences of quadratic ones.
-                    let q = [-d[0], d[3] + d[2], d[3]];
-                    let slope: f64 = (0..3).map(|m| q[m] * steps[m]).sum();
+                    let (u, v) = (0.3, 0.7);
+                    let [b, d] = b_splines(2, u);
+                    let value = c1 - v * v / 2.0 * steps[0] + u * u / 2.0 * steps[1];
+                    let slope = v * steps[0] + u * steps[1];
                     let sum = |w: &[f64]| -> f64 {
-                        (0..4)
+                        (0..3)
                             .map(|m| w[m] * exact(knot + m, filter, channel))
                             .sum()
                     };
@@ -464,10 +468,11 @@ mod tests {
     #[test]
     fn splines_keep_to_their_error_bounds() {
         for (degree, derivative, value_bound, slope_bound) in [
+            (2, 1.38, 0.0481 / 6.0, 0.1667 / 2.0),
             (3, 3.0, 1.0 / 384.0, 0.0481 / 6.0),
             (5, 15.0, 1.0 / 15360.0, 0.0245 / 120.0),
         ] {
-            let intervals = if degree == 3 { 320 } else { 72 };
+            let intervals = [240, 320, 0, 72][degree - 2];
             let (n, w) = (intervals as f64, intervals as f64 / 19.0);
             let turn = std::f64::consts::PI / n;
             let f = |s: f64| {

@@ -169,6 +169,23 @@ impl Int8Weights {
     /// # Errors
     /// They are the products of another network.
     pub fn widened(&self, weights: &Weights) -> Result<Weights> {
+        self.in_place_of(weights, Int8Linear::widened)
+    }
+
+    /// The same network with the integers alone in place of its products.
+    ///
+    /// # Errors
+    /// They are the products of another network.
+    pub fn integers(&self, weights: &Weights) -> Result<Weights> {
+        self.in_place_of(weights, Int8Linear::integers)
+    }
+
+    /// A network with what is made of these products in place of its own.
+    fn in_place_of(
+        &self,
+        weights: &Weights,
+        make: impl Fn(&Int8Linear) -> Linear,
+    ) -> Result<Weights> {
         let mut widened = weights.clone();
         for product in Int8Product::all(weights) {
             let fits = |linear: &&mut Linear, map: &Int8Linear| {
@@ -176,7 +193,7 @@ impl Int8Weights {
                     && linear.bias.len() == map.bias.len()
             };
             match (product.of_mut(&mut widened), self.maps.get(&product)) {
-                (Some(linear), Some(map)) if fits(&linear, map) => *linear = map.widened(),
+                (Some(linear), Some(map)) if fits(&linear, map) => *linear = make(map),
                 _ => {
                     return Err(Error::input(format!(
                         "weights in 8 bits are not those of the model: {product}"

@@ -8,6 +8,13 @@
 // The filters are splines of the distance (`spline.cu`, in 16 bits `narrow_spline.cu`). With many atoms (STAGED) the
 // coefficients of a slice are kept in shared memory, and each block takes a stretch of neighbouring atoms.
 
+// The same value, which in 16 bits the compiler cannot make anew from what it came from: it would each time that a loop goes
+// around, for want of registers.
+__device__ __forceinline__ int held(int v) {
+    if (NARROW) asm volatile("" : "+r"(v));
+    return v;
+}
+
 // Whether what sums are added to is fetched behind them, for want of registers: with many atoms.
 constexpr bool LATE = TILED || BY_STRIPS;
 
@@ -96,12 +103,12 @@ template <bool STAGE> struct Filters {
     }
 
     // Waits for it, with all threads of the block.
-    __device__ const Coefficient *here() const {
+    __device__ Table here() const {
         if (STAGE) {
             asm volatile("cp.async.wait_all;" ::: "memory");
             __syncthreads();
         }
-        return table;
+        return table_at(table);
     }
 };
 
@@ -114,30 +121,25 @@ template <int TEAM> struct Share {
         step = blockDim.x / WARP / TEAM;
         first = int(i64(E.atoms) * chunk / chunks) + warp / TEAM;
         end = int(i64(E.atoms) * (chunk + 1) / chunks);
-        group = warp % TEAM * 4 + lane_id() / 8;
+        group = held(warp % TEAM * 4 + lane_id() / 8);
     }
     // Whether this warp writes the team's results.
     __device__ bool writes() const { return group < 4; }
 };
 
-// A pair of a row, fetched one turn ahead of its use; past the end of the row the last one again.
+// A pair of a row, fetched one turn ahead of its use; past the end of the row the last one again. In 16 bits the first layer
+// keeps for the others, beside the direction, where on the splines the distance lies instead of the distance.
 struct Ahead {
     float4 geometry;
     uint2 pair;
-#if NARROW
-    Where kept; // by the first layer
-#endif
     __device__ void fetch(u32 start, u32 at, u32 count, bool first) {
         const u32 p = start + min(at, count - 1);
-        geometry = E.geometry[p];
+        geometry = (NARROW && !first ? N.spots : E.geometry)[p];
         pair = E.pair[p];
-#if NARROW
-        if (!first) kept = N.spots[p];
-#endif
     }
     __device__ Where where(bool first) const {
 #if NARROW
-        if (!first) return kept;
+        if (!first) return __float_as_uint(geometry.w);
 #endif
         return where_is(geometry.w);
     }
@@ -202,8 +204,8 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
     follow();
     if (FIRST) row.fetch(share, share.first, FIRST);
     const Layer &layer = N.layer[l];
-    const int offset = lane_id() % 8 * 4, ch = share.slice * SLICE + offset;
-    const Coefficient *table = Spline::of_lane(filters.here());
+    const int ch = held(share.slice * SLICE + lane_id() % 8 * 4);
+    const Table table = Spline::of_lane(filters.here());
     for (int i = share.first; i < share.end; i += share.step) {
         if (i > share.first) row.fetch(share, i, FIRST);
         const u32 start = row.start, count = row.count;
@@ -227,7 +229,9 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
             fetch_sent<FIRST>(layer, j, ch, sent);
             const Where where = ahead.where(FIRST);
 #if NARROW
-            if (FIRST && share.slice == 0 && lane_id() % 8 == 0) N.spots[start + at] = where;
+            if (FIRST && share.slice == 0 && lane_id() % 8 == 0) {
+                N.spots[start + at] = make_float4(geometry.x, geometry.y, geometry.z, __uint_as_float(where));
+            }
 #endif
             ahead.fetch(start, at + GROUPS, count, FIRST);
             const Spline spline(table, where, true);
@@ -250,8 +254,7 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
 }
 
 // Sums four numbers over eight lanes; lane k of them returns number k % 4. A fixed tree.
-__device__ __forceinline__ float gather8(float a, float b, float c, float d) {
-    const int lane = lane_id();
+__device__ __forceinline__ float gather8(int lane, float a, float b, float c, float d) {
     const bool odd = lane & 1, high = lane & 2;
     const float keep0 = odd ? b : a, give0 = odd ? a : b, keep1 = odd ? d : c, give1 = odd ? c : d;
     const float even_pair = keep0 + __shfl_xor_sync(FULL, give0, 1), odd_pair = keep1 + __shfl_xor_sync(FULL, give1, 1);
@@ -270,8 +273,8 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     row.fetch(share, share.first, false);
     follow();
     const Layer &layer = N.layer[l];
-    const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
-    const Coefficient *table = Spline::of_lane(filters.here());
+    const int lane = held(lane_id()), ch = share.slice * SLICE + lane % 8 * 4;
+    const Table table = Spline::of_lane(filters.here());
     for (int j = share.first; j < share.end; j += share.step) {
         if (j > share.first) row.fetch(share, j, false);
         const u32 start = row.start, count = row.count;
@@ -314,7 +317,8 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             const float4 carry = w2 * own.x[2];
 #pragma unroll
             for (int c = 0; c < 3; ++c) sum[3 + c] = fma4(carry, gmu[c], sum[3 + c]);
-            const float total = gather8(dot4(radial, gmu[0]), dot4(radial, gmu[1]), dot4(radial, gmu[2]), spline.slope(s));
+            const float total =
+                gather8(lane, dot4(radial, gmu[0]), dot4(radial, gmu[1]), dot4(radial, gmu[2]), spline.slope(s));
             if (inside && lane % 8 < 4) *push = before + unseed(total);
         }
         float2 mine[3];
@@ -339,8 +343,8 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
     Row row;
     row.fetch(share, share.first, false);
     follow();
-    const int lane = lane_id(), offset = lane % 8 * 4, ch = share.slice * SLICE + offset;
-    const Coefficient *table = Spline::of_lane(filters.here());
+    const int lane = held(lane_id()), ch = share.slice * SLICE + lane % 8 * 4;
+    const Table table = Spline::of_lane(filters.here());
     for (int i = share.first; i < share.end; i += share.step) {
         if (i > share.first) row.fetch(share, i, false);
         const u32 start = row.start, count = row.count;
@@ -363,7 +367,8 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
             spline.value(0, sent.x[0] * gq, s);
             const float4 along = fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2])));
             const float4 radial = spline.value(1, sent.x[1] * along, s) * sent.x[1];
-            const float sum = gather8(-dot4(radial, gmu[0]), -dot4(radial, gmu[1]), -dot4(radial, gmu[2]), spline.slope(s));
+            const float sum =
+                gather8(lane, -dot4(radial, gmu[0]), -dot4(radial, gmu[1]), -dot4(radial, gmu[2]), spline.slope(s));
             if (inside && lane % 8 < 4) *push = before + unseed(sum);
         }
     }

@@ -1,27 +1,26 @@
-// The filters of `spline.cu` in 16 bits: cubic B-splines in halves, on wide intervals, by one coefficient and the
-// differences of four that follow each other. So a slope is made of numbers of its own size, and nothing cancels:
+// The filters of `spline.cu` in 16 bits: quadratic B-splines in halves, by one coefficient and the differences of the three
+// that follow each other. So a slope is made of numbers of its own size, and nothing cancels:
 //
-//     w = c1 - b0 D0 + (b2 + b3) D1 + b3 D2,    w' = (d0 D0 + d1 D1 + d2 D2) / h,    Dk = c(k+1) - ck,
+//     w = c1 - v^2 / 2 D0 + u^2 / 2 D1,    w' = (v D0 + u D1) / h,    Dk = c(k+1) - ck,
 //
-// b the cubic B-splines at u of an interval, whose sum is 1, d the quadratic ones. A knot has four reads of 16 bytes for
-// each of 8 lanes with four channels: D of the first two filters; their c; of the third D here and at the next knot; its D
-// at the one after that and its c at the next. Behind the last knot there are some without anything, for pairs beyond the
-// end of a row.
+// u the place in an interval, v = 1 - u. A knot has three reads of 16 bytes for each of 8 lanes with four channels: D of the
+// first two filters; their c; D and c of the third. An interval takes the D of its own knot, and all of the next one.
+// Behind the last knot there are some without anything, for pairs beyond the end of a row.
 
 #if NARROW
-static_assert(DEGREE == 3, "narrow splines are cubic");
-constexpr int COEFFICIENTS = 32;                           // reads of one knot of a slice
+static_assert(DEGREE == 2, "narrow splines are quadratic");
+constexpr int COEFFICIENTS = 24;                           // reads of one knot of a slice
 constexpr int TABLE = (KNOTS + 2 * DEGREE) * COEFFICIENTS;   // of one slice
 constexpr int NOTHING = KNOTS + DEGREE;
+constexpr u32 PART_BYTES = 8 * 16, KNOT_BYTES = COEFFICIENTS * 16;
 
-// Two halves, and two that are the same: the lower or the upper one of a pair.
+// Two halves, and two that are the same: the lower one of a pair.
 __device__ __forceinline__ u32 two_halves(float x, float y) {
     u32 both;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(y), "f"(x));
     return both;
 }
 __device__ __forceinline__ u32 lower_twice(u32 v) { return __byte_perm(v, 0, 0x1010); }
-__device__ __forceinline__ u32 upper_twice(u32 v) { return __byte_perm(v, 0, 0x3232); }
 __device__ __forceinline__ u32 mul_halves(u32 a, u32 b) {
     u32 v;
     asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(v) : "r"(a), "r"(b));
@@ -36,56 +35,77 @@ __device__ __forceinline__ float4 widen_four(uint2 v) {
     const float2 a = widen_halves(v.x), b = widen_halves(v.y);
     return make_float4(a.x, a.y, b.x, b.y);
 }
+constexpr u32 HALF = 0x38003800, ONE = 0x3c003c00, MINUS_HALF = 0xb800b800, MINUS_ONE = 0xbc00bc00; // twice each
 
-// What is kept of a pair: what differences are multiplied with, and the knot. The first layer makes it for the others, which
-// depend on the same distance.
-typedef uint4 Where;
+// What is kept of where a pair lies: its place in the interval, a half, and above it the knot.
+typedef u32 Where;
 __device__ __forceinline__ Where where_is(float distance) {
     const float s = distance * N.knots_per_length;
     const int k = min(int(s), KNOTS - 1);
-    const float u = s - float(k), v = 1.0f - u, u2 = u * u, v2 = v * v;
-    const float b0 = v2 * v * (1.0f / 6.0f), b2 = fmaf(fmaf(0.5f, v, -1.0f), v2, 2.0f / 3.0f), b3 = u2 * u * (1.0f / 6.0f);
-    return make_uint4(two_halves(-b0, b2 + b3), two_halves(b3, 0.5f * v2), two_halves(fmaf(u, v, 0.5f), 0.5f * u2), u32(k));
+    return two_halves(s - float(k), 0.0f) | u32(k) << 16;
 }
+
+// A table: with STAGED an address in shared memory.
+#if STAGED
+typedef u32 Table;
+__device__ __forceinline__ Table table_at(const uint4 *table) {
+    // Behind the barrier that it was waited for at.
+    u32 address = u32(__cvta_generic_to_shared(table));
+    asm volatile("" : "+r"(address)::"memory");
+    return address;
+}
+__device__ __forceinline__ uint4 read(Table at) {
+    uint4 v;
+    asm("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(at));
+    return v;
+}
+__device__ __forceinline__ uint2 read_half(Table at) {
+    uint2 v;
+    asm("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(at));
+    return v;
+}
+#else
+typedef const char *Table;
+__device__ __forceinline__ Table table_at(const uint4 *table) { return reinterpret_cast<Table>(table); }
+__device__ __forceinline__ uint4 read(Table at) { return *reinterpret_cast<const uint4 *>(at); }
+__device__ __forceinline__ uint2 read_half(Table at) { return *reinterpret_cast<const uint2 *>(at); }
+#endif
 
 // The slope over the inverse of an interval, times a weight, summed over channels.
 typedef float Along[1];
 
 struct Spline {
-    const uint4 *at;
-    u32 b[3], d[3];
+    Table at;
+    u32 u, v, b[2];
 
-    __device__ Spline(const uint4 *table, Where where, bool inside) {
-        at = table + (inside ? int(where.w) : NOTHING) * COEFFICIENTS;
-        b[0] = lower_twice(where.x);
-        b[1] = upper_twice(where.x);
-        b[2] = lower_twice(where.y);
-        d[0] = upper_twice(where.y);
-        d[1] = lower_twice(where.z);
-        d[2] = upper_twice(where.z);
+    __device__ Spline(Table table, Where where, bool inside) {
+        at = table + (inside ? where >> 16 : u32(NOTHING)) * KNOT_BYTES;
+        u = lower_twice(where);
+        v = fma_halves(u, MINUS_ONE, ONE);
+        b[0] = mul_halves(mul_halves(v, MINUS_HALF), v);
+        b[1] = mul_halves(mul_halves(u, HALF), u);
     }
 
-    static __device__ const uint4 *of_lane(const uint4 *table) { return table + lane_id() % 8; }
+    static __device__ Table of_lane(Table table) { return table + lane_id() % 8 * 16; }
 
     // The coefficient and the differences of a filter, for four channels.
-    __device__ void coefficients(int filter, uint2 &c, uint2 (&d)[3]) const {
+    __device__ void coefficients(int filter, uint2 &c, uint2 (&d)[2]) const {
         const auto half_of = [&](uint4 v) { return filter == 0 ? make_uint2(v.x, v.y) : make_uint2(v.z, v.w); };
         if (filter < 2) {
-#pragma unroll
-            for (int m = 0; m < 3; ++m) d[m] = half_of(at[m * COEFFICIENTS]);
-            c = half_of(at[COEFFICIENTS + 8]);
+            d[0] = half_of(read(at));
+            d[1] = half_of(read(at + KNOT_BYTES));
+            c = half_of(read(at + KNOT_BYTES + PART_BYTES));
         } else {
-            const uint4 first = at[16], second = at[24];
-            d[0] = make_uint2(first.x, first.y);
-            d[1] = make_uint2(first.z, first.w);
-            d[2] = make_uint2(second.x, second.y);
+            const uint4 second = read(at + KNOT_BYTES + 2 * PART_BYTES);
+            d[0] = read_half(at + 2 * PART_BYTES);
+            d[1] = make_uint2(second.x, second.y);
             c = make_uint2(second.z, second.w);
         }
     }
 
-    __device__ float4 value(uint2 c, const uint2 (&d)[3]) const {
+    __device__ float4 value(uint2 c, const uint2 (&d)[2]) const {
 #pragma unroll
-        for (int m = 0; m < 3; ++m) {
+        for (int m = 0; m < 2; ++m) {
             c.x = fma_halves(b[m], d[m].x, c.x);
             c.y = fma_halves(b[m], d[m].y, c.y);
         }
@@ -93,24 +113,19 @@ struct Spline {
     }
 
     __device__ float4 value(int filter) const {
-        uint2 c, differences[3];
+        uint2 c, differences[2];
         coefficients(filter, c, differences);
         return value(c, differences);
     }
 
     // The value, and to `along` the slope times `weight`, summed over channels.
     __device__ float4 value(int filter, float4 weight, Along &along) const {
-        uint2 c, differences[3];
-        coefficients(filter, c, differences);
-        uint2 sum = make_uint2(mul_halves(d[0], differences[0].x), mul_halves(d[0], differences[0].y));
-#pragma unroll
-        for (int m = 1; m < 3; ++m) {
-            sum.x = fma_halves(d[m], differences[m].x, sum.x);
-            sum.y = fma_halves(d[m], differences[m].y, sum.y);
-        }
-        const float4 s = widen_four(sum);
+        uint2 c, d[2];
+        coefficients(filter, c, d);
+        const auto between = [&](u32 first, u32 second) { return fma_halves(u, second, mul_halves(v, first)); };
+        const float4 s = widen_four(make_uint2(between(d[0].x, d[1].x), between(d[0].y, d[1].y)));
         along[0] = fmaf(weight.x, s.x, fmaf(weight.y, s.y, fmaf(weight.z, s.z, fmaf(weight.w, s.w, along[0]))));
-        return value(c, differences);
+        return value(c, d);
     }
 
     __device__ float slope(const Along &along) const { return N.knots_per_length * along[0]; }

@@ -36,6 +36,10 @@ __device__ __forceinline__ void half_slopes(float u, float v, float scale, float
 // Sums over channels, one for each coefficient, from which the slope is made.
 typedef float Along[DEGREE + 1];
 
+// A table, in shared memory or not.
+typedef const float *Table;
+__device__ __forceinline__ Table table_at(const float *table) { return table; }
+
 // What is kept of a pair: its distance.
 typedef float Where;
 __device__ __forceinline__ Where where_is(float distance) { return distance; }
@@ -45,7 +49,7 @@ struct Spline {
     const float *at;
     float b[DEGREE + 1], d[DEGREE + 1];
 
-    __device__ Spline(const float *table, float distance, bool inside) {
+    __device__ Spline(Table table, float distance, bool inside) {
         const float inverse_h = N.knots_per_length;
         const float s = distance * inverse_h;
         const int k = min(int(s), KNOTS - 1);
@@ -92,7 +96,7 @@ struct Spline {
     }
 
     // Where a lane's channels begin.
-    static __device__ const float *of_lane(const float *table) { return table + lane_id() % 8 * 4; }
+    static __device__ Table of_lane(Table table) { return table + lane_id() % 8 * 4; }
 
     // What these sums over coefficients make of the slope.
     __device__ float slope(const Along &along) const {

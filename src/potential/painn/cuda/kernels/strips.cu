@@ -1,5 +1,5 @@
 // The atom-wise layers as kernels for many atoms: all products between two messages, by blocks that have a strip of 16 atoms
-// to themselves.
+// to themselves, or (TOGETHER) several, past which weights stream together.
 //
 // The atoms' inputs of a product are in shared memory (the board); all weights of the stage stream past them, through a ring
 // of slots that a warp of its own fills as far ahead as it has room. What is needed again later waits in shared memory as
@@ -10,7 +10,8 @@
 // halves: weights are scaled as a whole by a power of two, what an atom puts in by another, so that the largest is
 // between 2^13 and 2^14; what is then below the smallest half is 2^-38 of the largest. With TERMS 1 a product takes hi hi
 // alone. In 16 bits (NARROW) inputs are what they are, halves or bfloat16, weights alone are scaled, and what waits in the
-// locker is in 16 bits as well, so that two blocks have room on a multiprocessor.
+// locker is in 16 bits as well, so that two strips have room on a multiprocessor: by a block of their own each, or in one. In
+// 8 bits (EIGHT) weights are whole numbers, and each output channel has a scale.
 //
 // Each of the other warps makes 16 channels of the results, for all atoms, and so each thread has all of the components and
 // groups of its atoms' channels: it goes on with them in registers. What a thread has is also what it gives to
@@ -18,112 +19,6 @@
 // inside of 16 is such that a thread has four that follow each other (`streams.rs`).
 
 #if BY_STRIPS
-constexpr int WORKERS = F / 16;                // warps, each with 16 channels; and one more that fetches weights
-constexpr int WORKING = WORKERS * WARP, STAGE_THREADS = WORKING + WARP;
-constexpr int ROWS = STRIP;
-constexpr bool LAST = PART == 1;               // whether it is the stage behind the last layer's messages
-
-// Shared memory, in units of 16 bytes: the board, [input / 16][hi, lo][lane]; the locker; biases; the ring. There is room
-// for STRIP_NUMBERS times F numbers of each atom. With three terms the upper half of the board serves as a part of the
-// locker, where only the last product needs it.
-constexpr int SPLIT = TERMS == 3 ? 2 : 1;      // parts of an operand
-constexpr int FIELD = 2 * WORKING;             // F numbers of each atom: in f32,
-constexpr int BOARD_FIELD = SPLIT * WORKING;   // on the board,
-constexpr int LOCKER_FIELD = NARROW ? WORKING : FIELD; // in the locker
-// Components on the board; where vectors or their gradient are in the locker, and their mixtures: three places each.
-constexpr int BOARD = (PART == 0 ? 3 : 6) * BOARD_FIELD;
-#if TERMS == 3
-constexpr int LOCKER = 0, LOCKER_END = (PART == 2 ? 12 : 9) * FIELD;
-constexpr int V = 6, W = PART == 0 ? 6 : 3, MU = PART == 0 ? 3 : 9;
-#else
-constexpr int LOCKER = BOARD, LOCKER_END = LOCKER + (PART == 2 ? 9 : 6) * LOCKER_FIELD;
-constexpr int V = 0, W = 3, MU = PART == 0 ? 0 : 6;
-#endif
-constexpr int BIASES = LOCKER_END, RING = BIASES + (PART == 2 ? 0 : WORKING);
-constexpr int CHUNK = 2 * SPLIT * F;           // 16 inputs, F outputs
-constexpr int SLOT = 2 * CHUNK, SLOTS = (STRIP_NUMBERS * FIELD - RING) / SLOT;
-static_assert(SLOTS >= 2, "a slot is filled while another is read");
-extern __shared__ uint4 strip_memory[];
-
-// All warps but the one that fetches.
-__device__ __forceinline__ void workers_barrier() { asm volatile("bar.sync 1, %0;" ::"n"(WORKING) : "memory"); }
-
-// Four numbers on their way to shared memory, or zeros; `landed` waits for those that this thread has sent.
-__device__ __forceinline__ void send(void *to, const float *from, bool numbers) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(numbers ? 16 : 0)
-                 : "memory");
-}
-#if NARROW
-__device__ __forceinline__ void send(void *to, const Stored *from, bool numbers) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(to)), "l"(from), "r"(numbers ? 8 : 0)
-                 : "memory");
-}
-#endif
-__device__ __forceinline__ void landed() { asm volatile("cp.async.wait_all;" ::: "memory"); }
-
-// The weights of a stage, on their way through the ring.
-struct Stream {
-    int slot;     // that is read next, and how often the ring has been around
-    u32 round;
-
-    static __device__ u64 *barriers() {
-        __shared__ u64 all[2 * SLOTS]; // of each slot: that it is full, that it is empty
-        return all;
-    }
-    static __device__ u32 full(int slot) { return shared_address(barriers() + slot); }
-    static __device__ u32 empty(int slot) { return shared_address(barriers() + SLOTS + slot); }
-
-    __device__ Stream() : slot(0), round(0) {
-        if (threadIdx.x < SLOTS) {
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(full(threadIdx.x)) : "memory");
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(empty(threadIdx.x)),
-                         "n"(WATCHED ? WORKING : WORKERS)
-                         : "memory");
-            asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-        }
-        __syncthreads();
-    }
-
-    // The fetching warp's part: so many chunks.
-    static __device__ void fetch(const float *pack, int chunks) {
-        constexpr int BYTES = SLOT * 16;
-        if (lane_id() != 0) return;
-        for (int s = 0; s < chunks / 2; ++s) {
-            const int slot = s % SLOTS;
-            if (s >= SLOTS) {
-                await(empty(slot), (s / SLOTS - 1) & 1);
-                // A bulk copy is in another order than reads are: this puts it behind those of what was in the slot.
-                // Without it two blocks of 64 features on a multiprocessor gave other bits in 4 of 6 runs.
-                asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-            }
-            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(full(slot)), "r"(BYTES) : "memory");
-            asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                             shared_address(strip_memory + RING + slot * SLOT)),
-                         "l"(pack + size_t(s) * SLOT * 4), "r"(BYTES), "r"(full(slot))
-                         : "memory");
-        }
-    }
-
-    // What this thread needs of the next chunk: of each tile of 8 outputs the upper parts and the lower ones, or of both
-    // tiles the only ones. The first of a slot waits for it, the second gives it back.
-    __device__ void take(bool second, uint4 (&b)[SPLIT]) {
-        if (!second) await(full(slot), round & 1);
-        const uint4 *from =
-            strip_memory + RING + slot * SLOT + (second ? CHUNK : 0) + threadIdx.x / WARP * SPLIT * WARP + lane_id();
-#pragma unroll
-        for (int n = 0; n < SPLIT; ++n) b[n] = from[n * WARP];
-        if (!second) return;
-        // The other lanes have read as well by then; racecheck follows those alone that arrive.
-        __syncwarp();
-        if (WATCHED || lane_id() == 0)
-            asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(empty(slot)) : "memory");
-        if (++slot == SLOTS) {
-            slot = 0;
-            ++round;
-        }
-    }
-};
-
 // F numbers of each atom: those of this thread, four channels of one of the upper 8 atoms and of one of the lower.
 struct Field {
     float4 v[2];
@@ -133,8 +28,8 @@ struct Field {
 struct Place {
     int row, ch;
     __device__ Place() {
-        row = blockIdx.x * ROWS + lane_id() / 4;
-        ch = threadIdx.x / WARP * 16 + lane_id() % 4 * 4;
+        row = (blockIdx.x * TOGETHER + strip_here()) * ROWS + lane_id() / 4;
+        ch = worker_here() * 16 + lane_id() % 4 * 4;
     }
     __device__ int atom(int i) const { return row + i * 8; }
     __device__ bool live(int i) const { return atom(i) < int(E.atoms); }
@@ -155,7 +50,7 @@ struct Place {
     }
     // The locker's places are for what this thread alone will need; `send_for` puts it there without waiting.
     static __device__ Stored *locker(int k, int i) {
-        uint4 *place = strip_memory + LOCKER + k * LOCKER_FIELD + threadIdx.x;
+        uint4 *place = area() + LOCKER + k * LOCKER_FIELD + thread_here();
         return NARROW ? reinterpret_cast<Stored *>(place) + i * 4 : reinterpret_cast<Stored *>(place + i * WORKING);
     }
     __device__ void keep(int k, const Field &f) const { BOTH st4(locker(k, i), f.v[i]); }
@@ -170,7 +65,7 @@ struct Place {
     // The same for all atoms: number k of F numbers each.
     __device__ Field bias(int k) const {
         Field f;
-        BOTH f.v[i] = ld4(reinterpret_cast<const float *>(strip_memory + BIASES) + k * F + ch);
+        BOTH f.v[i] = ld4(reinterpret_cast<const float *>(area() + BIASES) + k * F + ch);
         return f;
     }
 };
@@ -229,12 +124,12 @@ __device__ __forceinline__ void split(float x, float y, u32 &hi, u32 &lo) {
 #if NARROW
 // Puts F numbers an atom, or so many times F, on the board.
 template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[COUNT]) {
-    const int worker = threadIdx.x / WARP, lane = lane_id();
+    const int worker = worker_here(), lane = lane_id();
     workers_barrier(); // nobody needs any more what was on the board
 #pragma unroll
     for (int c = 0; c < COUNT; ++c) {
         const uint2 upper = narrow(f[c].v[0]), lower = narrow(f[c].v[1]);
-        strip_memory[(c * WORKERS + worker) * WARP + lane] = make_uint4(upper.x, lower.x, upper.y, lower.y);
+        area()[(c * WORKERS + worker) * WARP + lane] = make_uint4(upper.x, lower.x, upper.y, lower.y);
     }
     workers_barrier();
     return {{N.weights_unit, N.weights_unit}};
@@ -242,14 +137,14 @@ template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[CO
 #else
 // The largest number that each warp has of an atom.
 __device__ float (&largest_of_workers())[ROWS][WORKERS] {
-    __shared__ float all[ROWS][WORKERS];
-    return all;
+    __shared__ float all[TOGETHER][ROWS][WORKERS];
+    return all[strip_here()];
 }
 
 // Puts F numbers an atom, or so many times F, on the board, each atom's scaled alike.
 template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[COUNT]) {
     float(&most)[ROWS][WORKERS] = largest_of_workers();
-    const int worker = threadIdx.x / WARP, lane = lane_id(), g = lane / 4;
+    const int worker = worker_here(), lane = lane_id(), g = lane / 4;
     Back back;
     BOTH {
         float largest = 0;
@@ -280,7 +175,7 @@ template <int COUNT> __device__ __forceinline__ Back publish(const Field (&f)[CO
             split(v.x, v.y, hi[i], lo[i]);
             split(v.z, v.w, hi[i + 2], lo[i + 2]);
         }
-        uint4 *to = strip_memory + (c * WORKERS + worker) * SPLIT * WARP + lane;
+        uint4 *to = area() + (c * WORKERS + worker) * SPLIT * WARP + lane;
         to[0] = make_uint4(hi[0], hi[1], hi[2], hi[3]);
         if (SPLIT == 2) to[WARP] = make_uint4(lo[0], lo[1], lo[2], lo[3]);
     }
@@ -311,7 +206,7 @@ __device__ __forceinline__ void product(Stream &stream, const Back &back, Field 
     const auto fetch = [&](int k, int s) {
 #pragma unroll
         for (int c = 0; c < NC; ++c) {
-            const uint4 *from = strip_memory + (c * DEPTH + k) * SPLIT * WARP + lane_id();
+            const uint4 *from = area() + (c * DEPTH + k) * SPLIT * WARP + lane_id();
 #pragma unroll
             for (int part = 0; part < SPLIT; ++part) a[s][c][part] = from[part * WARP];
         }
@@ -368,6 +263,35 @@ __device__ __forceinline__ void product(Stream &stream, const Back &back, Field 
     }
 }
 
+// In 8 bits, what weights are multiples of: each output channel's of a layer, which on the way forward multiplies results, on
+// the way back what is put in. Number of the scales of each product among those of a stage.
+constexpr int UPDATE1 = 0, UPDATE2 = 1, MIX = 4, CONTEXT1 = 6, CONTEXT2 = 7, HEAD = 6;
+template <int COUNT> __device__ __forceinline__ void scale(const Place &me, int which, Field (&f)[COUNT]) {
+#if EIGHT
+#pragma unroll
+    for (int r = 0; r < COUNT; ++r) f[r] = f[r] * me.bias(SCALES + which + r);
+#endif
+}
+// A product forward with weights whose scales have this number.
+template <int NC, int NG, int DEPTH>
+__device__ __forceinline__ void product(const Place &me, int which, Stream &stream, const Back &back, Field (&out)[NC][NG]) {
+    product<NC, NG, DEPTH>(stream, back, out);
+#pragma unroll
+    for (int c = 0; c < NC; ++c) scale(me, which, out[c]);
+}
+// What a product back takes.
+template <int COUNT> __device__ __forceinline__ Back publish(const Place &me, int which, const Field (&f)[COUNT]) {
+#if EIGHT
+    Field scaled[COUNT];
+#pragma unroll
+    for (int c = 0; c < COUNT; ++c) scaled[c] = f[c];
+    scale(me, which, scaled);
+    return publish(scaled);
+#else
+    return publish(f);
+#endif
+}
+
 // What a thread keeps of a layer from its update to the way back, besides v and w.
 struct Kept {
     Field norm, dot, k, b, c;
@@ -400,7 +324,7 @@ __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &
 #pragma unroll
         for (int c = 0; c < 3; ++c) me.keep(MU + c, vectors[c]);
     }
-    product<3, 2, WORKERS>(stream, back, mixed);
+    product<3, 2, WORKERS>(me, MIX, stream, back, mixed);
     Field v[3], w[3];
 #pragma unroll
     for (int c = 0; c < 3; ++c) {
@@ -419,10 +343,10 @@ __device__ __forceinline__ Field update_forward(int l, const Place &me, Stream &
             me.write(spot(layer.vw, 6, 2 * c + 1), w[c]);
         }
     }
-    product<1, 1, 2 * WORKERS>(stream, after, k);
+    product<1, 1, 2 * WORKERS>(me, UPDATE1, stream, after, k);
     kept.k = k[0][0] + me.bias(K_BIAS);
     const Field active[1] = {silu(kept.k)};
-    product<1, 3, WORKERS>(stream, publish(active), abc);
+    product<1, 3, WORKERS>(me, UPDATE2, stream, publish(active), abc);
     kept.b = abc[0][1] + me.bias(ABC_BIAS + 1);
     kept.c = abc[0][2] + me.bias(ABC_BIAS + 2);
     return fma(kept.c, kept.dot, q1 + abc[0][0] + me.bias(ABC_BIAS));
@@ -438,9 +362,9 @@ __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &
     }
     Field gk[1][1], inner[1][2];
     const Field abc[3] = {gq, along, gq * kept.dot};
-    product<1, 1, 3 * WORKERS>(stream, publish(abc), gk);
+    product<1, 1, 3 * WORKERS>(stream, publish(me, UPDATE2, abc), gk);
     const Field through[1] = {gk[0][0] * silu_slope(kept.k)};
-    product<1, 2, WORKERS>(stream, publish(through), inner);
+    product<1, 2, WORKERS>(stream, publish(me, UPDATE1, through), inner);
     me.write(grad_q(l), gq + inner[0][0]);
     const Field gc = gq * kept.c, gn = inner[0][1] * map(kept.norm, [](float x) { return __fdividef(1.0f, x); });
     Field vectors[6], g[3][1];
@@ -450,6 +374,10 @@ __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &
         vectors[2 * c] = fma(gn, v, gc * me.kept(W + c));
         vectors[2 * c + 1] = gc * v;
         if (!LAST) vectors[2 * c + 1] = fma(me.kept(MU + c), kept.b, vectors[2 * c + 1]);
+#if EIGHT
+        vectors[2 * c] = vectors[2 * c] * me.bias(SCALES + MIX);
+        vectors[2 * c + 1] = vectors[2 * c + 1] * me.bias(SCALES + MIX + 1);
+#endif
     }
     product<3, 1, 2 * WORKERS>(stream, publish(vectors), g);
 #pragma unroll
@@ -458,9 +386,16 @@ __device__ __forceinline__ void update_backward(int l, const Place &me, Stream &
 
 // Numbers that all atoms share on their way to shared memory: `width` of them, then zeros up to a multiple of F.
 __device__ __forceinline__ void bring(int at, const float *from, int width) {
-    for (int k = threadIdx.x * 4; k < (width + F - 1) / F * F; k += WORKING * 4) {
-        send(strip_memory + BIASES + (at * F + k) / 4, k < width ? from + k : from, k < width);
+    for (int k = thread_here() * 4; k < (width + F - 1) / F * F; k += WORKING * 4) {
+        send(area() + BIASES + (at * F + k) / 4, k < width ? from + k : from, k < width);
     }
+}
+
+// So many of a layer's scales, from number `from` on, as those of the stage from number `to` on.
+__device__ __forceinline__ void bring_scales(const float *scales, int to, int from, int count) {
+#if EIGHT
+    bring(SCALES + to, scales + from * F, count * F);
+#endif
 }
 
 constexpr int UPDATE_CHUNKS = 7 * WORKERS, CONTEXT_CHUNKS = 4 * WORKERS;
@@ -468,7 +403,7 @@ constexpr int UPDATE_CHUNKS = 7 * WORKERS, CONTEXT_CHUNKS = 4 * WORKERS;
 // A stage: one warp fetches the weights, the others do the work.
 template <class Work> __device__ __forceinline__ void stage(const float *pack, int chunks, Work work) {
     Stream stream;
-    if (threadIdx.x < WORKING) {
+    if (threadIdx.x < TOGETHER * WORKING) {
         work(stream);
     } else {
         Stream::fetch(pack, chunks);
@@ -476,7 +411,7 @@ template <class Work> __device__ __forceinline__ void stage(const float *pack, i
     }
 }
 
-#define STAGE(name) extern "C" __global__ void __launch_bounds__(STAGE_THREADS, NARROW ? 2 : 1) name
+#define STAGE(name) extern "C" __global__ void __launch_bounds__(STAGE_THREADS, NARROW && TOGETHER == 1 ? 2 : 1) name
 
 #if PART == 0
 // From the messages of layer l to the contexts of the next.
@@ -488,6 +423,8 @@ __device__ __forceinline__ void forward_stage(int l) {
         bring(ABC_BIAS, layer.update2_bias, 3 * F);
         bring(H_BIAS, next.context1_bias, F);
         bring(X_BIAS, next.context2_bias, 3 * F);
+        bring_scales(layer.scales, UPDATE1, 0, 6);
+        bring_scales(next.scales, CONTEXT1, 6, 4);
         const Place me;
         Kept kept;
         Field h[1][1], x[1][3];
@@ -500,12 +437,12 @@ __device__ __forceinline__ void forward_stage(int l) {
         me.write(spot(layer.c), kept.c);
 #pragma unroll
         for (int c = 0; c < 3; ++c) me.write(vector(next, c), fma(kept.b, me.kept(W + c), me.kept(MU + c)));
-        product<1, 1, WORKERS>(stream, back, h);
+        product<1, 1, WORKERS>(me, CONTEXT1, stream, back, h);
         h[0][0] = h[0][0] + me.bias(H_BIAS);
         const Field active[1] = {silu(h[0][0])};
         const Back after = publish(active);
         me.write(spot(next.h), h[0][0]);
-        product<1, 3, WORKERS>(stream, after, x);
+        product<1, 3, WORKERS>(me, CONTEXT2, stream, after, x);
 #pragma unroll
         for (int r = 0; r < 3; ++r) me.write(context(next, r), x[0][r] + me.bias(X_BIAS + r));
     });
@@ -524,16 +461,18 @@ __device__ __forceinline__ void turn_stage(int l) {
         bring(ABC_BIAS, layer.update2_bias, 3 * F);
         bring(HEAD_BIAS, head.bias, HEAD_OUT);
         bring(OUT, N.head_out, HEAD_OUT);
+        bring_scales(layer.scales, UPDATE1, 0, 6);
+        bring_scales(head.scales, HEAD, 0, 1);
         const Place me;
         Kept kept;
         Field h[1][1], gq[1][1];
         follow();
         const Field q[1] = {update_forward(l, me, stream, kept)};
-        product<1, 1, WORKERS>(stream, publish(q), h);
+        product<1, 1, WORKERS>(me, HEAD, stream, publish(q), h);
         h[0][0] = h[0][0] + me.bias(HEAD_BIAS);
         if (me.ch < HEAD_OUT) me.write_full(head.h, HEAD_OUT, h[0][0]);
         const Field through[1] = {map(me.bias(OUT) * silu_slope(h[0][0]), [](float x) { return seed(x); })};
-        product<1, 1, HEAD_OUT / 16>(stream, publish(through), gq);
+        product<1, 1, HEAD_OUT / 16>(stream, publish(me, HEAD, through), gq);
         update_backward(l, me, stream, kept, gq[0][0]);
     });
 }
@@ -555,18 +494,24 @@ __device__ __forceinline__ void backward_stage(int l) {
             me.send_for(W + c, spot(layer.vw, 6, 2 * c + 1));
         }
         const Field h = me.read(spot(next.h));
+        bring_scales(layer.scales, UPDATE1, 0, 6);
+        bring_scales(next.scales, CONTEXT1, 6, 4);
         follow();
 #pragma unroll
         for (int r = 0; r < 3; ++r) gx[r] = me.read(context(next, r));
 #pragma unroll
         for (int c = 0; c < 3; ++c) me.send_for(MU + c, grad_mu(l, c));
         const Field gq = me.read(grad_q(l + 1));
-        product<1, 1, 3 * WORKERS>(stream, publish(gx), gh);
+#if EIGHT
+        landed(); // the scales
+        workers_barrier();
+#endif
+        product<1, 1, 3 * WORKERS>(stream, publish(me, CONTEXT2, gx), gh);
         const Field through[1] = {gh[0][0] * silu_slope(h)};
         kept.k = me.read(spot(layer.k));
         kept.b = me.read(spot(layer.b));
         kept.c = me.read(spot(layer.c));
-        product<1, 1, WORKERS>(stream, publish(through), g);
+        product<1, 1, WORKERS>(stream, publish(me, CONTEXT1, through), g);
         landed();
         const Field v[3] = {me.kept(V), me.kept(V + 1), me.kept(V + 2)}, w[3] = {me.kept(W), me.kept(W + 1), me.kept(W + 2)};
         kept.mix(v, w, layer.epsilon);
