@@ -1,7 +1,7 @@
 // Matrix products of atom-wise layers on tensor cores, accurate to f32.
 //
 // An operand x is split into a TF32 part and the rest, x = hi + lo, and a product takes three TF32
-// products, hi hi + hi lo + lo hi; what is left out is below 2^-23 of it. With TERMS 1 it is one product of what is next to
+// products, hi hi + hi lo + lo hi; what is left out is below 2^-21 of it. With TERMS 1 it is one product of what is next to
 // each in TF32, in 16 bits (NARROW) of halves or of bfloat16.
 //
 // A product is an `Op`: out[atom][comp][group][channel] = sum_k load(atom, comp, k) weight[group N + channel][k]
@@ -11,17 +11,9 @@
 // Two forms: `tiled` for many atoms (tiles through shared memory), `spread` for few (each block a strip of 16
 // atoms by 8 channels, its warps split K, weights are fetched before the previous kernel has finished).
 
-// The nearest number in TF32.
-__device__ __forceinline__ u32 nearest(float x) {
-    u32 v;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(v) : "f"(x));
-    return v;
-}
-
-// Both to the nearest: tensor cores cut off what is behind TF32, always towards zero.
 __device__ __forceinline__ void split(float x, u32 &hi, u32 &lo) {
-    hi = nearest(x);
-    lo = nearest(x - __uint_as_float(hi));
+    hi = __float_as_uint(x) & 0xffffe000u;
+    lo = __float_as_uint(x - __uint_as_float(hi));
 }
 
 __device__ __forceinline__ void mma(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
@@ -48,6 +40,12 @@ __device__ __forceinline__ void mma(float (&c)[4], const Four &upper, const Four
 typedef float4 Four;
 __device__ __forceinline__ Four four(float4 v) { return v; }
 #endif
+// The nearest number in TF32.
+__device__ __forceinline__ u32 nearest(float x) {
+    u32 v;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(v) : "f"(x));
+    return v;
+}
 
 // Sixteen k of a strip of 16 rows (lane holds rows g and g + 8, k = 4 t ... 4 t + 3) against columns of 8. The
 // order of k inside is permuted alike in both operands, so that each lane loads 16 bytes. Where there are few tiles, the
