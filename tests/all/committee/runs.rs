@@ -236,7 +236,14 @@ fn a_run_goes_on_with_models_that_were_moved() {
 fn a_single_point_has_a_spread() {
     let at = |models: &[&str]| {
         // In f64, in which a mean of two is exact to the last digit printed.
-        let mut args = vec!["energy", "--structure", ETHANOL, "--json", "--device", "cpu"];
+        let mut args = vec![
+            "energy",
+            "--structure",
+            ETHANOL,
+            "--json",
+            "--device",
+            "cpu",
+        ];
         for model in models {
             args.extend(["--model", model]);
         }

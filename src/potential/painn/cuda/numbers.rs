@@ -105,7 +105,8 @@ impl CardNumbers {
         let last = weights.readout.last();
         let all = last.into_iter().flat_map(|linear| &linear.weight);
         let most = all.fold(0.0_f64, |most, w| most.max((w * spec.energy_scale).abs()));
-        if !matches!(self, Self::Half | Self::Eight) || !(most > 0.0 && most.is_finite()) {
+        let halves = matches!(self, Self::Half | Self::Eight);
+        if !(halves && most > 0.0 && most.is_finite()) {
             return 1.0;
         }
         2.0_f32.powi((-1 - most.log2().floor() as i32).clamp(-60, 60))
