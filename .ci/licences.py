@@ -10,7 +10,6 @@ repository, else those of its licence; where there is neither, it is an error: n
 
 import argparse
 import html.parser
-import json
 import os
 import re
 import subprocess
@@ -40,19 +39,23 @@ def output(*command: str) -> str:
 
 
 def linked() -> list[dict]:
-    """The crates behind PACKAGES, theirs left out, as `cargo metadata` has them. Which ones those are is `cargo tree`'s word: the other
-    does not tell which optional ones are in use."""
+    """The crates behind PACKAGES, theirs left out: name and version, licence, repository, and the folder of the sources. `cargo metadata`
+    would fetch some 300 that are never built, to tell that."""
     cargo = os.environ.get("CARGO", "cargo")
     packages = [word for name in PACKAGES for word in ("--package", name)]
-    options = ["--edges", "normal", "--target", PLATFORM, "--prefix", "none", "--format", "{p}"]
-    lines = output(cargo, "tree", "--locked", *packages, *options).splitlines()
-    wanted = {tuple(line.split()[:2]) for line in lines if line}
-    found = json.loads(output(cargo, "metadata", "--locked", "--format-version", "1", "--filter-platform", PLATFORM))
-    crates = [crate for crate in found["packages"] if (crate["name"], f"v{crate['version']}") in wanted]
-    if len(crates) != len(wanted):
-        die(f"`cargo tree` has {len(wanted)} crates, `cargo metadata` {len(crates)} of them")
-    crates = [crate for crate in crates if crate["name"] not in PACKAGES]
-    return sorted(crates, key=lambda crate: (crate["name"], crate["version"]))
+    options = ["--edges", "normal", "--target", PLATFORM, "--prefix", "none", "--format", "{p}|{l}|{r}"]
+    registry = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry/src"
+    crates = {}
+    for line in filter(None, output(cargo, "tree", "--locked", *packages, *options).splitlines()):
+        words, licence, repository = line.removesuffix(" (*)").split("|")
+        name, version = words.split()[0], words.split()[1].removeprefix("v")
+        if name in PACKAGES:
+            continue
+        folders = sorted(registry.glob(f"*/{name}-{version}"))
+        if not folders:
+            die(f"{registry} has no sources of {name} {version}; cargo fetch --locked fetches them, vendored ones are not looked for")
+        crates[name, version] = {"name": f"{name} {version}", "licence": licence, "repository": repository, "folder": folders[0]}
+    return [crates[key] for key in sorted(crates)]
 
 
 def read(path: Path) -> str:
@@ -62,38 +65,38 @@ def read(path: Path) -> str:
 
 def brought(crate: dict) -> list[str]:
     """The texts in the crate's folder, at any depth: what it has taken over from others is there too."""
-    folder = Path(crate["manifest_path"]).parent
+    folder = crate["folder"]
     files = {path for path in folder.rglob("*") if LICENCE.match(path.name) and path.suffix.lower() in ENDINGS}
-    if crate["license_file"]:
-        files.add(folder / crate["license_file"])
-    # A link that leads out of the package is an empty file there.
+    named = re.search(r'^license-file = "(.*)"$', read(folder / "Cargo.toml"), re.MULTILINE)
+    if named:
+        files.add(folder / named[1])
+    # A link that leads out of the package is a short file there.
     return [text for text in (read(path) for path in sorted(files) if path.is_file()) if len(text) > 100]
 
 
 def repository(crate: dict) -> str:
     """Owner and name of the repository, without the crate's folder in it."""
-    parts = (crate["repository"] or "").removesuffix("/").removesuffix(".git").split("/")
+    parts = crate["repository"].removesuffix("/").removesuffix(".git").split("/")
     return "/".join(parts[:5]).lower() if len(parts) >= 5 else ""
 
 
 def texts_of(crates: list[dict]) -> dict[str, list[str]]:
     """The texts of each crate, by name and version."""
-    texts = {crate["id"]: brought(crate) for crate in crates}
+    texts = {crate["name"]: brought(crate) for crate in crates}
     neighbours: dict[str, list[str]] = {}
     for crate in crates:
         if repository(crate):
-            neighbours[repository(crate)] = neighbours.get(repository(crate)) or texts[crate["id"]]
-    result = {}
+            neighbours[repository(crate)] = neighbours.get(repository(crate)) or texts[crate["name"]]
     for crate in crates:
-        name = f"{crate['name']} {crate['version']}"
-        found = texts[crate["id"]] or neighbours.get(repository(crate), [])
+        name = crate["name"]
+        found = texts[name] or neighbours.get(repository(crate), [])
         # This licence's text is the same for everybody, and names nobody.
-        if not found and "Apache-2.0" in re.split(r"[^\w.-]+", crate["license"] or ""):
+        if not found and "Apache-2.0" in re.split(r"[^\w.-]+", crate["licence"]):
             found = [read(ROOT / "LICENSE-APACHE")]
         if not found:
-            die(f"{name} ({crate['license']}) brings no text, and nor does a neighbour; say in .ci/licences.py what its licence is")
-        result[name] = found
-    return result
+            die(f"{name} ({crate['licence']}) brings no text, and nor does a neighbour; say in .ci/licences.py what its licence is")
+        texts[name] = found
+    return texts
 
 
 class Plain(html.parser.HTMLParser):
@@ -148,7 +151,7 @@ def main() -> None:
     whole: list[tuple[str, list[str]]] = []
     table = []
     for crate in crates:
-        name = f"{crate['name']} {crate['version']}"
+        name = crate["name"]
         of_crate = []
         for text in texts[name]:
             key = " ".join(text.split()).lower()
@@ -157,7 +160,7 @@ def main() -> None:
                 numbers[key] = len(whole)
             whole[numbers[key] - 1][1].append(name)
             of_crate.append(numbers[key])
-        table.append(f"{name:40}  {crate['license'] or 'see its text':51}  {', '.join(map(str, sorted(set(of_crate))))}")
+        table.append(f"{name:40}  {crate['licence'] or 'see its text':51}  {', '.join(map(str, sorted(set(of_crate))))}")
     print("Licences of what is linked into mdrun, which is itself under MIT or Apache-2.0 (LICENSE-MIT, LICENSE-APACHE).\n")
     print(f"{'crate':40}  {'licence':51}  texts below", *table, "", sep="\n")
     print("Each crate's sources, unchanged, are in Rust's registry of crates under its name and version. Rust's standard library, and")
