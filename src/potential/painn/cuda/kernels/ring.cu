@@ -7,9 +7,9 @@ constexpr int STAGE_THREADS = TOGETHER * WORKING + WARP;
 constexpr int ROWS = STRIP;
 constexpr bool LAST = PART == 1;               // whether it is the stage behind the last layer's messages
 
-// Shared memory, in units of 16 bytes: for each strip the board, [input / 16][hi, lo][lane], the locker, and biases; then the
-// ring. There is room for STRIP_NUMBERS times F numbers of each atom of a strip, in f32. With three terms the upper half of the
-// board serves as a part of the locker, where only the last product needs it.
+// Shared memory, in units of 16 bytes: for each strip the board, [input / 16][hi, lo][lane], the locker, and biases; then
+// the ring. There is room for STRIP_NUMBERS times F numbers of each atom of a strip, in f32. With three terms the upper
+// half of the board serves as a part of the locker, where only the last product needs it.
 constexpr int SPLIT = TERMS == 3 ? 2 : 1;      // parts of an operand
 constexpr int FIELD = 2 * WORKING;             // F numbers of each atom: in f32,
 constexpr int BOARD_FIELD = SPLIT * WORKING;   // on the board,

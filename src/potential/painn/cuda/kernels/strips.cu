@@ -10,8 +10,8 @@
 // halves: weights are scaled as a whole by a power of two, what an atom puts in by another, so that the largest is
 // between 2^13 and 2^14; what is then below the smallest half is 2^-38 of the largest. With TERMS 1 a product takes hi hi
 // alone. In 16 bits (NARROW) inputs are what they are, halves or bfloat16, weights alone are scaled, and what waits in the
-// locker is in 16 bits as well, so that two strips have room on a multiprocessor: by a block of their own each, or in one. In
-// 8 bits (EIGHT) weights are whole numbers, and each output channel has a scale.
+// locker is in 16 bits as well, so that two strips have room on a multiprocessor: by a block of their own each, or in one.
+// In 8 bits (EIGHT) weights are whole numbers, and each output channel has a scale.
 //
 // Each of the other warps makes 16 channels of the results, for all atoms, and so each thread has all of the components and
 // groups of its atoms' channels: it goes on with them in registers. What a thread has is also what it gives to
@@ -263,8 +263,8 @@ __device__ __forceinline__ void product(Stream &stream, const Back &back, Field 
     }
 }
 
-// In 8 bits, what weights are multiples of: each output channel's of a layer, which on the way forward multiplies results, on
-// the way back what is put in. Number of the scales of each product among those of a stage.
+// In 8 bits, what weights are multiples of: each output channel's of a layer, which on the way forward multiplies results,
+// on the way back what is put in. Number of the scales of each product among those of a stage.
 constexpr int UPDATE1 = 0, UPDATE2 = 1, MIX = 4, CONTEXT1 = 6, CONTEXT2 = 7, HEAD = 6;
 template <int COUNT> __device__ __forceinline__ void scale(const Place &me, int which, Field (&f)[COUNT]) {
 #if EIGHT
