@@ -16,6 +16,8 @@ use crate::{Error, Result};
 
 /// Width of a shell (angstrom), about.
 const WIDTH: f64 = 0.05;
+/// Farthest distance that can be asked for (angstrom): counts of all pairs of elements take memory.
+const FARTHEST: f64 = 1000.0;
 /// Farthest distance that is looked at where nothing is said (angstrom): liquids have forgotten each other there.
 const USUAL: f64 = 15.0;
 /// A shell of neighbours ends where g has no lower value within this distance (angstrom).
@@ -37,7 +39,7 @@ impl PairDistances {
     /// Counts up to `range` (angstrom); without one, up to half of the distance between the cell's nearest faces, or 15 A.
     ///
     /// # Errors
-    /// The range is farther than half of that distance, beyond which atoms meet their own images' neighbours.
+    /// The range is farther than half of that distance, beyond which atoms meet their own images' neighbours, or than 1000 A.
     pub fn new(studied: &Studied, range: Option<f64>) -> Result<Self> {
         let half = half_height(&studied.cell);
         let range = match range {
@@ -51,6 +53,11 @@ impl PairDistances {
             Some(range) => range.min(half),
             None => half.min(USUAL),
         };
+        if range > FARTHEST {
+            return Err(Error::input(format!(
+                "distances up to {range} A are more than is counted, {FARTHEST} A"
+            )));
+        }
         let bins = ((range / WIDTH).round() as usize).max(1);
         let kinds = studied.chosen.kinds.len();
         Ok(Self {

@@ -51,6 +51,8 @@ pub struct ColumnStatistics {
 pub struct ThermoStatistics {
     /// Time (fs) from which on samples count.
     pub start: f64,
+    /// Whether that was given, and not found.
+    pub given: bool,
     /// Lines in all.
     pub lines: u64,
     /// Whether the last line was not whole, and left out.
@@ -116,6 +118,7 @@ impl ThermoStatistics {
         })?;
         Ok(Self {
             start,
+            given: from.is_some(),
             lines,
             cut,
             columns,
@@ -164,11 +167,17 @@ impl ThermoStatistics {
                 "samples": column.series.count(),
             }));
         }
+        let why = match self.given {
+            true => "as asked for".to_owned(),
+            false => format!(
+                "{} before it left out: there the most independent samples are left (Chodera 2016), of the latest of \
+                 potential energy, temperature, pressure and volume",
+                counted(self.left_out(), "line")
+            ),
+        };
         let mut notes = vec![format!(
-            "from {} ps on, {} before it left out: there the most independent samples are left (Chodera 2016), of the latest \
-             of potential energy, temperature, pressure and volume; errors by blocks (Flyvbjerg and Petersen 1989)",
+            "from {} ps on, {why}; errors by blocks (Flyvbjerg and Petersen 1989)",
             significant(1e-3 * self.start, 4),
-            counted(self.left_out(), "line")
         )];
         if self.cut {
             notes.push("the last line is not whole: it is left out".to_owned());

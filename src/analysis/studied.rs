@@ -84,8 +84,6 @@ struct RecordedRun {
     atoms: usize,
     degrees_of_freedom: usize,
     members: Option<u64>,
-    #[serde(default)]
-    files: Vec<String>,
 }
 
 impl StudiedRun {
@@ -124,9 +122,7 @@ impl StudiedRun {
             let name = format!("traj.{format}");
             let fields = one.get("fields").and_then(Value::as_array);
             Some(WrittenTrajectory {
-                // Names have been others where a run had several of one format.
-                name: (recorded.files.iter().find(|file| **file == name))
-                    .map_or(name.clone(), Clone::clone),
+                name,
                 every: steps_of(one.get("every"))?.max(1),
                 wrapped: one.get("wrap").and_then(Value::as_bool) == Some(true),
                 velocities: fields.is_some_and(|all| all.iter().any(|field| field == "velocities")),
@@ -277,7 +273,7 @@ impl StudiedRun {
             Some(text) => Chosen::parse(text, &system.species)?,
             None => Chosen::all(&system.species),
         };
-        let steps = trajectory.every * stride;
+        let steps = trajectory.every.saturating_mul(stride);
         Ok(Studied {
             system,
             cell: frame.cell.clone(),

@@ -93,7 +93,7 @@ impl Vibrations {
         let wanted = frames.ceil().min(1e9) as usize;
         let some = (studied.frames / WINDOWS).max(FEWEST as u64) as usize;
         let window = match resolution {
-            Some(_) => wanted,
+            Some(_) => wanted.min(studied.frames.max(1) as usize),
             None => wanted.min(some).next_power_of_two(),
         };
         let window = window.max(FEWEST);

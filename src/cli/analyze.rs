@@ -356,6 +356,10 @@ impl Analysis<'_> {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
+        // The caller tells that it was interrupted.
+        if self.interrupt.signal().is_some() {
+            return Ok(());
+        }
         if reader.cut_short() {
             self.remarks.push(format!(
                 "{} ends within a frame, which is left out: the run {}",

@@ -299,7 +299,7 @@ fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
 
 /// The points of a series, their error bars and the line that joins them.
 fn draw(out: &mut String, one: &PlotSeries, x: &Scale, y: &Scale) {
-    let colour = one.colour;
+    let colour = one.colour % COLOURS;
     let at = |p: &[f64; 3]| [x.at(p[0]), y.at(p[1])];
     let line = one.drawn != Drawn::Marks;
     if line && one.points.len() > 1 {
@@ -379,7 +379,7 @@ fn names(out: &mut String, series: &[PlotSeries], y: &Scale) {
         let most = (lowest + LINE * k as f64).max(above);
         let at = at.min(most).max(next);
         next = at + LINE;
-        let (x, colour) = (SIZE[0] - ROOM[1] + 14.0, one.colour);
+        let (x, colour) = (SIZE[0] - ROOM[1] + 14.0, one.colour % COLOURS);
         let mark = mark(colour, x, at);
         push(
             out,
@@ -469,7 +469,8 @@ mod tests {
             y: axis(),
             series: vec![PlotSeries {
                 name: "n".to_owned(),
-                colour: 0,
+                // Behind the last colour the first comes again.
+                colour: COLOURS,
                 points: points.to_vec(),
                 drawn: Drawn::Joined,
             }],
@@ -477,6 +478,7 @@ mod tests {
         assert!(plot(&[[1.0, 0.0, 0.0]]).svg().starts_with("<p>"));
         let svg = plot(&[[1.0, 0.0, 0.0], [2.0, 3.0, 0.0]]).svg();
         assert_eq!(svg.matches("<title>").count(), 1);
+        assert!(svg.contains("class=\"mark c0\""), "{svg}");
         assert!(svg.contains("a &lt; b") && !svg.contains("NaN") && !svg.contains("inf"));
     }
 }

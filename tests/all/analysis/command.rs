@@ -242,6 +242,9 @@ fn frames_are_chosen_by_time() {
         "traj.xyz: 11 frames from 0 to 0.800000 ps"
     );
     assert!(refused(&out, &["--from", "1 ns"]).contains("between --from and --to"));
+    // More frames than there are, so many that their steps are no number any more: the first alone.
+    let first = looked(&["--every", "4611686018427387904"]);
+    assert!(first.starts_with("traj.xyz: 1 frame"), "{first}");
     // Displacements of every second frame are those of every second lag.
     let at = |folder: &str| rows(&out.join(folder).join("msd.csv"));
     analyze(&out, &["--what", "msd"]);
