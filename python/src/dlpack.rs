@@ -252,6 +252,9 @@ pub fn fetch(array: &Bound<'_, PyAny>) -> PyResult<Fetched> {
         )));
     }
     let dimensions = tensor.dimensions.max(0) as usize;
+    if dimensions > 0 && tensor.shape.is_null() {
+        return Err(refused("the array does not say its shape".to_owned()));
+    }
     // SAFETY: shape, and strides where there are any, have a number for each dimension.
     let (shape, strides) = unsafe {
         let row = |start: *mut i64| match start.is_null() || dimensions == 0 {
@@ -265,13 +268,19 @@ pub fn fetch(array: &Bound<'_, PyAny>) -> PyResult<Fetched> {
             "the array's numbers do not lie row after row: take its contiguous()".to_owned(),
         ));
     }
-    let count: i64 = shape.iter().product();
-    let bytes = count.max(0) as usize * usize::from(tensor.numbers.bits / 8);
+    let size = usize::from(tensor.numbers.bits / 8);
+    let lengths: Option<Vec<usize>> = shape.iter().map(|&n| usize::try_from(n).ok()).collect();
+    let product =
+        |lengths: &Vec<usize>| lengths.iter().try_fold(size, |all, &n| all.checked_mul(n));
+    let sized = lengths.and_then(|lengths| Some((product(&lengths)?, lengths)));
+    let Some((bytes, shape)) = sized.filter(|(bytes, _)| isize::try_from(*bytes).is_ok()) else {
+        return Err(refused(format!("an array of shape {shape:?} cannot be")));
+    };
     let address = (tensor.data as u64).wrapping_add(tensor.offset);
     Ok(Fetched {
         bytes: copied(array.py(), tensor.device.index, address, bytes)?,
         numbers,
-        shape: shape.iter().map(|&n| n.max(0) as usize).collect(),
+        shape,
     })
 }
 
@@ -286,14 +295,15 @@ fn is_in_a_row(shape: &[i64], strides: &[i64]) -> bool {
     shape.contains(&0)
         || axes.all(|(&length, &stride)| {
             let fits = length == 1 || stride == expected;
-            expected *= length;
+            expected = i64::wrapping_mul(expected, length);
             fits
         })
 }
 
 #[cfg(feature = "cuda")]
 fn copied(py: Python<'_>, index: i32, address: u64, bytes: usize) -> PyResult<Vec<u8>> {
-    let index = index.max(0) as usize;
+    let index =
+        usize::try_from(index).map_err(|_| refused(format!("there is no device {index}")))?;
     let copy = py.detach(|| {
         // SAFETY: so many bytes lie there, as the tensor says, and its owner is told when they are not wanted any more.
         unsafe { mdrun::cuda::array::copy_of_others(index, address, bytes) }

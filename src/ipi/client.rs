@@ -230,7 +230,14 @@ impl<'f> Session<'f> {
             Way::Line => None,
         };
         let mut memory = match known {
-            Some(memory) => memory,
+            Some(memory) if memory.structures() >= self.batch => memory,
+            Some(memory) => {
+                return Err(Unanswered::Other(stray(format!(
+                    "the server has {} structures in memory that it shared for {}",
+                    self.batch,
+                    memory.structures()
+                ))));
+            }
             None => self.open_memory(inbox)?,
         };
         for structure in 0..self.batch {

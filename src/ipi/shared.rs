@@ -35,6 +35,7 @@ pub(super) struct SharedMemory {
     energies: File,
     forces: File,
     virials: File,
+    structures: usize,
     /// Bytes of one structure's positions, on their way.
     bytes: Vec<u8>,
 }
@@ -54,8 +55,14 @@ impl SharedMemory {
             energies: segment(energies, NUMBER)?,
             forces: segment(forces, vectors)?,
             virials: segment(virials, MATRIX)?,
+            structures,
             bytes: vec![0; vectors],
         })
+    }
+
+    /// How many structures it was opened for.
+    pub fn structures(&self) -> usize {
+        self.structures
     }
 
     /// The lattice vectors of a structure, as rows (angstrom).
