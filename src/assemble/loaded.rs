@@ -51,11 +51,6 @@ pub fn load(plan: &mut Plan) -> Result<Model> {
         })?;
     }
     model.advise(&plan.start.system.species);
-    // So that finer numbers, if audits raise to them, are on the same device.
-    if super::precision(&plan.potential) == Precision::Int8 && plan.device.kind == DeviceKind::Auto
-    {
-        plan.device.kind = DeviceKind::Cpu;
-    }
     if let Some(why) = left_to_the_host(plan, &model) {
         plan.device.kind = DeviceKind::Cpu;
         plan.notes

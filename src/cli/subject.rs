@@ -30,7 +30,7 @@ pub struct SubjectArgs {
     /// Where to compute: cpu, cuda:0 and so on, or auto: on the first GPU if there is one
     #[arg(long, default_value = "auto", value_parser = bench::parse_device)]
     pub device: DeviceKind,
-    /// Numbers of the network; f64 is the CPU's, and what is less than f32 a GPU's [default: f64, or f32 on a GPU]
+    /// Numbers of the network: f64 is the CPU's, tf32, bf16 and f16 a GPU's [default: f64, or f32 on a GPU]
     #[arg(long, value_parser = bench::precisions())]
     pub precision: Option<Precision>,
     /// CPU threads; one for each core if not given

@@ -204,6 +204,12 @@ impl ManyForceField for DeviceForceFields<'_> {
             let pending = self.batch_at(&all[piece])?.land(landing)?;
             found.extend(taken((pending, count))?);
         }
+        if let Some(k) = (found.iter()).position(|point| !point.evaluation.energy.is_finite()) {
+            return Err(Error::run(
+                "the energy is not a finite number; two atoms may be at one place",
+            )
+            .within(format!("frame {k}")));
+        }
         let (sums, has_stress) = summed(all, &found);
         memory.write(&sums)?;
         let memory = Arc::new(memory);

@@ -129,8 +129,8 @@ pub(in crate::potential) fn not_on_the_host(precision: Precision) -> Error {
         );
     }
     Error::input(format!(
-        "networks are computed in f64, f32 or int8 on the CPU, not in {precision}, which takes a GPU's tensor cores: set \
-         precision = \"f32\" or \"int8\", or compute on a GPU \
+        "networks are computed in f64, f32 and, of PaiNN, int8 on the CPU, not in {precision}, which takes a GPU's tensor \
+         cores: set precision = \"f32\", or compute on a GPU \
          ([device] kind = \"cuda:0\", --device cuda:0)"
     ))
 }

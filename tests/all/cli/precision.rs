@@ -24,8 +24,8 @@ fn refused(output: &Output) -> &str {
 #[track_caller]
 fn check_host(message: &str, precision: Precision) {
     let told = format!(
-        "networks are computed in f64, f32 or int8 on the CPU, not in {precision}, which takes a GPU's tensor cores: set \
-         precision = \"f32\" or \"int8\""
+        "networks are computed in f64, f32 and, of PaiNN, int8 on the CPU, not in {precision}, which takes a GPU's tensor \
+         cores: set precision = \"f32\""
     );
     assert!(message.contains(&told), "{message}");
     assert!(message.contains("[device] kind = \"cuda:0\""), "{message}");

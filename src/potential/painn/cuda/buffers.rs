@@ -154,7 +154,7 @@ impl Placing<'_, '_> {
     /// What the packs of strips are multiples of.
     fn weights_unit(&self) -> f32 {
         let numbers = self.shape.choice.numbers;
-        (self.int8).map_or_else(|| numbers.weights_unit(self.weights), CardInt8::unit)
+        (self.int8).map_or_else(|| numbers.weights_unit(self.weights), |int8| int8.unit)
     }
 
     fn first_context(&mut self, tables: &SpeciesTables) -> Result<Constant<StoredByte>> {

@@ -12,7 +12,9 @@ pub(super) struct CardInt8 {
     pub widened: Weights,
     /// The whole numbers alone, in place of weights.
     pub integers: Weights,
-    scales: Int8Weights,
+    maps: Int8Weights,
+    /// A power of two that no scale is larger than.
+    pub unit: f32,
 }
 
 impl CardInt8 {
@@ -21,26 +23,22 @@ impl CardInt8 {
     /// # Errors
     /// They are those of another model.
     pub fn new(weights: &Weights, int8: &Int8Weights) -> Result<Self> {
+        let scales = int8.all().flat_map(|(_, map)| &map.scale);
+        let most = scales.fold(f32::MIN_POSITIVE, |most, &scale| most.max(scale));
         Ok(Self {
             widened: int8.widened(weights)?,
             integers: int8.integers(weights)?,
-            scales: int8.clone(),
+            maps: int8.clone(),
+            unit: 2.0_f32.powi(most.log2().ceil() as i32),
         })
-    }
-
-    /// A power of two that no scale is larger than.
-    pub fn unit(&self) -> f32 {
-        let all = (self.scales.all()).flat_map(|(_, map)| &map.scale);
-        let most = all.fold(f32::MIN_POSITIVE, |most, &scale| most.max(scale));
-        2.0_f32.powi(most.log2().ceil() as i32)
     }
 
     /// Scales of a product over the unit, in groups of features; none of one that is not in 8 bits.
     fn of(&self, product: Int8Product, groups: usize, spec: &Spec) -> Vec<f32> {
         let (old, new) = (spec.features, padded(spec.features));
-        let map = self.scales.get(product);
+        let map = self.maps.get(product);
         let scales = map.map_or(&[][..], |map| &map.scale);
-        let over: Vec<f32> = scales.iter().map(|scale| scale / self.unit()).collect();
+        let over: Vec<f32> = scales.iter().map(|scale| scale / self.unit).collect();
         spread_numbers(&over, groups, old, new)
     }
 
