@@ -8,13 +8,15 @@ use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::report::checkpoint::store;
 use sha2::{Digest, Sha256};
 
-use super::kill::survives;
+use super::kill::survives_behind;
 use super::runs::{Bench, Dynamics, Subject, assert_same, hashes, newest, outputs, record, stderr};
 use crate::support::atoms::Atoms;
 use crate::support::{mdrun, models};
 
 const STEPS: u64 = 70;
 const KILLS: u32 = 6;
+/// The first checkpoint, behind seconds in which weights are found.
+const FIRST: Option<&str> = Some("state.ckpt");
 /// The file of the weights.
 const FILE: &str = "int8.safetensors";
 
@@ -35,7 +37,8 @@ fn sha256(path: &Path) -> String {
 
 #[test]
 fn a_run_in_int8_survives_kills() {
-    survives(&bench(Subject::Ethanol, Dynamics::Nve, ""), 31, KILLS);
+    let ethanol = bench(Subject::Ethanol, Dynamics::Nve, "");
+    survives_behind(&ethanol, FIRST, 31, KILLS);
 }
 
 #[test]
@@ -45,7 +48,7 @@ fn a_committee_in_int8_survives_kills() {
         Dynamics::Langevin,
         "[monitor]\nspread = \"0.03 eV/A\"\naction = \"warn\"",
     );
-    survives(&committee, 32, KILLS);
+    survives_behind(&committee, FIRST, 32, KILLS);
 }
 
 /// Begun on any number of threads it is the same run, and a longer one is one that was that long from the beginning.
@@ -173,5 +176,5 @@ fn int8_is_raised_to_f32() {
     let undisturbed = bench.at("undisturbed");
     bench.complete(&undisturbed, &["-q"]);
     assert_same(&run, &hashes(&undisturbed), "raised");
-    survives(&bench, 33, KILLS);
+    survives_behind(&bench, FIRST, 33, KILLS);
 }

@@ -64,11 +64,27 @@ pub fn kill_after(child: &mut Child, moment: Duration) -> bool {
     child.wait().unwrap().code().is_none()
 }
 
-/// Runs into `run` with one kill after another; returns the number of kills before it was complete.
-fn disturbed(bench: &Bench, run: &Path, moments: &mut Moments) -> (u32, String) {
+/// Waits for a run to have written a file, or to have ended.
+fn wait_for(file: &Path, child: &mut Child) {
+    while !file.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Runs into `run` with one kill after another; returns the number of kills before it was complete. Where a run
+/// prepares itself for long, behind the first kill moments count from the `first` file that it writes.
+fn disturbed(
+    bench: &Bench,
+    run: &Path,
+    first: Option<&str>,
+    moments: &mut Moments,
+) -> (u32, String) {
     let mut story = String::new();
     for kills in 0..MOST_SITTINGS {
         let mut child = bench.start(run, &["--resume"]);
+        if let Some(file) = first.filter(|_| kills > 0) {
+            wait_for(&run.join(file), &mut child);
+        }
         let moment = moments.next();
         let killed = kill_after(&mut child, moment);
         let output = child.wait_with_output().unwrap();
@@ -84,15 +100,26 @@ fn disturbed(bench: &Bench, run: &Path, moments: &mut Moments) -> (u32, String) 
 
 /// Runs that are killed so often, one after another, leave what an undisturbed one leaves.
 pub fn survives(bench: &Bench, seed: u32, kills: u32) {
+    survives_behind(bench, None, seed, kills);
+}
+
+/// The same for runs that prepare themselves for long before they write their `first` file: killed only in their
+/// preparation, which begins anew every time, they would never come to their end.
+pub fn survives_behind(bench: &Bench, first: Option<&str>, seed: u32, kills: u32) {
     let whole = bench.at("whole");
+    let mut child = bench.start(&whole, &["-q"]);
+    if let Some(file) = first {
+        wait_for(&whole.join(file), &mut child);
+    }
     let began = Instant::now();
-    bench.complete(&whole, &["-q"]);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", runs::stderr(&output));
     let mut moments = Moments::within(began.elapsed(), seed);
     let right = hashes(&whole);
     let mut killed = 0;
     for n in 0.. {
         let run = bench.at(&format!("run{n}"));
-        let (kills_here, story) = disturbed(bench, &run, &mut moments);
+        let (kills_here, story) = disturbed(bench, &run, first, &mut moments);
         assert_same(&run, &right, &story);
         killed += kills_here;
         if killed >= kills {
