@@ -16,6 +16,8 @@ const MOST_SITTINGS: u32 = 200;
 /// Kills come within this part of the time that an undisturbed run takes, so that many come before its
 /// end.
 const WITHIN: f64 = 0.9;
+/// Each further sitting of a run may last so many times as long: one that others slow down comes to its end too.
+const PATIENCE: f64 = 1.03;
 /// Steps of a run.
 const STEPS: u64 = 70;
 
@@ -85,7 +87,7 @@ fn disturbed(
         if let Some(file) = first.filter(|_| kills > 0) {
             wait_for(&run.join(file), &mut child);
         }
-        let moment = moments.next();
+        let moment = moments.next().mul_f64(PATIENCE.powi(kills as i32));
         let killed = kill_after(&mut child, moment);
         let output = child.wait_with_output().unwrap();
         story += &format!("\nafter {moment:?}: {}", runs::stderr(&output).trim());
