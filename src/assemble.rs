@@ -29,7 +29,7 @@ use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
 use crate::potential::Precision;
-use crate::report::names::{FINAL, INT8, THERMO, TOPOLOGY, UNCERTAIN};
+use crate::report::names::{FINAL, INT8, REPORT, THERMO, TOPOLOGY, UNCERTAIN};
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, SpreadLimit,
     SpreadMonitor, Thermo, Trajectory, Verified, drift, replace, thermo, trajectory,
@@ -367,6 +367,7 @@ pub fn files(plan: &Plan) -> Vec<String> {
         names.push(INT8.to_owned());
     }
     names.push(FINAL.to_owned());
+    names.extend(plan.output.report.then(|| REPORT.to_owned()));
     names
 }
 

@@ -38,6 +38,7 @@ pub mod config;
 pub mod analysis;
 pub mod diagnose;
 pub mod memory;
+pub mod overview;
 pub mod shell;
 
 pub mod convert;

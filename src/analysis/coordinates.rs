@@ -42,7 +42,7 @@ impl Coordinate {
 
     fn words(self) -> [&'static str; 4] {
         match self {
-            Self::Bond => ["bonds", "Bond lengths", "A", "length (\u{212b})"],
+            Self::Bond => ["bonds", "Bond lengths", "A", "length (\u{c5})"],
             Self::Angle => ["angles", "Angles", "degrees", "angle (degrees)"],
             Self::Torsion => ["torsions", "Torsions", "degrees", "torsion (degrees)"],
         }
@@ -238,7 +238,7 @@ impl Coordinates {
             let density = self.density(kind);
             let seen = |bin: &usize| {
                 let near = bin.saturating_sub(1)..(bin + 2).min(density.len());
-                self.coordinate != Coordinate::Bond || density[near].iter().any(|d| *d > 0.0)
+                self.coordinate == Coordinate::Torsion || density[near].iter().any(|d| *d > 0.0)
             };
             PlotSeries {
                 name: kind.name.clone(),
@@ -253,7 +253,10 @@ impl Coordinates {
         Plot {
             title: title.to_owned(),
             x: PlotAxis::linear(label),
-            y: PlotAxis::linear(format!("probability per {}", unit.trim_end_matches('s'))),
+            y: PlotAxis::linear(match unit {
+                "A" => "probability density (1/\u{c5})",
+                _ => "probability density (1/degree)",
+            }),
             series: kinds.iter().take(SHOWN).enumerate().map(series).collect(),
         }
     }

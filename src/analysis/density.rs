@@ -93,8 +93,8 @@ impl DensityProfiles {
         };
         Plot {
             title: "Density along the cell's axes".to_owned(),
-            x: PlotAxis::linear("distance from the lower face (\u{212b})"),
-            y: PlotAxis::linear("g/cm\u{b3}"),
+            x: PlotAxis::linear("distance from the lower face (\u{c5})"),
+            y: PlotAxis::linear("density (g/cm\u{b3})"),
             series: AXES.iter().enumerate().map(series).collect(),
         }
     }

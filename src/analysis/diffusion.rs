@@ -244,7 +244,7 @@ impl Diffusion {
         Plot {
             title: "Mean squared displacement".to_owned(),
             x: PlotAxis::logarithmic("lag (ps)"),
-            y: PlotAxis::logarithmic("\u{212b}\u{b2}"),
+            y: PlotAxis::logarithmic("mean squared displacement (\u{c5}\u{b2})"),
             series: shown.map(series).collect(),
         }
     }

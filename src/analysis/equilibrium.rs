@@ -24,12 +24,18 @@ pub fn stride(samples: usize) -> usize {
 
 /// Finds where equilibrium begins; `None` for a series of fewer than 10 samples, or one that does not change.
 pub fn find(series: &[f64]) -> Option<Equilibrium> {
+    find_within(series, series.len())
+}
+
+/// Finds it among so many samples at the beginning: of a short series its end alone may seem the best part, where there are too
+/// few samples left to tell how long they know each other.
+pub fn find_within(series: &[f64], beginning: usize) -> Option<Equilibrium> {
     const FEWEST: usize = 10;
     let first = *series.first().filter(|_| series.len() >= FEWEST)?;
     if series.iter().all(|value| *value == first) {
         return None;
     }
-    let starts = (0..series.len() - 1).step_by(stride(series.len()));
+    let starts = (0..(series.len() - 1).min(beginning.max(1))).step_by(stride(series.len()));
     let judged = starts.map(|start| {
         let rest = &series[start..];
         let inefficiency = inefficiency(rest);

@@ -197,7 +197,7 @@ impl FrameQuantity for HydrogenBonds {
                 Plot {
                     title: "Hydrogen bonds".to_owned(),
                     x: PlotAxis::close("time (ps)"),
-                    y: PlotAxis::close("in a frame"),
+                    y: PlotAxis::close("hydrogen bonds in a frame"),
                     series: vec![PlotSeries {
                         name: "all".to_owned(),
                         colour: 1,

@@ -12,6 +12,7 @@ pub mod density;
 pub mod diffusion;
 pub mod equilibrium;
 pub mod hydrogen_bonds;
+pub mod kinetic_energy;
 pub mod lags;
 pub mod output;
 pub mod page;
@@ -19,6 +20,7 @@ pub mod pair_distances;
 pub mod statistics;
 pub mod studied;
 pub mod table;
+pub mod thermo_lines;
 pub mod thinned;
 pub mod vibrations;
 

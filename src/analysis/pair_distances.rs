@@ -20,6 +20,8 @@ const WIDTH: f64 = 0.05;
 const FARTHEST: f64 = 1000.0;
 /// Farthest distance that is looked at where nothing is said (angstrom): liquids have forgotten each other there.
 const USUAL: f64 = 15.0;
+/// A picture of g is so many times as high as g is in the farther half: what is bonded would leave no room for the rest.
+const ABOVE: f64 = 4.0;
 /// A shell of neighbours ends where g has no lower value within this distance (angstrom).
 const CLEAR: f64 = 0.5;
 
@@ -170,22 +172,44 @@ impl PairDistances {
         table
     }
 
+    /// The distributions: those of a cell no higher than what is between molecules is to be seen at, those of atoms without one as
+    /// far as there are any.
     fn plot(&self) -> Plot {
         let measured = self.inverse_volumes.is_some();
+        let all: Vec<Vec<f64>> = (0..self.pairs().len())
+            .map(|k| self.distribution(k))
+            .collect();
+        let most =
+            |from: usize| (all.iter().flat_map(|g| &g[from..])).fold(0.0, |a: f64, b| a.max(*b));
+        let top = match measured && ABOVE * most(self.bins() / 2) > 0.0 {
+            true => ABOVE * most(self.bins() / 2),
+            false => f64::INFINITY,
+        };
+        let seen = (all.iter())
+            .filter_map(|g| g.iter().rposition(|g| *g > 0.0))
+            .max();
+        let end = match measured {
+            true => self.bins(),
+            false => (seen.unwrap_or(0) + 4).min(self.bins()),
+        };
         let series = |(k, pair): (usize, [usize; 2])| PlotSeries {
             name: self.name(pair),
             colour: k + 1,
-            points: (self.distribution(k).into_iter().enumerate())
-                .map(|(bin, g)| [self.middle(bin), g, 0.0])
+            points: (all[k][..end].iter().enumerate())
+                .map(|(bin, g)| [self.middle(bin), g.min(top), 0.0])
                 .collect(),
             drawn: Drawn::Line,
         };
         Plot {
             title: match measured {
+                true if most(0) > top => format!(
+                    "Radial distribution (what is higher than {} is cut)",
+                    significant(top, 2)
+                ),
                 true => "Radial distribution".to_owned(),
                 false => "Distances (not normalised)".to_owned(),
             },
-            x: PlotAxis::linear("r (\u{212b})"),
+            x: PlotAxis::linear("r (\u{c5})"),
             y: PlotAxis::linear(if measured { "g(r)" } else { "pairs in a shell" }),
             series: self.pairs().into_iter().enumerate().map(series).collect(),
         }

@@ -4,20 +4,18 @@
 //! The table is read twice, line by line: first its course in some thousand points, which tell where equilibrium begins, then
 //! what comes after.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::equilibrium::{self, Equilibrium};
+use super::thermo_lines::{TIME, header, read_all};
 use super::{AnalysisFinding, CsvTable, Thinned};
-use crate::plot::{Drawn, Plot, PlotAxis, PlotSeries};
+use crate::plot::{Plot, PlotAxis, PlotSeries};
 use crate::report::series::Series;
 use crate::text::{counted, significant};
-use crate::{Error, Result, input};
+use crate::{Error, Result};
 
-/// Longest line (bytes).
-const LONGEST_LINE: u64 = 1 << 16;
 /// Columns that tell whether there is equilibrium, where they are there.
 const TELLING: [&str; 4] = [
     "potential_energy_ev",
@@ -25,6 +23,15 @@ const TELLING: [&str; 4] = [
     "pressure_bar",
     "volume_a3",
 ];
+/// Columns that are drawn, with their titles and labels.
+const SHOWN: [(&str, &str, &str); 4] = [
+    (TELLING[0], "Potential energy", "potential energy (eV)"),
+    (TELLING[1], "Temperature", "temperature (K)"),
+    (TELLING[2], "Pressure", "pressure (bar)"),
+    (TELLING[3], "Volume", "volume (\u{c5}\u{b3})"),
+];
+/// Most points of a plot.
+const PLOTTED: usize = 256;
 /// Columns that are no samples of a quantity: counters, and statistics that the run has made itself.
 const OTHER: [&str; 4] = [
     "step",
@@ -32,8 +39,6 @@ const OTHER: [&str; 4] = [
     "drift_mev_per_atom_ps",
     "drift_stderr_mev_per_atom_ps",
 ];
-/// The column of time.
-const TIME: &str = "time_fs";
 
 /// Statistics of a column.
 #[derive(Debug, Clone)]
@@ -69,7 +74,7 @@ impl ThermoStatistics {
     /// # Errors
     /// It cannot be read, or is no thermo table. The message names file and line.
     pub fn read(path: &Path, [from, to]: [Option<f64>; 2]) -> Result<Self> {
-        let names = read_lines(path, |_| Ok(true))?.0;
+        let names = header(path)?;
         let is_sample = |name: &&String| !OTHER.contains(&name.as_str());
         let samples: Vec<usize> = (names.iter().enumerate())
             .filter(|(_, name)| is_sample(name))
@@ -84,7 +89,7 @@ impl ThermoStatistics {
         let mut course = Thinned::new(samples.len());
         let mut lines = 0;
         let end = to.unwrap_or(f64::INFINITY);
-        let (_, cut) = read_lines(path, |row| {
+        let (_, cut) = read_all(path, |row| {
             let within = row[time] >= from.unwrap_or(f64::NEG_INFINITY) && row[time] <= end;
             if within {
                 course.add(row[time], samples.iter().map(|&k| row[k]));
@@ -106,7 +111,7 @@ impl ThermoStatistics {
             Some(from) => from,
             None => begins(&columns, &course),
         };
-        read_lines(path, |row| {
+        read_all(path, |row| {
             if row[time] >= start && row[time] <= end {
                 let each = columns
                     .iter_mut()
@@ -215,35 +220,45 @@ impl ThermoStatistics {
     }
 
     fn plots(&self) -> Vec<(String, Plot)> {
-        let shown =
-            |(_, column): &(usize, &ColumnStatistics)| TELLING.contains(&column.name.as_str());
-        let plot = |(k, column): (usize, &ColumnStatistics)| {
-            let all = self
-                .course
-                .points()
-                .iter()
-                .map(|p| [1e-3 * p[0], p[k + 1], 0.0]);
-            let (before, after): (Vec<_>, Vec<_>) = all.partition(|p| 1e3 * p[0] < self.start);
-            let series = |name: &str, colour, points| PlotSeries {
-                name: name.to_owned(),
-                colour,
-                points,
-                drawn: Drawn::Line,
-            };
+        let course = self.course.coarser(PLOTTED);
+        let plot = |(column, title, label): (&str, &str, &str)| {
+            let k = (self.columns.iter()).position(|known| known.name == column)?;
+            let series = course.traced(k, ("counted", 1), 1e3, |value| value);
             let plot = Plot {
-                title: column.name.clone(),
+                title: title.to_owned(),
                 x: PlotAxis::close("time (ps)"),
-                y: PlotAxis::close(column.name.clone()),
-                series: vec![series("left out", 0, before), series("counted", 1, after)],
+                y: PlotAxis::close(label),
+                series: series
+                    .into_iter()
+                    .flat_map(|one| self.parted(one))
+                    .collect(),
             };
-            (format!("thermo_{}", column.name), plot)
+            Some((format!("thermo_{column}"), plot))
         };
-        self.columns
-            .iter()
-            .enumerate()
-            .filter(shown)
-            .map(plot)
-            .collect()
+        SHOWN.into_iter().filter_map(plot).collect()
+    }
+
+    /// A series over time (ps) as two: what is left out, and what counts.
+    fn parted(&self, one: PlotSeries) -> [PlotSeries; 2] {
+        let (before, after) =
+            (one.points.iter().copied()).partition(|point: &[f64; 3]| 1e3 * point[0] < self.start);
+        let name = match one.name.is_empty() {
+            true => "",
+            false => "left out",
+        };
+        let before = PlotSeries {
+            name: name.to_owned(),
+            colour: 0,
+            points: before,
+            drawn: one.drawn,
+        };
+        [
+            before,
+            PlotSeries {
+                points: after,
+                ..one
+            },
+        ]
     }
 }
 
@@ -257,61 +272,4 @@ fn begins(columns: &[ColumnStatistics], course: &Thinned) -> f64 {
         None | Some(0) => 0.0,
         Some(start) => course.points().get(start).map_or(0.0, |point| point[0]),
     }
-}
-
-/// Shows the lines of a table, empty cells as NaN, until `see` has seen enough; gives the names of its columns, and whether the
-/// last line was cut short.
-fn read_lines(
-    path: &Path,
-    mut see: impl FnMut(&[f64]) -> Result<bool>,
-) -> Result<(Vec<String>, bool)> {
-    let within = |e: Error| e.within(path.display());
-    let fault = |e: std::io::Error| Error::input(e.to_string()).within(path.display());
-    let mut file = BufReader::new(input::open(path).map_err(fault)?.0);
-    let mut line = String::new();
-    let mut next = |line: &mut String| -> Result<Option<bool>> {
-        line.clear();
-        let read = (&mut file)
-            .take(LONGEST_LINE)
-            .read_line(line)
-            .map_err(fault)?;
-        let whole = line.ends_with('\n');
-        Ok((read > 0).then_some(whole))
-    };
-    if next(&mut line)? != Some(true) {
-        return Err(within(Error::input(
-            "it has no line of names: the run has not begun",
-        )));
-    }
-    let names: Vec<String> = line.trim_end().split(',').map(str::to_owned).collect();
-    let mut row = Vec::new();
-    let mut number = 1;
-    while let Some(whole) = next(&mut line)? {
-        number += 1;
-        if !whole {
-            return Ok((names, true));
-        }
-        row.clear();
-        for cell in line.trim_end().split(',') {
-            row.push(match cell {
-                "" => f64::NAN,
-                cell => cell.parse().map_err(|_| {
-                    within(Error::input(format!(
-                        "line {number}: {cell:?} is not a number"
-                    )))
-                })?,
-            });
-        }
-        if row.len() != names.len() {
-            return Err(within(Error::input(format!(
-                "line {number} has {} cells, and {} are wanted",
-                row.len(),
-                names.len()
-            ))));
-        }
-        if see(&row)? {
-            break;
-        }
-    }
-    Ok((names, false))
 }

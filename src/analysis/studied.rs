@@ -12,7 +12,7 @@ use crate::formats::trajectory::{TrajectoryAbout, TrajectoryReader};
 use crate::report::checkpoint::store;
 use crate::report::{names, record};
 use crate::units::{self, Dimension};
-use crate::{Error, Result, input, shell};
+use crate::{Error, Result, shell};
 
 /// Times are whole numbers of steps if they are so near to one.
 const WHOLE: f64 = 1e-6;
@@ -94,15 +94,9 @@ impl StudiedRun {
     pub fn read(directory: &Path) -> Result<Self> {
         let place = directory.display();
         let path = directory.join(names::RECORD);
-        let bytes = input::read(&path, record::LONGEST).map_err(|e| {
-            Error::input(format!(
-                "{}: {e}; the directory of a run is wanted, which has a {}: mdrun analyze RUN_DIR",
-                path.display(),
-                names::RECORD
-            ))
-        })?;
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
-        let recorded: RecordedRun = serde_json::from_slice(&bytes).map_err(|e| fault(&e))?;
+        let recorded = RecordedRun::deserialize(record::read(directory, "mdrun analyze")?)
+            .map_err(|e| fault(&e))?;
         if let Some(members) = recorded.members {
             return Err(Error::input(format!(
                 "{place} is a run of {members} systems at once, which mdrun analyze does not take: run the one to look at \

@@ -10,6 +10,7 @@ mod interrupt;
 mod keys;
 mod manual;
 mod model;
+mod report;
 mod run;
 mod serve;
 mod subject;
@@ -63,6 +64,8 @@ enum Command {
     Diagnose(DiagnoseArgs),
     /// Measure what a run's trajectory says: distances, diffusion, vibrations, bonds, densities, hydrogen bonds
     Analyze(analyze::AnalyzeArgs),
+    /// Make the page of a run again, or one of several runs side by side
+    Report(report::ReportArgs),
     /// Print energy, forces and, for a cell, stress of one structure
     Energy(EnergyArgs),
     /// Compute energies and forces for i-PI, ASE or another server of i-PI's protocol, over a socket
@@ -272,6 +275,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Analyze(args)), _) => analyze::run(&args),
+        (Some(Command::Report(args)), _) => report::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
         (Some(Command::Serve(args)), _) => serve::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),

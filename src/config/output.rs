@@ -38,6 +38,7 @@ pub(super) fn output(
         section.keep(key, &None, i64::try_from(usual).unwrap_or(1));
     }
     let checkpoint = checkpoint_every(section, &raw.checkpoint_every, dynamics.timestep)?;
+    let report = section.flag(&keys::output::REPORT, &raw.report)?;
     let mut trajectories: Vec<TrajectoryPlan> = Vec::new();
     let mut tables = Vec::new();
     for (k, one) in raw.trajectory.iter().enumerate() {
@@ -66,6 +67,7 @@ pub(super) fn output(
         trajectories,
         thermo_every: thermo_every.unwrap_or(usual),
         checkpoint,
+        report,
     })
 }
 

@@ -282,6 +282,8 @@ pub struct OutputPlan {
     pub thermo_every: u64,
     /// When checkpoints are written.
     pub checkpoint: CheckpointPlan,
+    /// Whether a page is left when the run ends.
+    pub report: bool,
 }
 
 /// When checkpoints are written while a run goes on; but for `Off`, one more is written when it ends.

@@ -120,6 +120,7 @@ pub(super) struct OutputTable {
     pub directory: Leaf,
     pub thermo_every: Leaf,
     pub checkpoint_every: Leaf,
+    pub report: Leaf,
     pub members: Leaf,
     #[serde(default)]
     pub trajectory: Vec<Spanned<TrajectoryTable>>,

@@ -1,9 +1,12 @@
 //! Plots as SVG: points on linear or logarithmic axes, joined or not, in colours that a style gives to classes; and the style
 //! of the pages that they stand in ([`page`]).
 
+mod drawn;
 pub mod page;
+mod scale;
 
-use crate::text::significant;
+use scale::Scale;
+pub use scale::round_step;
 
 /// Colours that there are; others begin again.
 pub const COLOURS: usize = 9;
@@ -11,10 +14,10 @@ pub const COLOURS: usize = 9;
 /// Width and height of a plot, and the room around its axes (pixels): left, right, above, below.
 const SIZE: [f64; 2] = [640.0, 380.0];
 const ROOM: [f64; 4] = [92.0, 150.0, 16.0, 54.0];
-/// Radius of a mark.
-const MARK: f64 = 4.0;
 /// Height of a line of text.
 const LINE: f64 = 17.0;
+/// Largest number that is drawn: what has no bounds has lost its meaning, and differences stay within f64.
+const LARGEST: f64 = 1e60;
 
 /// A quantity along an axis.
 #[derive(Debug, Clone)]
@@ -52,6 +55,12 @@ impl PlotAxis {
             ..Self::linear(label)
         }
     }
+
+    /// Its label as it stands in SVG, with what its numbers are counted from.
+    fn told(&self, from: Option<&str>) -> String {
+        let from = from.map_or_else(String::new, |from| format!(", counted from {from}"));
+        escaped(&(self.label.clone() + &from))
+    }
 }
 
 /// How the points of a series are drawn.
@@ -63,12 +72,16 @@ pub enum Drawn {
     Joined,
     /// A line alone.
     Line,
+    /// The area between y less its error and y with it, on a linear axis.
+    Band,
+    /// A bar each, from zero on.
+    Bars,
 }
 
 /// Points of one kind.
 #[derive(Debug, Clone)]
 pub struct PlotSeries {
-    /// What they are, beside the last of them.
+    /// What they are, beside the last of them; nothing of a series that belongs to another.
     pub name: String,
     /// Which of the page's colours.
     pub colour: usize,
@@ -91,131 +104,11 @@ pub struct Plot {
     pub series: Vec<PlotSeries>,
 }
 
-/// From numbers to pixels along an axis.
-struct Scale {
-    logarithmic: bool,
-    ends: [f64; 2],
-    pixels: [f64; 2],
-}
-
-impl Scale {
-    /// The scale of some values; `None` where there are none that the axis can show.
-    fn of(values: &[f64], logarithmic: bool, pixels: [f64; 2]) -> Option<Self> {
-        let turned = |v: f64| if logarithmic { v.log10() } else { v };
-        let shown = values.iter().copied().map(turned).filter(|v| v.is_finite());
-        let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
-            (a.min(v), b.max(v))
-        });
-        if low > high {
-            return None;
-        }
-        let room = match high - low {
-            // Axes show three digits.
-            width if width > 0.0 && logarithmic => (0.06 * width).max(0.03),
-            width if width > 1e-3 * low.abs().max(1e-12) => 0.06 * width,
-            _ if logarithmic => 0.3,
-            _ => 0.1 * low.abs().max(1e-6),
-        };
-        Some(Self {
-            logarithmic,
-            ends: [low - room, high + room],
-            pixels,
-        })
-    }
-
-    fn at(&self, value: f64) -> f64 {
-        let value = if self.logarithmic {
-            value.log10()
-        } else {
-            value
-        };
-        let part = (value - self.ends[0]) / (self.ends[1] - self.ends[0]);
-        self.pixels[0] + part * (self.pixels[1] - self.pixels[0])
-    }
-
-    /// Round numbers within the ends.
-    fn ticks(&self) -> Vec<f64> {
-        let [low, high] = self.ends;
-        if !self.logarithmic {
-            return round_numbers(low, high);
-        }
-        // Decades where there are many, round numbers where there is not even a part of one, else some of each decade.
-        let decades = low.floor() as i32..=high.ceil() as i32;
-        let of_each = |within: &[f64]| -> Vec<f64> {
-            let all = (decades.clone())
-                .flat_map(|decade| within.iter().map(move |m| m * 10f64.powi(decade)));
-            all.filter(|tick| (low..=high).contains(&tick.log10()))
-                .collect()
-        };
-        let every = ((high - low) / 7.0).ceil().max(1.0) as usize;
-        let sets: [(&[f64], usize); 3] = [(&[1.0], 4), (&[1.0, 3.0], 4), (&[1.0, 2.0, 5.0], 3)];
-        let ticks = sets.map(|(within, least)| (of_each(within), least));
-        let enough = (ticks.into_iter()).find(|(ticks, least)| ticks.len() >= *least);
-        match enough {
-            Some((ticks, _)) => ticks.into_iter().step_by(every).collect(),
-            None => round_numbers(10f64.powf(low), 10f64.powf(high)),
-        }
-    }
-}
-
-/// Three to seven round numbers from a number to a larger one.
-fn round_numbers(low: f64, high: f64) -> Vec<f64> {
-    let step = round_step((high - low) / 6.0);
-    let first = (low / step).ceil() as i64;
-    let last = (high / step).floor() as i64;
-    (first..=last).map(|k| k as f64 * step).collect()
-}
-
-/// One, two or five times a power of ten, not far from a number.
-fn round_step(about: f64) -> f64 {
-    let decade = 10f64.powf(about.log10().floor());
-    let times = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .find(|m| m * decade >= about);
-    times.unwrap_or(10.0) * decade
-}
-
-/// A number at a tick.
-fn tick_text(value: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let text = significant(value, 3);
-    match text.contains('.') && !text.contains('e') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
-}
-
 impl Plot {
     /// The plot as an SVG element; a sentence where there is nothing to show.
     pub fn svg(&self) -> String {
-        let seen =
-            |value: f64, axis: &PlotAxis| value.is_finite() && (!axis.logarithmic || value > 0.0);
-        let mut series = self.series.clone();
-        for one in &mut series {
-            one.points
-                .retain(|[x, y, _]| seen(*x, &self.x) && seen(*y, &self.y));
-        }
-        series.retain(|one| !one.points.is_empty());
-        let all = || series.iter().flat_map(|one| &one.points);
-        let xs: Vec<f64> = all().map(|p| p[0]).collect();
-        let bars = |[_, y, e]: &[f64; 3]| {
-            if self.y.logarithmic {
-                [*y; 2]
-            } else {
-                [y - e, y + e]
-            }
-        };
-        let mut ys: Vec<f64> = all().flat_map(bars).collect();
-        if self.y.from_zero && !self.y.logarithmic {
-            ys.push(0.0);
-        }
-        let across = [ROOM[0], SIZE[0] - ROOM[1]];
-        let upwards = [SIZE[1] - ROOM[3], ROOM[2]];
-        let scales = Scale::of(&xs, self.x.logarithmic, across)
-            .zip(Scale::of(&ys, self.y.logarithmic, upwards).filter(|_| !xs.is_empty()));
-        let Some((x, y)) = scales else {
+        let series = self.shown();
+        let Some((x, y)) = self.scales(&series) else {
             return "<p>Nothing was measured of it.</p>\n".to_owned();
         };
         let mut out = format!(
@@ -226,17 +119,66 @@ impl Plot {
         );
         self.axes(&mut out, &x, &y);
         for one in &series {
-            draw(&mut out, one, &x, &y);
+            drawn::series(&mut out, one, &x, &y);
         }
-        names(&mut out, &series, &y);
+        drawn::names(&mut out, &series, &y);
         out + "</svg>\n"
+    }
+
+    /// The series with the points that the axes can show.
+    fn shown(&self) -> Vec<PlotSeries> {
+        let seen = |value: f64, axis: &PlotAxis| {
+            value.abs() < LARGEST && (!axis.logarithmic || value > 0.0)
+        };
+        let mut series = self.series.clone();
+        for one in &mut series {
+            one.points
+                .retain(|[x, y, _]| seen(*x, &self.x) && seen(*y, &self.y));
+            for [_, _, error] in &mut one.points {
+                *error = if error.abs() < LARGEST { *error } else { 0.0 };
+            }
+        }
+        series.retain(|one| !one.points.is_empty());
+        series
+    }
+
+    /// Scales across and upwards; `None` where there is nothing to show.
+    fn scales(&self, series: &[PlotSeries]) -> Option<(Scale, Scale)> {
+        let mut xs: Vec<f64> = Vec::new();
+        let mut ys: Vec<f64> = Vec::new();
+        for one in series {
+            xs.extend(one.points.iter().map(|p| p[0]));
+            if let (Drawn::Bars, [first, second, ..]) = (one.drawn, &one.points[..]) {
+                let (half, last) = (
+                    0.5 * (second[0] - first[0]),
+                    one.points[one.points.len() - 1],
+                );
+                xs.extend([first[0] - half, last[0] + half]);
+            }
+            let ends = |[_, y, e]: &[f64; 3]| match self.y.logarithmic {
+                true => [*y; 2],
+                false => [y - e, y + e],
+            };
+            ys.extend(one.points.iter().flat_map(ends));
+        }
+        let upright = self.y.from_zero && !self.y.logarithmic && !ys.is_empty();
+        if upright {
+            ys.push(0.0);
+        }
+        let x = Scale::of(&xs, self.x.logarithmic, [ROOM[0], SIZE[0] - ROOM[1]])?;
+        let mut y = Scale::of(&ys, self.y.logarithmic, [SIZE[1] - ROOM[3], ROOM[2]])?;
+        if upright && ys.iter().all(|y| *y >= 0.0) {
+            y.ends[0] = 0.0;
+        }
+        Some((x, y))
     }
 
     fn axes(&self, out: &mut String, x: &Scale, y: &Scale) {
         let [left, right] = x.pixels;
         let [below, above] = y.pixels;
-        for tick in y.ticks() {
-            let at = y.at(tick);
+        let (across, upwards) = (x.told_ticks(), y.told_ticks());
+        for (tick, text) in &upwards.all {
+            let at = y.at(*tick);
             push(
                 out,
                 format_args!(
@@ -246,14 +188,11 @@ impl Plot {
             let (x, at) = (left - 8.0, at + 4.0);
             push(
                 out,
-                format_args!(
-                    "<text text-anchor=\"end\" x=\"{x}\" y=\"{at:.1}\">{}</text>",
-                    tick_text(tick)
-                ),
+                format_args!("<text text-anchor=\"end\" x=\"{x}\" y=\"{at:.1}\">{text}</text>"),
             );
         }
-        for tick in x.ticks() {
-            let (at, end) = (x.at(tick), below + 5.0);
+        for (tick, text) in &across.all {
+            let (at, end) = (x.at(*tick), below + 5.0);
             push(
                 out,
                 format_args!(
@@ -264,8 +203,7 @@ impl Plot {
             push(
                 out,
                 format_args!(
-                    "<text text-anchor=\"middle\" x=\"{at:.1}\" y=\"{under}\">{}</text>",
-                    tick_text(tick)
+                    "<text text-anchor=\"middle\" x=\"{at:.1}\" y=\"{under}\">{text}</text>"
                 ),
             );
         }
@@ -278,7 +216,7 @@ impl Plot {
             out,
             format_args!(
                 "<text text-anchor=\"middle\" x=\"{middle}\" y=\"{bottom}\">{}</text>",
-                escaped(&self.x.label)
+                self.x.told(across.from.as_deref())
             ),
         );
         let middle = 0.5 * (below + above);
@@ -286,7 +224,7 @@ impl Plot {
             out,
             format_args!(
                 "<text text-anchor=\"middle\" transform=\"translate(14 {middle}) rotate(-90)\">{}</text>",
-                escaped(&self.y.label)
+                self.y.told(upwards.from.as_deref())
             ),
         );
     }
@@ -295,105 +233,6 @@ impl Plot {
 fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
     *out += &std::fmt::format(line);
     out.push('\n');
-}
-
-/// The points of a series, their error bars and the line that joins them.
-fn draw(out: &mut String, one: &PlotSeries, x: &Scale, y: &Scale) {
-    let colour = one.colour % COLOURS;
-    let at = |p: &[f64; 3]| [x.at(p[0]), y.at(p[1])];
-    let line = one.drawn != Drawn::Marks;
-    if line && one.points.len() > 1 {
-        let path: Vec<String> = (one.points.iter().map(at))
-            .map(|[x, y]| format!("{x:.1} {y:.1}"))
-            .collect();
-        push(
-            out,
-            format_args!("<path class=\"line c{colour}\" d=\"M{}\"/>", path.join("L")),
-        );
-    }
-    if one.drawn == Drawn::Line {
-        return;
-    }
-    for point in &one.points {
-        let ([px, py], error) = (at(point), point[2]);
-        if error > 0.0 && !y.logarithmic {
-            let [low, high] = [y.at(point[1] - error), y.at(point[1] + error)];
-            push(
-                out,
-                format_args!("<path class=\"line c{colour}\" d=\"M{px:.1} {low:.1}V{high:.1}\"/>"),
-            );
-        }
-        let title = format!(
-            "{}: {}, {}",
-            one.name,
-            significant(point[0], 4),
-            significant(point[1], 3)
-        );
-        let mark = mark(colour, px, py);
-        push(
-            out,
-            format_args!(
-                "<path class=\"mark c{colour}\" d=\"{mark}\"><title>{}</title></path>",
-                escaped(&title)
-            ),
-        );
-    }
-}
-
-/// A mark of a shape of its own for each colour, so that prints without colours can be read.
-fn mark(colour: usize, x: f64, y: f64) -> String {
-    let r = MARK;
-    match colour % 4 {
-        0 => format!(
-            "M{:.1} {y:.1}a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0Z",
-            x - r,
-            d = 2.0 * r
-        ),
-        1 => format!("M{:.1} {:.1}h{d}v{d}h-{d}Z", x - r, y - r, d = 2.0 * r),
-        2 => format!(
-            "M{x:.1} {:.1}l{s} {t}h-{d}Z",
-            y - r - 1.0,
-            s = r + 1.0,
-            t = 2.0 * r + 1.0,
-            d = 2.0 * (r + 1.0)
-        ),
-        _ => format!(
-            "M{x:.1} {:.1}l{s} {s}l-{s} {s}l-{s} -{s}Z",
-            y - r - 1.0,
-            s = r + 1.0
-        ),
-    }
-}
-
-/// The names of series beside their last points, apart from each other.
-fn names(out: &mut String, series: &[PlotSeries], y: &Scale) {
-    let mut places: Vec<(f64, &PlotSeries)> = series
-        .iter()
-        .filter_map(|one| Some((y.at(one.points.last()?[1]), one)))
-        .collect();
-    places.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut next = f64::NEG_INFINITY;
-    let [below, above] = y.pixels;
-    let lowest = below - LINE * (places.len() as f64 - 1.0);
-    for (k, (at, one)) in places.iter().enumerate() {
-        let most = (lowest + LINE * k as f64).max(above);
-        let at = at.min(most).max(next);
-        next = at + LINE;
-        let (x, colour) = (SIZE[0] - ROOM[1] + 14.0, one.colour % COLOURS);
-        let mark = mark(colour, x, at);
-        push(
-            out,
-            format_args!("<path class=\"mark c{colour}\" d=\"{mark}\"/>"),
-        );
-        let (x, at) = (x + 10.0, at + 4.0);
-        push(
-            out,
-            format_args!(
-                "<text x=\"{x}\" y=\"{at:.1}\">{}</text>",
-                escaped(&one.name)
-            ),
-        );
-    }
 }
 
 impl Plot {
@@ -440,27 +279,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round_and_within() {
-        let scale =
-            |values: &[f64], logarithmic| Scale::of(values, logarithmic, [0.0, 100.0]).unwrap();
-        assert_eq!(
-            scale(&[0.0, 10.0], false).ticks(),
-            [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
-        );
-        assert_eq!(scale(&[32.0, 256.0], true).ticks(), [50.0, 100.0, 200.0]);
-        assert_eq!(
-            scale(&[9.0, 198.0], true).ticks(),
-            [10.0, 20.0, 50.0, 100.0, 200.0]
-        );
-        let wide = scale(&[1e-6, 1e3], true).ticks();
-        assert!(wide.len() > 3 && wide.len() < 10, "{wide:?}");
-        assert!(Scale::of(&[], true, [0.0, 1.0]).is_none());
-        // A single value has room around it.
-        assert!((scale(&[5.0], false).at(5.0) - 50.0).abs() < 1e-9);
-        assert!((scale(&[5.0], true).at(5.0) - 50.0).abs() < 1e-9);
-    }
-
-    #[test]
     fn what_has_no_logarithm_is_left_out() {
         let axis = || PlotAxis::logarithmic("a < b");
         let plot = |points: &[[f64; 3]]| Plot {
@@ -480,5 +298,43 @@ mod tests {
         assert_eq!(svg.matches("<title>").count(), 1);
         assert!(svg.contains("class=\"mark c0\""), "{svg}");
         assert!(svg.contains("a &lt; b") && !svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    /// What has no bounds, or is no number, is left out; bars begin at zero, and a band has no name.
+    #[test]
+    fn numbers_without_bounds_are_left_out() {
+        let series = |name: &str, drawn, points: &[[f64; 3]]| PlotSeries {
+            name: name.to_owned(),
+            colour: 1,
+            points: points.to_vec(),
+            drawn,
+        };
+        let wild = [
+            [0.0, 1.0, f64::NAN],
+            [1.0, f64::NAN, 0.0],
+            [2.0, 1e300, 0.0],
+            [3.0, -f64::INFINITY, 0.0],
+            [4.0, 2.0, f64::INFINITY],
+        ];
+        let plot = Plot {
+            title: "t".to_owned(),
+            x: PlotAxis::close("x"),
+            y: PlotAxis::linear("y"),
+            series: vec![
+                series("", Drawn::Band, &wild),
+                series("a line of a very long name", Drawn::Line, &wild),
+                series("bars", Drawn::Bars, &wild),
+            ],
+        };
+        let svg = plot.svg();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert_eq!(
+            svg.matches("class=\"bar c1\"").count(),
+            3,
+            "two and the name's"
+        );
+        assert!(svg.contains(">a line of a very\u{2026}<"), "{svg}");
+        let below = SIZE[1] - ROOM[3];
+        assert!(svg.contains(&format!("V{below:.1}Z")), "{svg}");
     }
 }

@@ -1,8 +1,8 @@
 //! The terminal: table and closing summary on stdout, progress bar and remarks on stderr, without one
 //! tearing the other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -10,6 +10,9 @@ use super::members::summary::BatchSummary;
 use super::summary::Summary;
 use crate::terminal::{Mood, Terminal, shown};
 use crate::{Result, streams};
+
+/// Most remarks that are kept: those that come first.
+const MOST_KEPT: usize = 100;
 
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +34,8 @@ pub struct Console {
     json: bool,
     /// Whether it was said that standard output is lost.
     lost: Arc<AtomicBool>,
+    /// Remarks and notes, shown or not.
+    kept: Arc<Mutex<Vec<String>>>,
 }
 
 impl Console {
@@ -54,6 +59,7 @@ impl Console {
             remarks: true,
             json: verbosity.json,
             lost: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -66,6 +72,7 @@ impl Console {
             remarks: false,
             json: false,
             lost: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -139,6 +146,7 @@ impl Console {
 
     /// Prints a remark on stderr, quiet or not; a silent terminal has none.
     pub fn remark(&self, text: &str) {
+        self.keep(text);
         if !self.remarks {
             return;
         }
@@ -148,9 +156,25 @@ impl Console {
 
     /// Prints what is good to know, as a note on stderr; nothing where it is to be quiet.
     pub fn note(&self, text: &str) {
-        if self.notes {
-            self.remark(&format!("note: {text}"));
+        let text = format!("note: {text}");
+        match self.notes {
+            true => self.remark(&text),
+            false => self.keep(&text),
         }
+    }
+
+    /// Keeps a remark, once.
+    fn keep(&self, text: &str) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MOST_KEPT && !kept.iter().any(|before| before == text) {
+            kept.push(text.to_owned());
+        }
+    }
+
+    /// Remarks and notes so far, shown or not; the first hundred of them.
+    pub fn remarks(&self) -> Vec<String> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone()
     }
 
     /// Takes the progress bar away: the run has ended.

@@ -2,7 +2,7 @@
 //!
 //! A run has an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
 //! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it,
-//! a [`Trajectory`] each writes frames, and a [`SpreadMonitor`] those that a committee's models disagree on; a
+//! a [`Trajectory`] each writes frames, a [`pace::PaceMonitor`] looks at the clock, and a [`SpreadMonitor`] those that a committee's models disagree on; a
 //! [`NumbersMonitor`] compares a network's numbers with f64.
 //! [`members`] does all of this for the members of a batch.
 //! [`topology`](crate::formats::write::topology) stands beside the trajectories, [`RunRecord`] (`run.json`) around all of it,
@@ -18,6 +18,7 @@ pub mod members;
 pub mod names;
 pub mod numbers;
 pub(crate) mod own;
+pub mod pace;
 mod pool;
 pub mod progress;
 pub mod record;

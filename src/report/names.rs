@@ -4,6 +4,8 @@ pub use crate::formats::{FINAL, TOPOLOGY};
 
 /// The run's record.
 pub const RECORD: &str = "run.json";
+/// The page of a run.
+pub const REPORT: &str = "report.html";
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
 /// Frames that the models of a committee disagree on.

@@ -13,13 +13,14 @@ use rustix::fs::OFlags;
 
 use super::names::{
     FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, INT8, MEMBERS, MEMBERS_TABLE, NEWEST, PREVIOUS, RECORD,
-    THERMO, TOPOLOGY, UNCERTAIN,
+    REPORT, THERMO, TOPOLOGY, UNCERTAIN,
 };
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     RECORD,
+    REPORT,
     THERMO,
     TOPOLOGY,
     FINAL,

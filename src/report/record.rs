@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::course::Status;
 use super::names::RECORD;
+use super::pace::PaceRecord;
 use super::summary::Summary;
 use super::{file, own};
 use crate::models::ModelFile;
@@ -116,7 +117,10 @@ pub struct Description {
 
 /// Room that the record of a run that goes on has to spare (bytes), so that how it ended can be written in
 /// its place where the disk is full.
-const SPARE: usize = 4096;
+const SPARE: usize = 8192;
+
+/// Most remarks that are kept.
+const MOST_REMARKS: usize = 200;
 
 /// Most resumptions that are listed.
 const MOST_RESUMPTIONS: usize = 64;
@@ -140,6 +144,8 @@ pub struct RunRecord {
     events: RefCell<serde_json::Map<String, Value>>,
     /// Whether the run has come to its first step.
     begun: Cell<bool>,
+    /// What the sittings before told.
+    remarks_before: Vec<String>,
 }
 
 /// A moment at which a run went on from a checkpoint.
@@ -186,6 +192,25 @@ pub struct Earlier {
     pub members: Option<u64>,
     /// Its summary.
     pub summary: Option<Value>,
+    /// How fast it was.
+    pub pace: Option<PaceRecord>,
+    /// What it told on the way.
+    pub remarks: Option<Vec<String>>,
+}
+
+/// The record in a run's directory as JSON; `command` is what wants it, such as `mdrun report`.
+///
+/// # Errors
+/// There is none that can be read.
+pub fn read(directory: &Path, command: &str) -> Result<Value> {
+    let path = directory.join(RECORD);
+    let bytes = input::read(&path, LONGEST).map_err(|e| {
+        Error::input(format!(
+            "{}: {e}; the directory of a run is wanted, which has a {RECORD}: {command} RUN_DIR",
+            path.display()
+        ))
+    })?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::input(format!("{}: {e}", path.display())))
 }
 
 impl Earlier {
@@ -212,6 +237,7 @@ impl RunRecord {
             began: Instant::now(),
             events: RefCell::default(),
             begun: Cell::new(false),
+            remarks_before: Vec::new(),
         };
         record.write(Status::Running, None, Value::Null)?;
         Ok(record)
@@ -230,10 +256,22 @@ impl RunRecord {
     }
 
     /// Keeps something that happened on the way, to be written with the next of the others: `raises`,
-    /// where it went on in finer numbers, `flight`, the record of the steps before a fault, and `diagnosis`, what was found
-    /// to be wrong.
+    /// where it went on in finer numbers, `flight`, the record of the steps before a fault, `diagnosis`, what was found
+    /// to be wrong, `pace`, how fast it was, and `remarks`, what it told.
     pub fn keep(&self, event: &str, what: Value) {
         self.events.borrow_mut().insert(event.to_owned(), what);
+    }
+
+    /// Keeps what the run told on the way, that of earlier sittings before it.
+    pub fn keep_remarks(&self, now: Vec<String>) {
+        let mut all = self.remarks_before.clone();
+        for remark in now {
+            if !all.contains(&remark) {
+                all.push(remark);
+            }
+        }
+        all.truncate(MOST_REMARKS);
+        self.keep("remarks", Value::from(all));
     }
 
     /// Writes what is known so far, while the run goes on.
@@ -262,6 +300,9 @@ impl RunRecord {
             at: now.clone(),
         });
         shorten(&mut resumed_from);
+        let mut events = serde_json::Map::new();
+        events.insert("pace".to_owned(), serde_json::json!(earlier.pace));
+        events.insert("remarks".to_owned(), serde_json::json!(earlier.remarks));
         let record = Self {
             path: directory.join(RECORD),
             description,
@@ -270,8 +311,9 @@ impl RunRecord {
             resumed_from,
             resumes,
             began: Instant::now(),
-            events: RefCell::default(),
+            events: RefCell::new(events),
             begun: Cell::new(true),
+            remarks_before: earlier.remarks.unwrap_or_default(),
         };
         record.write(Status::Running, None, Value::Null)?;
         Ok(record)
@@ -295,15 +337,25 @@ impl RunRecord {
     /// # Errors
     /// It cannot be written.
     pub fn close(&self, status: Status, summary: Value, timings: &[(&str, f64)]) -> Result<()> {
+        self.write(status, Some(summary), self.seconds(timings))
+    }
+
+    /// The record of a run that ends, as [`RunRecord::end`] writes it.
+    pub fn at_end(&self, status: Status, summary: &Summary, timings: &[(&str, f64)]) -> Value {
+        self.to_json(status, Some(summary.to_json()), self.seconds(timings))
+    }
+
+    /// Seconds by what they were spent on, with all of them.
+    fn seconds(&self, timings: &[(&str, f64)]) -> Value {
         let mut seconds: serde_json::Map<String, Value> = (timings.iter())
             .map(|(what, s)| ((*what).to_owned(), Value::from(*s)))
             .collect();
         let total = (self.before + self.began.elapsed()).as_secs_f64();
         seconds.insert("total".to_owned(), Value::from(total));
-        self.write(status, Some(summary), Value::Object(seconds))
+        Value::Object(seconds)
     }
 
-    fn write(&self, status: Status, summary: Option<Value>, timings: Value) -> Result<()> {
+    fn to_json(&self, status: Status, summary: Option<Value>, timings: Value) -> Value {
         let d = &self.description;
         let pairs = |list: &[(String, Value)]| Value::Object(list.iter().cloned().collect());
         let own = ("mdrun".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
@@ -316,7 +368,7 @@ impl RunRecord {
             .iter()
             .map(|(k, v)| (k.clone(), Value::from(*v)))
             .collect();
-        let record = serde_json::json!({
+        serde_json::json!({
             "status": status,
             "started": self.started,
             "begun": self.begun.get(),
@@ -347,7 +399,13 @@ impl RunRecord {
             "raises": self.events.borrow().get("raises"),
             "flight": self.events.borrow().get("flight"),
             "diagnosis": self.events.borrow().get("diagnosis"),
-        });
+            "pace": self.events.borrow().get("pace"),
+            "remarks": self.events.borrow().get("remarks"),
+        })
+    }
+
+    fn write(&self, status: Status, summary: Option<Value>, timings: Value) -> Result<()> {
+        let record = self.to_json(status, summary, timings);
         let text = serde_json::to_string_pretty(&record)
             .map_err(|e| Error::run(format!("cannot write {}: {e}", self.path.display())))?;
         match status {

@@ -15,6 +15,7 @@ use crate::core::{Fields, Snapshot};
 use crate::potential::About;
 use crate::report::Energies;
 use crate::report::checkpoint::{self, Checkpoint};
+use crate::report::pace::Pace;
 use crate::simulation::{Checkpointing, FileMark, next_multiple};
 
 /// Writes checkpoints of one run.
@@ -32,6 +33,7 @@ pub struct Keeper {
     began: Instant,
     last: Instant,
     pauses: Pauses,
+    pace: Pace,
 }
 
 /// Time in which a run took no steps and was not asked to, shared by who makes it wait and by the clock of its steps.
@@ -71,6 +73,7 @@ impl Keeper {
             began: now,
             last: now,
             pauses: Pauses::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -78,12 +81,18 @@ impl Keeper {
     pub fn with_pauses(self, pauses: Pauses) -> Self {
         Self { pauses, ..self }
     }
+
+    /// Starts the clock of a run's pace with its own.
+    pub fn with_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
+    }
 }
 
 impl Checkpointing for Keeper {
     fn begin(&mut self) {
         self.began = Instant::now();
         self.last = self.began;
+        self.pace.begin();
     }
 
     /// Where the clock says when, no step does.

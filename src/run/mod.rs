@@ -29,6 +29,7 @@ use std::time::Instant;
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::engine::Engine;
+use crate::report::pace::{Pace, PaceMonitor};
 use crate::report::{Console, Energies, Identity, OriginFile, Status, Summary};
 use crate::simulation::{Reporter, Simulation};
 use crate::{Error, Result, streams};
@@ -40,7 +41,7 @@ pub use opening::least_bytes;
 
 use int8::Int8File;
 use opening::{Opening, begin};
-use resume::{Complete, Standing};
+use resume::{Before, Complete, Standing};
 use underway::{Begun, DirectoryHold};
 
 /// How a run is entered.
@@ -158,7 +159,6 @@ impl Run {
         let opening = match standing {
             None => Opening::default(),
             Some(Standing::Complete(record)) => {
-                let record = Box::new(record);
                 return Ok(run(Ahead::Complete { record, steps }));
             }
             Some(Standing::Nothing { directory, remark }) => {
@@ -263,6 +263,15 @@ impl Run {
     }
 }
 
+/// How fast a run was up to the checkpoint that it goes on from.
+fn pace_so_far(before: Option<&Before>) -> Pace {
+    before.map_or_else(Pace::default, |before| {
+        let (step, elapsed) = (before.checkpoint.step, before.checkpoint.elapsed);
+        let known = before.earlier.pace.clone().unwrap_or_default();
+        Pace::new(known.until(step, elapsed), elapsed)
+    })
+}
+
 /// Says that there is nothing left to do.
 fn show_complete(console: &Console, record: &Complete) -> Result<()> {
     match &record.earlier.summary {
@@ -307,6 +316,10 @@ impl Opened {
         if let Some(monitor) = assemble::numbers_monitor(&plan, &model, &energies)? {
             reporters.insert(0, Box::new(monitor));
         }
+        let pace = pace_so_far(before.as_ref());
+        let clock = pauses.clone();
+        let monitor = PaceMonitor::new(&pace, plan.output.thermo_every, move || clock.total());
+        reporters.push(Box::new(monitor));
         let model = Arc::new(model);
         let structure = before.as_ref().and_then(|b| b.earlier.structure.clone());
         let structure = structure.map_or_else(|| OriginFile::read(&plan.start.structure), Ok)?;
@@ -335,7 +348,8 @@ impl Opened {
             (state, resumed),
             &energies,
         )
-        .with_pauses(pauses);
+        .with_pauses(pauses)
+        .with_pace(pace.clone());
         let simulation = Simulation {
             engine,
             program: assemble::program(&plan),
@@ -355,6 +369,7 @@ impl Opened {
             console,
             energies,
             record,
+            pace,
             resumed,
             setup: began.elapsed(),
         };

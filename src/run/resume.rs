@@ -23,7 +23,7 @@ pub(super) enum Standing {
     /// A run that has stopped before its end.
     Stopped(Box<Stopped>),
     /// A run that has taken all its steps.
-    Complete(Complete),
+    Complete(Box<Complete>),
 }
 
 /// A run that has taken all its steps.
@@ -99,7 +99,7 @@ pub(super) fn look(plan: &mut Plan, models: &[String]) -> Result<Standing> {
             "the run in {place} is complete: all {end} steps are taken; it goes on with a longer [dynamics] \
              duration"
         );
-        return Ok(Standing::Complete(Complete { earlier, remark }));
+        return Ok(Standing::Complete(Box::new(Complete { earlier, remark })));
     }
     let marks = assemble::marks(plan, &checkpoint)?;
     for mark in marks {

@@ -1,5 +1,6 @@
 //! A run from its first step to its closing summary.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,11 +12,12 @@ use crate::config::plan::Plan;
 use crate::paths::absolute;
 use crate::report::drift::LIMIT_OF_DRIFT;
 use crate::report::names;
+use crate::report::pace::Pace;
 use crate::report::{
     Console, Energies, Identity, RunOutcome, RunRecord, Status, Summary, recorder,
 };
 use crate::simulation::{Cause, Finish, Flight, Simulation, Warning};
-use crate::{Error, Result, shell};
+use crate::{Error, Result, overview, shell};
 
 /// A run that has begun: what its end needs.
 pub(super) struct Begun {
@@ -27,6 +29,8 @@ pub(super) struct Begun {
     pub console: Console,
     pub energies: Energies,
     pub record: RunRecord,
+    /// How fast it is.
+    pub pace: Pace,
     /// Whether it goes on from a checkpoint.
     pub resumed: bool,
     pub setup: Duration,
@@ -123,19 +127,31 @@ impl Begun {
             ("setup", self.setup.as_secs_f64()),
             ("steps", elapsed.as_secs_f64()),
         ];
+        self.pace.end(simulation.step, elapsed);
+        self.record
+            .keep("pace", serde_json::json!(self.pace.record()));
+        self.record.keep_remarks(self.console.remarks());
+        // Before the record says that it has ended: a run that is killed here goes on, and leaves its page once more.
+        if status != Status::Failed && tenure.is_held() {
+            self.leave_page(&self.record.at_end(status, &summary, &timings));
+        }
         let mut recorded = self.record.end(status, &summary, &timings);
         let printed = self.console.summary(&summary);
         if status == Status::Interrupted {
             self.tell_how_to_go_on(kept == Some(simulation.step));
         }
-        let finish = ended?;
-        if let (Status::Failed, Some(reason)) = (status, stopped_by) {
+        if let (Status::Failed, Some(reason), Ok(finish)) = (status, stopped_by, &ended) {
             self.console.remark(&format!("error: {reason}"));
             if recorded.is_ok() {
-                self.explain(&finish, interruption);
+                self.explain(finish, interruption);
+                self.record.keep_remarks(self.console.remarks());
                 recorded = self.record.end(status, &summary, &timings);
             }
         }
+        if status == Status::Failed && tenure.is_held() {
+            self.leave_page(&self.record.at_end(status, &summary, &timings));
+        }
+        ended?;
         recorded?;
         printed?;
         Ok(Ending {
@@ -143,6 +159,27 @@ impl Begun {
             steps: simulation.step,
             summary: Some(summary),
         })
+    }
+
+    /// Leaves the run's page, which its record is for. Nothing that goes wrong with it is a fault of the run.
+    fn leave_page(&self, record: &serde_json::Value) {
+        if !self.plan.output.report {
+            return;
+        }
+        let directory = &self.plan.output.directory;
+        let made = catch_unwind(AssertUnwindSafe(|| overview::write(directory, record)));
+        let doubts = match made {
+            Ok(Ok(doubts)) => doubts,
+            Ok(Err(error)) => vec![error.to_string()],
+            Err(_) => vec!["making it failed, which is a fault of the program".to_owned()],
+        };
+        if !doubts.is_empty() {
+            self.console.remark(&format!(
+                "warning: the run is written, but its page is not there, or not whole: {}; make it again with mdrun report {}",
+                doubts.join("; "),
+                shell::quoted(directory)
+            ));
+        }
     }
 
     /// The run has come to its first step: what it writes stays, and the run before it goes.

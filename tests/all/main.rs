@@ -25,6 +25,7 @@ mod readme;
 mod recorder;
 mod release;
 mod report;
+mod report_page;
 mod restart;
 mod schnet;
 mod student;

@@ -12,6 +12,7 @@ pub static TABLE: KeyTable = KeyTable {
         &DIRECTORY,
         &THERMO_EVERY,
         &CHECKPOINT_EVERY,
+        &REPORT,
         &MEMBERS,
         &TRAJECTORY,
     ],
@@ -48,6 +49,15 @@ pub static CHECKPOINT_EVERY: ConfigKey<Steps> = ConfigKey {
     absent: Absent::Is("10 min"),
     of: &[],
     doc: "How often a checkpoint is written: what a crash may cost at most.",
+};
+
+/// `report`
+pub static REPORT: ConfigKey<Flag> = ConfigKey {
+    name: "report",
+    value: Flag,
+    absent: Absent::Is("true"),
+    of: &[],
+    doc: "Whether a run of one system leaves a page of its course, figures and settings when it ends, `report.html`.",
 };
 
 /// `members`

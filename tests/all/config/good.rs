@@ -184,6 +184,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(plan.output.thermo_every, 20);
     let hours = Duration::from_secs(90 * 60);
     assert_eq!(plan.output.checkpoint, CheckpointPlan::Clock(hours));
+    assert!(!plan.output.report);
     let noise = NoiseCourse {
         start: NoiseMark { seed: 0, step: 0 },
         draws: true,
@@ -240,6 +241,7 @@ fn what_is_left_out_has_its_default() {
     assert!(plan.output.trajectories.is_empty());
     let minutes = Duration::from_secs(10 * 60);
     assert_eq!(plan.output.checkpoint, CheckpointPlan::Clock(minutes));
+    assert!(plan.output.report);
     assert_eq!((plan.dynamics.remove_drift, plan.dynamics.skin), (0, 0.5));
     assert_eq!(plan.monitor.drift, None);
     assert_eq!(plan.monitor.force, Some(200.0));

@@ -10,8 +10,9 @@ use super::{argon, contents};
 use crate::restart::runs::{Bench, stderr};
 
 /// Names of a run's files, complete and not.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "run.json",
+    "report.html",
     "run.json.part",
     "thermo.csv",
     "topology.pdb",
