@@ -172,8 +172,8 @@ impl PairDistances {
         table
     }
 
-    /// The distributions: those of a cell no higher than what is between molecules is to be seen at, those of atoms without one as
-    /// far as there are any.
+    /// The distributions: those of a cell no higher than what is between molecules is seen at, those of atoms without one as far
+    /// as there are any.
     fn plot(&self) -> Plot {
         let measured = self.inverse_volumes.is_some();
         let all: Vec<Vec<f64>> = (0..self.pairs().len())

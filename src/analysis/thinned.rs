@@ -122,8 +122,8 @@ impl Thinned {
         coarser
     }
 
-    /// A column over time (in units of `unit`) as a line, and behind it, where points stand for several samples, the range of these;
-    /// each value as `turned` has it, an increasing linear function.
+    /// A column over time (in units of `unit`) as a line, and behind it, where points stand for several samples, the range of
+    /// these; each value as `turned` has it, an increasing linear function.
     pub fn traced(
         &self,
         column: usize,

@@ -1,12 +1,12 @@
 //! `mdrun report RUN_DIR [RUN_DIR ..]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
 use crate::overview::{self, RunOverview, beside};
-use crate::report::names;
+use crate::report::{names, record};
 use crate::terminal::Terminal;
 use crate::{Error, Result, shell, streams};
 
@@ -34,40 +34,41 @@ pub struct ReportArgs {
 /// # Errors
 /// A directory holds no run, its record is damaged, or the page cannot be written.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
-    let runs: Vec<RunOverview> = args
-        .directories
-        .iter()
+    if let [directory] = args.directories.as_slice() {
+        let (html, doubts) =
+            overview::page_of(directory, &record::read(directory, overview::COMMAND)?)?;
+        let own = directory.join(names::REPORT);
+        return write(args.out.as_ref().unwrap_or(&own), &html, &doubts);
+    }
+    let runs: Vec<RunOverview> = (args.directories.iter())
         .map(|directory| RunOverview::read(directory))
         .collect::<Result<_>>()?;
-    let (path, html) = match (runs.as_slice(), &args.out) {
-        ([one], out) => {
-            let own = one.directory.join(names::REPORT);
-            (out.clone().unwrap_or(own), one.html(&one.states()))
-        }
-        (several, Some(out)) if several.len() <= beside::MOST_RUNS => {
-            (out.clone(), beside::html(several))
-        }
-        (several, None) => {
-            let all: Vec<String> = several
-                .iter()
-                .map(|run| shell::quoted(&run.directory))
-                .collect();
-            return Err(Error::input(format!(
-                "say where the page of several runs is to go: mdrun report {} --out runs.html",
-                all.join(" ")
-            )));
-        }
-        (several, Some(_)) => {
-            return Err(Error::input(format!(
-                "{} runs are too many for one page: name {} at most",
-                several.len(),
-                beside::MOST_RUNS
-            )));
-        }
+    if runs.len() > beside::MOST_RUNS {
+        return Err(Error::input(format!(
+            "{} runs are too many for one page: name {} at most",
+            runs.len(),
+            beside::MOST_RUNS
+        )));
+    }
+    let Some(path) = &args.out else {
+        let all: Vec<String> = (runs.iter())
+            .map(|run| shell::quoted(&run.directory))
+            .collect();
+        return Err(Error::input(format!(
+            "say where the page of several runs is to go: mdrun report {} --out runs.html",
+            all.join(" ")
+        )));
     };
-    overview::put(&path, &html)?;
-    for why in runs.iter().filter_map(|run| run.course.as_ref().err()) {
-        streams::tell(&Terminal::err().message(&format!("warning: {why}; the page is without it")));
+    let doubts = runs.iter().filter_map(|run| run.course.clone().err());
+    write(path, &beside::html(&runs), &doubts.collect::<Vec<_>>())
+}
+
+/// Writes the page, and tells what it is without.
+fn write(path: &Path, html: &str, doubts: &[String]) -> Result<ExitCode> {
+    overview::put(path, html)?;
+    for doubt in doubts {
+        let told = format!("warning: {doubt}; the page is without it");
+        streams::tell(&Terminal::err().message(&told));
     }
     streams::print(&format!("{}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)

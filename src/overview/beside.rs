@@ -206,7 +206,7 @@ fn settings(run: &RunOverview) -> Vec<(String, String)> {
     let own = ["output.directory"];
     all.retain(|(name, _)| !own.contains(&name.as_str()));
     let places = ["directory", "run file"];
-    let made = origins(run).into_iter();
+    let made = origins(&run.facts, &run.directory).into_iter();
     all.extend(made.filter(|(name, _)| !places.contains(&name.as_str())));
     all
 }

@@ -1,5 +1,5 @@
-//! The course of a run as its thermo table has it: every column in some hundred points, and samples of the temperature one by one,
-//! in one pass over the table, or over stretches of one that is long.
+//! The course of a run as its thermo table has it: every column in some hundred points, and samples of the temperature one by
+//! one, in one pass over the table, or over stretches of one that is long.
 
 use std::path::Path;
 

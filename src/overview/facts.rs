@@ -66,19 +66,11 @@ impl RunFacts {
     /// What a record says; `directory` is that of the run.
     ///
     /// # Errors
-    /// It is no run's record, or that of a batch.
+    /// It is no run's record.
     pub fn of(record: &Value, directory: &Path) -> Result<Self> {
         let place = directory.display();
-        let facts = Self::deserialize(record).map_err(|e| {
-            Error::input(format!("{place}: its run.json is no record of a run: {e}"))
-        })?;
-        match facts.members {
-            None => Ok(facts),
-            Some(members) => Err(Error::input(format!(
-                "{place} is a run of {members} systems at once, of which there is no page (members.csv has them in a table): run the \
-                 one to look at by itself (mdrun CONFIG.toml --member K --out DIRECTORY), then mdrun report DIRECTORY"
-            ))),
-        }
+        Self::deserialize(record)
+            .map_err(|e| Error::input(format!("{place}: its run.json is no record of a run: {e}")))
     }
 
     /// A key of the run file.

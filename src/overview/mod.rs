@@ -1,14 +1,15 @@
-//! The page of a run, `report.html`: what its record, its thermo table and its states say, as plots, pictures and tables; or of
-//! several runs side by side.
+//! The page of a run, `report.html`: what its record, its thermo table and its states say, as plots, pictures and tables; that of
+//! many systems at once; or one of several runs side by side.
 //!
-//! [`RunOverview::read`] reads a run's directory, [`RunOverview::html`] is its page, [`beside::html`] one of several. A page holds all
-//! that it shows, and is small however long the run was: columns are drawn in some hundred points, of many atoms those that are
-//! seen. What cannot be read of a directory is told in its place; nothing here alters a run.
+//! [`RunOverview::read`] reads a run's directory, [`RunOverview::html`] is its page, [`beside::html`] one of several. A page
+//! holds all that it shows, and is small however long the run was: columns are drawn in some hundred points, of many atoms those
+//! that are seen. What cannot be read of a directory is told in its place; nothing here alters a run.
 
 pub mod beside;
 pub mod colours;
 pub mod course;
 pub mod facts;
+mod members;
 mod page;
 pub mod plots;
 pub mod portrait;
@@ -16,6 +17,7 @@ mod view;
 
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -24,12 +26,14 @@ use crate::formats;
 use crate::plot::page::GENERATOR;
 use crate::report::checkpoint::store;
 use crate::report::{Status, names, own, record, replace};
-use crate::{Error, Result};
+use crate::{Error, Result, shell};
 
 use course::RunCourse;
 use facts::RunFacts;
 use portrait::Portrait;
 
+/// The command that makes pages.
+pub const COMMAND: &str = "mdrun report";
 /// Bytes in which a page says what made it.
 const HEAD: usize = 1024;
 /// Bytes of the largest page.
@@ -65,7 +69,7 @@ impl RunOverview {
     /// # Errors
     /// There is none, or it is one of many systems. The message says what to do.
     pub fn read(directory: &Path) -> Result<Self> {
-        Self::of(directory, &record::read(directory, "mdrun report")?)
+        Self::of(directory, &record::read(directory, COMMAND)?)
     }
 
     /// Reads the run in a directory whose record is known already.
@@ -74,12 +78,17 @@ impl RunOverview {
     /// As for [`RunOverview::read`].
     pub fn of(directory: &Path, record: &Value) -> Result<Self> {
         let facts = RunFacts::of(record, directory)?;
-        // A path such as `..` has no name.
-        let whole = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-        let name = whole.file_name().unwrap_or(whole.as_os_str());
+        if let Some(members) = facts.members {
+            return Err(Error::input(format!(
+                "{0} is a run of {members} systems at once, which stands beside no other: mdrun report {1} makes its own page, \
+                 and mdrun CONFIG.toml --member K --out DIRECTORY runs one of them by itself",
+                directory.display(),
+                shell::quoted(directory)
+            )));
+        }
         Ok(Self {
             directory: directory.to_owned(),
-            name: name.to_string_lossy().into_owned(),
+            name: name_of(directory),
             facts,
             course: RunCourse::read(directory).map_err(|e| e.to_string()),
         })
@@ -155,19 +164,52 @@ impl RunOverview {
     }
 }
 
-/// Writes the page of a run into its directory, as its record has it, and gives what of the run could not be read.
+/// What a run is called: the name of its directory.
+fn name_of(directory: &Path) -> String {
+    // A path such as `..` has none.
+    let whole = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    let name = whole.file_name().unwrap_or(whole.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// The page of the run in a directory, of one system or of many, as its record has it; and what of the run could not be read.
 ///
 /// # Errors
-/// The record is none, or the page cannot be written. Nothing else is altered.
-pub fn write(directory: &Path, record: &Value) -> Result<Vec<String>> {
+/// The record is none.
+pub fn page_of(directory: &Path, record: &Value) -> Result<(String, Vec<String>)> {
+    let facts = RunFacts::of(record, directory)?;
+    if facts.members.is_some() {
+        return Ok(members::html(directory, &name_of(directory), &facts));
+    }
     let run = RunOverview::of(directory, record)?;
     let states = run.states();
-    put(&directory.join(names::REPORT), &run.html(&states))?;
+    let html = run.html(&states);
     let course = run.course.err().into_iter();
     let states = states.into_iter().filter(|state| state.expected);
-    Ok(course
-        .chain(states.filter_map(|state| state.portrait.err()))
-        .collect())
+    let doubts = course.chain(states.filter_map(|state| state.portrait.err()));
+    Ok((html, doubts.collect()))
+}
+
+/// Leaves the page of a run that ends in its directory, as its record has it, and gives in words what went wrong with it, if
+/// anything did: nothing of that is a fault of the run.
+pub fn leave(directory: &Path, record: &Value) -> Option<String> {
+    let write = || {
+        let (html, doubts) = page_of(directory, record)?;
+        put(&directory.join(names::REPORT), &html)?;
+        Ok(doubts)
+    };
+    let doubts = match catch_unwind(AssertUnwindSafe(write)) {
+        Ok(Ok(doubts)) => doubts,
+        Ok(Err(error)) => vec![Error::to_string(&error)],
+        Err(_) => vec!["making it failed, which is a fault of the program".to_owned()],
+    };
+    (!doubts.is_empty()).then(|| {
+        format!(
+            "the run is written, but its page is not there, or not whole: {}; make it again with mdrun report {}",
+            doubts.join("; "),
+            shell::quoted(directory)
+        )
+    })
 }
 
 /// Puts a page down, in place of an older one if there is one.

@@ -1,7 +1,10 @@
 //! The page of one run.
 
+use std::path::Path;
+
 use serde_json::Value;
 
+use super::facts::RunFacts;
 use super::{DrawnState, RunOverview};
 use crate::plot::{escaped, page};
 use crate::report::{OriginFile, Status};
@@ -16,8 +19,7 @@ const DIGITS: usize = 16;
 
 /// The page of a run.
 pub fn html(run: &RunOverview, states: &[DrawnState]) -> String {
-    let mut body = format!("<p class=\"about\">{}</p>\n", about(run).join("<br>\n"));
-    body += &verdict(run);
+    let mut body = opening(&run.facts);
     body += "<h2>Course</h2>\n";
     match &run.course {
         Ok(course) if !course.whole => {
@@ -34,15 +36,26 @@ pub fn html(run: &RunOverview, states: &[DrawnState]) -> String {
     }
     body += "</div>\n<h2>Figures</h2>\n";
     body += &rows(&figures(run));
-    body += "<h2>Made with</h2>\n";
-    body += &rows(&origins(run));
-    if let Some(text) = run.facts.run_file() {
-        body += &format!(
+    body += &closing(&run.facts, &run.directory);
+    page::html(&format!("Run {}", run.name), &body)
+}
+
+/// What was run, how it ended, and what it told.
+pub(super) fn opening(facts: &RunFacts) -> String {
+    let about = about(facts).join("<br>\n");
+    format!("<p class=\"about\">{about}</p>\n{}", verdict(facts))
+}
+
+/// What it was made with, and its run file.
+pub(super) fn closing(facts: &RunFacts, directory: &Path) -> String {
+    let mut out = format!("<h2>Made with</h2>\n{}", rows(&origins(facts, directory)));
+    if let Some(text) = facts.run_file() {
+        out += &format!(
             "<h2>Run file</h2>\n<p class=\"about\">as it was resolved: every default is filled in</p>\n<pre>{}</pre>\n",
             escaped(&shortened(&text, MOST_LETTERS))
         );
     }
-    page::html(&format!("Run {}", run.name), &body)
+    out
 }
 
 fn shortened(text: &str, most: usize) -> String {
@@ -53,8 +66,7 @@ fn shortened(text: &str, most: usize) -> String {
 }
 
 /// Lines on what was run.
-fn about(run: &RunOverview) -> Vec<String> {
-    let facts = &run.facts;
+fn about(facts: &RunFacts) -> Vec<String> {
     let ensemble = facts.ensemble().to_uppercase();
     let timestep = facts
         .timestep()
@@ -80,8 +92,7 @@ fn about(run: &RunOverview) -> Vec<String> {
 }
 
 /// How it ended, whether the energy was conserved, and what it told on the way.
-fn verdict(run: &RunOverview) -> String {
-    let facts = &run.facts;
+fn verdict(facts: &RunFacts) -> String {
     let steps = facts
         .figure("steps")
         .map_or_else(String::new, |steps| counted(steps as u64, "step"));
@@ -260,8 +271,7 @@ fn file(origin: &OriginFile) -> String {
 }
 
 /// What it was made with: model, structure, versions, device.
-pub(super) fn origins(run: &RunOverview) -> Vec<(String, String)> {
-    let facts = &run.facts;
+pub(super) fn origins(facts: &RunFacts, directory: &Path) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut put = |name: &str, value: String| {
         if !value.is_empty() {
@@ -280,7 +290,7 @@ pub(super) fn origins(run: &RunOverview) -> Vec<(String, String)> {
         "run file",
         config.map_or_else(String::new, |path| path.display().to_string()),
     );
-    put("directory", run.directory.display().to_string());
+    put("directory", directory.display().to_string());
     put("engine", facts.engine.clone());
     put("device", facts.device.clone());
     if facts.threads > 0 {

@@ -1,11 +1,11 @@
 //! A picture of atoms as SVG: shaded circles in depth order in the colours of their elements, the bonds that distances tell, and
 //! the edges of the cell. Molecules are whole, and in the cell.
 //!
-//! Few atoms are balls and sticks; of many, balls are as large as atoms, and only those that are seen are drawn, so that a picture
-//! is small however many there are.
+//! Few atoms are balls and sticks; of many, balls are as large as atoms, and only those that are seen are drawn, so that a
+//! picture is small however many there are.
 
 use super::colours::{of_element, shaded};
-use super::view::View;
+use super::view::Viewpoint;
 use crate::Result;
 use crate::core::elements::{covalent_radius, kinds, symbol};
 use crate::core::{Cell, System, Vec3};
@@ -128,7 +128,7 @@ impl Portrait {
         }
         let sticks = self.positions.len() <= MOST_STICKS;
         let radii = self.radii(sticks);
-        let view = View::of(&self.cell, &self.positions, &radii);
+        let view = Viewpoint::of(&self.cell, &self.positions, &radii);
         let size = [WIDTH - 2.0 * EDGE, HEIGHT - 2.0 * EDGE];
         let scale = (size[0] / view.width())
             .min(size[1] / view.height())
@@ -273,7 +273,7 @@ impl Portrait {
 
 /// From where, how large, and what atoms are drawn with.
 struct PageOf<'t> {
-    view: View,
+    view: Viewpoint,
     /// Pixels of an angstrom.
     scale: f64,
     /// Radii (angstrom).

@@ -11,7 +11,7 @@ const LEAST: f64 = 2.0;
 
 /// A direction to look along, and what is seen from there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct View {
+pub struct Viewpoint {
     /// Rows: to the right, upwards, and towards the eye.
     axes: Mat3,
     /// Least coordinates of what is seen (angstrom), radii included.
@@ -20,7 +20,7 @@ pub struct View {
     pub high: Vec3,
 }
 
-impl View {
+impl Viewpoint {
     /// The view of atoms of these radii in a cell (angstrom).
     pub fn of(cell: &Cell, positions: &[Vec3], radii: &[f64]) -> Self {
         let axes = match cell.is_given() {
@@ -132,7 +132,7 @@ mod tests {
         let cubic = Cell::new(Mat3::identity() * 9.0, [true; 3]).unwrap();
         for count in 1..=4 {
             for cell in [&Cell::open(), &cubic] {
-                let view = View::of(cell, &atoms[..count], &[0.5; 4]);
+                let view = Viewpoint::of(cell, &atoms[..count], &[0.5; 4]);
                 assert!((view.axes.determinant() - 1.0).abs() < 1e-12, "{view:?}");
                 let back = view.axes * view.axes.transpose() - Mat3::identity();
                 assert!(back.norm() < 1e-12, "{view:?}");
@@ -140,11 +140,11 @@ mod tests {
             }
         }
         // The third axis of a cell points upwards, and the second away from the eye.
-        let view = View::of(&cubic, &atoms, &[0.5; 4]);
+        let view = Viewpoint::of(&cubic, &atoms, &[0.5; 4]);
         assert!(view.seen(&Vec3::z())[1] > 0.9 && view.seen(&Vec3::y())[2] < -0.8);
         // Atoms on a line lie across.
         let line = [Vec3::zeros(), Vec3::z(), Vec3::z() * 4.0];
-        let view = View::of(&Cell::open(), &line, &[0.1; 3]);
+        let view = Viewpoint::of(&Cell::open(), &line, &[0.1; 3]);
         assert!(view.width() > 3.5 && view.height() < 2.5, "{view:?}");
     }
 }

@@ -22,11 +22,14 @@ td.none{text-align:left}
 figure{margin:0;max-width:40rem}figcaption{font-weight:600;margin:.6rem 0 .2rem}
 svg{width:100%;height:auto;display:block}
 li{max-width:60rem}
-pre{font:13px/1.45 ui-monospace,monospace;background:var(--band);padding:.7rem 1rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
-.facts{margin:.5rem 0}.facts td{text-align:left;vertical-align:top;white-space:normal;overflow-wrap:anywhere;min-width:6rem}.facts th{text-align:left;vertical-align:top;font-weight:400;color:var(--soft)}
+pre{font:13px/1.45 ui-monospace,monospace;background:var(--band);padding:.7rem 1rem;overflow-x:auto}
+pre{white-space:pre-wrap;overflow-wrap:anywhere}
+.facts{margin:.5rem 0}.facts th{text-align:left;vertical-align:top;font-weight:400;color:var(--soft)}
+.facts td{text-align:left;vertical-align:top;white-space:normal;overflow-wrap:anywhere;min-width:6rem}
 .facts tbody th{padding-top:.18rem}.good{color:var(--c2)}.bad{color:var(--c8)}
-@media print{body{padding:0;max-width:none;font-size:11px}figure,tbody{break-inside:avoid}h2,figcaption{break-after:avoid}h2{margin-top:1rem}
-.plots{grid-template-columns:1fr 1fr;gap:.3rem 1.2rem;margin:.5rem 0}pre{columns:2;background:none;padding:0;font-size:9px}}
+@media print{body{padding:0;max-width:none;font-size:11px}figure,tbody{break-inside:avoid}h2,figcaption{break-after:avoid}
+h2{margin-top:1rem}.plots{grid-template-columns:1fr 1fr;gap:.3rem 1.2rem;margin:.5rem 0}
+pre{columns:2;background:none;padding:0;font-size:9px}}
 ";
 
 const DRAWING: &str = "\

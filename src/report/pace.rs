@@ -1,8 +1,8 @@
 //! How fast a run was in its course: how many steps it had taken, and how long they took, at some moments.
 //!
-//! Times on the clock are another ones every time: they are in the run's record, which no run is compared by, and in none of its
-//! outputs. A run that goes on keeps what the record has up to the checkpoint; what a killed sitting was like is not known, and is
-//! one stretch up to there, since the checkpoint says how long its steps took.
+//! Times on the clock are others every time: they are in the run's record, which no run is compared by, and in none of its
+//! outputs. A run that goes on keeps what the record has up to the checkpoint; what a killed sitting was like is not known, and
+//! is one stretch up to there, since the checkpoint says how long its steps took.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ impl PaceRecord {
 
 /// The pace of a run that is under way, shared by who watches it, who keeps its clock and who writes it down.
 #[derive(Debug, Clone, Default)]
-pub struct Pace(Arc<Mutex<PaceNow>>);
+pub struct RunPace(Arc<Mutex<PaceNow>>);
 
 #[derive(Debug, Default)]
 struct PaceNow {
@@ -94,7 +94,7 @@ struct PaceNow {
     began: Option<Instant>,
 }
 
-impl Pace {
+impl RunPace {
     /// The pace of a run that goes on from what is known so far, whose steps took `before` seconds.
     pub fn new(record: PaceRecord, before: f64) -> Self {
         Self(Arc::new(Mutex::new(PaceNow {
@@ -134,7 +134,7 @@ impl Pace {
 
 /// Watches how fast a run is, at the steps of its thermo table: none is looked at for this alone.
 pub struct PaceMonitor {
-    pace: Pace,
+    pace: RunPace,
     every: u64,
     /// Time in which no steps were taken.
     pauses: Box<dyn Fn() -> Duration + Send>,
@@ -142,7 +142,7 @@ pub struct PaceMonitor {
 
 impl PaceMonitor {
     /// Of a run that is looked at every `every` steps; `pauses` tells how much time of this sitting is none of its steps.
-    pub fn new(pace: &Pace, every: u64, pauses: impl Fn() -> Duration + Send + 'static) -> Self {
+    pub fn new(pace: &RunPace, every: u64, pauses: impl Fn() -> Duration + Send + 'static) -> Self {
         Self {
             pace: pace.clone(),
             every,

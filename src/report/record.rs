@@ -341,8 +341,8 @@ impl RunRecord {
     }
 
     /// The record of a run that ends, as [`RunRecord::end`] writes it.
-    pub fn at_end(&self, status: Status, summary: &Summary, timings: &[(&str, f64)]) -> Value {
-        self.to_json(status, Some(summary.to_json()), self.seconds(timings))
+    pub fn at_end(&self, status: Status, summary: Value, timings: &[(&str, f64)]) -> Value {
+        self.to_json(status, Some(summary), self.seconds(timings))
     }
 
     /// Seconds by what they were spent on, with all of them.

@@ -15,7 +15,7 @@ use crate::core::{Fields, Snapshot};
 use crate::potential::About;
 use crate::report::Energies;
 use crate::report::checkpoint::{self, Checkpoint};
-use crate::report::pace::Pace;
+use crate::report::pace::RunPace;
 use crate::simulation::{Checkpointing, FileMark, next_multiple};
 
 /// Writes checkpoints of one run.
@@ -33,7 +33,7 @@ pub struct Keeper {
     began: Instant,
     last: Instant,
     pauses: Pauses,
-    pace: Pace,
+    pace: RunPace,
 }
 
 /// Time in which a run took no steps and was not asked to, shared by who makes it wait and by the clock of its steps.
@@ -73,7 +73,7 @@ impl Keeper {
             began: now,
             last: now,
             pauses: Pauses::default(),
-            pace: Pace::default(),
+            pace: RunPace::default(),
         }
     }
 
@@ -83,7 +83,7 @@ impl Keeper {
     }
 
     /// Starts the clock of a run's pace with its own.
-    pub fn with_pace(self, pace: Pace) -> Self {
+    pub fn with_pace(self, pace: RunPace) -> Self {
         Self { pace, ..self }
     }
 }

@@ -29,7 +29,7 @@ use std::time::Instant;
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::engine::Engine;
-use crate::report::pace::{Pace, PaceMonitor};
+use crate::report::pace::{PaceMonitor, RunPace};
 use crate::report::{Console, Energies, Identity, OriginFile, Status, Summary};
 use crate::simulation::{Reporter, Simulation};
 use crate::{Error, Result, streams};
@@ -264,11 +264,11 @@ impl Run {
 }
 
 /// How fast a run was up to the checkpoint that it goes on from.
-fn pace_so_far(before: Option<&Before>) -> Pace {
-    before.map_or_else(Pace::default, |before| {
+fn pace_so_far(before: Option<&Before>) -> RunPace {
+    before.map_or_else(RunPace::default, |before| {
         let (step, elapsed) = (before.checkpoint.step, before.checkpoint.elapsed);
         let known = before.earlier.pace.clone().unwrap_or_default();
-        Pace::new(known.until(step, elapsed), elapsed)
+        RunPace::new(known.until(step, elapsed), elapsed)
     })
 }
 

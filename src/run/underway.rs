@@ -1,6 +1,5 @@
 //! A run from its first step to its closing summary.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use crate::config::plan::Plan;
 use crate::paths::absolute;
 use crate::report::drift::LIMIT_OF_DRIFT;
 use crate::report::names;
-use crate::report::pace::Pace;
+use crate::report::pace::RunPace;
 use crate::report::{
     Console, Energies, Identity, RunOutcome, RunRecord, Status, Summary, recorder,
 };
@@ -30,7 +29,7 @@ pub(super) struct Begun {
     pub energies: Energies,
     pub record: RunRecord,
     /// How fast it is.
-    pub pace: Pace,
+    pub pace: RunPace,
     /// Whether it goes on from a checkpoint.
     pub resumed: bool,
     pub setup: Duration,
@@ -133,7 +132,7 @@ impl Begun {
         self.record.keep_remarks(self.console.remarks());
         // Before the record says that it has ended: a run that is killed here goes on, and leaves its page once more.
         if status != Status::Failed && tenure.is_held() {
-            self.leave_page(&self.record.at_end(status, &summary, &timings));
+            self.leave_page(&self.record.at_end(status, summary.to_json(), &timings));
         }
         let mut recorded = self.record.end(status, &summary, &timings);
         let printed = self.console.summary(&summary);
@@ -149,7 +148,7 @@ impl Begun {
             }
         }
         if status == Status::Failed && tenure.is_held() {
-            self.leave_page(&self.record.at_end(status, &summary, &timings));
+            self.leave_page(&self.record.at_end(status, summary.to_json(), &timings));
         }
         ended?;
         recorded?;
@@ -166,19 +165,8 @@ impl Begun {
         if !self.plan.output.report {
             return;
         }
-        let directory = &self.plan.output.directory;
-        let made = catch_unwind(AssertUnwindSafe(|| overview::write(directory, record)));
-        let doubts = match made {
-            Ok(Ok(doubts)) => doubts,
-            Ok(Err(error)) => vec![error.to_string()],
-            Err(_) => vec!["making it failed, which is a fault of the program".to_owned()],
-        };
-        if !doubts.is_empty() {
-            self.console.remark(&format!(
-                "warning: the run is written, but its page is not there, or not whole: {}; make it again with mdrun report {}",
-                doubts.join("; "),
-                shell::quoted(directory)
-            ));
+        if let Some(doubt) = overview::leave(&self.plan.output.directory, record) {
+            self.console.remark(&format!("warning: {doubt}"));
         }
     }
 

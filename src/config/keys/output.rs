@@ -57,7 +57,7 @@ pub static REPORT: ConfigKey<Flag> = ConfigKey {
     value: Flag,
     absent: Absent::Is("true"),
     of: &[],
-    doc: "Whether a run of one system leaves a page of its course, figures and settings when it ends, `report.html`.",
+    doc: "Whether a run leaves a page of its course, figures and settings when it ends, `report.html`.",
 };
 
 /// `members`

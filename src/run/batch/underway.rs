@@ -13,7 +13,7 @@ use crate::run::underway::DirectoryHold;
 use crate::run::{Interruption, last};
 use crate::simulation::BatchSimulation;
 use crate::simulation::batch::{BatchFinish, MemberCourse, MemberEvent, MemberStage};
-use crate::{Error, Result, shell};
+use crate::{Error, Result, overview, shell};
 
 /// Lines about single members that are printed, of those that fail and of those that warn; the others are in the table of
 /// members.
@@ -84,6 +84,14 @@ impl BatchBegun<'_> {
             ("setup", self.setup.as_secs_f64()),
             ("steps", elapsed.as_secs_f64()),
         ];
+        self.record.keep_remarks(self.console.remarks());
+        let first = &self.plan.members[0].plan.output;
+        if first.report && tenure.is_held() {
+            let record = self.record.at_end(status, summary.to_json(), &timings);
+            if let Some(doubt) = overview::leave(&first.directory, &record) {
+                self.console.remark(&format!("warning: {doubt}"));
+            }
+        }
         let recorded = self.record.close(status, summary.to_json(), &timings);
         let printed = self.console.summary_of_batch(&summary);
         if status == Status::Interrupted {

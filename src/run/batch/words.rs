@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::assemble::{self, Model};
 use crate::config::plan::BatchPlan;
 use crate::core::elements;
-use crate::report::names::{FINAL, MEMBERS, MEMBERS_TABLE, THERMO, TRAJECTORY};
+use crate::report::names::{FINAL, MEMBERS, MEMBERS_TABLE, REPORT, THERMO, TRAJECTORY};
 use crate::report::{Console, Description, OriginFile};
 use crate::run::{description, words};
 use crate::text::counted;
@@ -64,6 +64,7 @@ pub(super) fn describe(plan: &BatchPlan, model: &Model, structure: OriginFile) -
         false => files.push(MEMBERS.to_owned()),
     }
     files.push(FINAL.to_owned());
+    files.extend(first.output.report.then(|| REPORT.to_owned()));
     Description {
         config: plan.resolved.clone(),
         config_file: plan.source.clone(),

@@ -149,7 +149,7 @@ pub fn files_of(run: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn gather(folder: &Path, before: &str, found: &mut BTreeMap<String, Vec<u8>>) {
-    const OTHERS: [&str; 3] = ["run.json", "state.ckpt", "state_prev.ckpt"];
+    const OTHERS: [&str; 4] = ["run.json", "report.html", "state.ckpt", "state_prev.ckpt"];
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = format!("{before}{}", path.file_name().unwrap().to_string_lossy());

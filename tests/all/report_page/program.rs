@@ -166,7 +166,7 @@ fn what_is_no_run_is_told() {
     fs::write(empty.join("run.json"), "{").unwrap();
     assert!(refused(&[text(&empty)]).contains("run.json"));
     fs::write(empty.join("run.json"), "{\"members\": 4, \"config\": {}}").unwrap();
-    assert!(refused(&[text(&empty)]).contains("--member K"));
+    assert!(refused(&[text(&empty), text(&empty)]).contains("--member K"));
     let out = folder.path().join("run");
     good(&run("configs/argon_nve.toml", &["dynamics.steps=20"], &out));
     let told = refused(&[text(&out), text(&out)]);
@@ -185,4 +185,33 @@ fn what_is_no_run_is_told() {
     let many = vec![text(&out); 17];
     let told = refused(&[&many[..], &["--out", text(&pages)]].concat());
     assert!(told.contains("16 at most"), "{told}");
+}
+
+/// Many systems at once have one page: a table of the members, and their temperatures and drifts.
+#[test]
+fn many_systems_have_one_page() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("run");
+    let settings = ["dynamics.steps=400", "output.trajectory=[]"];
+    good(&run("configs/conformers.toml", &settings, &out));
+    let page = page_of(&out);
+    check(&page);
+    assert_eq!(page.matches(PLOT).count(), 2, "{:?}", titles(&page));
+    assert_eq!(page.matches("<td>complete</td>").count(), 16);
+    for words in [
+        "<title>Run run, 16 systems</title>",
+        "members whose energy is conserved",
+        "[&quot;300 K&quot;",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    fs::write(out.join("members.csv"), "index\n0,1\n").unwrap();
+    let made = mdrun(&["report", text(&out)]);
+    good(&made);
+    assert!(
+        stderr(&made).contains("members.csv: line 2 has 2 cells"),
+        "{}",
+        stderr(&made)
+    );
+    assert!(page_of(&out).contains("members.csv: line 2"));
 }
