@@ -2,8 +2,8 @@
 //!
 //! A run has an [`EnergyRecord`] shared through [`Energies`] and a [`Console`];
 //! from these the reporters: [`DriftMonitor`] keeps the record, [`Thermo`] and [`Progress`] show it, a
-//! [`pace::PaceMonitor`] looks at the clock, a [`Trajectory`] each writes frames, and a [`SpreadMonitor`] those that a committee's models disagree on; a
-//! [`NumbersMonitor`] compares a network's numbers with f64.
+//! [`pace::PaceMonitor`] looks at the clock, a [`Trajectory`] each writes frames, and a [`SpreadMonitor`] those that a
+//! committee's models disagree on; a [`NumbersMonitor`] compares a network's numbers with f64.
 //! [`members`] does all of this for the members of a batch.
 //! [`topology`](crate::formats::write::topology) stands beside the trajectories, [`RunRecord`] (`run.json`) around all of it,
 //! and [`Summary`] closes. [`recorder`] writes the steps before a fault.
