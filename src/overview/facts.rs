@@ -95,6 +95,13 @@ impl RunFacts {
             .filter(|kt| *kt > 0.0)
     }
 
+    /// The time (internal) in which the thermostat exchanges the kinetic energy, where there is one.
+    pub fn relaxation(&self) -> Option<f64> {
+        let friction = self.quantity("friction", Dimension::Rate);
+        let friction = friction.filter(|rate| *rate > 0.0).map(|rate| 1.0 / rate);
+        friction.or_else(|| self.quantity("relaxation", Dimension::Time))
+    }
+
     /// The barostat's pressure (bar), where there is one.
     pub fn pressure_bar(&self) -> Option<f64> {
         self.quantity("pressure", Dimension::Pressure)

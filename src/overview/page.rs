@@ -122,10 +122,13 @@ fn verdict(facts: &RunFacts) -> String {
     if let Some(found) = facts.diagnosis.get("verdict").and_then(Value::as_str) {
         say("bad", &format!("Diagnosis: {found}"));
     }
-    let remarks = facts.remarks.as_deref().unwrap_or_default();
+    let reason = facts.words("stopped_by").unwrap_or("");
+    let known = |remark: &&String| remark.strip_prefix("error: ") != Some(reason);
+    let remarks = facts.remarks.iter().flatten().filter(known);
+    let remarks: Vec<&String> = remarks.take(MOST_REMARKS).collect();
     if !remarks.is_empty() {
         out += "<p>What it told on the way:</p>\n<ul>\n";
-        for remark in remarks.iter().take(MOST_REMARKS) {
+        for remark in remarks {
             let bad = remark.starts_with("warning") || remark.starts_with("error");
             let class = if bad { " class=\"bad\"" } else { "" };
             out += &format!("<li{class}>{}</li>\n", escaped(&shortened(remark, 2000)));

@@ -58,6 +58,10 @@ fn level(name: &str, colour: usize, ends: [f64; 2], value: f64) -> PlotSeries {
     }
 }
 
+/// Times in which the thermostat exchanges the kinetic energy that a run takes at least for the width of the distribution to be
+/// judged: in fewer, fast vibrations alone make samples look independent.
+const RELAXATIONS: f64 = 20.0;
+
 /// Columns that are drawn as they are: name, title, unit.
 const PLAIN: [(&str, &str, &str); 4] = [
     ("density_g_cm3", "Density", "g/cm\u{b3}"),
@@ -244,7 +248,9 @@ fn kinetic(facts: &RunFacts, course: &RunCourse) -> Option<ToldPlot> {
             // Of as many independent samples as the mean's error tells, a deviation is known to 1 / sqrt(2 n).
             let independent = mean.map(|mean| (histogram.deviation / mean.error).powi(2));
             let error = independent.map(|n| ratio / (2.0 * n).sqrt());
-            let known = mean.is_some_and(|mean| mean.converged);
+            let span = (course.end() - from.max(0.0)) * FEMTOSECOND;
+            let long = facts.relaxation().is_none_or(|time| span > RELAXATIONS * time);
+            let known = long && mean.is_some_and(|mean| mean.converged);
             let width = match error.filter(|error| known && *error < 0.3) {
                 Some(error) => format!(
                     "width {} of theory's",

@@ -126,7 +126,10 @@ impl Begun {
             ("setup", self.setup.as_secs_f64()),
             ("steps", elapsed.as_secs_f64()),
         ];
-        self.pace.end(simulation.step, elapsed);
+        // A fault takes time that is none of the steps'.
+        if status != Status::Failed {
+            self.pace.end(simulation.step, elapsed);
+        }
         self.record
             .keep("pace", serde_json::json!(self.pace.record()));
         self.record.keep_remarks(self.console.remarks());

@@ -7,7 +7,7 @@ use std::process::Output;
 use tempfile::TempDir;
 
 use super::made::{PLOT, check, page_of, titles};
-use crate::restart::runs::{Bench, Dynamics, Subject, assert_same, hashes, stderr};
+use crate::restart::runs::{Bench, Dynamics, Subject, assert_same, hashes, record, stderr};
 use crate::support::mdrun;
 
 fn text(path: &Path) -> &str {
@@ -92,6 +92,12 @@ fn a_run_that_was_killed_and_gone_on_with_has_its_page() {
     assert_same(&run, &hashes(&whole), "gone on with");
     let page = page_of(&run);
     check(&page);
+    let pace = &record(&run)["pace"]["steps"];
+    let steps: Vec<u64> = serde_json::from_value(pace.clone()).unwrap();
+    assert!(
+        !steps.is_empty() && steps.is_sorted_by(|a, b| a < b) && steps.iter().all(|s| *s <= 400),
+        "{steps:?}"
+    );
     if killed {
         assert!(page.contains("gone on with from step "));
         assert!(page.contains("note: resumed from step "));
@@ -110,13 +116,16 @@ fn a_broken_limit_has_its_page() {
     for words in [
         "Stopped after ",
         "Stopped by: ",
-        "<li class=\"bad\">error: ",
         "Last step before the end, ",
         "(flight.xyz)",
     ] {
         assert!(page.contains(words), "{words}: {:?}", titles(&page));
     }
     assert_eq!(page.matches("data-bonds=").count(), 2);
+    // The reason is told once.
+    assert_eq!(page.matches("over the limit of 310.0 K").count(), 1);
+    // So short a run does not tell how wide its distribution is.
+    assert!(page.contains("too short for its width to be judged"));
 }
 
 /// What stands in the page's way is left alone: the run is complete, and says once what to type.
