@@ -79,24 +79,23 @@ pub fn read(
         cut: false,
         whole: bytes <= most,
     };
-    // From the beginning of a stretch to that of the next one.
-    let apart = match read.whole {
-        true => u64::MAX,
-        false => bytes.div_ceil((most / STRETCH).max(1)).max(STRETCH),
+    // Stretches begin evenly, the first at the beginning, the last so that it has the end.
+    let stretches = match read.whole {
+        true => 1,
+        false => (most / STRETCH).max(2),
     };
-    let mut begun = 0;
+    let begin = |k: u64| {
+        let last = bytes.saturating_sub(STRETCH);
+        (u128::from(last) * u128::from(k) / u128::from((stretches - 1).max(1))) as u64
+    };
+    let mut stretch = 0;
     let mut within_stretch = lines.line.len() as u64;
     let mut row = Vec::new();
     loop {
-        if within_stretch >= STRETCH && !read.whole {
-            begun += apart;
-            // The end is always seen.
-            let last = bytes.saturating_sub(STRETCH);
-            if begun >= bytes {
-                break;
-            }
-            if begun.min(last) > lines.place {
-                lines.skip_to(begun.min(last)).map_err(fault)?;
+        if within_stretch >= STRETCH && stretch + 1 < stretches {
+            stretch += 1;
+            if begin(stretch) > lines.place {
+                lines.skip_to(begin(stretch)).map_err(fault)?;
             }
             within_stretch = 0;
         }

@@ -188,9 +188,22 @@ mod tests {
         }
         thinned.close();
         let points: Vec<f64> = thinned.points().iter().map(|point| point[0]).collect();
-        assert_eq!((thinned.width(), points), (4, vec![1.5, 5.0]));
-        assert_eq!(thinned.extremes(0), [[0.0, 3.0], [4.0, 6.0]]);
-        assert_eq!(thinned.extremes(1), [[0.0, 3.0], [4.0, 6.0]]);
-        assert!(thinned.points()[0][2].is_nan());
+        assert_eq!((thinned.width(), points), (2, vec![0.5, 2.5, 4.5, 6.0]));
+        assert_eq!(
+            thinned.extremes(0),
+            [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 6.0]]
+        );
+        assert_eq!(
+            thinned.extremes(1),
+            [[0.0, 1.0], [3.0, 3.0], [4.0, 5.0], [6.0, 6.0]]
+        );
+        assert!(thinned.points()[1][2].is_nan());
+        // The same in half as many points.
+        let coarser = thinned.coarser(2);
+        assert_eq!(coarser.extremes(0), [[0.0, 3.0], [4.0, 6.0]]);
+        assert_eq!(
+            coarser.traced(0, ("a", 1), 1.0, |value| value)[0].points[1],
+            [5.25, 5.0, 1.0]
+        );
     }
 }

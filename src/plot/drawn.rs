@@ -17,6 +17,8 @@ const BAR: f64 = 0.92;
 pub(super) fn series(out: &mut String, one: &PlotSeries, x: &Scale, y: &Scale) {
     match one.drawn {
         Drawn::Marks => marks(out, one, x, y),
+        // A line of one point would not be seen.
+        Drawn::Line if one.points.len() < 2 => marks(out, one, x, y),
         Drawn::Line => line(out, one, x, y),
         Drawn::Joined => {
             line(out, one, x, y);
@@ -34,7 +36,7 @@ fn path(points: impl Iterator<Item = [f64; 2]>) -> String {
 
 fn line(out: &mut String, one: &PlotSeries, x: &Scale, y: &Scale) {
     if one.points.len() < 2 {
-        return marks(out, one, x, y);
+        return;
     }
     let points = path(one.points.iter().map(|p| [x.at(p[0]), y.at(p[1])]));
     let colour = one.colour % COLOURS;
