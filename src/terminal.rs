@@ -64,6 +64,16 @@ impl Terminal {
         Self::of(width(&stream), anstream::AutoStream::choice(&stream))
     }
 
+    /// Rows of standard output; `None` where it is no terminal, or does not tell.
+    pub fn rows_out() -> Option<usize> {
+        let stream = io::stdout();
+        if !rustix::termios::isatty(&stream) {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(&stream).ok()?;
+        Some(usize::from(size.ws_row)).filter(|rows| *rows > 0)
+    }
+
     fn of(width: Option<usize>, choice: anstream::ColorChoice) -> Self {
         Self {
             width,

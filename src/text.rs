@@ -100,6 +100,25 @@ pub(super) fn timestamp(moment: SystemTime) -> String {
     )
 }
 
+/// The moment that a text of [`timestamp`] tells; `None` of any other.
+pub(super) fn moment(text: &str) -> Option<SystemTime> {
+    let fields: Vec<u64> = (text.strip_suffix('Z')?.split(['-', 'T', ':']))
+        .map(|field| field.parse().ok())
+        .collect::<Option<_>>()?;
+    let [year, month @ 1..=12, day @ 1..=31, hour, minute, second] = fields[..] else {
+        return None;
+    };
+    // The inverse of the above, years counted from March.
+    let (year, month) = match month > 2 {
+        true => (year, month - 3),
+        false => (year.checked_sub(1)?, month + 9),
+    };
+    let days = 365 * year + year / 4 - year / 100 + year / 400;
+    let days = days + (153 * month + 2) / 5 + day - 1;
+    let seconds = days.checked_sub(719_468)? * 86_400 + hour * 3600 + minute * 60 + second;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +134,18 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
             (1_798_761_599, "2026-12-31T23:59:59Z"),
         ] {
-            assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+            let at = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(timestamp(at), text);
+            assert_eq!(moment(text), Some(at));
+        }
+        for wrong in [
+            "",
+            "2026-03-01",
+            "2026-13-01T00:00:00Z",
+            "now",
+            "0000-01-01T00:00:00Z",
+        ] {
+            assert_eq!(moment(wrong), None, "{wrong}");
         }
     }
 

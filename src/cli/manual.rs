@@ -39,6 +39,7 @@ const SECTIONS: [(&str, &[&str]); 4] = [
         &[
             "mdrun check run.toml",
             "mdrun run.toml --set dynamics.duration=1ps --out try",
+            "mdrun watch try",
             "mdrun resume try",
             "mdrun energy --model painn_hcno_gfn2 --structure molecule.xyz",
             "i-pi input.xml & mdrun serve --model painn_hcno_gfn2 --structure molecule.xyz --address unix:water",

@@ -15,6 +15,7 @@ mod run;
 mod serve;
 mod subject;
 mod version;
+mod watch;
 mod words;
 
 use std::borrow::Cow;
@@ -62,6 +63,8 @@ enum Command {
     Check(CheckArgs),
     /// Say what is wrong with a run: replay it with half the time step, in f64, and with brute-force pairs
     Diagnose(DiagnoseArgs),
+    /// Show a running run from elsewhere, as it goes on: progress, time left, temperature, drift, energies
+    Watch(watch::WatchArgs),
     /// Measure what a run's trajectory says: distances, diffusion, vibrations, bonds, densities, hydrogen bonds
     Analyze(analyze::AnalyzeArgs),
     /// Make the page of a run again, or one of several runs side by side
@@ -274,6 +277,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         (Some(Command::Resume(args)), _) => run::resume(&args),
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
+        (Some(Command::Watch(args)), _) => watch::run(&args),
         (Some(Command::Analyze(args)), _) => analyze::run(&args),
         (Some(Command::Report(args)), _) => report::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),

@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::report::own;
 use crate::{Error, Result};
@@ -15,6 +16,9 @@ pub const NAME: &str = ".lock";
 const OWNER: &str = "process ";
 /// Most bytes that are read of it.
 const LONGEST: u64 = 1024;
+/// Tries more at a lock that another process holds, and the time between them.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// A directory that is this process's alone as long as this lives.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ impl Lock {
         let path = directory.join(NAME);
         let fault =
             |e: io::Error| Error::input(format!("cannot write to {}: {e}", directory.display()));
+        let mut tries = 0;
         loop {
             let (file, made) = open(&path).map_err(fault)?;
             let mut lock = Self {
@@ -48,6 +53,12 @@ impl Lock {
             };
             match lock.file.try_lock() {
                 Ok(()) => lock.held = true,
+                // Whoever looks whether there is a run holds it for a moment.
+                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(BETWEEN_TRIES);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => return Err(busy(directory, &path)),
                 // A file system that knows no locks: then there is no better than none.
                 Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
@@ -87,6 +98,22 @@ impl Drop for Lock {
         if self.ours && is_at(&self.file, &self.path).unwrap_or(false) {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Whether a run holds the lock of a directory; `None` where that cannot be told, as on a file system that knows no locks.
+/// Nothing is written; the lock, where it is free, is held for a moment.
+pub fn is_held(directory: &Path) -> Option<bool> {
+    let path = directory.join(NAME);
+    let file = match own::open(File::options().read(true), &path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Some(false),
+        Err(_) => return None,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
     }
 }
 

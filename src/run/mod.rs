@@ -37,6 +37,7 @@ use crate::{Error, Result, streams};
 pub use batch::{BatchEnding, BatchRun};
 pub use directory::{HeldDirectory, RunDirectory};
 pub use keeper::{Keeper, Pauses};
+pub use lock::is_held;
 pub use opening::least_bytes;
 
 use int8::Int8File;
