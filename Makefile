@@ -34,12 +34,15 @@ setup:
 WITH_NVRTC := lib=$$(sh .ci/nvrtc); [ -z "$$lib" ] || \
 	export MDRUN_REQUIRE_NVRTC=1 LD_LIBRARY_PATH="$$lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}";
 
+# With tclsh and PyMOL, what viewers are told is run by them; as root they are installed.
+WITH_VIEWERS := eval "$$(sh .ci/viewers)";
+
 test: setup
-	$(WITH_NVRTC) $(CARGO) test --release --locked
+	$(WITH_NVRTC) $(WITH_VIEWERS) $(CARGO) test --release --locked
 
 # The long checks: minutes to an hour each, of the same tests binary.
 validate: setup
-	$(WITH_NVRTC) MDRUN_VALIDATE=1 $(CARGO) test --release --locked -- --nocapture
+	$(WITH_NVRTC) $(WITH_VIEWERS) MDRUN_VALIDATE=1 $(CARGO) test --release --locked -- --nocapture
 
 # On a machine with an NVIDIA GPU: a test that would be skipped elsewhere fails here instead.
 test-gpu: setup

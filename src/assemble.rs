@@ -29,10 +29,12 @@ use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
 use crate::potential::Precision;
-use crate::report::names::{FINAL, INT8, REPORT, THERMO, TOPOLOGY, UNCERTAIN};
+use crate::report::names::{
+    FINAL, INT8, REPORT, THERMO, TOPOLOGY, UNCERTAIN, VIEW_PYMOL, VIEW_VMD,
+};
 use crate::report::{
     Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, SpreadLimit,
-    SpreadMonitor, Thermo, Trajectory, Verified, drift, replace, thermo, trajectory,
+    SpreadMonitor, Thermo, Trajectory, Verified, drift, replace, thermo, trajectory, view,
 };
 use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
@@ -361,6 +363,9 @@ pub fn energies(plan: &Plan) -> Energies {
 /// Names of the files that a run writes into its directory, beside its record.
 pub fn files(plan: &Plan) -> Vec<String> {
     let mut names = vec![THERMO.to_owned(), TOPOLOGY.to_owned()];
+    if plan.output.view {
+        names.extend([VIEW_VMD, VIEW_PYMOL].map(str::to_owned));
+    }
     names.extend(trajectory::names(&plan.output.trajectories));
     names.extend(plan.monitor.spread.map(|_| UNCERTAIN.to_owned()));
     if precision(&plan.potential) == Precision::Int8 {
@@ -438,6 +443,7 @@ pub fn reporters(
         };
         replace(&topology, topology::pdb(&scene)?.as_bytes())?;
     }
+    view::write(directory, plan, from.is_some(), console);
     let path = directory.join(THERMO);
     let scope = thermo::Scope {
         cell: &start.cell,

@@ -39,6 +39,7 @@ pub(super) fn output(
     }
     let checkpoint = checkpoint_every(section, &raw.checkpoint_every, dynamics.timestep)?;
     let report = section.flag(&keys::output::REPORT, &raw.report)?;
+    let view = section.flag(&keys::output::VIEW, &raw.view)?;
     let mut trajectories: Vec<TrajectoryPlan> = Vec::new();
     let mut tables = Vec::new();
     for (k, one) in raw.trajectory.iter().enumerate() {
@@ -68,6 +69,7 @@ pub(super) fn output(
         thermo_every: thermo_every.unwrap_or(usual),
         checkpoint,
         report,
+        view,
     })
 }
 

@@ -284,6 +284,8 @@ pub struct OutputPlan {
     pub checkpoint: CheckpointPlan,
     /// Whether a page is left when the run ends.
     pub report: bool,
+    /// Whether scripts for viewers are written.
+    pub view: bool,
 }
 
 /// When checkpoints are written while a run goes on; but for `Off`, one more is written when it ends.

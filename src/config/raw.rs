@@ -121,6 +121,7 @@ pub(super) struct OutputTable {
     pub thermo_every: Leaf,
     pub checkpoint_every: Leaf,
     pub report: Leaf,
+    pub view: Leaf,
     pub members: Leaf,
     #[serde(default)]
     pub trajectory: Vec<Spanned<TrajectoryTable>>,

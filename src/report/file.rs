@@ -511,7 +511,7 @@ pub(super) fn write_part(path: &Path, content: &[u8]) -> Result<PathBuf> {
 }
 
 /// Makes a file that was not there; a plain file that a killed run left at its name goes.
-fn create_new(path: &Path) -> io::Result<File> {
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
     if own::kind(path)?.is_some_and(|kind| kind.is_file()) {

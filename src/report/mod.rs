@@ -30,6 +30,7 @@ mod table;
 pub mod thermo;
 pub mod trajectory;
 mod verdict;
+pub mod view;
 
 pub use checkpoint::{Checkpoint, Identity};
 pub use console::{Console, Verbosity};

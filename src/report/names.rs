@@ -8,6 +8,10 @@ pub const RECORD: &str = "run.json";
 pub const REPORT: &str = "report.html";
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
+/// The script that shows the run in VMD.
+pub const VIEW_VMD: &str = "view.vmd";
+/// The script that shows the run in PyMOL.
+pub const VIEW_PYMOL: &str = "view.pml";
 /// Frames that the models of a committee disagree on.
 pub const UNCERTAIN: &str = "uncertain.xyz";
 /// The trajectory of all members of a batch, where it is one.

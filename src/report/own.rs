@@ -13,16 +13,18 @@ use rustix::fs::OFlags;
 
 use super::names::{
     FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, INT8, MEMBERS, MEMBERS_TABLE, NEWEST, PREVIOUS, RECORD,
-    REPORT, THERMO, TOPOLOGY, UNCERTAIN,
+    REPORT, THERMO, TOPOLOGY, UNCERTAIN, VIEW_PYMOL, VIEW_VMD,
 };
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 13] = [
+const OWN: [&str; 15] = [
     RECORD,
     REPORT,
     THERMO,
     TOPOLOGY,
+    VIEW_VMD,
+    VIEW_PYMOL,
     FINAL,
     LAST_GOOD,
     FLIGHT,

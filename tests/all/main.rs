@@ -31,3 +31,5 @@ mod schnet;
 mod student;
 mod support;
 mod tidy;
+mod view;
+mod watch;

@@ -33,7 +33,7 @@ impl Canvas {
     /// A line cut to the room that there is; what terminals obey is shown, not sent.
     fn cut(&self, text: &str) -> String {
         let text = shown(text);
-        let room = self.columns.min(MOST_COLUMNS);
+        let room = self.width();
         match text.chars().count() > room {
             true => text.chars().take(room).collect(),
             false => text.into_owned(),
@@ -387,15 +387,13 @@ fn beside(points: &[[f64; 2]], size: [usize; 2], canvas: Canvas) -> Vec<String> 
     lines.collect()
 }
 
-/// A value of a range with as many digits as tell its ends apart.
+/// A value of a range with as many digits as tell its ends apart, as far as there is room for them.
 fn label(value: f64, [least, most]: [f64; 2]) -> String {
     let width = (most - least).abs().max(value.abs() * 1e-9).max(1e-300);
     let decimals = (2.0 - width.log10().floor()).clamp(0.0, 9.0) as usize;
-    let text = format!("{value:.decimals$}");
-    match text.len() > LABEL {
-        true => format!("{value:.3e}"),
-        false => text,
-    }
+    let texts = (0..=decimals).rev().map(|count| format!("{value:.count$}"));
+    let fitting = texts.into_iter().find(|text| text.len() <= LABEL);
+    fitting.unwrap_or_else(|| format!("{value:.3e}"))
 }
 
 /// How it ended, and what may be done about it.

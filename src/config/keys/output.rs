@@ -13,6 +13,7 @@ pub static TABLE: KeyTable = KeyTable {
         &THERMO_EVERY,
         &CHECKPOINT_EVERY,
         &REPORT,
+        &VIEW,
         &MEMBERS,
         &TRAJECTORY,
     ],
@@ -58,6 +59,15 @@ pub static REPORT: ConfigKey<Flag> = ConfigKey {
     absent: Absent::Is("true"),
     of: &[],
     doc: "Whether a run leaves a page of its course, figures and settings when it ends, `report.html`.",
+};
+
+/// `view`
+pub static VIEW: ConfigKey<Flag> = ConfigKey {
+    name: "view",
+    value: Flag,
+    absent: Absent::Is("true"),
+    of: &[],
+    doc: "Whether scripts are written that show the run in VMD (`view.vmd`) and PyMOL (`view.pml`).",
 };
 
 /// `members`

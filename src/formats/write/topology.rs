@@ -20,7 +20,7 @@ use crate::neighbors::Molecules;
 use crate::neighbors::bonds::{self, Bond};
 
 /// Largest serial number that readers of CONECT records agree on.
-const MOST_CONNECTED: usize = 99_999;
+pub const MOST_CONNECTED: usize = 99_999;
 /// Bonds in one CONECT record.
 const BONDS_PER_RECORD: usize = 4;
 

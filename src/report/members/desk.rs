@@ -14,7 +14,7 @@ use crate::report::pool::FilePool;
 use crate::report::table::Shows;
 use crate::report::thermo::{Scope, Sheet};
 use crate::report::trajectory::{self, PooledTrajectory, content};
-use crate::report::{SpreadLimit, SpreadMonitor};
+use crate::report::{SpreadLimit, SpreadMonitor, view};
 use crate::simulation::{FileMark, Reporter, Signal, next_multiple};
 use crate::{Error, Result};
 
@@ -169,6 +169,7 @@ impl<'p> MemberDesk<'p> {
         }
         if !trajectories.is_empty() {
             self.write_topology(&folder, pool)?;
+            self.write_view(directory);
         }
         let timestep = self.plan.dynamics.timestep;
         for one in trajectories {
@@ -187,6 +188,14 @@ impl<'p> MemberDesk<'p> {
             self.own.push(Box::new(monitor.in_folder(&self.folder)));
         }
         Ok(())
+    }
+
+    /// Writes the scripts for viewers, where there are trajectories to show.
+    fn write_view(&self, directory: &Path) {
+        let trajectories: Vec<&TrajectoryPlan> = self.own_trajectories().collect();
+        if !trajectories.is_empty() {
+            view::write_member(&directory.join(&self.folder), self.plan, &trajectories);
+        }
     }
 
     /// Writes the topology that viewers want beside binary trajectories. One that is there is the one that it began with,
@@ -319,6 +328,10 @@ impl<'p> MemberDesk<'p> {
     /// One could not be completed.
     pub fn close(&mut self, directory: &Path) -> Result<()> {
         self.marks = self.mark(directory)?;
+        if !self.own.is_empty() {
+            // Once more what could not be written when it began.
+            self.write_view(directory);
+        }
         let mut finished = Ok(());
         for own in &mut self.own {
             finished = finished.and(own.finish());

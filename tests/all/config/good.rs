@@ -185,6 +185,7 @@ fn every_key_means_what_it_says() {
     let hours = Duration::from_secs(90 * 60);
     assert_eq!(plan.output.checkpoint, CheckpointPlan::Clock(hours));
     assert!(!plan.output.report);
+    assert!(!plan.output.view);
     let noise = NoiseCourse {
         start: NoiseMark { seed: 0, step: 0 },
         draws: true,
@@ -238,7 +239,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(plan.start.velocities, VelocityPlan::Given(zeros));
     assert_eq!(plan.output.directory, good("trajectories/minimal"));
     assert_eq!(plan.output.thermo_every, 1);
-    assert!(plan.output.trajectories.is_empty());
+    assert!(plan.output.trajectories.is_empty() && plan.output.view);
     let minutes = Duration::from_secs(10 * 60);
     assert_eq!(plan.output.checkpoint, CheckpointPlan::Clock(minutes));
     assert!(plan.output.report);
