@@ -12,6 +12,7 @@ mod loaded;
 mod many;
 mod model;
 mod numbers;
+mod workshop;
 
 use std::error::Error as _;
 use std::path::Path;
@@ -48,6 +49,7 @@ pub use loaded::{Model, load, load_networks, settle};
 pub use many::many;
 pub use model::{ModelKind, Place, Residence, check_place, origin, place};
 pub use numbers::{FinerEngine, in_present_numbers, numbers_monitor};
+pub use workshop::{PlanWorkshop, heated};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
 /// costs as much as several steps of a small molecule.

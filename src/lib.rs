@@ -11,6 +11,7 @@ pub mod streams;
 pub mod terminal;
 pub mod text;
 pub mod units;
+pub mod validate;
 pub mod workers;
 
 pub mod core;

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod serve;
 mod subject;
+mod validate;
 mod version;
 mod watch;
 mod words;
@@ -61,6 +62,8 @@ enum Command {
     Resume(ResumeArgs),
     /// Do everything but the run: read it all, test the model's physics, estimate memory and speed
     Check(CheckArgs),
+    /// Test a run's physics: model, time step, ensemble, numbers; each test with its figure, its bar and the reason
+    Validate(validate::ValidateArgs),
     /// Say what is wrong with a run: replay it with half the time step, in f64, and with brute-force pairs
     Diagnose(DiagnoseArgs),
     /// Show a running run from elsewhere, as it goes on: progress, time left, temperature, drift, energies
@@ -276,6 +279,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     match (cli.command, cli.run) {
         (Some(Command::Resume(args)), _) => run::resume(&args),
         (Some(Command::Check(args)), _) => check::run(&args),
+        (Some(Command::Validate(args)), _) => validate::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
         (Some(Command::Watch(args)), _) => watch::run(&args),
         (Some(Command::Analyze(args)), _) => analyze::run(&args),

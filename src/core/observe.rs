@@ -191,7 +191,7 @@ impl WholeBody {
 }
 
 /// The inverse of a tensor of inertia on the axes about which there is inertia.
-pub(super) fn pseudo_inverse(inertia: Mat3) -> Mat3 {
+pub(crate) fn pseudo_inverse(inertia: Mat3) -> Mat3 {
     let eigen = inertia.symmetric_eigen();
     let smallest = LINEAR * eigen.eigenvalues.max();
     (0..3)

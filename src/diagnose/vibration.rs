@@ -74,8 +74,12 @@ fn largest_curvature(engine: &mut dyn Engine, system: &System, state: &Snapshot)
     Ok(if largest.is_finite() { largest } else { 0.0 })
 }
 
-/// The mass-weighted Hessian times a vector, by the difference of forces.
-fn hessian_times(
+/// The mass-weighted Hessian (1 / time^2) times a vector, by the difference of forces about a state. The engine is left
+/// displaced.
+///
+/// # Errors
+/// The device failed.
+pub(crate) fn hessian_times(
     engine: &mut dyn Engine,
     system: &System,
     state: &Snapshot,

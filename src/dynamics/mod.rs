@@ -111,3 +111,26 @@ impl Deref for Dynamics {
         }
     }
 }
+
+impl Dynamics {
+    /// The same at another temperature kT (eV); that at constant energy as it is.
+    #[must_use]
+    pub fn at_temperature(mut self, kt: f64) -> Self {
+        match &mut self {
+            Self::Nve(_) => {}
+            Self::Langevin(ensemble) => ensemble.kt = kt,
+            Self::Csvr(ensemble) => ensemble.kt = kt,
+            Self::Npt(ensemble) => ensemble.kt = kt,
+        }
+        self
+    }
+
+    /// The same at another pressure (eV / cubic angstrom); one without a barostat as it is.
+    #[must_use]
+    pub fn at_pressure(mut self, pressure: f64) -> Self {
+        if let Self::Npt(ensemble) = &mut self {
+            ensemble.barostat.pressure = pressure;
+        }
+        self
+    }
+}

@@ -6,11 +6,10 @@ use super::speed::BlockTimer;
 use super::table::{CheckTable, Grade};
 use crate::Result;
 use crate::assemble::{self, Model};
-use crate::config::plan::{Plan, VelocityPlan};
+use crate::config::plan::Plan;
 use crate::core::{Fields, Snapshot};
 use crate::diagnose::trial::{self, Attempt, Trial};
 use crate::diagnose::vibration::shortest_period;
-use crate::dynamics::Bath;
 use crate::engine::{Engine, Flags};
 use crate::run::words;
 use crate::text::{duration, round, significant};
@@ -41,7 +40,7 @@ const TOO_FAST: f64 = 20e-6;
 /// # Errors
 /// The engine cannot be made, or the device failed.
 pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Result<()> {
-    let heated = heated(plan);
+    let heated = assemble::heated(plan);
     let mut engine = assemble::engine_at(&heated, model, assemble::start(&heated))?;
     table.info("device", engine.about().to_string());
     let state = engine.snapshot(Fields::ALL)?;
@@ -67,18 +66,6 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
 fn trial_steps(timestep: f64) -> u64 {
     let steps = (TRIAL_PS * PICOSECOND / timestep).round() as u64;
     steps.max(TRIAL_STEPS)
-}
-
-/// The plan with the velocities that the time step is tried with: those of the run, or under a thermostat those of
-/// its temperature, at which the run will be whatever it starts from.
-fn heated(plan: &Plan) -> Plan {
-    let mut heated = plan.clone();
-    if let Some(Bath { kt, seed }) = plan.dynamics.ensemble.bath()
-        && kt > 0.0
-    {
-        heated.start.velocities = VelocityPlan::Thermal { kt, seed };
-    }
-    heated
 }
 
 /// Steps in the shortest period of a vibration.

@@ -1,0 +1,249 @@
+//! `mdrun validate CONFIG`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::interrupt::Interrupt;
+use super::{hints, parse_minutes};
+use crate::assemble::{self, Int8Scene, Model, PlanWorkshop};
+use crate::config::plan::Plan;
+use crate::config::{self, Asked};
+use crate::core::elements;
+use crate::potential::Precision;
+use crate::report::replace;
+use crate::run::Interruption as _;
+use crate::run::words;
+use crate::terminal::{Mood, Terminal, shown};
+use crate::text::{counted, duration};
+use crate::validate::{self, Depth, Judgement, Listener, Validation, ValidationLine};
+use crate::{Error, Result, streams};
+
+/// A test failed.
+const FAILED: u8 = 3;
+/// A test could not be decided.
+const UNDECIDED: u8 = 4;
+/// Minutes that are taken at the most where nothing is said.
+const MINUTES: f64 = 10.0;
+/// Files of a validation.
+const PAGE: &str = "report.html";
+const FIGURES: &str = "validation.json";
+
+/// `mdrun validate CONFIG`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The model, in f64: forces and stress against slopes of the energy, rotation, translation, permutation, the cutoff, two copies, \
+pairs by brute force, the run's numbers. Steps at constant energy with the time step, its half and its quarter: drift, order, \
+largest safe step, time reversal, momenta, pairs on the way. Under a thermostat: the kinetic energy's distribution, \
+equipartition, pairs of temperatures and pressures. docs/validation.md says how each is judged.
+
+Runs nothing of the run itself. Writes report.html and validation.json into a folder beside the run's, named _validation.
+
+Exit codes: 0 all passed; 3 a test failed; 4 none failed, but one cannot be decided (more --minutes help); 1 a device or a file \
+failed; 2 the input is wrong; 128 + a signal's number: it was interrupted, and tells what it had found.")]
+pub struct ValidateArgs {
+    /// The run file (TOML)
+    pub config: PathBuf,
+    /// Override a key of the run file
+    #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Of many systems, validate this one; the first is 0
+    #[arg(long, value_name = "K")]
+    pub member: Option<usize>,
+    /// Take a minute at the most, and see coarse faults alone
+    #[arg(long, conflicts_with = "minutes")]
+    pub quick: bool,
+    /// Take so many minutes at the most [default: 10]
+    #[arg(long, value_parser = parse_minutes)]
+    pub minutes: Option<f64>,
+    /// Write into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Print the figures as JSON, and nothing else on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ValidateArgs {
+    fn depth(&self) -> Depth {
+        match (self.quick, self.minutes) {
+            (true, _) => Depth::QUICK,
+            (false, minutes) => {
+                let minutes = minutes.unwrap_or(MINUTES);
+                Depth::within(Duration::from_secs_f64(60.0 * minutes))
+            }
+        }
+    }
+
+    fn folder(&self, plan: &Plan) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| {
+            let run = &plan.output.directory;
+            let name = run.file_name().map(|name| name.to_string_lossy());
+            run.with_file_name(format!("{}_validation", name.unwrap_or_default()))
+        })
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The input is wrong, a device failed, or a file cannot be written.
+pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
+    hints::expect_run_file(&args.config)?;
+    let mut plan = plan(args)?;
+    assemble::threads(&plan.device)?;
+    let model = assemble::load(&mut plan)?;
+    prepare(&plan, &model)?;
+    let folder = args.folder(&plan);
+    std::fs::create_dir_all(&folder).map_err(|e| cannot_write(&folder, &e))?;
+    let workshop = PlanWorkshop::new(&plan, &model);
+    let setup = workshop.setup(args.depth());
+    let interrupt = Interrupt::watch()?;
+    let mut teller = Teller { quiet: args.json };
+    teller.head(&plan, &model)?;
+    let began = Instant::now();
+    let found = validate::validate(&setup, &mut teller, interrupt.flag())?;
+    write(&folder, (&plan, &model), &found)?;
+    if args.json {
+        let mut figures = found.json();
+        figures["report"] = folder.join(PAGE).display().to_string().into();
+        streams::print_json(&figures)?;
+    } else {
+        conclude(&found, &folder, began.elapsed())?;
+    }
+    if let Some(signal) = interrupt.signal() {
+        return Ok(signal.exit_code());
+    }
+    Ok(match (found.has_failed(), found.is_undecided()) {
+        (true, _) => ExitCode::from(FAILED),
+        (false, true) => ExitCode::from(UNDECIDED),
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// The plan of the one system that is asked for.
+fn plan(args: &ValidateArgs) -> Result<Plan> {
+    let (config, overrides) = (&args.config, &args.overrides);
+    if let Some(member) = args.member {
+        return config::load_member(config, overrides, None, member);
+    }
+    match config::load_any(config, overrides, None)? {
+        Asked::One(plan) => Ok(*plan),
+        Asked::Several(batch) => Err(Error::input(format!(
+            "{}: is a run of many systems, and a validation is of one: {}; choose it with --member 0 and so on",
+            config.display(),
+            batch.numbers()
+        ))),
+    }
+}
+
+/// Finds what the run's numbers need, and room for f64.
+fn prepare(plan: &Plan, model: &Model) -> Result<()> {
+    assemble::check_room(plan, model, Precision::F64)?;
+    let precision = assemble::precision(&plan.potential);
+    if precision == Precision::Int8 {
+        assemble::check_plan_numbers(plan, model)?;
+        assemble::find_int8(model, precision, &plan.device, &[Int8Scene::of(plan)])?;
+    }
+    Ok(())
+}
+
+/// What it is about: atoms and cell, potential, dynamics.
+fn about(plan: &Plan, model: &Model) -> [String; 3] {
+    let species = &plan.start.system.species;
+    [
+        format!(
+            "{} ({}), {}",
+            counted(species.len() as u64, "atom"),
+            elements::formula(species),
+            words::cell(&plan.start.cell)
+        ),
+        model.describe(),
+        words::dynamics(plan),
+    ]
+}
+
+fn write(folder: &Path, (plan, model): (&Plan, &Model), found: &Validation) -> Result<()> {
+    let subject = plan.source.display().to_string();
+    let mut about = about(plan, model).to_vec();
+    about.push(format!("mdrun {}", env!("CARGO_PKG_VERSION")));
+    let page = validate::page(found, &subject, &about);
+    replace(&folder.join(PAGE), page.as_bytes())?;
+    let figures = streams::json(&found.json());
+    replace(&folder.join(FIGURES), figures.as_bytes())
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    Error::run(format!(
+        "{}: cannot be made: {error}; name another folder with --out",
+        path.display()
+    ))
+}
+
+fn conclude(found: &Validation, folder: &Path, took: Duration) -> Result<()> {
+    let mood = match (found.has_failed(), found.is_undecided()) {
+        (true, _) => Mood::Bad,
+        (false, true) => Mood::Doubt,
+        (false, false) => Mood::Good,
+    };
+    let terminal = Terminal::out();
+    let text = format!(
+        "\n{} {}\n",
+        terminal.paint(mood, &found.summary()),
+        duration(took)
+    );
+    streams::print(&text)?;
+    if found.is_undecided() && !found.has_failed() {
+        streams::print("What is undecided needs more samples: give it more --minutes.\n")?;
+    }
+    streams::print(&format!("{}\n", folder.join(PAGE).display()))
+}
+
+/// Tells of the tests as they come.
+struct Teller {
+    quiet: bool,
+}
+
+impl Teller {
+    fn head(&self, plan: &Plan, model: &Model) -> Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        let lines = about(plan, model).map(|line| format!("{}\n", shown(&line)));
+        streams::print(&lines.concat())
+    }
+
+    fn print(&self, text: &str) {
+        if !self.quiet {
+            // What is lost of it is in the files.
+            drop(streams::print(text));
+        }
+    }
+}
+
+impl Listener for Teller {
+    fn begin(&mut self, part: &str) {
+        self.print(&format!("\n{part}\n"));
+    }
+
+    fn line(&mut self, line: &ValidationLine) {
+        /// Columns of the verdict and of what is tested.
+        const WORD: usize = 9;
+        const WHAT: usize = 26;
+        let terminal = Terminal::out();
+        let word = format!("{:WORD$}", line.judgement.word());
+        let word = match line.judgement.mood() {
+            Some(mood) => terminal.paint(mood, &word),
+            None => word,
+        };
+        let bar = match (line.judgement, line.bar_text()) {
+            (Judgement::NotApplicable, _) => String::new(),
+            (_, bar) if bar.is_empty() => bar,
+            (_, bar) => format!(" (at most {bar})"),
+        };
+        let text = format!("{word} {:WHAT$}  {}{bar}", line.what, shown(&line.found));
+        self.print(&(terminal.fit(&text) + "\n"));
+    }
+}

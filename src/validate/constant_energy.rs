@@ -1,0 +1,430 @@
+//! Tests of steps at constant energy: drift, order of the fluctuation, the largest safe step, time reversal, momenta, pairs.
+
+use std::time::Instant;
+
+use super::line::{Judgement, ValidationLine, short};
+use super::potential::TOLERABLE_DRIFT;
+use super::walk::{Walk, Way};
+use super::{Course, Setup, largest_difference};
+use crate::Result;
+use crate::core::{Fields, Snapshot, observe};
+use crate::diagnose::vibration::shortest_period;
+use crate::engine::Engine;
+use crate::plot::{Drawn, Plot, PlotAxis, PlotSeries};
+use crate::potential::Precision;
+use crate::report::series::Estimate;
+use crate::text::significant;
+use crate::units::{FEMTOSECOND, KELVIN, MEV_PER_PS, PICOSECOND};
+
+/// Time (ps) that a start from a minimum takes to give half of its kinetic energy away.
+const SETTLING: f64 = 0.1;
+/// Parts of the time that the walks with a whole, half and quarter of the step go; the same number of steps each.
+const PARTS: [f64; 3] = [1.0, 0.5, 0.25];
+/// Fewest steps of a walk that tell anything.
+const FEWEST_STEPS: u64 = 100;
+/// Largest sound fluctuation of the energy over that of the kinetic energy.
+const FLUCTUATION: f64 = 0.05;
+/// Steps that the fastest vibration must have: velocity Verlet then makes its frequency 2.6 % too high.
+const STEPS_A_PERIOD: f64 = 8.0;
+/// Order of velocity Verlet, and how far the order found may be from it: terms of the fourth order, and other ways of chaos.
+const ORDER: f64 = 2.0;
+const ORDER_BAR: f64 = 0.4;
+/// Drift over a walk in units of the standard deviation of the kinetic energy.
+const DRIFT_RATIO: f64 = 1.0;
+/// Steps there and back.
+const REVERSED: u64 = 100;
+/// Largest distance (angstrom) of an atom from where it began after as many steps back: in f64, and in coarser numbers,
+/// whose forces differ where positions differ by rounding.
+const REVERSAL_F64: f64 = 1e-8;
+const REVERSAL: f64 = 1e-3;
+/// Largest change of a momentum in units of its thermal one: the whole then takes a millionth of its share of the energy.
+const MOMENTUM: f64 = 1e-3;
+/// Temperature (K) under which nothing moves that could tell anything.
+const STILL: f64 = 0.01;
+/// Points of a drawn curve.
+const POINTS: usize = 400;
+
+/// Walks with the whole, half and a quarter of the step.
+struct Walks<'s> {
+    setup: &'s Setup<'s>,
+    /// Period of the stiffest vibration (internal time), if anything is bound.
+    period: Option<f64>,
+    walks: Vec<Walk>,
+}
+
+/// Makes the tests.
+pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> {
+    let mut engine = setup.workshop.engine(setup.start.clone(), 0)?;
+    let begun = engine.snapshot(Fields::ALL)?;
+    let period = shortest_period(engine.as_mut(), &setup.start.system, &begun)?;
+    let (state, pace) = settled(setup, engine.as_mut(), &begun)?;
+    let (deadline, steps) = plan(setup, pace);
+    let mut walks = Vec::new();
+    for part in PARTS {
+        let way = Way {
+            timestep: setup.timestep * part,
+            steps,
+            deadline,
+        };
+        walks.push(Walk::take(setup, engine.as_mut(), (&state, way), course)?);
+    }
+    let walks = Walks {
+        setup,
+        period,
+        walks,
+    };
+    if let Some(broke) = walks.walks.iter().find_map(|w| w.broke.clone()) {
+        let why = "a run whose numbers cease to be finite is none";
+        let name = ("constant_energy", "steps");
+        course.add(ValidationLine::told(name, broke, why, Judgement::Fail));
+        return Ok(());
+    }
+    walks.tell(course);
+    walks.draw(course);
+    course.add(reversal(setup, engine.as_mut(), &state)?);
+    walks.momenta(&state, course);
+    course.add(walks.pairs());
+    Ok(())
+}
+
+/// The state a little later, and the time that a step takes.
+fn settled(
+    setup: &Setup<'_>,
+    engine: &mut dyn Engine,
+    begun: &Snapshot,
+) -> Result<(Snapshot, f64)> {
+    let steps = (SETTLING * PICOSECOND / setup.timestep).round().max(20.0) as u64;
+    let program = setup.workshop.constant_energy(setup.timestep);
+    engine.restore(begun)?;
+    let began = Instant::now();
+    for step in begun.step..begun.step + steps {
+        engine.run(&program, step..step + 1)?;
+        engine.snapshot(Fields::NONE)?;
+    }
+    let pace = began.elapsed().as_secs_f64() / steps as f64;
+    Ok((engine.snapshot(Fields::ALL)?, pace))
+}
+
+/// When walks have to end, and the steps of each.
+fn plan(setup: &Setup<'_>, pace: f64) -> (Instant, u64) {
+    let depth = &setup.depth;
+    let wanted = (depth.constant_energy / setup.timestep).round();
+    let affordable = depth.stepping.as_secs_f64() / (PARTS.len() as f64 * pace);
+    let steps = wanted.min(affordable).max(FEWEST_STEPS as f64);
+    (Instant::now() + 2 * depth.stepping, steps as u64)
+}
+
+impl Walks<'_> {
+    fn atoms(&self) -> f64 {
+        self.setup.start.system.len().max(1) as f64
+    }
+
+    /// The time that all of them have in common, over which they start out alike.
+    fn common(&self) -> f64 {
+        (self.walks.iter().map(Walk::span)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Temperature (K) of the first.
+    fn temperature(&self) -> f64 {
+        observe::kt(
+            self.walks[0].mean_kinetic(),
+            self.setup.thermometer.degrees_of_freedom,
+        ) / KELVIN
+    }
+
+    fn tell(&self, course: &mut Course<'_>) {
+        const ORDER_NAME: (&str, &str) = ("order", "order of the integrator");
+        let fluctuations: Option<Vec<f64>> = (self.walks.iter())
+            .map(|walk| walk.fluctuation(self.common()))
+            .collect();
+        let whole = &self.walks[0];
+        let ratio = (whole.fluctuation(f64::INFINITY)).zip(whole.kinetic_deviation());
+        let moves = self.temperature() > STILL;
+        let (Some(found), Some((fluctuation, kinetic))) = (fluctuations.filter(|_| moves), ratio)
+        else {
+            let why = format!(
+                "{} steps at {} K tell nothing",
+                whole.steps(),
+                significant(self.temperature(), 3)
+            );
+            for name in [FLUCTUATION_NAME, ORDER_NAME, DRIFT_NAME, RATIO_NAME] {
+                let line = ValidationLine::told(name, why.clone(), "", Judgement::Undecided);
+                course.add(line);
+            }
+            return;
+        };
+        let ratio = fluctuation / kinetic;
+        course.add(self.fluctuation(ratio));
+        course.add(self.safe_step(ratio));
+        course.add(order(ORDER_NAME, &found, self.setup.precision));
+        self.drift(kinetic, course);
+    }
+
+    fn fluctuation(&self, ratio: f64) -> ValidationLine {
+        let text = format!(
+            "{} of the kinetic energy's, over {} ps at {} K",
+            short(ratio),
+            significant(self.walks[0].span() / PICOSECOND, 3),
+            significant(self.temperature(), 3),
+        );
+        ValidationLine::measured(
+            FLUCTUATION_NAME,
+            (ratio, "", FLUCTUATION),
+            "the energy goes up and down with the vibrations as the square of the step: a twentieth of what moves anyway",
+        )
+        .saying(text)
+    }
+
+    /// The step beside the largest one that fluctuation and stiffest vibration allow.
+    fn safe_step(&self, ratio: f64) -> ValidationLine {
+        let timestep = self.setup.timestep;
+        let by_energy = timestep * (FLUCTUATION / ratio).sqrt();
+        let by_period = self
+            .period
+            .map_or(f64::INFINITY, |period| period / STEPS_A_PERIOD);
+        let safe = by_energy.min(by_period);
+        let stiffest = match self.period {
+            Some(period) => format!(
+                "stiffest vibration {} fs",
+                significant(period / FEMTOSECOND, 3)
+            ),
+            None => "nothing vibrates".to_owned(),
+        };
+        let text = format!(
+            "{} fs, where {} fs are safe ({stiffest})",
+            significant(timestep / FEMTOSECOND, 3),
+            significant(safe / FEMTOSECOND, 3),
+        );
+        ValidationLine::measured(
+            ("timestep", "time step"),
+            (timestep / FEMTOSECOND, "fs", safe / FEMTOSECOND),
+            "8 steps a vibration (its frequency comes out 2.6 % too high), and the bar of the fluctuation, which goes as the \
+             square of the step",
+        )
+        .saying(text)
+    }
+
+    fn drift(&self, kinetic: f64, course: &mut Course<'_>) {
+        let unit = self.atoms() * MEV_PER_PS;
+        let slopes: Vec<Estimate> = (self.walks.iter().filter_map(Walk::slope))
+            .map(|slope| slope.scaled(1.0 / unit))
+            .collect();
+        let Some(&slope) = slopes.first() else {
+            return;
+        };
+        let bar = self.setup.drift.unwrap_or(TOLERABLE_DRIFT) / MEV_PER_PS;
+        let finer: Vec<String> = slopes[1..].iter().map(|s| s.text()).collect();
+        let text = format!(
+            "{} meV/atom/ps; {} with half, a quarter of the step",
+            slope.text(),
+            finer.join(", ")
+        );
+        course.add(
+            ValidationLine::measured(
+                DRIFT_NAME,
+                (slope.value, "meV/atom/ps", bar),
+                "the run's own limit ([monitor] drift), else 0.05: what warms a solid by 0.2 K in a picosecond",
+            )
+            .saying(text)
+            .give_or_take(slope.error)
+            .judged(Judgement::of_estimate(slope, bar)),
+        );
+        let whole = slope.scaled(unit * self.walks[0].span() / kinetic);
+        let span = self.walks[0].span() / PICOSECOND;
+        course.add(
+            ValidationLine::measured(
+                RATIO_NAME,
+                (whole.value, "", DRIFT_RATIO),
+                "over the time tried, drift must stay within what the kinetic energy does anyway",
+            )
+            .saying(format!(
+                "{} over {} ps",
+                whole.text(),
+                significant(span, 3)
+            ))
+            .give_or_take(whole.error)
+            .judged(Judgement::of_estimate(whole, DRIFT_RATIO)),
+        );
+    }
+
+    fn momenta(&self, state: &Snapshot, course: &mut Course<'_>) {
+        const ANGULAR: (&str, &str) = ("angular_momentum", "angular momentum");
+        let system = &self.setup.start.system;
+        let kt = KELVIN * self.temperature();
+        let thermal = (3.0 * system.total_mass() * kt).sqrt();
+        let changed = self.walks.iter().map(|w| w.momentum).fold(0.0, f64::max);
+        let change = changed / thermal;
+        course.add(
+            ValidationLine::measured(
+                ("momentum", "momentum"),
+                (change, "", MOMENTUM),
+                "forces between atoms sum to zero; beyond the bar the whole would take a millionth of its share of the energy",
+            )
+            .saying(format!(
+                "changes by {} of its thermal size",
+                short(change)
+            )),
+        );
+        let ends: Vec<&Snapshot> = self.walks.iter().filter_map(|w| w.end.as_ref()).collect();
+        if state.cell.is_periodic() || system.len() < 2 {
+            let why = "of a cell it is not conserved";
+            course.add(ValidationLine::told(
+                ANGULAR,
+                why,
+                "",
+                Judgement::NotApplicable,
+            ));
+            return;
+        }
+        let of = |s: &Snapshot| observe::angular_momentum(system, &s.positions, &s.velocities);
+        let thermal = (kt * observe::inertia(system, &state.positions).trace()).sqrt();
+        let changes = ends.iter().map(|end| (of(end) - of(state)).norm());
+        let change = changes.fold(0.0, f64::max) / thermal;
+        course.add(
+            ValidationLine::measured(
+                ANGULAR,
+                (change, "", MOMENTUM),
+                "a potential that does not change with rotation turns nothing as a whole",
+            )
+            .saying(format!(
+                "changes by {} of its thermal size",
+                short(change)
+            )),
+        );
+    }
+
+    /// The pairs of the walks.
+    fn pairs(&self) -> ValidationLine {
+        const NAME: (&str, &str) = ("listed_pairs", "pairs on the way");
+        const WHY: &str = "the list must be built anew before an atom has come nearer than it knows";
+        let audited: usize = self.walks.iter().map(|w| w.audited).sum();
+        match self.walks.iter().find_map(|w| w.mismatch.clone()) {
+            Some(mismatch) => ValidationLine::told(NAME, mismatch, WHY, Judgement::Fail),
+            None => {
+                let found = format!("{audited} rows of the list equal brute force");
+                ValidationLine::told(NAME, found, WHY, Judgement::Pass)
+            }
+        }
+    }
+
+    fn draw(&self, course: &mut Course<'_>) {
+        let atoms = self.atoms();
+        let name = |walk: &Walk| {
+            format!(
+                "{} fs",
+                significant(walk.timestep / FEMTOSECOND, 3)
+            )
+        };
+        let energies = |(colour, walk): (usize, &Walk)| {
+            let first = walk.energies.first().map_or(0.0, |e| e[0]);
+            let stride = walk.energies.len().div_ceil(POINTS).max(1);
+            let points = (walk.energies.iter().enumerate().step_by(stride)).map(|(k, e)| {
+                let time = k as f64 * walk.timestep / PICOSECOND;
+                [time, 1e3 * (e[0] - first) / atoms, 0.0]
+            });
+            PlotSeries {
+                name: name(walk),
+                colour: colour + 1,
+                points: points.collect(),
+                drawn: Drawn::Line,
+            }
+        };
+        course.draw(Plot {
+            title: "Total energy at constant energy".to_owned(),
+            x: PlotAxis::linear("time (ps)"),
+            y: PlotAxis::linear("change of the total energy (meV/atom)"),
+            series: self.walks.iter().enumerate().map(energies).collect(),
+        });
+        let common = self.common();
+        let points: Vec<[f64; 3]> = (self.walks.iter())
+            .filter_map(|w| Some([w.timestep / FEMTOSECOND, 1e3 * w.fluctuation(common)?, 0.0]))
+            .collect();
+        let square = points.first().map(|[t, f, _]| {
+            points
+                .iter()
+                .map(|p| [p[0], f * (p[0] / t).powi(2), 0.0])
+                .collect()
+        });
+        let series = |name: &str, colour, points, drawn| PlotSeries {
+            name: name.to_owned(),
+            colour,
+            points,
+            drawn,
+        };
+        course.draw(Plot {
+            title: "Fluctuation of the total energy".to_owned(),
+            x: PlotAxis::logarithmic("time step (fs)"),
+            y: PlotAxis::logarithmic("root mean square (meV)"),
+            series: vec![
+                series("second order", 0, square.unwrap_or_default(), Drawn::Line),
+                series("measured", 1, points, Drawn::Marks),
+            ],
+        });
+    }
+}
+
+const FLUCTUATION_NAME: (&str, &str) = ("fluctuation", "energy fluctuation");
+const DRIFT_NAME: (&str, &str) = ("drift", "energy drift");
+const RATIO_NAME: (&str, &str) = ("drift_ratio", "drift / std(E_kin)");
+
+/// The order in the step of the fluctuation of the energy, from the whole and half of the step.
+fn order(
+    name: (&'static str, &'static str),
+    found: &[f64],
+    precision: Precision,
+) -> ValidationLine {
+    let order = (found[0] / found[1]).log2();
+    let next = (found[1] / found[2]).log2();
+    let far = (order - ORDER).abs();
+    let text = format!("{}, then {}", significant(order, 3), significant(next, 3));
+    // Coarse numbers leave a noise that no step makes smaller.
+    let covered = precision != Precision::F64 && order < ORDER && next < 0.5 * ORDER;
+    let (text, judgement) = match Judgement::of(far, ORDER_BAR) {
+        Judgement::Fail if covered => (
+            format!("{text}: rounding in {precision} covers it"),
+            Judgement::NotApplicable,
+        ),
+        judgement => (text, judgement),
+    };
+    ValidationLine::measured(
+        name,
+        (far, "", ORDER_BAR),
+        "velocity Verlet is of second order: half the step has a quarter of the fluctuation; jumps, and forces that are no \
+         slopes, do not shrink with the step",
+    )
+    .saying(text)
+    .judged(judgement)
+}
+
+/// Steps, as many back, and how far atoms are from where they began.
+fn reversal(
+    setup: &Setup<'_>,
+    engine: &mut dyn Engine,
+    state: &Snapshot,
+) -> Result<ValidationLine> {
+    let program = setup.workshop.constant_energy(setup.timestep);
+    engine.restore(state)?;
+    engine.run(&program, state.step..state.step + REVERSED)?;
+    let mut there = engine.snapshot(Fields::PHASE)?;
+    for velocity in &mut there.velocities {
+        *velocity = -*velocity;
+    }
+    engine.restore(&there)?;
+    engine.run(&program, there.step..there.step + REVERSED)?;
+    let back = engine.snapshot(Fields::PHASE)?;
+    let distance = largest_difference(&back.positions, &state.positions);
+    let bar = match setup.precision {
+        Precision::F64 => REVERSAL_F64,
+        _ => REVERSAL,
+    };
+    let text = format!(
+        "{REVERSED} steps and as many back end {} A away",
+        short(distance)
+    );
+    Ok(ValidationLine::measured(
+        ("time_reversal", "time reversal"),
+        (distance, "A", bar),
+        "Newton's equations and velocity Verlet run backwards as well; what is left is rounding, which chaos enlarges",
+    )
+    .saying(text))
+}

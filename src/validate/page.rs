@@ -1,0 +1,62 @@
+//! A validation as a page: the tests with figures, bars and reasons, and what was measured as plots.
+
+use super::line::{Judgement, ValidationLine};
+use super::Validation;
+use crate::plot::{escaped, page as html_page};
+
+/// The page; `subject` says of what and `about` how, a line of text each.
+pub fn page(validation: &Validation, subject: &str, about: &[String]) -> String {
+    let mut body = String::new();
+    for line in about {
+        body += &format!("<p class=\"about\">{}</p>\n", escaped(line));
+    }
+    body += &format!("<p><strong>{}</strong></p>\n", escaped(&summary(validation)));
+    body += "<div class=\"scroll\"><table>\n<thead><tr><th>test</th><th>verdict</th><th>measured</th><th>bar</th><th>why</th></tr></thead>\n<tbody>\n";
+    for line in &validation.lines {
+        body += &row(line);
+    }
+    body += "</tbody></table></div>\n<div class=\"plots\">\n";
+    for plot in &validation.plots {
+        body += &plot.figure();
+    }
+    body += "</div>\n";
+    let style = "<style>td,th{text-align:left;vertical-align:top}td{white-space:normal}td.fail{color:var(--c8);font-weight:700}\
+                 td.pass{color:var(--c2)}td.undecided{color:var(--c3)}td.why{color:var(--soft);max-width:30rem}</style>\n";
+    html_page::html(&format!("Validation of {subject}"), &(style.to_owned() + &body))
+}
+
+/// What came of it, in a sentence.
+pub(super) fn summary(validation: &Validation) -> String {
+    let count = |judgement| validation.count(judgement);
+    format!(
+        "{} passed, {} failed, {} undecided, {} without meaning here.",
+        count(Judgement::Pass),
+        count(Judgement::Fail),
+        count(Judgement::Undecided),
+        count(Judgement::NotApplicable)
+    )
+}
+
+fn row(line: &ValidationLine) -> String {
+    let class = match line.judgement {
+        Judgement::Pass => "pass",
+        Judgement::Fail => "fail",
+        Judgement::Undecided => "undecided",
+        Judgement::NotApplicable => "none",
+    };
+    format!(
+        "<tr><td>{}</td><td class=\"{class}\">{}</td><td>{}</td><td>{}</td><td class=\"why\">{}</td></tr>\n",
+        escaped(line.what),
+        line.judgement.word(),
+        escaped(&line.found),
+        escaped(&line.bar_text()),
+        escaped(line.reason)
+    )
+}
+
+impl Validation {
+    /// What came of it, in a sentence.
+    pub fn summary(&self) -> String {
+        summary(self)
+    }
+}
