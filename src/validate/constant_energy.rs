@@ -237,11 +237,7 @@ impl Walks<'_> {
                 (whole.value, "", DRIFT_RATIO),
                 "over the time tried, drift must stay within what the kinetic energy does anyway",
             )
-            .saying(format!(
-                "{} over {} ps",
-                whole.text(),
-                significant(span, 3)
-            ))
+            .saying(format!("{} over {} ps", whole.text(), significant(span, 3)))
             .give_or_take(whole.error)
             .judged(Judgement::of_estimate(whole, DRIFT_RATIO)),
         );
@@ -286,17 +282,15 @@ impl Walks<'_> {
                 (change, "", MOMENTUM),
                 "a potential that does not change with rotation turns nothing as a whole",
             )
-            .saying(format!(
-                "changes by {} of its thermal size",
-                short(change)
-            )),
+            .saying(format!("changes by {} of its thermal size", short(change))),
         );
     }
 
     /// The pairs of the walks.
     fn pairs(&self) -> ValidationLine {
         const NAME: (&str, &str) = ("listed_pairs", "pairs on the way");
-        const WHY: &str = "the list must be built anew before an atom has come nearer than it knows";
+        const WHY: &str =
+            "the list must be built anew before an atom has come nearer than it knows";
         let audited: usize = self.walks.iter().map(|w| w.audited).sum();
         match self.walks.iter().find_map(|w| w.mismatch.clone()) {
             Some(mismatch) => ValidationLine::told(NAME, mismatch, WHY, Judgement::Fail),
@@ -309,12 +303,7 @@ impl Walks<'_> {
 
     fn draw(&self, course: &mut Course<'_>) {
         let atoms = self.atoms();
-        let name = |walk: &Walk| {
-            format!(
-                "{} fs",
-                significant(walk.timestep / FEMTOSECOND, 3)
-            )
-        };
+        let name = |walk: &Walk| format!("{} fs", significant(walk.timestep / FEMTOSECOND, 3));
         let energies = |(colour, walk): (usize, &Walk)| {
             let first = walk.energies.first().map_or(0.0, |e| e[0]);
             let stride = walk.energies.len().div_ceil(POINTS).max(1);

@@ -159,11 +159,7 @@ fn curve(name: String, colour: usize, cutoff: f64, at: &mut AtDistance<'_>) -> R
     for k in 0..=2 * POINTS {
         let distance = cutoff + DRAWN * (k as f64 / POINTS as f64 - 1.0);
         let energy = at(distance)?[0] - beyond;
-        points.push([
-            distance,
-            energy / crate::units::MILLIELECTRONVOLT,
-            0.0,
-        ]);
+        points.push([distance, energy / crate::units::MILLIELECTRONVOLT, 0.0]);
     }
     Ok(PlotSeries {
         name,

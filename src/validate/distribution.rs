@@ -82,11 +82,7 @@ fn likelihood(mut samples: Vec<f64>, cdf: impl Fn(f64) -> f64) -> f64 {
         let p = cdf(*x);
         (p - i as f64 / n).abs().max(((i + 1) as f64 / n - p).abs())
     };
-    let most = samples
-        .iter()
-        .enumerate()
-        .map(distance)
-        .fold(0.0, f64::max);
+    let most = samples.iter().enumerate().map(distance).fold(0.0, f64::max);
     kolmogorov((n.sqrt() + 0.12 + 0.11 / n.sqrt()) * most)
 }
 

@@ -196,7 +196,8 @@ pub(super) fn judge_shares(
     kinds: &[u8],
     seen: f64,
 ) -> ValidationLine {
-    const WHY: &str = "every degree of freedom has the same share: what one element has too much, another lacks";
+    const WHY: &str =
+        "every degree of freedom has the same share: what one element has too much, another lacks";
     if kinds.len() < 2 {
         let found = "there is one element";
         return ValidationLine::told(SHARES, found, WHY, Judgement::NotApplicable);

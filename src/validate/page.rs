@@ -1,7 +1,7 @@
 //! A validation as a page: the tests with figures, bars and reasons, and what was measured as plots.
 
-use super::line::{Judgement, ValidationLine};
 use super::Validation;
+use super::line::{Judgement, ValidationLine};
 use crate::plot::{escaped, page as html_page};
 
 /// The page; `subject` says of what and `about` how, a line of text each.
@@ -10,7 +10,10 @@ pub fn page(validation: &Validation, subject: &str, about: &[String]) -> String 
     for line in about {
         body += &format!("<p class=\"about\">{}</p>\n", escaped(line));
     }
-    body += &format!("<p><strong>{}</strong></p>\n", escaped(&summary(validation)));
+    body += &format!(
+        "<p><strong>{}</strong></p>\n",
+        escaped(&summary(validation))
+    );
     body += "<div class=\"scroll\"><table>\n<thead><tr><th>test</th><th>verdict</th><th>measured</th><th>bar</th><th>why</th></tr></thead>\n<tbody>\n";
     for line in &validation.lines {
         body += &row(line);
@@ -22,7 +25,10 @@ pub fn page(validation: &Validation, subject: &str, about: &[String]) -> String 
     body += "</div>\n";
     let style = "<style>td,th{text-align:left;vertical-align:top}td{white-space:normal}td.fail{color:var(--c8);font-weight:700}\
                  td.pass{color:var(--c2)}td.undecided{color:var(--c3)}td.why{color:var(--soft);max-width:30rem}</style>\n";
-    html_page::html(&format!("Validation of {subject}"), &(style.to_owned() + &body))
+    html_page::html(
+        &format!("Validation of {subject}"),
+        &(style.to_owned() + &body),
+    )
 }
 
 /// What came of it, in a sentence.

@@ -290,8 +290,8 @@ fn doubled(here: &Here<'_>, cutoff: f64) -> Result<(Cell, Vec3)> {
         return Ok((Cell::new(vectors, here.cell.periodic())?, shift));
     }
     let first = here.positions.first().copied().unwrap_or_default();
-    let [low, high] = (here.positions.iter())
-        .fold([first; 2], |[low, high], r| [low.inf(r), high.sup(r)]);
+    let [low, high] =
+        (here.positions.iter()).fold([first; 2], |[low, high], r| [low.inf(r), high.sup(r)]);
     let shift = Vec3::x() * (high.x - low.x + cutoff + APART);
     Ok((here.cell.clone(), shift))
 }

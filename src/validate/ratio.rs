@@ -102,6 +102,10 @@ mod tests {
         assert!((value - 0.75).abs() < 4.0 * error, "{value} +- {error}");
         assert!(error < 0.01, "{error}");
         // The line is zero halfway.
-        assert!((found.constant + 0.75 * 11.5).abs() < 0.2, "{}", found.constant);
+        assert!(
+            (found.constant + 0.75 * 11.5).abs() < 0.2,
+            "{}",
+            found.constant
+        );
     }
 }

@@ -230,8 +230,8 @@ fn draw_kinetic(theory: &KineticTheory, samples: &Samples, course: &mut Course<'
         .collect();
     let expected = (0..BINS)
         .map(|k| {
-            let edges = [k, k + 1]
-                .map(|edge| gamma_cdf(shape, (low + edge as f64 * width) / scale));
+            let edges =
+                [k, k + 1].map(|edge| gamma_cdf(shape, (low + edge as f64 * width) / scale));
             [middle(k), (edges[1] - edges[0]) / width, 0.0]
         })
         .collect();
@@ -277,10 +277,7 @@ fn draw_ratio(
     // The line of the right slope through what was found in the middle.
     let centre = 0.5 * (low + high);
     let there = found.constant + found.slope.value * centre;
-    let ends = points
-        .first()
-        .zip(points.last())
-        .map(|(a, b)| [a[0], b[0]]);
+    let ends = points.first().zip(points.last()).map(|(a, b)| [a[0], b[0]]);
     let line = ends.map(|ends| {
         ends.map(|x| [x, there + neighbour.slope * (x - centre), 0.0])
             .to_vec()
@@ -291,7 +288,11 @@ fn draw_ratio(
         points,
         drawn,
     };
-    let unit = if neighbour.what == "volume" { "A^3" } else { "eV" };
+    let unit = if neighbour.what == "volume" {
+        "A^3"
+    } else {
+        "eV"
+    };
     course.draw(Plot {
         title: format!("Ratio of distributions at {}", neighbour.said),
         x: PlotAxis::close(format!("{} ({unit})", neighbour.what)),

@@ -33,3 +33,4 @@ mod support;
 mod tidy;
 mod view;
 mod watch;
+mod validate;

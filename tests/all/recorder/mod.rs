@@ -5,4 +5,4 @@ mod causes;
 mod command;
 mod cost;
 mod flight;
-mod potentials;
+pub mod potentials;
