@@ -11,7 +11,6 @@ pub mod streams;
 pub mod terminal;
 pub mod text;
 pub mod units;
-pub mod validate;
 pub mod workers;
 
 pub mod core;
@@ -41,6 +40,7 @@ pub mod diagnose;
 pub mod memory;
 pub mod overview;
 pub mod shell;
+pub mod validate;
 
 pub mod convert;
 

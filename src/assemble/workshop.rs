@@ -9,7 +9,7 @@ use crate::dynamics::{Bath, Dynamics, Program};
 use crate::engine::{Engine, Start};
 use crate::forcefield::ForceField;
 use crate::potential::Precision;
-use crate::validate::{Depth, PairSearch, Setup, Workshop};
+use crate::validate::{Depth, PairSearch, PhysicsWorkshop, Setup};
 
 /// What the run's own numbers are compared with.
 const JUDGE: DevicePlan = DevicePlan {
@@ -48,7 +48,7 @@ impl<'p> PlanWorkshop<'p> {
     }
 }
 
-impl Workshop for PlanWorkshop<'_> {
+impl PhysicsWorkshop for PlanWorkshop<'_> {
     fn exact(&self, system: &System, search: PairSearch) -> Result<Box<dyn ForceField + '_>> {
         // What is asked for is seldom near to what was asked before: the list has no skin.
         let skin = (search == PairSearch::Listed).then_some(0.0);

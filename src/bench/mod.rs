@@ -10,6 +10,7 @@ mod cuda;
 pub mod measure;
 mod members;
 mod mixed;
+pub mod stability;
 mod suite;
 pub mod water;
 
@@ -34,7 +35,7 @@ pub use args::{Args, parse_device, precisions};
 use measure::{RebuildRate, Times};
 
 /// Skin of the pair list (angstrom), that of a run file which does not say.
-const SKIN: f64 = 0.5;
+pub(crate) const SKIN: f64 = 0.5;
 
 /// Atoms of the box on which the rate of rebuilds is measured.
 const RATE_ATOMS: usize = 192;
@@ -195,7 +196,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// What makes engines on a device that is settled.
 #[cfg(feature = "cuda")]
-fn workshop(device: &DevicePlan) -> Box<dyn Workshop> {
+pub(crate) fn workshop(device: &DevicePlan) -> Box<dyn Workshop> {
     match (device.kind, device.engine) {
         (DeviceKind::Cuda(index), EngineChoice::Fused) => Box::new(cuda::CudaWorkshop(index)),
         _ => Box::new(HostWorkshop),
@@ -204,7 +205,7 @@ fn workshop(device: &DevicePlan) -> Box<dyn Workshop> {
 
 /// What makes engines, of one kind where there are none on a card.
 #[cfg(not(feature = "cuda"))]
-fn workshop(_: &DevicePlan) -> Box<dyn Workshop> {
+pub(crate) fn workshop(_: &DevicePlan) -> Box<dyn Workshop> {
     Box::new(HostWorkshop)
 }
 

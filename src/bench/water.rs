@@ -27,7 +27,14 @@ const STEPS: [f64; 3] = [
 /// None for a positive number of atoms.
 pub fn start(atoms: usize) -> Result<Start> {
     let molecules = (atoms / 3).max(1);
-    let edge = (3.0 * molecules as f64 / DENSITY).cbrt();
+    placed(molecules, (3.0 * molecules as f64 / DENSITY).cbrt())
+}
+
+/// So many water molecules at rest in a cube of this edge (angstrom), placed alike.
+///
+/// # Errors
+/// None for a positive number of molecules and a positive edge.
+pub fn placed(molecules: usize, edge: f64) -> Result<Start> {
     let grid = (1..).find(|m: &usize| m.pow(3) >= molecules).unwrap_or(1);
     let angle = ANGLE.to_radians();
     let molecule = [

@@ -13,6 +13,7 @@ mod model;
 mod report;
 mod run;
 mod serve;
+mod stability;
 mod subject;
 mod validate;
 mod version;

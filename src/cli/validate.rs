@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::interrupt::Interrupt;
+use super::stability::{self, StabilityArgs};
 use super::{hints, parse_minutes};
 use crate::assemble::{self, Int8Scene, Model, PlanWorkshop};
 use crate::config::plan::Plan;
@@ -18,7 +19,7 @@ use crate::run::Interruption as _;
 use crate::run::words;
 use crate::terminal::{Mood, Terminal, shown};
 use crate::text::{counted, duration};
-use crate::validate::{self, Depth, Judgement, Listener, Validation, ValidationLine};
+use crate::validate::{self, Depth, Judgement, Validated, ValidationLine, ValidationListener};
 use crate::{Error, Result, streams};
 
 /// A test failed.
@@ -28,8 +29,8 @@ const UNDECIDED: u8 = 4;
 /// Minutes that are taken at the most where nothing is said.
 const MINUTES: f64 = 10.0;
 /// Files of a validation.
-const PAGE: &str = "report.html";
-const FIGURES: &str = "validation.json";
+pub(super) const PAGE: &str = "report.html";
+pub(super) const FIGURES: &str = "validation.json";
 
 /// `mdrun validate CONFIG`.
 #[derive(Debug, Args)]
@@ -45,7 +46,8 @@ Exit codes: 0 all passed; 3 a test failed; 4 none failed, but one cannot be deci
 failed; 2 the input is wrong; 128 + a signal's number: it was interrupted, and tells what it had found.")]
 pub struct ValidateArgs {
     /// The run file (TOML)
-    pub config: PathBuf,
+    #[arg(required_unless_present = "suite")]
+    pub config: Option<PathBuf>,
     /// Override a key of the run file
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     pub overrides: Vec<String>,
@@ -64,6 +66,10 @@ pub struct ValidateArgs {
     /// Print the figures as JSON, and nothing else on standard output
     #[arg(long)]
     pub json: bool,
+    /// Instead of a run file, drift at constant energy of systems from 9 to 2,646 atoms, as comparisons of learned potentials
+    /// quote it: 50 ps with steps of 1 fs
+    #[command(flatten)]
+    pub suite: StabilityArgs,
 }
 
 impl ValidateArgs {
@@ -91,8 +97,11 @@ impl ValidateArgs {
 /// # Errors
 /// The input is wrong, a device failed, or a file cannot be written.
 pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
-    hints::expect_run_file(&args.config)?;
-    let mut plan = plan(args)?;
+    let Some(config) = &args.config else {
+        return stability::run(args);
+    };
+    hints::expect_run_file(config)?;
+    let mut plan = plan(args, config)?;
     assemble::threads(&plan.device)?;
     let model = assemble::load(&mut plan)?;
     prepare(&plan, &model)?;
@@ -124,8 +133,8 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
 }
 
 /// The plan of the one system that is asked for.
-fn plan(args: &ValidateArgs) -> Result<Plan> {
-    let (config, overrides) = (&args.config, &args.overrides);
+fn plan(args: &ValidateArgs, config: &Path) -> Result<Plan> {
+    let overrides = &args.overrides;
     if let Some(member) = args.member {
         return config::load_member(config, overrides, None, member);
     }
@@ -165,7 +174,7 @@ fn about(plan: &Plan, model: &Model) -> [String; 3] {
     ]
 }
 
-fn write(folder: &Path, (plan, model): (&Plan, &Model), found: &Validation) -> Result<()> {
+fn write(folder: &Path, (plan, model): (&Plan, &Model), found: &Validated) -> Result<()> {
     let subject = plan.source.display().to_string();
     let mut about = about(plan, model).to_vec();
     about.push(format!("mdrun {}", env!("CARGO_PKG_VERSION")));
@@ -175,14 +184,14 @@ fn write(folder: &Path, (plan, model): (&Plan, &Model), found: &Validation) -> R
     replace(&folder.join(FIGURES), figures.as_bytes())
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
     Error::run(format!(
         "{}: cannot be made: {error}; name another folder with --out",
         path.display()
     ))
 }
 
-fn conclude(found: &Validation, folder: &Path, took: Duration) -> Result<()> {
+fn conclude(found: &Validated, folder: &Path, took: Duration) -> Result<()> {
     let mood = match (found.has_failed(), found.is_undecided()) {
         (true, _) => Mood::Bad,
         (false, true) => Mood::Doubt,
@@ -223,7 +232,7 @@ impl Teller {
     }
 }
 
-impl Listener for Teller {
+impl ValidationListener for Teller {
     fn begin(&mut self, part: &str) {
         self.print(&format!("\n{part}\n"));
     }

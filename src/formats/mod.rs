@@ -11,6 +11,7 @@ mod cif;
 mod cif_tags;
 mod cml;
 mod crystal;
+mod embedded;
 mod fields;
 mod gro;
 mod hall;
@@ -28,6 +29,7 @@ mod text;
 pub mod write;
 mod xyz;
 
+pub use embedded::embedded;
 pub use read::{read, read_all, read_frame, read_labelled};
 pub use structure::{FINAL, Labelled, Structure, TOPOLOGY, check_positions};
 pub use xyz::{INTERNAL, NOISE_SEED, NOISE_STEP};

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::line::{Judgement, ValidationLine, short};
 use super::potential::TOLERABLE_DRIFT;
-use super::walk::{Walk, Way};
+use super::walk::{EnergyWalk, WalkLength};
 use super::{Course, Setup, largest_difference};
 use crate::Result;
 use crate::core::{Fields, Snapshot, observe};
@@ -45,11 +45,11 @@ const STILL: f64 = 0.01;
 const POINTS: usize = 400;
 
 /// Walks with the whole, half and a quarter of the step.
-struct Walks<'s> {
+struct EnergyWalks<'s> {
     setup: &'s Setup<'s>,
     /// Period of the stiffest vibration (internal time), if anything is bound.
     period: Option<f64>,
-    walks: Vec<Walk>,
+    walks: Vec<EnergyWalk>,
 }
 
 /// Makes the tests.
@@ -61,14 +61,19 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
     let (deadline, steps) = plan(setup, pace);
     let mut walks = Vec::new();
     for part in PARTS {
-        let way = Way {
+        let way = WalkLength {
             timestep: setup.timestep * part,
             steps,
             deadline,
         };
-        walks.push(Walk::take(setup, engine.as_mut(), (&state, way), course)?);
+        walks.push(EnergyWalk::take(
+            setup,
+            engine.as_mut(),
+            (&state, way),
+            course,
+        )?);
     }
-    let walks = Walks {
+    let walks = EnergyWalks {
         setup,
         period,
         walks,
@@ -114,14 +119,14 @@ fn plan(setup: &Setup<'_>, pace: f64) -> (Instant, u64) {
     (Instant::now() + 2 * depth.stepping, steps as u64)
 }
 
-impl Walks<'_> {
+impl EnergyWalks<'_> {
     fn atoms(&self) -> f64 {
         self.setup.start.system.len().max(1) as f64
     }
 
     /// The time that all of them have in common, over which they start out alike.
     fn common(&self) -> f64 {
-        (self.walks.iter().map(Walk::span)).fold(f64::INFINITY, f64::min)
+        (self.walks.iter().map(EnergyWalk::span)).fold(f64::INFINITY, f64::min)
     }
 
     /// Temperature (K) of the first.
@@ -206,7 +211,7 @@ impl Walks<'_> {
 
     fn drift(&self, kinetic: f64, course: &mut Course<'_>) {
         let unit = self.atoms() * MEV_PER_PS;
-        let slopes: Vec<Estimate> = (self.walks.iter().filter_map(Walk::slope))
+        let slopes: Vec<Estimate> = (self.walks.iter().filter_map(EnergyWalk::slope))
             .map(|slope| slope.scaled(1.0 / unit))
             .collect();
         let Some(&slope) = slopes.first() else {
@@ -303,8 +308,9 @@ impl Walks<'_> {
 
     fn draw(&self, course: &mut Course<'_>) {
         let atoms = self.atoms();
-        let name = |walk: &Walk| format!("{} fs", significant(walk.timestep / FEMTOSECOND, 3));
-        let energies = |(colour, walk): (usize, &Walk)| {
+        let name =
+            |walk: &EnergyWalk| format!("{} fs", significant(walk.timestep / FEMTOSECOND, 3));
+        let energies = |(colour, walk): (usize, &EnergyWalk)| {
             let first = walk.energies.first().map_or(0.0, |e| e[0]);
             let stride = walk.energies.len().div_ceil(POINTS).max(1);
             let points = (walk.energies.iter().enumerate().step_by(stride)).map(|(k, e)| {

@@ -50,7 +50,7 @@ pub enum PairSearch {
 }
 
 /// What makes engines and force fields of what is validated.
-pub trait Workshop {
+pub trait PhysicsWorkshop {
     /// The potential in f64 on the CPU, for any atoms.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ pub trait Workshop {
 /// What is validated.
 pub struct Setup<'w> {
     /// What makes its engines.
-    pub workshop: &'w dyn Workshop,
+    pub workshop: &'w dyn PhysicsWorkshop,
     /// Atoms, cell, positions and velocities at its temperature.
     pub start: Start,
     /// The run's ensemble.
@@ -104,14 +104,14 @@ pub struct Setup<'w> {
 
 /// What came of a validation.
 #[derive(Debug, Clone, Default)]
-pub struct Validation {
+pub struct Validated {
     /// The tests, in their order.
     pub lines: Vec<ValidationLine>,
     /// What was measured, drawn.
     pub plots: Vec<Plot>,
 }
 
-impl Validation {
+impl Validated {
     /// Whether a test has failed.
     pub fn has_failed(&self) -> bool {
         self.any(Judgement::Fail)
@@ -145,7 +145,7 @@ impl Validation {
 }
 
 /// What is told of a validation while it goes on.
-pub trait Listener {
+pub trait ValidationListener {
     /// A part is begun.
     fn begin(&mut self, part: &str);
 
@@ -155,8 +155,8 @@ pub trait Listener {
 
 /// A validation under way: what was found, who listens, and what ends it.
 struct Course<'c> {
-    found: Validation,
-    listener: &'c mut dyn Listener,
+    found: Validated,
+    listener: &'c mut dyn ValidationListener,
     interrupt: &'c AtomicBool,
 }
 
@@ -181,11 +181,11 @@ impl Course<'_> {
 /// An engine cannot be made, or a device failed.
 pub fn validate(
     setup: &Setup<'_>,
-    listener: &mut dyn Listener,
+    listener: &mut dyn ValidationListener,
     interrupt: &AtomicBool,
-) -> Result<Validation> {
+) -> Result<Validated> {
     let mut course = Course {
-        found: Validation::default(),
+        found: Validated::default(),
         listener,
         interrupt,
     };

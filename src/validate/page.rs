@@ -1,11 +1,11 @@
 //! A validation as a page: the tests with figures, bars and reasons, and what was measured as plots.
 
-use super::Validation;
+use super::Validated;
 use super::line::{Judgement, ValidationLine};
 use crate::plot::{escaped, page as html_page};
 
 /// The page; `subject` says of what and `about` how, a line of text each.
-pub fn page(validation: &Validation, subject: &str, about: &[String]) -> String {
+pub fn page(validation: &Validated, subject: &str, about: &[String]) -> String {
     let mut body = String::new();
     for line in about {
         body += &format!("<p class=\"about\">{}</p>\n", escaped(line));
@@ -32,7 +32,7 @@ pub fn page(validation: &Validation, subject: &str, about: &[String]) -> String 
 }
 
 /// What came of it, in a sentence.
-pub(super) fn summary(validation: &Validation) -> String {
+pub(super) fn summary(validation: &Validated) -> String {
     let count = |judgement| validation.count(judgement);
     format!(
         "{} passed, {} failed, {} undecided, {} without meaning here.",
@@ -60,7 +60,7 @@ fn row(line: &ValidationLine) -> String {
     )
 }
 
-impl Validation {
+impl Validated {
     /// What came of it, in a sentence.
     pub fn summary(&self) -> String {
         summary(self)

@@ -55,7 +55,7 @@ impl Samples {
 }
 
 /// What reads samples of one system.
-pub(super) struct Reader<'s> {
+pub(super) struct SampleReader<'s> {
     system: &'s System,
     thermometer: Thermometer,
     /// Elements (atomic numbers).
@@ -66,7 +66,7 @@ pub(super) struct Reader<'s> {
     rotates: bool,
 }
 
-impl<'s> Reader<'s> {
+impl<'s> SampleReader<'s> {
     /// Of the system of a setup.
     pub fn new(setup: &'s Setup<'_>) -> Result<Self> {
         let system = &setup.start.system;
@@ -133,7 +133,7 @@ impl<'s> Reader<'s> {
 }
 
 /// A run under a thermostat, of which samples are taken.
-pub(super) struct Sampler<'s> {
+pub(super) struct EnsembleSampler<'s> {
     setup: &'s Setup<'s>,
     engine: Box<dyn Engine>,
     ensemble: Dynamics,
@@ -141,7 +141,7 @@ pub(super) struct Sampler<'s> {
     step: u64,
 }
 
-impl<'s> Sampler<'s> {
+impl<'s> EnsembleSampler<'s> {
     /// Of an ensemble, from a start, with noise of its own.
     pub fn begin(
         setup: &'s Setup<'_>,
@@ -163,7 +163,7 @@ impl<'s> Sampler<'s> {
     /// The device failed, or a number ceased to be finite.
     pub fn sample(
         &mut self,
-        reader: &Reader<'_>,
+        reader: &SampleReader<'_>,
         time: Duration,
         course: &Course<'_>,
     ) -> Result<()> {

@@ -5,7 +5,7 @@ use super::distribution::GammaFit;
 use super::kinetic::{KineticTheory, deviating, judge_kinetic, judge_shares};
 use super::line::{Judgement, ValidationLine};
 use super::ratio::{LogRatio, log_ratio};
-use super::samples::{Reader, Sample, Sampler, Samples};
+use super::samples::{EnsembleSampler, Sample, SampleReader, Samples};
 use super::{Course, Setup, gamma_cdf};
 use crate::Result;
 use crate::core::Fields;
@@ -61,8 +61,8 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
         return Ok(());
     }
     let time = setup.depth.sampling;
-    let reader = Reader::new(setup)?;
-    let mut own = Sampler::begin(setup, setup.ensemble, (setup.start.clone(), 1))?;
+    let reader = SampleReader::new(setup)?;
+    let mut own = EnsembleSampler::begin(setup, setup.ensemble, (setup.start.clone(), 1))?;
     own.sample(&reader, time.mul_f64(OWN), course)?;
     let samples = own.samples();
     let end = own.start()?;
@@ -82,7 +82,7 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
             break;
         }
         let from: (Start, u32) = (end.clone(), k as u32 + 2);
-        let mut other = Sampler::begin(setup, neighbour.ensemble, from)?;
+        let mut other = EnsembleSampler::begin(setup, neighbour.ensemble, from)?;
         other.sample(&reader, share, course)?;
         compare(setup, &neighbour, [&samples, &other.samples()], course);
     }

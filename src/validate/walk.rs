@@ -17,7 +17,7 @@ const FEWEST_SAMPLES: usize = 64;
 
 /// A walk at constant energy.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Walk {
+pub(super) struct EnergyWalk {
     /// The time step (internal time).
     pub timestep: f64,
     /// After each step, and before the first: total energy and kinetic energy (eV).
@@ -36,7 +36,7 @@ pub(super) struct Walk {
 
 /// How far a walk goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Way {
+pub(super) struct WalkLength {
     /// The time step (internal time).
     pub timestep: f64,
     /// Steps.
@@ -45,7 +45,7 @@ pub(super) struct Way {
     pub deadline: Instant,
 }
 
-impl Walk {
+impl EnergyWalk {
     /// Walks from a state that holds positions and velocities.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Walk {
     pub fn take(
         setup: &Setup<'_>,
         engine: &mut dyn Engine,
-        (state, way): (&Snapshot, Way),
+        (state, way): (&Snapshot, WalkLength),
         course: &Course<'_>,
     ) -> Result<Self> {
         engine.restore(state)?;

@@ -2,7 +2,7 @@
 
 use mdrun::forcefield::ForceField;
 use mdrun::potential::Precision;
-use mdrun::validate::{Judgement, Validation};
+use mdrun::validate::{Judgement, Validated};
 
 use super::spoiled::{
     Added, Blind, Forgetful, PairFunction, bound, leashed, shifted, slanted, squared, stressed,
@@ -18,7 +18,7 @@ fn subject() -> Subject {
 }
 
 /// Validates, and checks that the tests of these names fail, and no others.
-fn fails(subject: &Subject, workshop: &Faulty, expected: &[&str]) -> Validation {
+fn fails(subject: &Subject, workshop: &Faulty, expected: &[&str]) -> Validated {
     let found = validated(&setup(subject, workshop, TIMESTEP));
     assert_eq!(keys(&found, Judgement::Fail), expected);
     found

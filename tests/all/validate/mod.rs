@@ -19,7 +19,8 @@ use mdrun::forcefield::{ForceField, HostForceField};
 use mdrun::potential::{Potential, Precision};
 use mdrun::units::PICOSECOND;
 use mdrun::validate::{
-    Depth, Judgement, Listener, PairSearch, Setup, Validation, ValidationLine, Workshop, validate,
+    Depth, Judgement, PairSearch, PhysicsWorkshop, Setup, Validated, ValidationLine,
+    ValidationListener, validate,
 };
 
 use crate::physics::subjects::{Subject, argon_potential};
@@ -81,7 +82,7 @@ fn field(potential: Box<dyn Potential>, search: PairSearch, skin: f64) -> HostFo
     }
 }
 
-impl Workshop for Faulty {
+impl PhysicsWorkshop for Faulty {
     fn exact(&self, system: &System, search: PairSearch) -> Result<Box<dyn ForceField + '_>> {
         let potential = (self.exact)(system, search);
         Ok((self.field)(Box::new(field(potential, search, 0.0))))
@@ -125,7 +126,7 @@ const SHORT: Depth = Depth {
 /// Prints what comes.
 struct Printer;
 
-impl Listener for Printer {
+impl ValidationListener for Printer {
     fn begin(&mut self, part: &str) {
         println!("{part}");
     }
@@ -156,17 +157,17 @@ fn setup<'w>(subject: &Subject, workshop: &'w Faulty, timestep: f64) -> Setup<'w
     }
 }
 
-fn validated(setup: &Setup<'_>) -> Validation {
+fn validated(setup: &Setup<'_>) -> Validated {
     validate(setup, &mut Printer, &NEVER).unwrap()
 }
 
 /// The keys of the tests that came to a judgement.
-fn keys(found: &Validation, judgement: Judgement) -> Vec<&'static str> {
+fn keys(found: &Validated, judgement: Judgement) -> Vec<&'static str> {
     let alike = found.lines.iter().filter(|l| l.judgement == judgement);
     alike.map(|line| line.key).collect()
 }
 
-fn line<'v>(found: &'v Validation, key: &str) -> &'v ValidationLine {
+fn line<'v>(found: &'v Validated, key: &str) -> &'v ValidationLine {
     let line = found.lines.iter().find(|line| line.key == key);
     line.unwrap_or_else(|| panic!("there is no line {key}"))
 }
