@@ -4,7 +4,7 @@ use statrs::function::gamma::gamma_lr;
 
 use super::line::SURE;
 use crate::analysis::equilibrium::inefficiency;
-use crate::report::series::Estimate;
+use crate::report::series::{Estimate, Series};
 
 /// The gamma distribution's function P(a, x): the part of the values of shape `a` and scale 1 that is less than `x`.
 pub fn gamma_cdf(a: f64, x: f64) -> f64 {
@@ -12,6 +12,21 @@ pub fn gamma_cdf(a: f64, x: f64) -> f64 {
         true => gamma_lr(a, x),
         false => 0.0,
     }
+}
+
+/// Samples that one independent of it takes, by the sum of correlations or by blocks, whichever is more; and whether the series
+/// is long enough for blocks to tell.
+pub(super) fn correlation(samples: &[f64]) -> (f64, bool) {
+    let mut series = Series::default();
+    for (k, x) in samples.iter().enumerate() {
+        series.add(k as f64, *x);
+    }
+    let by_sum = inefficiency(samples);
+    let (Some(mean), Some(deviation)) = (series.mean(), series.deviation()) else {
+        return (by_sum, false);
+    };
+    let by_blocks = samples.len() as f64 * (mean.error / deviation).powi(2);
+    (by_sum.max(by_blocks), mean.converged)
 }
 
 /// Samples beside the gamma distribution of some shape and scale.
@@ -35,7 +50,7 @@ impl GammaFit {
             return None;
         }
         let n = samples.len() as f64;
-        let correlated = inefficiency(samples);
+        let (correlated, converged) = correlation(samples);
         let independent = n / correlated;
         let mean = samples.iter().sum::<f64>() / n;
         let squares: Vec<f64> = samples.iter().map(|x| (x - mean).powi(2)).collect();
@@ -43,12 +58,12 @@ impl GammaFit {
         let (expected, deviation) = (shape * scale, shape.sqrt() * scale);
         // The variance of a mean square of n values is (2 + excess kurtosis) / n of its square; a gamma distribution's excess
         // is 6 / shape.
-        let of_squares = n / inefficiency(&squares);
+        let of_squares = n / correlation(&squares).0;
         let spread = (2.0 + 6.0 / shape) / of_squares;
         let known = |value: f64, error: f64| Estimate {
             value,
             error,
-            converged: true,
+            converged,
         };
         let stride = correlated.ceil() as usize;
         let apart: Vec<f64> = samples.iter().step_by(stride.max(1)).copied().collect();

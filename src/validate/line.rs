@@ -44,11 +44,13 @@ impl Judgement {
     }
 
     /// Fails where a deviation from what is exact is certainly there; passes where it is not, if it is known so well that one
-    /// of `seen` would be.
+    /// of `seen` would be. Of an error that is a lower bound alone nothing follows.
     pub fn of_exact(deviation: Estimate, seen: f64) -> Self {
         let Estimate { value, error, .. } = deviation;
         match value.abs() {
-            _ if !(value.is_finite() && error.is_finite()) => Self::Undecided,
+            _ if !(value.is_finite() && error.is_finite() && deviation.converged) => {
+                Self::Undecided
+            }
             size if size > SURE * error => Self::Fail,
             _ if SURE * error <= seen => Self::Pass,
             _ => Self::Undecided,

@@ -4,7 +4,7 @@
 //! and samples of a volume at two pressures ln(P2 / P1) = const - (p2 - p1) V / kT (Shirts, J. Chem. Theory Comput. 9, 909
 //! (2013)). The slope is found by maximum likelihood: to which of the two states a value belongs is a logistic function of it.
 
-use crate::analysis::equilibrium::inefficiency;
+use super::distribution::correlation;
 use crate::report::series::Estimate;
 
 /// Newton steps.
@@ -21,16 +21,18 @@ pub struct LogRatio {
     pub independent: [f64; 2],
 }
 
-/// Independent samples of a series.
-fn apart(series: &[f64]) -> Vec<f64> {
-    let stride = inefficiency(series).ceil().max(1.0) as usize;
-    series.iter().step_by(stride).copied().collect()
+/// Independent samples of a series, and whether it is long enough to tell which those are.
+fn apart(series: &[f64]) -> (Vec<f64>, bool) {
+    let (correlated, converged) = correlation(series);
+    let stride = correlated.ceil().max(1.0) as usize;
+    (series.iter().step_by(stride).copied().collect(), converged)
 }
 
 /// The line through ln(P2 / P1) of two series; `None` where they are too few, or do not overlap.
 pub fn log_ratio(first: &[f64], second: &[f64]) -> Option<LogRatio> {
     const FEWEST: usize = 10;
-    let states = [apart(first), apart(second)];
+    let [(first, known), (second, known_too)] = [apart(first), apart(second)];
+    let states = [first, second];
     if states.iter().any(|state| state.len() < FEWEST) {
         return None;
     }
@@ -74,7 +76,7 @@ pub fn log_ratio(first: &[f64], second: &[f64]) -> Option<LogRatio> {
                 slope: Estimate {
                     value: b / width,
                     error,
-                    converged: true,
+                    converged: known && known_too,
                 },
                 constant: a - b * mean / width,
                 independent: [one, two],

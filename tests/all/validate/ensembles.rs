@@ -19,7 +19,7 @@ use crate::recorder::potentials::liquid;
 use crate::support::{python, root};
 
 const KT: f64 = 95.0 * KB;
-const COLDER: f64 = 90.0 * KB;
+const COLDER: f64 = 86.0 * KB;
 const TIMESTEP: f64 = 4.0 * FS;
 const FRICTION: f64 = 1.0 / (200.0 * FS);
 /// Every so many steps a sample, after as many steps as settle it.

@@ -104,7 +104,7 @@ fn a_preferred_direction_fails() {
             function: slanted,
         })
     });
-    fails(&subject, &workshop, &["rotation", "angular_momentum"]);
+    fails(&subject, &workshop, &["rotation"]);
 }
 
 #[test]
@@ -179,6 +179,9 @@ fn coarse_numbers_fail() {
     };
     let mut setup = setup(&subject, &workshop, TIMESTEP);
     setup.precision = Precision::F32;
-    let found = validated(&setup);
-    assert!(keys(&found, Judgement::Fail).contains(&"precision"));
+    setup.force_error = Some(5e-3);
+    let failed = keys(&validated(&setup), Judgement::Fail);
+    for key in ["precision", "drift", "momentum"] {
+        assert!(failed.contains(&key), "{key}: {failed:?}");
+    }
 }

@@ -4,6 +4,7 @@ mod command;
 mod ensembles;
 mod faults;
 mod spoiled;
+mod stability;
 mod steps;
 
 use std::sync::atomic::AtomicBool;

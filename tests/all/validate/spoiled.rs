@@ -142,7 +142,7 @@ impl Potential for Blind {
     }
 
     fn evaluate(&mut self, pairs: &Pairs, out: &mut Evaluation) -> Result<()> {
-        let seen = |p: &usize| pairs.distances[*p] < 0.9 * self.0.cutoff();
+        let seen = |p: &usize| pairs.distances[*p] < 0.85 * self.0.cutoff();
         let kept: Vec<usize> = (0..pairs.len()).filter(seen).collect();
         let mut place = vec![0; pairs.len()];
         for (new, &old) in kept.iter().enumerate() {

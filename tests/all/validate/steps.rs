@@ -29,7 +29,7 @@ fn lopsided(timestep: f64) -> Program {
 #[test]
 fn steps_that_are_too_long_fail() {
     let subject = liquid(300.0 * KB);
-    let found = validated(&setup(&subject, &Faulty::sound(&subject), 60.0 * FS));
+    let found = validated(&setup(&subject, &Faulty::sound(&subject), 40.0 * FS));
     let failed = keys(&found, Judgement::Fail);
     assert!(failed.contains(&"timestep"), "{failed:?}");
     assert!(failed.contains(&"fluctuation"), "{failed:?}");
