@@ -17,6 +17,7 @@ use crate::bench::{Job, SKIN, parse_device, precisions, workshop};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice};
 use crate::engine::Start;
 use crate::models;
+use crate::overview;
 use crate::plot::{escaped, page};
 use crate::potential::Precision;
 use crate::report::replace;
@@ -197,7 +198,7 @@ fn write(
     body += &stability_plot(rows).figure();
     body += "</div>\n";
     let page = page::html("Stability at constant energy", &body);
-    replace(&folder.join(PAGE), page.as_bytes())?;
+    overview::put(&folder.join(PAGE), &page)?;
     replace(
         &folder.join(FIGURES),
         streams::json(&figures(rows)).as_bytes(),

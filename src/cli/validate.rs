@@ -13,6 +13,7 @@ use crate::assemble::{self, Int8Scene, Model, PlanWorkshop};
 use crate::config::plan::Plan;
 use crate::config::{self, Asked};
 use crate::core::elements;
+use crate::overview;
 use crate::potential::Precision;
 use crate::report::replace;
 use crate::run::Interruption as _;
@@ -179,7 +180,7 @@ fn write(folder: &Path, (plan, model): (&Plan, &Model), found: &Validated) -> Re
     let mut about = about(plan, model).to_vec();
     about.push(format!("mdrun {}", env!("CARGO_PKG_VERSION")));
     let page = validate::page(found, &subject, &about);
-    replace(&folder.join(PAGE), page.as_bytes())?;
+    overview::put(&folder.join(PAGE), &page)?;
     let figures = streams::json(&found.json());
     replace(&folder.join(FIGURES), figures.as_bytes())
 }
