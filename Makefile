@@ -16,7 +16,7 @@ endif
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 MDRUN := $(TARGET)/release/mdrun
 
-.PHONY: demo build toolchain setup test validate test-gpu python dist try-dist lint install install-files clean
+.PHONY: demo build toolchain setup test validate test-gpu python gallery dist try-dist lint install install-files clean
 
 demo: build
 	$(MDRUN) configs/ethanol_nve.toml --force
@@ -52,6 +52,10 @@ test-gpu: setup
 python: build
 	TARGET=$(TARGET) MDRUN=$(MDRUN) sh python/make.sh
 
+# The gallery of the documents: four runs, some minutes, and their pictures into docs/.
+gallery: build
+	$(PYTHON) docs/gallery.py $(MDRUN)
+
 # A release, into the build folder's dist/: the program with all that it brings, and the wheel, both for glibc 2.28 and later.
 dist: toolchain
 	TARGET=$(TARGET) CARGO=$(CARGO) sh .ci/dist
@@ -76,7 +80,7 @@ install: build install-files
 
 # The same for a program that has been built already.
 install-files:
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/doc/mdrun/docs/gallery
 	install -s -m 755 $(MDRUN) $(DESTDIR)$(PREFIX)/bin/mdrun
 	install -d $(SHARE)/mdrun/models $(SHARE)/mdrun/configs/structures $(SHARE)/doc/mdrun/docs $(SHARE)/man/man1
 	install -m 644 models/* $(SHARE)/mdrun/models
@@ -84,6 +88,7 @@ install-files:
 	install -m 644 configs/structures/* $(SHARE)/mdrun/configs/structures
 	install -m 644 README.md LICENSE-* $(SHARE)/doc/mdrun
 	install -m 644 docs/*.md docs/run.svg $(SHARE)/doc/mdrun/docs
+	install -m 644 docs/gallery/*.svg $(SHARE)/doc/mdrun/docs/gallery
 	$(MDRUN) man --into $(SHARE)/man/man1
 	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	$(MDRUN) completions bash > $(SHARE)/bash-completion/completions/mdrun

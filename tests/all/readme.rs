@@ -276,6 +276,27 @@ fn the_picture_has_the_lines_of_a_run() {
     }
 }
 
+/// The gallery shows what lies beside it, and nothing lies there that it does not show.
+#[test]
+fn the_gallery_has_its_pictures() {
+    let page = fs::read_to_string(root().join("docs/gallery.md")).unwrap();
+    let shown: BTreeSet<&str> = (page.split("src=\"gallery/").skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let there: Vec<String> = (fs::read_dir(root().join("docs/gallery")).unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(shown, there.iter().map(String::as_str).collect());
+    assert_eq!(shown.len(), 12);
+    for name in shown {
+        let picture = fs::read_to_string(root().join("docs/gallery").join(name)).unwrap();
+        assert!(
+            picture.starts_with("<svg xmlns=") && !picture.contains("NaN"),
+            "{name}"
+        );
+    }
+}
+
 /// Names of variables in a text: `MDRUN_` and what follows in capitals.
 fn variables(text: &str) -> BTreeSet<String> {
     let part = |c: char| c.is_ascii_uppercase() || c == '_';
