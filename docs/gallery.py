@@ -160,8 +160,8 @@ def shown(mdrun, folder, system):
             (DOCS / file).write_text(figure(page, picture))
         alt = picture.removesuffix(".svg")
         rows.append(f'<img src="{file}" width="32%" alt="{title}: {alt}">')
-    file = text.format(structures="configs/structures")
-    commands = f"mdrun {name}.toml\nmdrun analyze {name} --what {what}"
+    file = text.format(structures="structures")
+    commands = f"mdrun configs/{name}.toml\nmdrun analyze configs/{name} --what {what}"
     return "\n".join(
         [f"## {title}", "", words, "", *rows, "", told(summary), "", "```toml", file.rstrip(), "```", "", "```", commands, "```", ""]
     )
@@ -184,7 +184,7 @@ def main():
     date = datetime.date.today().isoformat()
     head = f"""# Gallery
 
-Four systems: what was run, what the run's own page ([report.md](report.md)) and `mdrun analyze` show of it. Made by `make gallery` on {processor()}, {date}, {version.split(' (')[0]}; run files are beside `configs`.
+Four systems: what was run, what the run's own page ([report.md](report.md)) and `mdrun analyze` show of it. Made by `make gallery` on {processor()}, {date}, {version.split(' (')[0]}; run files are in `configs`.
 """
     (DOCS / "gallery.md").write_text("\n".join([head, *parts]))
 

@@ -141,23 +141,27 @@ fn say(args: &ValidateArgs, text: &str) -> Result<()> {
 }
 
 fn head(model: &Model, precision: Precision) -> String {
+    let columns = [
+        [
+            "system",
+            "atoms",
+            "time",
+            "drift",
+            "drift over",
+            "mean T",
+            "a step",
+        ],
+        ["", "", "ps", "meV/atom/ps", "std(E_kin)", "K", "ms"],
+    ];
+    let lines = columns.map(|[system, atoms, time, drift, ratio, temperature, step]| {
+        format!(
+            "{system:13} {atoms:>6} {time:>6} {drift:>21} {ratio:>11} {temperature:>7} {step:>8}\n"
+        )
+    });
     format!(
-        "{} in {precision}, steps of 1 fs\n\n{:13} {:>6} {:>6} {:>21} {:>11} {:>7} {:>8}\n{:13} {:>6} {:>6} {:>21} {:>11} {:>7} {:>8}\n",
+        "{} in {precision}, steps of 1 fs\n\n{}",
         model.describe(),
-        "system",
-        "atoms",
-        "time",
-        "drift",
-        "drift over",
-        "mean T",
-        "a step",
-        "",
-        "",
-        "ps",
-        "meV/atom/ps",
-        "std(E_kin)",
-        "K",
-        "ms",
+        lines.concat()
     )
 }
 
@@ -191,8 +195,20 @@ fn write(
     body += "<p class=\"about\">Velocity Verlet with steps of 1 fs, begun at 300 K; the error of a slope heeds correlation. \
              mdrun ";
     body += env!("CARGO_PKG_VERSION");
-    body += "</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>system</th><th>formula</th><th>atoms</th><th>time (ps)</th>\
-             <th>drift (meV/atom/ps)</th><th>drift / std(E_kin)</th><th>mean T (K)</th><th>a step (ms)</th></tr></thead>\n<tbody>\n";
+    let names = [
+        "system",
+        "formula",
+        "atoms",
+        "time (ps)",
+        "drift (meV/atom/ps)",
+        "drift / std(E_kin)",
+        "mean T (K)",
+        "a step (ms)",
+    ];
+    let head = names.map(|name| format!("<th>{name}</th>")).concat();
+    body += "</p>\n<div class=\"scroll\"><table>\n<thead><tr>";
+    body += &head;
+    body += "</tr></thead>\n<tbody>\n";
     body += &rows.iter().map(html_row).collect::<String>();
     body += "</tbody></table></div>\n<div class=\"plots\">\n";
     body += &stability_plot(rows).figure();

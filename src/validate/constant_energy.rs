@@ -21,7 +21,7 @@ const SETTLING: f64 = 0.1;
 /// Parts of the time that the walks with a whole, half and quarter of the step go; the same number of steps each.
 const PARTS: [f64; 3] = [1.0, 0.5, 0.25];
 /// Fewest steps of a walk that tell anything.
-const FEWEST_STEPS: u64 = 100;
+const FEWEST_STEPS: u64 = 400;
 /// Largest sound fluctuation of the energy over that of the kinetic energy.
 const FLUCTUATION: f64 = 0.05;
 /// Steps that the fastest vibration must have: velocity Verlet then makes its frequency 2.6 % too high.

@@ -14,7 +14,9 @@ pub fn page(validation: &Validated, subject: &str, about: &[String]) -> String {
         "<p><strong>{}</strong></p>\n",
         escaped(&summary(validation))
     );
-    body += "<div class=\"scroll\"><table>\n<thead><tr><th>test</th><th>verdict</th><th>measured</th><th>bar</th><th>why</th></tr></thead>\n<tbody>\n";
+    let names = ["test", "verdict", "measured", "bar", "why"];
+    let head = names.map(|name| format!("<th>{name}</th>")).concat();
+    body += &format!("<div class=\"scroll\"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
     for line in &validation.lines {
         body += &row(line);
     }

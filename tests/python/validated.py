@@ -67,7 +67,7 @@ def main():
             data, strict=False, verbosity=0, bs_repetitions=200, bootstrap_seed=1
         )
         runs[name] = data
-    for name, first in [("pair", "sound"), ("steered_pair", "steered")]:
+    for name, first in [("pair", "sound"), ("loud_pair", "loud")]:
         off = pv.ensemble.check(runs[first], runs["colder"], bootstrap_seed=1, verbosity=0)
         found[name] = float(np.max(np.abs(off)))
     for name in ["second", "first"]:

@@ -19,7 +19,7 @@ use crate::recorder::potentials::liquid;
 use crate::support::{python, root};
 
 const KT: f64 = 95.0 * KB;
-const COLDER: f64 = 86.0 * KB;
+const COLDER: f64 = 82.0 * KB;
 const TIMESTEP: f64 = 4.0 * FS;
 const FRICTION: f64 = 1.0 / (200.0 * FS);
 /// Every so many steps a sample, after as many steps as settle it.
@@ -68,12 +68,12 @@ fn run(subject: &Subject, program: &Program, between: Between, seed: u32) -> Sam
     Samples(samples)
 }
 
-/// Noise that is a twentieth too large.
+/// Noise that is 8 % too large.
 fn loud(timestep: f64) -> Program {
     let mut program = dynamics::baoab(timestep, KT, FRICTION);
     for op in &mut program.0 {
         if let Op::Local(Local::Noise { kt, .. }) = op {
-            *kt *= 1.05 * 1.05;
+            *kt *= 1.08 * 1.08;
         }
     }
     program
@@ -147,9 +147,9 @@ fn relative_slope(first: &str, second: &str) -> [f64; 2] {
 #[test]
 fn two_temperatures_have_boltzmanns_ratio() {
     let [slope, error] = relative_slope("sound", "colder");
-    assert!(error < 0.15 && (slope - 1.0).abs() < 4.0 * error);
-    // Steering the mean makes distributions narrow, and slopes steep.
-    let [slope, error] = relative_slope("steered", "colder");
+    assert!(error < 0.2 && (slope - 1.0).abs() < 4.0 * error);
+    // Noise that is too large makes another temperature of it.
+    let [slope, error] = relative_slope("loud", "colder");
     assert!((slope - 1.0).abs() > 4.0 * error);
 }
 
@@ -238,8 +238,10 @@ fn physical_validation_judges_alike() {
     let [slope, error] = relative_slope("sound", "colder");
     assert!(theirs["pair"].as_f64().unwrap().abs() < OFF);
     assert!((slope - 1.0).abs() < 4.0 * error);
-    assert!(theirs["steered_pair"].as_f64().unwrap().abs() > OFF);
-    // The ratio of fluctuations is within a tenth of four for the one of second order, and far from it for the other.
-    assert!(theirs["second"].as_f64().unwrap() < 0.5);
-    assert!(theirs["first"].as_f64().unwrap() > 1.0);
+    let [slope, error] = relative_slope("loud", "colder");
+    assert!(theirs["loud_pair"].as_f64().unwrap().abs() > OFF);
+    assert!((slope - 1.0).abs() > 4.0 * error);
+    // How far the ratio of fluctuations is from that of the squares of the steps: half of it for an integrator of first order.
+    assert!(theirs["second"].as_f64().unwrap() < 0.05);
+    assert!(theirs["first"].as_f64().unwrap() > 0.3);
 }
