@@ -31,6 +31,6 @@ mod schnet;
 mod student;
 mod support;
 mod tidy;
+mod validate;
 mod view;
 mod watch;
-mod validate;

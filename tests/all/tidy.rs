@@ -35,12 +35,13 @@ const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];
 const PARSES_JSON: [&str; 2] = ["src/potential/painn/import", "src/potential/stated.rs"];
 
 /// Rooms that turn quantities with units into numbers and back.
-const OUTER: [&str; 13] = [
+const OUTER: [&str; 14] = [
     "src/analysis",
     "src/overview",
     "src/config",
     "src/formats",
     "src/diagnose",
+    "src/validate",
     "src/ipi",
     "src/report",
     "src/assemble",
