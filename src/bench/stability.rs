@@ -199,7 +199,8 @@ impl StabilitySystem {
     }
 
     fn is_hot(&self, kinetic: f64) -> bool {
-        !(observe::kt(kinetic, self.freedom()) < HOTTEST)
+        let kt = observe::kt(kinetic, self.freedom());
+        kt >= HOTTEST || kt.is_nan()
     }
 
     /// An engine with the system at 300 K under a thermostat, at rest as a whole; `None` where it does not hold together.

@@ -175,6 +175,9 @@ impl Course<'_> {
     }
 }
 
+/// A part of a validation.
+type ValidationPart = fn(&Setup<'_>, &mut Course<'_>) -> Result<()>;
+
 /// Makes all tests; fewer where `interrupt` becomes true.
 ///
 /// # Errors
@@ -189,7 +192,7 @@ pub fn validate(
         listener,
         interrupt,
     };
-    let parts: [(&str, fn(&Setup<'_>, &mut Course<'_>) -> Result<()>); 3] = [
+    let parts: [(&str, ValidationPart); 3] = [
         ("the potential, in f64", potential::examine),
         ("constant energy", constant_energy::examine),
         ("the ensemble", sampling::examine),

@@ -40,7 +40,7 @@ pub fn log_ratio(first: &[f64], second: &[f64]) -> Option<LogRatio> {
     let n = all().count() as f64;
     let mean = all().sum::<f64>() / n;
     let width = (all().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-    if !(width > 0.0) {
+    if width <= 0.0 || width.is_nan() {
         return None;
     }
     let [one, two] = [0, 1].map(|k| states[k].len() as f64);
@@ -61,7 +61,7 @@ pub fn log_ratio(first: &[f64], second: &[f64]) -> Option<LogRatio> {
             }
         }
         let determinant = aa * bb - ab * ab;
-        if !(determinant > 1e-12 * n) {
+        if determinant <= 1e-12 * n || determinant.is_nan() {
             return None;
         }
         let step = [

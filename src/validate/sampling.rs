@@ -50,7 +50,7 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
         ));
         return Ok(());
     };
-    if !(kt > 0.0) {
+    if kt <= 0.0 {
         let found = "at 0 K nothing is distributed";
         course.add(ValidationLine::told(
             KINETIC,

@@ -19,13 +19,13 @@ use crate::recorder::potentials::liquid;
 use crate::support::{python, root};
 
 const KT: f64 = 95.0 * KB;
-const COLDER: f64 = 82.0 * KB;
+const COLDER: f64 = 86.0 * KB;
 const TIMESTEP: f64 = 4.0 * FS;
 const FRICTION: f64 = 1.0 / (200.0 * FS);
 /// Every so many steps a sample, after as many steps as settle it.
 const EVERY: u64 = 10;
 const SETTLE: u64 = 2000;
-const SAMPLES: usize = 4000;
+const SAMPLES: usize = 6000;
 /// All atoms are pushed, the motion of the whole too.
 const FREEDOM: usize = 3 * 108;
 /// Relative deviations that have to be seen: 3 % of a temperature; half of a width.
