@@ -3,7 +3,7 @@
 //!
 //! The potential is looked at first, in f64 on the CPU ([`potential`]); then what steps make of it at constant energy
 //! ([`constant_energy`]); then, where the run has a thermostat, whether what it samples is the ensemble that it names
-//! ([`sampling`]). What is tested makes its engines and force fields through [`Workshop`], so that a spoiled potential, a
+//! ([`sampling`]). What is tested makes its engines and force fields through [`PhysicsWorkshop`], so that a spoiled potential, a
 //! spoiled step and a spoiled thermostat go the same way as a sound one.
 
 mod budget;
