@@ -4,7 +4,7 @@ usage: validated.py FOLDER TEMPERATURE COLDER TIMESTEP
 
 FOLDER has, as CSV, kinetic and potential energies (eV) of 108 atoms at TEMPERATURE (K; "colder" at COLDER), and the total
 energies of runs at constant energy with TIMESTEP (fs), its half and its quarter. Prints a line of JSON: standard errors by
-which mean and width of each kinetic energy are off, and by which the slopes of pairs are; and how far ratios of fluctuations
+which mean and width of each kinetic energy are off, and by which the slope of the pair is; and how far ratios of fluctuations
 are from the square of those of the steps.
 """
 
