@@ -117,7 +117,8 @@ impl Computer {
         assemble::check_numbers(&self.model, &self.device, self.precision)?;
         let every = all.len().div_ceil(MOST_SCENES);
         let systems: Vec<(System, &Arrangement<'_>)> = (all.iter().step_by(every))
-            .map(|at| (System::of_species(at.species), at))
+            // Weights are found on a trajectory, which masses matter to.
+            .map(|at| (System::of_standard_masses(at.species), at))
             .collect();
         let scenes = systems.iter().map(|(system, at)| Int8Scene {
             system,

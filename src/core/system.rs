@@ -1,5 +1,7 @@
 //! What does not change during a run: which atoms there are, how heavy they are and what they are called.
 
+use super::elements;
+
 /// The atoms of a simulation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct System {
@@ -15,6 +17,15 @@ impl System {
         Self {
             species: species.to_vec(),
             masses: vec![1.0; species.len()],
+        }
+    }
+
+    /// Atoms of these species with standard masses (1 u where an element has none).
+    pub fn of_standard_masses(species: &[u8]) -> Self {
+        let mass = |&z: &u8| elements::mass(z).unwrap_or(1.0);
+        Self {
+            species: species.to_vec(),
+            masses: species.iter().map(mass).collect(),
         }
     }
 

@@ -168,7 +168,7 @@ fn model(spec: &Spec, weights: &Weights) -> Model {
 fn found(spec: &Spec, weights: &Weights, atoms: &Atoms, device: &DevicePlan) -> Arc<Int8Weights> {
     let model = model(spec, weights);
     let scene = Int8Scene {
-        system: &System::of_species(&atoms.species),
+        system: &System::of_standard_masses(&atoms.species),
         cell: &atoms.cell,
         positions: &atoms.positions,
         kt: None,
