@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::interrupt::Interrupt;
-use super::validate::{FIGURES, PAGE, ValidateArgs, cannot_write};
+use super::validate::{FIGURES, PAGE, ValidateArgs, make_folder};
 use crate::assemble::{self, Model};
 use crate::bench::stability::{
     DURATION, Stability, StabilityLength, StabilityRow, stability_plot, stability_systems, up_to,
@@ -37,19 +37,29 @@ pub struct StabilityArgs {
     #[arg(long, value_parser = ["nve"], conflicts_with_all = ["config", "overrides", "member", "quick"])]
     pub suite: Option<String>,
     /// With --suite: the model, a file or the name of one that comes with mdrun [default: the first of those]
-    #[arg(long, value_name = "MODEL", requires = "suite")]
+    #[arg(
+        long,
+        value_name = "MODEL",
+        requires = "suite",
+        conflicts_with = "config"
+    )]
     pub model: Option<PathBuf>,
     /// With --suite: where to compute: cpu, cuda:0 and so on, or auto [default: auto]
-    #[arg(long, value_parser = parse_device, requires = "suite")]
+    #[arg(long, value_parser = parse_device, requires = "suite", conflicts_with = "config")]
     pub device: Option<DeviceKind>,
     /// With --suite: numbers of the network [default: f32]
-    #[arg(long, value_parser = precisions(), requires = "suite")]
+    #[arg(long, value_parser = precisions(), requires = "suite", conflicts_with = "config")]
     pub precision: Option<Precision>,
     /// With --suite: leave out systems of more atoms
-    #[arg(long, value_name = "ATOMS", requires = "suite")]
+    #[arg(
+        long,
+        value_name = "ATOMS",
+        requires = "suite",
+        conflicts_with = "config"
+    )]
     pub largest: Option<usize>,
     /// With --suite: run each for so long [default: 50 ps]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "suite")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "suite", conflicts_with = "config")]
     pub duration: Option<f64>,
 }
 
@@ -80,7 +90,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode> {
     let device = settled(suite.device, precision, &model);
     assemble::threads(&device)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
-    std::fs::create_dir_all(&folder).map_err(|e| cannot_write(&folder, &e))?;
+    make_folder(&folder)?;
     let minutes = args.minutes.unwrap_or(f64::INFINITY);
     let patience = 60.0 * minutes / systems.len() as f64;
     let length = StabilityLength {
@@ -213,12 +223,12 @@ fn write(
     body += "</tbody></table></div>\n<div class=\"plots\">\n";
     body += &stability_plot(rows).figure();
     body += "</div>\n";
-    let page = page::html("Stability at constant energy", &body);
-    overview::put(&folder.join(PAGE), &page)?;
     replace(
         &folder.join(FIGURES),
         streams::json(&figures(rows)).as_bytes(),
-    )
+    )?;
+    let page = page::html("Stability at constant energy", &body);
+    overview::put(&folder.join(PAGE), &page)
 }
 
 fn html_row(row: &StabilityRow) -> String {

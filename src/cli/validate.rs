@@ -107,7 +107,7 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     let model = assemble::load(&mut plan)?;
     prepare(&plan, &model)?;
     let folder = args.folder(&plan);
-    std::fs::create_dir_all(&folder).map_err(|e| cannot_write(&folder, &e))?;
+    make_folder(&folder)?;
     let workshop = PlanWorkshop::new(&plan, &model);
     let setup = workshop.setup(args.depth());
     let interrupt = Interrupt::watch()?;
@@ -115,13 +115,16 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     teller.head(&plan, &model)?;
     let began = Instant::now();
     let found = validate::validate(&setup, &mut teller, interrupt.flag())?;
+    if !args.json {
+        conclude(&found, began.elapsed())?;
+    }
     write(&folder, (&plan, &model), &found)?;
     if args.json {
         let mut figures = found.json();
         figures["report"] = folder.join(PAGE).display().to_string().into();
         streams::print_json(&figures)?;
     } else {
-        conclude(&found, &folder, began.elapsed())?;
+        streams::print(&format!("{}\n", folder.join(PAGE).display()))?;
     }
     if let Some(signal) = interrupt.signal() {
         return Ok(signal.exit_code());
@@ -179,20 +182,28 @@ fn write(folder: &Path, (plan, model): (&Plan, &Model), found: &Validated) -> Re
     let subject = plan.source.display().to_string();
     let mut about = about(plan, model).to_vec();
     about.push(format!("mdrun {}", env!("CARGO_PKG_VERSION")));
-    let page = validate::page(found, &subject, &about);
-    overview::put(&folder.join(PAGE), &page)?;
+    // Figures first: they are small, and all that scripts want.
     let figures = streams::json(&found.json());
-    replace(&folder.join(FIGURES), figures.as_bytes())
+    replace(&folder.join(FIGURES), figures.as_bytes())?;
+    let page = validate::page(found, &subject, &about);
+    overview::put(&folder.join(PAGE), &page)
 }
 
-pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
-    Error::run(format!(
-        "{}: cannot be made: {error}; name another folder with --out",
-        path.display()
-    ))
+/// Makes the folder of a validation, and sees to it that its page can be put there, before anything is measured.
+///
+/// # Errors
+/// It cannot be made, or something else has the name of the page.
+pub(super) fn make_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Error::run(format!(
+            "{}: cannot be made: {error}; name another folder with --out",
+            folder.display()
+        ))
+    })?;
+    overview::check_place(&folder.join(PAGE))
 }
 
-fn conclude(found: &Validated, folder: &Path, took: Duration) -> Result<()> {
+fn conclude(found: &Validated, took: Duration) -> Result<()> {
     let mood = match (found.has_failed(), found.is_undecided()) {
         (true, _) => Mood::Bad,
         (false, true) => Mood::Doubt,
@@ -205,10 +216,10 @@ fn conclude(found: &Validated, folder: &Path, took: Duration) -> Result<()> {
         duration(took)
     );
     streams::print(&text)?;
-    if found.is_undecided() && !found.has_failed() {
+    if found.is_undecided() && !found.has_failed() && !found.interrupted {
         streams::print("What is undecided needs more samples: give it more --minutes.\n")?;
     }
-    streams::print(&format!("{}\n", folder.join(PAGE).display()))
+    Ok(())
 }
 
 /// Tells of the tests as they come.

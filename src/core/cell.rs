@@ -53,6 +53,11 @@ pub struct Cell {
     given: bool,
 }
 
+/// A rotation about no special axis by no special angle.
+pub fn oblique_rotation() -> Mat3 {
+    *nalgebra::Rotation3::from_euler_angles(0.3, -1.1, 2.3).matrix()
+}
+
 impl Cell {
     /// No cell: open boundaries everywhere.
     pub fn open() -> Self {
@@ -242,6 +247,17 @@ impl Cell {
     /// Translation (angstrom) to the image with the given lattice indices.
     pub fn shift(&self, image: [i32; 3]) -> Vec3 {
         self.cartesian(&Vec3::from(image.map(f64::from)))
+    }
+
+    /// The cell turned by a rotation, as positions r become R r; one without periodic directions as it is.
+    ///
+    /// # Errors
+    /// None, as long as it is a rotation.
+    pub fn turned(&self, rotation: &Mat3) -> Result<Self> {
+        match self.is_periodic() {
+            true => Self::new(self.vectors() * rotation.transpose(), self.periodic()),
+            false => Ok(self.clone()),
+        }
     }
 
     /// The cell whose lattice vectors, and all in it, are strained: r becomes `strain` r.

@@ -181,6 +181,62 @@ fn rounding_of(energy: f64, positions: &[Vec3], forces: &[Vec3]) -> f64 {
     ROUNDING * f64::EPSILON * (of_energy + of_positions)
 }
 
+/// Evaluations times pairs that looking at atoms one by one may take: about a second for PaiNN in f64.
+const WORK: usize = 40_000;
+/// Fewest atoms that are looked at one by one, in systems of fewer pairs than [`LARGE`].
+const FEWEST_ATOMS: usize = 4;
+const LARGE: usize = 100_000;
+/// Width (angstrom) by which atoms are shaken: of the order of vibrations at room temperature. There forces are those
+/// of a run, and nothing vanishes by symmetry.
+const SHAKEN: f64 = 0.05;
+/// An uncertainty of slopes in units of their tolerance that a run would not see: the rounding of forces in f32.
+const ROUGH: f64 = 1000.0;
+
+impl Agreement {
+    /// Whether force and slope agree to a tolerance (of its unit): `Some(false)` where they certainly do not, `None` where the
+    /// energy is too rough to tell what a run would see.
+    pub fn holds(&self, tolerance: f64) -> Option<bool> {
+        if self.certain() > tolerance || !self.difference.is_finite() {
+            return Some(false);
+        }
+        (self.possible() <= ROUGH * tolerance).then_some(true)
+    }
+}
+
+/// Positions with every atom moved a little, each its own way.
+pub fn shaken(positions: &[Vec3]) -> Vec<Vec3> {
+    let noise = Noise::new(1);
+    let moved =
+        |(i, r): (usize, &Vec3)| r + SHAKEN * noise.normal3(0, i as u32, Stream::Velocities);
+    positions.iter().enumerate().map(moved).collect()
+}
+
+/// What the slopes of the energy show at a place and, of systems that are not large, where its atoms are shaken; of as many
+/// atoms one by one as `pairs` (the number of ordered pairs) leave time for.
+///
+/// # Errors
+/// The device failed.
+pub fn examine_about(
+    field: &mut dyn ForceField,
+    cell: &Cell,
+    positions: &[Vec3],
+    pairs: usize,
+) -> Result<Slopes> {
+    let atoms = match pairs {
+        0..LARGE => (WORK / pairs.max(1)).max(FEWEST_ATOMS),
+        _ => 0,
+    };
+    let here = examine(field, cell, positions, atoms)?;
+    if atoms == 0 {
+        return Ok(here);
+    }
+    let there = examine(field, cell, &shaken(positions), atoms)?;
+    Ok(match there.forces.difference.is_finite() {
+        true => here.worse(&there),
+        false => here,
+    })
+}
+
 /// What the slopes of a potential have shown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Slopes {

@@ -217,6 +217,15 @@ pub fn leave(directory: &Path, record: &Value) -> Option<String> {
 /// # Errors
 /// Something else is there, or it cannot be written. The message names the file.
 pub fn put(path: &Path, html: &str) -> Result<()> {
+    check_place(path)?;
+    replace(path, html.as_bytes())
+}
+
+/// Checks that a page may be put down at a place: nothing is there, or an older page.
+///
+/// # Errors
+/// Something else is there, or it cannot be looked at. The message names the file.
+pub fn check_place(path: &Path) -> Result<()> {
     let fault = |e: std::io::Error| Error::run(format!("cannot look at {}: {e}", path.display()));
     let foreign = match own::kind(path).map_err(fault)? {
         None => false,
@@ -229,7 +238,7 @@ pub fn put(path: &Path, html: &str) -> Result<()> {
             path.display()
         )));
     }
-    replace(path, html.as_bytes())
+    Ok(())
 }
 
 /// Whether a file is a page that mdrun has made.

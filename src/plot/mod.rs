@@ -91,6 +91,18 @@ pub struct PlotSeries {
     pub drawn: Drawn,
 }
 
+impl PlotSeries {
+    /// Points under a name, in one of the page's colours.
+    pub fn new(name: &str, colour: usize, points: Vec<[f64; 3]>, drawn: Drawn) -> Self {
+        Self {
+            name: name.to_owned(),
+            colour,
+            points,
+            drawn,
+        }
+    }
+}
+
 /// A plot.
 #[derive(Debug, Clone)]
 pub struct Plot {

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::line::{Judgement, ValidationLine, short};
-use super::potential::TOLERABLE_DRIFT;
-use super::walk::{EnergyWalk, WalkLength};
+use super::potential::drift_bar;
+use super::walk::{EnergyWalk, FEWEST_SAMPLES, WalkLength};
 use super::{Course, Setup, largest_difference};
 use crate::Result;
 use crate::core::{Fields, Snapshot, observe};
@@ -29,6 +29,10 @@ const STEPS_A_PERIOD: f64 = 8.0;
 /// Order of velocity Verlet, and how far the order found may be from it: terms of the fourth order, and other ways of chaos.
 const ORDER: f64 = 2.0;
 const ORDER_BAR: f64 = 0.4;
+/// Time (ps) and periods of the stiffest vibration over which the order is told: so short that walks which start out alike are
+/// still where each other is, and what vibrations exchange slowly has no part in it.
+const ALIKE: f64 = 0.2;
+const ALIKE_PERIODS: f64 = 8.0;
 /// Drift over a walk in units of the standard deviation of the kinetic energy.
 const DRIFT_RATIO: f64 = 1.0;
 /// Steps there and back.
@@ -57,7 +61,7 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
     let mut engine = setup.workshop.engine(setup.start.clone(), 0)?;
     let begun = engine.snapshot(Fields::ALL)?;
     let period = shortest_period(engine.as_mut(), &setup.start.system, &begun)?;
-    let (state, pace) = settled(setup, engine.as_mut(), &begun)?;
+    let (state, pace) = settled(setup, engine.as_mut(), &begun, course)?;
     let (deadline, steps) = plan(setup, pace);
     let mut walks = Vec::new();
     for part in PARTS {
@@ -73,6 +77,10 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
             course,
         )?);
     }
+    // Walks that were broken off are no test of anything.
+    if course.is_interrupted() {
+        return Ok(());
+    }
     let walks = EnergyWalks {
         setup,
         period,
@@ -87,8 +95,11 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
     walks.tell(course);
     walks.draw(course);
     course.add(reversal(setup, engine.as_mut(), &state)?);
-    walks.momenta(&state, course);
-    course.add(walks.pairs());
+    // What was hardly walked has shown nothing of what it keeps.
+    if walks.walks[0].steps() >= FEWEST_SAMPLES {
+        walks.momenta(&state, course);
+        course.add(walks.pairs());
+    }
     Ok(())
 }
 
@@ -97,12 +108,16 @@ fn settled(
     setup: &Setup<'_>,
     engine: &mut dyn Engine,
     begun: &Snapshot,
+    course: &Course<'_>,
 ) -> Result<(Snapshot, f64)> {
     let steps = (SETTLING * PICOSECOND / setup.timestep).round().max(20.0) as u64;
     let program = setup.workshop.constant_energy(setup.timestep);
     engine.restore(begun)?;
     let began = Instant::now();
     for step in begun.step..begun.step + steps {
+        if course.is_interrupted() {
+            break;
+        }
         engine.run(&program, step..step + 1)?;
         engine.snapshot(Fields::NONE)?;
     }
@@ -124,9 +139,13 @@ impl EnergyWalks<'_> {
         self.setup.start.system.len().max(1) as f64
     }
 
-    /// The time that all of them have in common, over which they start out alike.
+    /// A time that all of them have in common, over which they are alike.
     fn common(&self) -> f64 {
-        (self.walks.iter().map(EnergyWalk::span)).fold(f64::INFINITY, f64::min)
+        let spans = self.walks.iter().map(EnergyWalk::span);
+        let periods = self.period.map_or(0.0, |period| ALIKE_PERIODS * period);
+        let samples = FEWEST_SAMPLES as f64 * self.setup.timestep;
+        let wanted = (ALIKE * PICOSECOND).max(periods).max(samples);
+        spans.fold(wanted, f64::min)
     }
 
     /// Temperature (K) of the first.
@@ -147,14 +166,9 @@ impl EnergyWalks<'_> {
         let moves = self.temperature() > STILL;
         let (Some(found), Some((fluctuation, kinetic))) = (fluctuations.filter(|_| moves), ratio)
         else {
-            let why = format!(
-                "{} steps at {} K tell nothing",
-                whole.steps(),
-                significant(self.temperature(), 3)
-            );
+            let (why, judgement) = self.nothing();
             for name in [FLUCTUATION_NAME, ORDER_NAME, DRIFT_NAME, RATIO_NAME] {
-                let line = ValidationLine::told(name, why.clone(), "", Judgement::Undecided);
-                course.add(line);
+                course.add(ValidationLine::told(name, why.clone(), "", judgement));
             }
             return;
         };
@@ -163,6 +177,23 @@ impl EnergyWalks<'_> {
         course.add(self.safe_step(ratio));
         course.add(order(ORDER_NAME, &found, self.setup.precision));
         self.drift(kinetic, course);
+    }
+
+    /// Why energies tell nothing.
+    fn nothing(&self) -> (String, Judgement) {
+        let (steps, kelvin) = (self.walks[0].steps(), significant(self.temperature(), 3));
+        if steps < FEWEST_SAMPLES {
+            return (format!("{steps} steps are too few"), Judgement::Undecided);
+        }
+        match self.walks[0].kinetic_deviation() {
+            None => ("no force acts".to_owned(), Judgement::NotApplicable),
+            Some(_) => (
+                format!(
+                    "at {kelvin} K nothing moves that could tell anything, or steps are too few"
+                ),
+                Judgement::Undecided,
+            ),
+        }
     }
 
     fn fluctuation(&self, ratio: f64) -> ValidationLine {
@@ -195,8 +226,9 @@ impl EnergyWalks<'_> {
             ),
             None => "nothing vibrates".to_owned(),
         };
+        // The figure has the bar in it.
         let text = format!(
-            "{} fs, where {} fs are safe ({stiffest})",
+            "{} fs, where about {} fs would be safe ({stiffest} at the start)",
             significant(timestep / FEMTOSECOND, 3),
             significant(safe / FEMTOSECOND, 3),
         );
@@ -207,6 +239,7 @@ impl EnergyWalks<'_> {
              square of the step",
         )
         .saying(text)
+        .with_bar("")
     }
 
     fn drift(&self, kinetic: f64, course: &mut Course<'_>) {
@@ -217,7 +250,7 @@ impl EnergyWalks<'_> {
         let Some(&slope) = slopes.first() else {
             return;
         };
-        let bar = self.setup.drift.unwrap_or(TOLERABLE_DRIFT) / MEV_PER_PS;
+        let bar = drift_bar(self.setup) / MEV_PER_PS;
         let finer: Vec<String> = slopes[1..].iter().map(|s| s.text()).collect();
         let text = format!(
             "{} meV/atom/ps; {} with half, a quarter of the step",
@@ -228,7 +261,7 @@ impl EnergyWalks<'_> {
             ValidationLine::measured(
                 DRIFT_NAME,
                 (slope.value, "meV/atom/ps", bar),
-                "the run's own limit ([monitor] drift), else 0.05: what warms a solid by 0.2 K in a picosecond",
+                "0.05 warms a solid by 0.2 K in a picosecond; the run's own limit ([monitor] drift) where that is less",
             )
             .saying(text)
             .give_or_take(slope.error)
@@ -268,7 +301,10 @@ impl EnergyWalks<'_> {
         );
         let ends: Vec<&Snapshot> = self.walks.iter().filter_map(|w| w.end.as_ref()).collect();
         if state.cell.is_periodic() || system.len() < 2 {
-            let why = "of a cell it is not conserved";
+            let why = match state.cell.is_periodic() {
+                true => "of a cell it is not conserved",
+                false => "one atom has none",
+            };
             course.add(ValidationLine::told(
                 ANGULAR,
                 why,
@@ -340,19 +376,13 @@ impl EnergyWalks<'_> {
                 .map(|p| [p[0], f * (p[0] / t).powi(2), 0.0])
                 .collect()
         });
-        let series = |name: &str, colour, points, drawn| PlotSeries {
-            name: name.to_owned(),
-            colour,
-            points,
-            drawn,
-        };
         course.draw(Plot {
             title: "Fluctuation of the total energy".to_owned(),
             x: PlotAxis::logarithmic("time step (fs)"),
             y: PlotAxis::logarithmic("root mean square (meV)"),
             series: vec![
-                series("second order", 0, square.unwrap_or_default(), Drawn::Line),
-                series("measured", 1, points, Drawn::Marks),
+                PlotSeries::new("second order", 0, square.unwrap_or_default(), Drawn::Line),
+                PlotSeries::new("measured", 1, points, Drawn::Marks),
             ],
         });
     }
@@ -388,6 +418,7 @@ fn order(
          slopes, do not shrink with the step",
     )
     .saying(text)
+    .with_bar(format!("{ORDER} within {ORDER_BAR}"))
     .judged(judgement)
 }
 

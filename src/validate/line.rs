@@ -100,6 +100,8 @@ pub struct ValidationLine {
     pub unit: &'static str,
     /// The number that it may not pass.
     pub bar: Option<f64>,
+    /// The bar in other words than the number and its unit.
+    pub bar_words: Option<String>,
     /// Why the test is made, and where its bar comes from.
     pub reason: &'static str,
     /// What comes of it.
@@ -121,6 +123,7 @@ impl ValidationLine {
             error: None,
             unit,
             bar: Some(bar),
+            bar_words: None,
             reason,
             judgement: Judgement::of(value, bar),
         }
@@ -141,6 +144,7 @@ impl ValidationLine {
             error: None,
             unit: "",
             bar: None,
+            bar_words: None,
             reason,
             judgement,
         }
@@ -167,8 +171,19 @@ impl ValidationLine {
         }
     }
 
+    /// The same with its bar in other words; none to leave it to the text.
+    pub fn with_bar(self, words: impl Into<String>) -> Self {
+        Self {
+            bar_words: Some(words.into()),
+            ..self
+        }
+    }
+
     /// The bar in words; empty where there is none.
     pub fn bar_text(&self) -> String {
+        if let Some(words) = &self.bar_words {
+            return words.clone();
+        }
         (self.bar).map_or_else(String::new, |bar| with_unit(short(bar), self.unit))
     }
 

@@ -109,6 +109,8 @@ pub struct Validated {
     pub lines: Vec<ValidationLine>,
     /// What was measured, drawn.
     pub plots: Vec<Plot>,
+    /// Whether it was broken off: further tests were not made.
+    pub interrupted: bool,
 }
 
 impl Validated {
@@ -132,15 +134,30 @@ impl Validated {
         alike.count()
     }
 
+    /// What came of it, in a sentence.
+    pub fn summary(&self) -> String {
+        let end = match self.interrupted {
+            true => ". Interrupted: further tests were not made.",
+            false => ".",
+        };
+        format!(
+            "{} passed, {} failed, {} undecided, {} without meaning here{end}",
+            self.count(Judgement::Pass),
+            self.count(Judgement::Fail),
+            self.count(Judgement::Undecided),
+            self.count(Judgement::NotApplicable)
+        )
+    }
+
     /// All of it for scripts.
     pub fn json(&self) -> Value {
-        let verdict = match (self.has_failed(), self.is_undecided()) {
+        let verdict = match (self.has_failed(), self.is_undecided() || self.interrupted) {
             (true, _) => Judgement::Fail,
             (false, true) => Judgement::Undecided,
             (false, false) => Judgement::Pass,
         };
         let tests: Vec<Value> = self.lines.iter().map(ValidationLine::json).collect();
-        json!({"verdict": verdict, "tests": tests})
+        json!({"verdict": verdict, "interrupted": self.interrupted, "tests": tests})
     }
 }
 
@@ -204,6 +221,7 @@ pub fn validate(
         course.listener.begin(name);
         part(setup, &mut course)?;
     }
+    course.found.interrupted = course.is_interrupted();
     Ok(course.found)
 }
 

@@ -12,7 +12,7 @@ pub fn page(validation: &Validated, subject: &str, about: &[String]) -> String {
     }
     body += &format!(
         "<p><strong>{}</strong></p>\n",
-        escaped(&summary(validation))
+        escaped(&validation.summary())
     );
     let names = ["test", "verdict", "measured", "bar", "why"];
     let head = names.map(|name| format!("<th>{name}</th>")).concat();
@@ -33,18 +33,6 @@ pub fn page(validation: &Validated, subject: &str, about: &[String]) -> String {
     )
 }
 
-/// What came of it, in a sentence.
-pub(super) fn summary(validation: &Validated) -> String {
-    let count = |judgement| validation.count(judgement);
-    format!(
-        "{} passed, {} failed, {} undecided, {} without meaning here.",
-        count(Judgement::Pass),
-        count(Judgement::Fail),
-        count(Judgement::Undecided),
-        count(Judgement::NotApplicable)
-    )
-}
-
 fn row(line: &ValidationLine) -> String {
     let class = match line.judgement {
         Judgement::Pass => "pass",
@@ -60,11 +48,4 @@ fn row(line: &ValidationLine) -> String {
         escaped(&line.bar_text()),
         escaped(line.reason)
     )
-}
-
-impl Validated {
-    /// What came of it, in a sentence.
-    pub fn summary(&self) -> String {
-        summary(self)
-    }
 }

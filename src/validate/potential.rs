@@ -3,8 +3,8 @@
 use super::line::{Judgement, ValidationLine, short};
 use super::{Course, PairSearch, Setup, cutoff, largest_difference};
 use crate::Result;
-use crate::core::rng::{Noise, Stream};
-use crate::core::{Cell, Mat3, System, Vec3};
+use crate::core::cell::oblique_rotation;
+use crate::core::{Cell, System, Vec3};
 use crate::diagnose::slope::{self, Agreement, Slopes};
 use crate::engine::Start;
 use crate::forcefield::ForceField;
@@ -17,20 +17,11 @@ const ENERGY_BAR: f64 = 1e-10;
 const ENERGY_ROUNDING: f64 = 64.0;
 /// Largest change of a force (eV / angstrom) where symmetry wants none: rounding in f64 makes 1e-12 of forces of some eV / A.
 const FORCE_BAR: f64 = 1e-9;
-/// An uncertainty of slopes in units of their bar that a run would not see: the rounding of forces in f32.
-const ROUGH: f64 = 1000.0;
-/// Evaluations times pairs that slopes may take: seconds for PaiNN in f64.
-const WORK: usize = 40_000;
-/// Fewest atoms whose slopes are looked at one by one, and the number of pairs up to which they are.
-const FEWEST_ATOMS: usize = 4;
-const LARGE: usize = 100_000;
 /// Most atoms whose pairs are all found by brute force.
 const MOST_EXHAUSTED: usize = 3000;
-/// Width (angstrom) by which atoms are shaken: of the order of vibrations at room temperature.
-const SHAKEN: f64 = 0.05;
-/// Drift (eV per atom and time) that errors of forces may make where the run has no limit to it: 0.05 meV/atom/ps warms a
+/// Drift (eV per atom and time) that errors of forces may make: 0.05 meV/atom/ps warms a
 /// solid by 0.2 K in a picosecond.
-pub(super) const TOLERABLE_DRIFT: f64 = 0.05 * crate::units::MEV_PER_PS;
+const TOLERABLE_DRIFT: f64 = 0.05 * crate::units::MEV_PER_PS;
 /// Space (angstrom) between two copies of molecules, beyond the range of the potential.
 const APART: f64 = 2.0;
 
@@ -86,6 +77,9 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
         energy_bar,
     };
     slopes(&here, field.as_mut(), pairs, course)?;
+    if course.is_interrupted() {
+        return Ok(());
+    }
     course.add(rotation(&here, field.as_mut())?);
     course.add(translation(&here, field.as_mut())?);
     if setup.remote {
@@ -94,6 +88,9 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
     drop(field);
     course.add(permutation(&here)?);
     cutoff::examine(setup, course)?;
+    if course.is_interrupted() {
+        return Ok(());
+    }
     course.add(extensivity(&here)?);
     course.add(brute_force(&here)?);
     numbers(&here, course)
@@ -132,17 +129,7 @@ fn slopes(
     pairs: usize,
     course: &mut Course<'_>,
 ) -> Result<()> {
-    let atoms = match pairs {
-        0..LARGE => (WORK / pairs.max(1)).max(FEWEST_ATOMS),
-        _ => 0,
-    };
-    let mut found = slope::examine(field, here.cell, here.positions, atoms)?;
-    if atoms > 0 {
-        let there = slope::examine(field, here.cell, &shaken(here.positions), atoms)?;
-        if there.forces.difference.is_finite() {
-            found = found.worse(&there);
-        }
-    }
+    let found = slope::examine_about(field, here.cell, here.positions, pairs)?;
     tell_slopes(here, &found, course);
     Ok(())
 }
@@ -181,10 +168,10 @@ fn agreement(
     reason: &'static str,
 ) -> ValidationLine {
     let difference = found.difference.abs();
-    let judgement = match found {
-        _ if found.certain() > bar || !difference.is_finite() => Judgement::Fail,
-        _ if found.possible() <= ROUGH * bar => Judgement::Pass,
-        _ => Judgement::Undecided,
+    let judgement = match found.holds(bar) {
+        Some(false) => Judgement::Fail,
+        Some(true) => Judgement::Pass,
+        None => Judgement::Undecided,
     };
     ValidationLine::measured(name, (difference, unit, bar), reason)
         .saying(format!("off by {} {unit}{along}", short(difference)))
@@ -192,22 +179,10 @@ fn agreement(
         .judged(judgement)
 }
 
-/// Positions with every atom moved a little, each its own way.
-fn shaken(positions: &[Vec3]) -> Vec<Vec3> {
-    let noise = Noise::new(1);
-    let moved =
-        |(i, r): (usize, &Vec3)| r + SHAKEN * noise.normal3(0, i as u32, Stream::Velocities);
-    positions.iter().enumerate().map(moved).collect()
-}
-
 fn rotation(here: &Here<'_>, field: &mut dyn ForceField) -> Result<ValidationLine> {
-    // About no special axis by no special angle.
-    let turn: Mat3 = *nalgebra::Rotation3::from_euler_angles(0.3, -1.1, 2.3).matrix();
+    let turn = oblique_rotation();
     let turned = |vectors: &[Vec3]| vectors.iter().map(|v| turn * v).collect::<Vec<_>>();
-    let cell = match here.cell.is_periodic() {
-        true => Cell::new(here.cell.vectors() * turn.transpose(), here.cell.periodic())?,
-        false => here.cell.clone(),
-    };
+    let cell = here.cell.turned(&turn)?;
     let found = field.at(&cell, &turned(here.positions))?;
     let expected = turned(&here.exact.forces);
     Ok(here.same(
@@ -319,7 +294,7 @@ fn brute_force(here: &Here<'_>) -> Result<ValidationLine> {
 /// The run's own numbers against f64, at the start and where atoms are shaken.
 fn numbers(here: &Here<'_>, course: &mut Course<'_>) -> Result<()> {
     let setup = here.setup;
-    let places = [here.positions.to_vec(), shaken(here.positions)];
+    let places = [here.positions.to_vec(), slope::shaken(here.positions)];
     let rounded = {
         let mut field = setup.workshop.rounded()?;
         [
@@ -367,9 +342,15 @@ fn numbers(here: &Here<'_>, course: &mut Course<'_>) -> Result<()> {
             reason,
         )
         .saying(text)
+        .with_bar(format!("{} meV/A root mean square", short(bar / unit)))
         .judged(judgement),
     );
     Ok(())
+}
+
+/// The slope of the energy (eV per atom and time) that is tolerable: the run's own limit, where that is less than usual.
+pub(super) fn drift_bar(setup: &Setup<'_>) -> f64 {
+    setup.drift.unwrap_or(TOLERABLE_DRIFT).min(TOLERABLE_DRIFT)
 }
 
 /// The error of force components (eV / angstrom) that, made anew at each step, warms the system by the drift that it may have:
@@ -377,6 +358,6 @@ fn numbers(here: &Here<'_>, course: &mut Course<'_>) -> Result<()> {
 fn noise_bar(setup: &Setup<'_>) -> f64 {
     let masses = &setup.start.system.masses;
     let inverse = masses.iter().map(|m| 1.0 / m).sum::<f64>() / masses.len().max(1) as f64;
-    let drift = setup.drift.unwrap_or(TOLERABLE_DRIFT);
+    let drift = drift_bar(setup);
     (2.0 * drift / (3.0 * setup.timestep * inverse)).sqrt()
 }

@@ -1,13 +1,13 @@
 //! Tests of what a run's thermostat and barostat sample: the kinetic energy, its shares, and pairs of temperatures and
 //! pressures.
 
-use super::distribution::GammaFit;
 use super::kinetic::{KineticTheory, deviating, judge_kinetic, judge_shares};
 use super::line::{Judgement, ValidationLine};
 use super::ratio::{LogRatio, log_ratio};
 use super::samples::{EnsembleSampler, Sample, SampleReader, Samples};
-use super::{Course, Setup, gamma_cdf};
+use super::{Course, Setup};
 use crate::Result;
+use crate::analysis::kinetic_energy::{CanonicalKinetic, KineticHistogram};
 use crate::core::Fields;
 use crate::dynamics::Dynamics;
 use crate::engine::Start;
@@ -40,30 +40,23 @@ struct Neighbour {
 
 /// Makes the tests.
 pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> {
-    let Some(kt) = setup.ensemble.bath().map(|bath| bath.kt) else {
-        let found = "the run is at constant energy: it has no thermostat";
-        course.add(ValidationLine::told(
-            KINETIC,
-            found,
-            "",
-            Judgement::NotApplicable,
-        ));
+    let kt = setup.ensemble.bath().map(|bath| bath.kt);
+    let Some(kt) = kt.filter(|kt| *kt > 0.0) else {
+        let found = match kt {
+            None => "the run is at constant energy: it has no thermostat",
+            Some(_) => "at 0 K nothing is distributed",
+        };
+        let none = Judgement::NotApplicable;
+        course.add(ValidationLine::told(KINETIC, found, "", none));
         return Ok(());
     };
-    if kt <= 0.0 {
-        let found = "at 0 K nothing is distributed";
-        course.add(ValidationLine::told(
-            KINETIC,
-            found,
-            "",
-            Judgement::NotApplicable,
-        ));
-        return Ok(());
-    }
     let time = setup.depth.sampling;
     let reader = SampleReader::new(setup)?;
     let mut own = EnsembleSampler::begin(setup, setup.ensemble, (setup.start.clone(), 1))?;
     own.sample(&reader, time.mul_f64(OWN), course)?;
+    if course.is_interrupted() {
+        return Ok(());
+    }
     let samples = own.samples();
     let end = own.start()?;
     let state = own.engine().snapshot(Fields::ALL)?;
@@ -84,6 +77,9 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
         let from: (Start, u32) = (end.clone(), k as u32 + 2);
         let mut other = EnsembleSampler::begin(setup, neighbour.ensemble, from)?;
         other.sample(&reader, share, course)?;
+        if course.is_interrupted() {
+            break;
+        }
         compare(setup, &neighbour, [&samples, &other.samples()], course);
     }
     Ok(())
@@ -207,49 +203,16 @@ fn range(values: &[f64]) -> [f64; 2] {
 }
 
 fn draw_kinetic(theory: &KineticTheory, samples: &Samples, course: &mut Course<'_>) {
+    let [_, kt] = theory.gamma();
+    let canonical = CanonicalKinetic {
+        degrees_of_freedom: theory.degrees_of_freedom,
+        kt,
+    };
     let values = samples.each(|s| s.kinetic);
-    let [shape, scale] = theory.gamma();
-    let [low, high] = range(&values);
-    let width = (high - low) / BINS as f64;
-    let Some(fit) = GammaFit::of(&values, shape, scale).filter(|_| width > 0.0) else {
-        return;
-    };
-    let middle = |k: usize| low + (k as f64 + 0.5) * width;
-    let all = values.len() as f64;
-    // Correlated samples are as many as are independent.
-    let correlated = all / fit.independent;
-    let measured = (counts(&values, low, width).into_iter().enumerate())
-        .map(|(k, count)| {
-            let height = 1.0 / (all * width);
-            [
-                middle(k),
-                count * height,
-                (count * correlated).sqrt() * height,
-            ]
-        })
-        .collect();
-    let expected = (0..BINS)
-        .map(|k| {
-            let edges =
-                [k, k + 1].map(|edge| gamma_cdf(shape, (low + edge as f64 * width) / scale));
-            [middle(k), (edges[1] - edges[0]) / width, 0.0]
-        })
-        .collect();
-    let series = |name: &str, colour, points, drawn| PlotSeries {
-        name: name.to_owned(),
-        colour,
-        points,
-        drawn,
-    };
-    course.draw(Plot {
-        title: "Kinetic energy under the thermostat".to_owned(),
-        x: PlotAxis::close("kinetic energy (eV)"),
-        y: PlotAxis::linear("probability density (1/eV)"),
-        series: vec![
-            series("theory", 0, expected, Drawn::Line),
-            series("measured", 1, measured, Drawn::Marks),
-        ],
-    });
+    if let Some(histogram) = KineticHistogram::of(&values, Some(&canonical)) {
+        let title = "Kinetic energy under the thermostat";
+        course.draw(histogram.plot(title, "eV", Some(&canonical)));
+    }
 }
 
 fn draw_ratio(
@@ -282,12 +245,6 @@ fn draw_ratio(
         ends.map(|x| [x, there + neighbour.slope * (x - centre), 0.0])
             .to_vec()
     });
-    let series = |name: &str, colour, points, drawn| PlotSeries {
-        name: name.to_owned(),
-        colour,
-        points,
-        drawn,
-    };
     let unit = if neighbour.what == "volume" {
         "A^3"
     } else {
@@ -298,8 +255,8 @@ fn draw_ratio(
         x: PlotAxis::close(format!("{} ({unit})", neighbour.what)),
         y: PlotAxis::linear("ln of the ratio"),
         series: vec![
-            series("theory", 0, line.unwrap_or_default(), Drawn::Line),
-            series("measured", 1, points, Drawn::Marks),
+            PlotSeries::new("theory", 0, line.unwrap_or_default(), Drawn::Line),
+            PlotSeries::new("measured", 1, points, Drawn::Marks),
         ],
     });
 }

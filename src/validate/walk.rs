@@ -13,7 +13,7 @@ use crate::report::series::{Estimate, Series};
 const AUDITED: usize = 8;
 const AUDITS: u64 = 20;
 /// Fewest samples that tell a fluctuation.
-const FEWEST_SAMPLES: usize = 64;
+pub(super) const FEWEST_SAMPLES: usize = 64;
 
 /// A walk at constant energy.
 #[derive(Debug, Clone, Default)]

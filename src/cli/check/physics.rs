@@ -4,7 +4,7 @@
 use super::table::{CheckTable, Grade};
 use crate::assemble::{self, Model};
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, MonitorPlan, Plan};
-use crate::core::rng::{Noise, Stream};
+use crate::core::cell::oblique_rotation;
 use crate::core::{Cell, Mat3, Spread, System, Vec3, elements};
 use crate::diagnose::slope::{self, Agreement, Slopes};
 use crate::forcefield::{ForceField, HostForceField};
@@ -24,17 +24,6 @@ const CUTOFF_TOLERANCE: f64 = 1e-6;
 const CUTOFF_STEP: f64 = 1e-5;
 /// Distance (angstrom) under which two atoms are closer than any bond.
 const SHORTEST_BOND: f64 = 0.6;
-/// An uncertainty of slopes in units of their tolerance that a run would not see: the rounding of forces in f32.
-const ROUGH: f64 = 1000.0;
-/// Atoms whose forces are compared one by one, times pairs: about a second for PaiNN in f64. What is compared where
-/// there are more is all atoms at once, and [`FEWEST_ATOMS`] one by one in systems of up to [`LARGE`] pairs.
-const WORK: usize = 40_000;
-const FEWEST_ATOMS: usize = 4;
-const LARGE: usize = 100_000;
-/// Width (angstrom) by which atoms are shaken: of the order of vibrations at room temperature. There forces are those
-/// of a run, and nothing vanishes by symmetry.
-const SHAKEN: f64 = 0.05;
-
 /// What the run's own engine is compared with.
 const JUDGE: DevicePlan = DevicePlan {
     kind: DeviceKind::Cpu,
@@ -67,7 +56,8 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
     largest_force(table, plan, &reference);
     committee(table, plan, &reference);
 
-    tell_slopes(table, &slopes(&mut exact, plan, pairs)?);
+    let slopes = slope::examine_about(&mut exact, &start.cell, &start.positions, pairs)?;
+    tell_slopes(table, &slopes);
     symmetry(table, plan, &mut exact, reference.energy)?;
     if model.leaves_cells_out() {
         images(table, plan, &mut exact, reference.energy)?;
@@ -244,34 +234,6 @@ fn committee(table: &mut CheckTable, plan: &Plan, reference: &Evaluation) {
     }
 }
 
-/// What the slopes of the energy show at the structure, and where its atoms are shaken.
-fn slopes(exact: &mut dyn ForceField, plan: &Plan, pairs: usize) -> Result<Slopes> {
-    let (cell, positions) = (&plan.start.cell, &plan.start.positions);
-    let atoms = match pairs {
-        0..LARGE => (WORK / pairs.max(1)).max(FEWEST_ATOMS),
-        _ => 0,
-    };
-    let here = slope::examine(exact, cell, positions, atoms)?;
-    if atoms == 0 {
-        return Ok(here);
-    }
-    let shaken = shaken(positions);
-    let there = slope::examine(exact, cell, &shaken, atoms)?;
-    Ok(if there.forces.difference.is_finite() {
-        here.worse(&there)
-    } else {
-        here
-    })
-}
-
-/// Positions with every atom moved a little, each its own way.
-fn shaken(positions: &[Vec3]) -> Vec<Vec3> {
-    let noise = Noise::new(1);
-    let moved =
-        |(i, r): (usize, &Vec3)| r + SHAKEN * noise.normal3(0, i as u32, Stream::Velocities);
-    positions.iter().enumerate().map(moved).collect()
-}
-
 /// The differences of forces and slopes, and of the strain derivative and its slope.
 fn tell_slopes(table: &mut CheckTable, slopes: &Slopes) {
     let along = format!("along {} directions", slopes.directions);
@@ -302,12 +264,10 @@ fn agreement(
     along: &str,
 ) {
     let difference = found.difference.abs();
-    let grade = if found.certain() > limit || !difference.is_finite() {
-        Grade::Bad
-    } else if found.possible() <= ROUGH * limit {
-        Grade::Ok
-    } else {
-        Grade::Look
+    let grade = match found.holds(limit) {
+        Some(false) => Grade::Bad,
+        Some(true) => Grade::Ok,
+        None => Grade::Look,
     };
     let note = match grade {
         Grade::Look => "; the energy is too rough for its slopes to tell more",
@@ -331,9 +291,9 @@ fn symmetry(
     let start = &plan.start;
     let rounding = f64::EPSILON * reference.abs();
     let tolerance = SYMMETRY_TOLERANCE.max(SYMMETRY_ROUNDING * rounding);
-    let turn = rotation();
+    let turn = oblique_rotation();
     let turned: Vec<Vec3> = start.positions.iter().map(|r| turn * r).collect();
-    let cell = turned_cell(&start.cell, &turn)?;
+    let cell = start.cell.turned(&turn)?;
     let energy = exact.at(&cell, &turned)?.energy;
     table.judge("rotation", (energy - reference).abs(), tolerance, "eV");
     if start.cell.is_periodic() && !start.positions.is_empty() {
@@ -387,19 +347,6 @@ fn images(
         .value(change, "eV")
         .limit(0.0);
     Ok(())
-}
-
-/// A rotation about no special axis by no special angle.
-fn rotation() -> Mat3 {
-    *nalgebra::Rotation3::from_euler_angles(0.3, -1.1, 2.3).matrix()
-}
-
-fn turned_cell(cell: &Cell, turn: &Mat3) -> Result<Cell> {
-    if cell.is_periodic() {
-        Cell::new(cell.vectors() * turn.transpose(), cell.periodic())
-    } else {
-        Ok(cell.clone())
-    }
 }
 
 /// Largest jump (eV) of the energy of two atoms that enter each other's range, over the elements of

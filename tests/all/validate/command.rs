@@ -69,10 +69,73 @@ fn what_cannot_be_validated_is_said() {
     assert_eq!(output.status.code(), Some(2));
     let message = text(&output.stderr);
     assert!(message.contains("--member 0"), "{message}");
+    // What belongs to the suite says nothing of a run file.
+    for option in [
+        "--precision=int8",
+        "--device=cpu",
+        "--largest=24",
+        "--duration=1ps",
+    ] {
+        let output = quick("configs/ethanol_nve.toml", folder.path(), &[option]);
+        assert_eq!(output.status.code(), Some(2), "{option}");
+    }
+    // Somebody else's page is seen before anything is measured.
+    let foreign = folder.path().join("report.html");
+    fs::write(&foreign, "<p>mine</p>").unwrap();
+    let output = quick("configs/ethanol_nve.toml", folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty() && text(&output.stderr).contains("--out"));
+    assert_eq!(fs::read_to_string(&foreign).unwrap(), "<p>mine</p>");
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let output = quick("configs/ethanol_nve.toml", &file.join("under"), &[]);
     assert_eq!(output.status.code(), Some(1));
     let message = text(&output.stderr);
     assert!(message.contains("--out"), "{message}");
+}
+
+/// What is broken off is not passed, and says so.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_validation_has_not_passed() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_mdrun"))
+        .args([
+            "validate",
+            "configs/ethanol_langevin.toml",
+            "--minutes",
+            "30",
+            "--out",
+        ])
+        .arg(folder.path())
+        .current_dir(crate::support::root())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until it has begun to walk.
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("constant energy") || line.contains("Langevin") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut output, &mut line).unwrap() > 0);
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(
+        rest.contains("Interrupted") && !rest.contains("--minutes"),
+        "{rest}"
+    );
+    let found = fs::read(folder.path().join("validation.json")).unwrap();
+    let found: Value = serde_json::from_slice(&found).unwrap();
+    assert_eq!(found["verdict"], "undecided");
+    assert_eq!(found["interrupted"], true);
+    let tests = found["tests"].as_array().unwrap();
+    assert!(
+        tests
+            .iter()
+            .all(|test| test["verdict"] == "pass" || test["verdict"] == "not_applicable")
+    );
 }
