@@ -63,6 +63,7 @@ pub fn program(plan: &Plan) -> Program {
     let dynamics = &plan.dynamics;
     let thermometer = thermometer(plan);
     let program = (dynamics.ensemble).program(dynamics.timestep, &thermometer);
+    let program = program.with_ramps(dynamics.ramps.clone());
     match dynamics.remove_drift {
         0 => program,
         every => program.remove_drift(every),
@@ -307,6 +308,7 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     let dynamics = &mut changed.dynamics;
     dynamics.timestep /= variant.divisor as f64;
     dynamics.remove_drift *= variant.divisor;
+    dynamics.ramps = dynamics.ramps.map(|ramp| ramp.divided(variant.divisor));
     let program = program(&changed);
     let noise = thermostat_noise(plan);
     let start = start.of_replica(replica(plan));

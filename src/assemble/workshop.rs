@@ -5,7 +5,7 @@ use super::{engine_at, field_of, precision, program, start, thermometer};
 use crate::Result;
 use crate::config::plan::{DeviceKind, DevicePlan, EngineChoice, Plan, VelocityPlan};
 use crate::core::System;
-use crate::dynamics::{Bath, Dynamics, Program};
+use crate::dynamics::{Bath, Dynamics, Program, Ramps};
 use crate::engine::{Engine, Start};
 use crate::forcefield::ForceField;
 use crate::potential::Precision;
@@ -71,6 +71,8 @@ impl PhysicsWorkshop for PlanWorkshop<'_> {
         let mut plan = self.plan.clone();
         plan.dynamics.ensemble = *ensemble;
         plan.dynamics.timestep = timestep;
+        // An ensemble is of one temperature and pressure.
+        plan.dynamics.ramps = Ramps::default();
         program(&plan)
     }
 }

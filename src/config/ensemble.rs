@@ -4,26 +4,30 @@ use super::keys::dynamics::{
     BAROSTAT_EVERY, BAROSTAT_RELAXATION, COMPRESSIBILITY, COUPLING, ENSEMBLE, FRICTION, Heated,
     PRESSURE, RELAXATION, SEED, TEMPERATURE, THERMOSTAT,
 };
-use super::keys::row::{ConfigKey, Sampled};
+use super::keys::row::{ConfigKey, Sampled, Temperatures};
 use super::ladder::temperature;
 use super::plan::StartPlan;
+use super::ramp::{self, RunLength};
 use super::raw;
 use super::section::Section;
 use crate::Result;
 use crate::core::Cell;
-use crate::dynamics::{Barostat, Bath, Coupling, Csvr, Dynamics, Langevin, Npt, Nve, Thermostat};
+use crate::dynamics::{
+    Barostat, Bath, Coupling, Csvr, Dynamics, Langevin, Npt, Nve, Ramp, Ramps, Thermostat,
+};
 use crate::text::significant;
 use crate::units::PICOSECOND;
 
 /// Cosine of an angle that is right but for the rounding of a file.
 const RIGHT: f64 = 1e-4;
 
-/// The ensemble, with what it needs; keys of other ensembles are refused.
+/// The ensemble, with what it needs, and what of its bath changes in a run of this length; keys of other ensembles are refused.
+/// Where something changes, the ensemble has what it is in the end.
 pub(super) fn resolve(
     section: &mut Section<'_>,
     raw: &raw::DynamicsTable,
-    timestep: f64,
-) -> Result<Dynamics> {
+    length: RunLength,
+) -> Result<(Dynamics, Ramps)> {
     let sampled = section.choice(&ENSEMBLE, &raw.ensemble)?;
     if sampled == Sampled::Nve {
         let why = "\"nve\" keeps the energy, not the temperature; remove it (the starting one is system.velocities), \
@@ -45,10 +49,27 @@ pub(super) fn resolve(
     belongs(section, &BAROSTAT_EVERY, &raw.barostat_every, sampled)?;
     belongs(section, &COUPLING, &raw.coupling, sampled)?;
     if sampled == Sampled::Nve {
-        return Ok(Dynamics::Nve(Nve));
+        return Ok((Dynamics::Nve(Nve), Ramps::default()));
     }
-    let kt = temperature(section, &TEMPERATURE, &raw.temperature)?;
-    Ok(match sampled {
+    let ramps = Ramps {
+        temperature: ramp::resolve(
+            section,
+            (TEMPERATURE.name, &raw.temperature),
+            &Temperatures::ONE,
+            length,
+        )?,
+        pressure: ramp::resolve(
+            section,
+            (PRESSURE.name, &raw.pressure),
+            &PRESSURE.value.0,
+            length,
+        )?,
+    };
+    let kt = match &ramps.temperature {
+        Some(ramp) => ramp.last(),
+        None => temperature(section, &TEMPERATURE, &raw.temperature)?,
+    };
+    let ensemble = match sampled {
         Sampled::Nve => Dynamics::Nve(Nve),
         Sampled::Langevin => Dynamics::Langevin(Langevin {
             kt,
@@ -62,21 +83,25 @@ pub(super) fn resolve(
         }),
         Sampled::Npt => Dynamics::Npt(Npt {
             kt,
-            barostat: barostat(section, raw, timestep)?,
+            barostat: barostat(section, raw, (length.timestep, ramps.pressure.as_ref()))?,
             thermostat: thermostat(section, raw)?,
             seed: section.seed(&SEED, &raw.seed)?,
         }),
-    })
+    };
+    Ok((ensemble, ramps))
 }
 
 fn barostat(
     section: &mut Section<'_>,
     raw: &raw::DynamicsTable,
-    timestep: f64,
+    (timestep, ramp): (f64, Option<&Ramp>),
 ) -> Result<Barostat> {
     let every = section.steps(&BAROSTAT_EVERY, &raw.barostat_every, timestep)?;
     let barostat = Barostat {
-        pressure: section.quantity(&PRESSURE, &raw.pressure)?,
+        pressure: match ramp {
+            Some(ramp) => ramp.last(),
+            None => section.given(PRESSURE.name, &raw.pressure, &PRESSURE.value.0)?,
+        },
         relaxation: section.quantity(&BAROSTAT_RELAXATION, &raw.barostat_relaxation)?,
         compressibility: section.quantity(&COMPRESSIBILITY, &raw.compressibility)?,
         every: every.unwrap_or_else(|| usual_every(section)),
@@ -149,7 +174,7 @@ fn belongs<V>(
 pub(super) fn check(
     section: &Section<'_>,
     raw: &raw::DynamicsTable,
-    (ensemble, timestep): (Dynamics, f64),
+    (ensemble, ramps, timestep): (Dynamics, &Ramps, f64),
     start: &StartPlan,
 ) -> Result<()> {
     let Some(Bath { kt, .. }) = ensemble.bath() else {
@@ -171,6 +196,7 @@ pub(super) fn check(
         return Err(section.misfit(&ENSEMBLE, &raw.ensemble, why));
     };
     right_angles(section, raw, barostat.coupling, &start.cell)?;
+    let kt = ramps.temperature.as_ref().map_or(kt, Ramp::largest);
     if barostat.is_too_fast(timestep, kt, volume) {
         let times = 5.0 * barostat.noise(timestep, kt, volume)
             / crate::dynamics::cell_rescaling::MOST_STRAIN;

@@ -12,6 +12,7 @@ mod keys;
 mod ladder;
 mod output;
 mod overlap;
+mod ramp;
 mod raw;
 mod repulsion;
 mod resolve;

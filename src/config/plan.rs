@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{AtomName, Cell, FormalElectrons, System, Vec3};
-use crate::dynamics::Dynamics;
+use crate::dynamics::{Dynamics, Ramps};
 use crate::ipi::Address;
 use crate::models::ModelFile;
 use crate::potential::Precision;
@@ -240,6 +240,8 @@ impl RepulsionPlan {
 pub struct DynamicsPlan {
     /// Which ensemble.
     pub ensemble: Dynamics,
+    /// What of its bath changes in the course of the run.
+    pub ramps: Ramps,
     /// Time step (angstrom sqrt(u / eV)).
     pub timestep: f64,
     /// Number of steps.

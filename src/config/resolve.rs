@@ -10,6 +10,7 @@ use super::plan::{
     Audit, DeviceKind, DevicePlan, DynamicsPlan, MonitorPlan, NumbersAction, NumbersAudit,
     PotentialPlan, StartPlan,
 };
+use super::ramp::RunLength;
 use super::raw;
 use super::section::Section;
 use crate::core::elements::number;
@@ -215,25 +216,14 @@ pub(super) fn dynamics(
     start: &StartPlan,
 ) -> Result<DynamicsPlan> {
     let timestep = section.quantity(&keys::dynamics::TIMESTEP, &raw.timestep)?;
-    let ensemble = ensemble::resolve(section, raw, timestep)?;
-    ensemble::check(section, raw, (ensemble, timestep), start)?;
+    let steps = length(section, raw, timestep)?;
+    let (ensemble, ramps) = ensemble::resolve(section, raw, RunLength { timestep, steps })?;
+    ensemble::check(section, raw, (ensemble, &ramps, timestep), start)?;
     if timestep > LONG_STEP * FEMTOSECOND {
         let fs = timestep / FEMTOSECOND;
         let note = format!("{fs} fs is long; 0.5 fs is usual with hydrogen");
         section.note(&keys::dynamics::TIMESTEP, &note);
     }
-    let steps = match (&raw.steps, &raw.duration) {
-        (Some(_), Some(_)) => {
-            let why = "a run has steps or a duration, not both; remove one";
-            return Err(section.fault(&keys::dynamics::DURATION, &raw.duration, why));
-        }
-        (None, None) => {
-            let why = "is missing; give steps = 20000, or a duration = \"10 ps\"";
-            return Err(section.fault(&keys::dynamics::STEPS, &None, why));
-        }
-        (Some(_), None) => section.whole(&keys::dynamics::STEPS, &raw.steps)?,
-        (None, Some(_)) => duration(section, raw, timestep)?,
-    };
     let key = &keys::dynamics::REMOVE_DRIFT;
     let remove_drift = section.steps(key, &raw.remove_drift, timestep)?;
     if remove_drift.is_none() {
@@ -243,8 +233,9 @@ pub(super) fn dynamics(
     let noise_start = noise_start(section, raw, ensemble, start.noise)?;
     Ok(DynamicsPlan {
         ensemble,
+        ramps,
         timestep,
-        steps: steps.unwrap_or(0),
+        steps,
         remove_drift: remove_drift.unwrap_or(0),
         skin,
         noise_start,
@@ -283,6 +274,23 @@ fn noise_start(
         section.note(&keys::dynamics::SEED, &note);
     }
     Ok(step)
+}
+
+/// The number of steps.
+fn length(section: &mut Section<'_>, raw: &raw::DynamicsTable, timestep: f64) -> Result<u64> {
+    let steps = match (&raw.steps, &raw.duration) {
+        (Some(_), Some(_)) => {
+            let why = "a run has steps or a duration, not both; remove one";
+            return Err(section.fault(&keys::dynamics::DURATION, &raw.duration, why));
+        }
+        (None, None) => {
+            let why = "is missing; give steps = 20000, or a duration = \"10 ps\"";
+            return Err(section.fault(&keys::dynamics::STEPS, &None, why));
+        }
+        (Some(_), None) => section.whole(&keys::dynamics::STEPS, &raw.steps)?,
+        (None, Some(_)) => duration(section, raw, timestep)?,
+    };
+    Ok(steps.unwrap_or(0))
 }
 
 /// The steps of a duration; what is kept is the number of steps.

@@ -9,6 +9,7 @@ mod langevin;
 mod npt;
 mod nve;
 mod op;
+mod ramp;
 
 use std::ops::Deref;
 
@@ -19,7 +20,8 @@ pub use csvr::Csvr;
 pub use langevin::{Langevin, baoab};
 pub use npt::{Barostat, Npt, Thermostat};
 pub use nve::Nve;
-pub use op::{Collective, Local, Op, Program};
+pub use op::{Clock, Collective, Local, Op, Program};
+pub use ramp::{MOST_POINTS, Ramp, RampValues, Ramps};
 
 /// An ensemble: what is sampled, and how.
 pub trait Ensemble {

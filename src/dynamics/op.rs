@@ -6,6 +6,7 @@
 
 use super::cell_rescaling::CellRescaling;
 use super::csvr::Rescaling;
+use super::ramp::Ramps;
 
 /// One operator of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,13 +74,66 @@ pub enum Collective {
 /// One step, as operators from first to last. The last drift is followed by an evaluation of the
 /// forces, so that a state after a step holds forces at its positions.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Program(pub Vec<Op>);
+pub struct Program {
+    /// The operators.
+    pub ops: Vec<Op>,
+    /// What of the bath changes from step to step: it takes the place of what the operators say.
+    pub ramps: Ramps,
+    /// Step and time at which its time begins to be counted: 0, but for a program that takes over from another.
+    pub began: (u64, f64),
+}
+
+/// Times of states by the numbers of their steps.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Clock {
+    /// A step and its time.
+    began: (u64, f64),
+    /// Time of a step.
+    timestep: f64,
+}
+
+impl Clock {
+    /// The time of the state after so many steps. It gathers no rounding.
+    pub fn time(&self, step: u64) -> f64 {
+        let (from, time) = self.began;
+        time + (step as f64 - from as f64) * self.timestep
+    }
+}
 
 impl Program {
+    /// A program of these operators, in a bath that does not change.
+    pub fn of(ops: Vec<Op>) -> Self {
+        Self {
+            ops,
+            ramps: Ramps::default(),
+            began: (0, 0.0),
+        }
+    }
+
+    /// The same in a bath that changes.
+    #[must_use]
+    pub fn with_ramps(self, ramps: Ramps) -> Self {
+        Self { ramps, ..self }
+    }
+
+    /// The same, taking over from another program at a step and its time (angstrom sqrt(u / eV)).
+    #[must_use]
+    pub fn from_time(self, began: (u64, f64)) -> Self {
+        Self { began, ..self }
+    }
+
+    /// The times of its states.
+    pub fn clock(&self) -> Clock {
+        Clock {
+            began: self.began,
+            timestep: self.timestep(),
+        }
+    }
+
     /// Velocity Verlet, B A F B (Swope et al., J. Chem. Phys. 76, 637 (1982)).
     pub fn velocity_verlet(timestep: f64) -> Self {
         let half = 0.5 * timestep;
-        Self(vec![
+        Self::of(vec![
             Op::Local(Local::Kick(half)),
             Op::Local(Local::Drift(timestep)),
             Op::Forces,
@@ -95,7 +149,7 @@ impl Program {
         let mut ops = vec![kick, drift];
         ops.extend(middle);
         ops.extend([drift, Op::Forces, kick]);
-        Self(ops)
+        Self::of(ops)
     }
 
     /// Time that one step takes: the sum of its drifts.
@@ -104,12 +158,12 @@ impl Program {
             Op::Local(Local::Drift(time)) => *time,
             _ => 0.0,
         };
-        self.0.iter().map(drift).sum()
+        self.ops.iter().map(drift).sum()
     }
 
     /// Steps after which all that is done now and then comes round again.
     pub fn cycle(&self) -> u64 {
-        let periods = self.0.iter().map(|op| match op {
+        let periods = self.ops.iter().map(|op| match op {
             Op::Collective { every, .. } => (*every).max(1),
             Op::Local(_) | Op::Forces => 1,
         });
@@ -120,14 +174,20 @@ impl Program {
 
     /// Whether another one has the same operators, temperatures and degrees of freedom apart.
     pub fn is_like(&self, other: &Self) -> bool {
-        let plain = |program: &Self| program.0.iter().map(Op::without_system).collect::<Vec<_>>();
-        plain(self) == plain(other)
+        let plain = |program: &Self| {
+            program
+                .ops
+                .iter()
+                .map(Op::without_system)
+                .collect::<Vec<_>>()
+        };
+        plain(self) == plain(other) && (&self.ramps, self.began) == (&other.ramps, other.began)
     }
 
     /// The same step, with the centre-of-mass velocity removed every so many steps.
     pub fn remove_drift(mut self, every: u64) -> Self {
         let what = Collective::RemoveDrift;
-        self.0.push(Op::Collective { every, what });
+        self.ops.push(Op::Collective { every, what });
         self
     }
 }
@@ -149,7 +209,7 @@ mod tests {
         };
         let mut program = Program::velocity_verlet(1.0);
         assert_eq!(program.cycle(), 1);
-        program.0.extend([op(10), op(0), op(15)]);
+        program.ops.extend([op(10), op(0), op(15)]);
         assert_eq!(program.cycle(), 30);
     }
 }

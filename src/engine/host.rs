@@ -10,7 +10,7 @@ use crate::core::rng::{Noise, Stream};
 use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
 use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
 use crate::dynamics::csvr::Rescaling;
-use crate::dynamics::{Collective, Local, Op, Program};
+use crate::dynamics::{Clock, Collective, Local, Op, Program};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::neighbors::{self, Listed, Neighbor};
 use crate::potential::{About, Evaluation, Potential};
@@ -29,9 +29,8 @@ pub struct HostEngine {
     state: State,
     saved: State,
     limits: Limits,
-    /// Time step of the program last run; a snapshot's time is its step times this, so that time does
-    /// not gather rounding.
-    timestep: f64,
+    /// Of the program last run.
+    clock: Clock,
     /// What a barostat asked of the cell that no cell can do.
     refused: Option<f64>,
 }
@@ -113,7 +112,7 @@ impl HostEngine {
             saved: state.clone(),
             state,
             limits: Limits::default(),
-            timestep: 0.0,
+            clock: Clock::default(),
             refused: None,
         })
     }
@@ -121,8 +120,9 @@ impl HostEngine {
     /// One step, or as much of it as is possible before a position is no longer usable.
     fn step(&mut self, program: &Program, step: u64) -> Result<()> {
         let mut strained = None;
-        for op in &program.0 {
-            match *op {
+        let bath = program.ramps.at(step);
+        for op in &program.ops {
+            match bath.of(*op) {
                 Op::Local(local) => self.act(local, step),
                 Op::Forces if self.lost().next().is_some() => break,
                 Op::Forces => self.evaluate()?,
@@ -368,7 +368,7 @@ fn worst(vector: &Vec3) -> f64 {
 
 impl Engine for HostEngine {
     fn run(&mut self, program: &Program, steps: Range<u64>) -> Result<Outcome> {
-        self.timestep = program.timestep();
+        self.clock = program.clock();
         self.state.step = steps.start;
         if self.stale {
             self.find_pairs()?;
@@ -435,7 +435,7 @@ impl Engine for HostEngine {
         };
         Ok(Snapshot {
             step: state.step,
-            time: state.step as f64 * self.timestep,
+            time: self.clock.time(state.step),
             cell: state.member.cell.clone(),
             observables: self.observables(),
             positions: copy(want.positions, &state.positions),

@@ -38,6 +38,8 @@ pub struct RunOutcome {
     pub stopped_by: Option<String>,
     /// Temperature kT (eV) of the thermostat; `None` where there was none.
     pub bath: Option<f64>,
+    /// Whether that changed in the course of the run; it is what it was in the end then.
+    pub ramped: bool,
     /// Pressure (eV / cubic angstrom) of the barostat; `None` where there was none.
     pub press: Option<f64>,
     /// Motion of the system as a whole that its start has, and that nothing takes away.

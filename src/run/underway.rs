@@ -117,6 +117,7 @@ impl Begun {
             directory: self.plan.output.directory.clone(),
             stopped_by: stopped_by.clone(),
             bath: assemble::bath(&self.plan),
+            ramped: self.plan.dynamics.ramps.temperature.is_some(),
             press: assemble::press(&self.plan),
             whole: assemble::lasting_motion(&self.plan),
             resumed_from: self.record.resumed_from(),

@@ -4,7 +4,7 @@ use crate::assemble;
 use crate::config::plan::{Plan, VelocityPlan};
 use crate::core::{Cell, Vec3, elements, observe};
 use crate::dynamics::cell_rescaling::MOST_STRAIN;
-use crate::dynamics::{Bath, Parameter, Value};
+use crate::dynamics::{Bath, Parameter, Ramp, Value};
 use crate::engine::{Breach, Watched};
 use crate::report::Earlier;
 use crate::simulation::Cause;
@@ -42,16 +42,32 @@ pub fn periodic(directions: [bool; 3]) -> String {
 pub fn dynamics(plan: &Plan) -> String {
     let dynamics = &plan.dynamics;
     let mut ensemble = dynamics.ensemble.describe().to_owned();
+    let course = |ramp: &Ramp, unit: f64| {
+        let values = ramp.points().iter().map(|point| point[1]);
+        let values: Vec<String> = values
+            .map(|value| rounded(value / unit).to_string())
+            .collect();
+        values.join(" to ")
+    };
+    let ramps = &dynamics.ramps;
     for Parameter { key, value } in dynamics.ensemble.parameters() {
-        ensemble += &match value {
-            Value::Temperature(kt) => format!(" at {:.2} K", kt / units::KELVIN),
-            Value::Rate(rate) => format!(", {key} {:.4} 1/ps", rate * units::PICOSECOND),
-            Value::Time(time) => format!(", {key} {} ps", rounded(time / units::PICOSECOND)),
-            Value::Pressure(pressure) => format!(" and {} bar", rounded(pressure / units::BAR)),
-            Value::Word(word) if key == "coupling" => format!(", {word}"),
-            Value::Compressibility(_) | Value::Steps(_) | Value::Word(_) | Value::Seed(_) => {
-                continue;
+        ensemble += &match (value, &ramps.temperature, &ramps.pressure) {
+            (Value::Temperature(_), Some(ramp), _) => {
+                format!(" from {} K", course(ramp, units::KELVIN))
             }
+            (Value::Pressure(_), _, Some(ramp)) => {
+                format!(" and from {} bar", course(ramp, units::BAR))
+            }
+            (value, ..) => match value {
+                Value::Temperature(kt) => format!(" at {:.2} K", kt / units::KELVIN),
+                Value::Rate(rate) => format!(", {key} {:.4} 1/ps", rate * units::PICOSECOND),
+                Value::Time(time) => format!(", {key} {} ps", rounded(time / units::PICOSECOND)),
+                Value::Pressure(pressure) => format!(" and {} bar", rounded(pressure / units::BAR)),
+                Value::Word(word) if key == "coupling" => format!(", {word}"),
+                Value::Compressibility(_) | Value::Steps(_) | Value::Word(_) | Value::Seed(_) => {
+                    continue;
+                }
+            },
         };
     }
     format!(

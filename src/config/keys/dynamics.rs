@@ -1,8 +1,8 @@
 //! Keys of `[dynamics]`, and which ensemble each belongs to.
 
 use super::row::{
-    Absent, ConfigKey, Duration, Form, KeyTable, MOST_STEPS, OneOf, Quantity, SEEDS, Sampled, Sign,
-    Steps, Temperatures, Whole,
+    Absent, ConfigKey, Duration, Form, KeyTable, MOST_STEPS, OneOf, Quantity, Ramped, SEEDS,
+    Sampled, Sign, Steps, Temperatures, Whole,
 };
 use crate::dynamics::Coupling;
 use crate::units::Dimension;
@@ -66,23 +66,24 @@ const HEATED: &[Sampled] = &[Sampled::Langevin, Sampled::Csvr, Sampled::Npt];
 /// `temperature`
 pub static TEMPERATURE: ConfigKey<Temperatures> = ConfigKey {
     name: "temperature",
-    value: Temperatures,
+    value: Temperatures { ramped: true },
     absent: Absent::Required,
     of: HEATED,
-    doc: "Temperature of the bath. A [list](#many-systems-at-once) is for many systems: one for each, or the two ends of a \
-          ladder.",
+    doc: "Temperature of the bath, or a [ramp](physics.md#ramps): `[\"0 K\", \"300 K\"]` over the run, \
+          `[[\"0 ps\", \"0 K\"], [\"2 ps\", \"300 K\"]]` at times. For many systems a [list](#many-systems-at-once) without times \
+          is one for each, or the two ends of a ladder.",
 };
 
 /// `pressure`
-pub static PRESSURE: ConfigKey<Quantity> = ConfigKey {
+pub static PRESSURE: ConfigKey<Ramped> = ConfigKey {
     name: "pressure",
-    value: Quantity {
+    value: Ramped(Quantity {
         dimension: Dimension::Pressure,
         sign: Sign::Any,
-    },
+    }),
     absent: Absent::Required,
     of: &[Sampled::Npt],
-    doc: "Pressure on the cell, such as `\"1 bar\"`.",
+    doc: "Pressure on the cell, such as `\"1 bar\"`, or a [ramp](physics.md#ramps) as of the temperature.",
 };
 
 /// `thermostat`

@@ -202,7 +202,10 @@ impl Allowed for Quantity {
 }
 
 /// A temperature, 0 or more; for many systems a list of them.
-pub struct Temperatures;
+pub struct Temperatures {
+    /// Whether it may change in the course of a run.
+    pub ramped: bool,
+}
 
 impl Temperatures {
     /// What one of them may be.
@@ -214,7 +217,17 @@ impl Temperatures {
 
 impl Allowed for Temperatures {
     fn shown(&self) -> String {
-        format!("{}, or a list of them", Self::ONE.shown())
+        let or = if self.ramped { " or a ramp" } else { "" };
+        format!("{}, or a list of them{or}", Self::ONE.shown())
+    }
+}
+
+/// A quantity that may change in the course of a run.
+pub struct Ramped(pub Quantity);
+
+impl Allowed for Ramped {
+    fn shown(&self) -> String {
+        format!("{}, or a ramp", self.0.shown())
     }
 }
 

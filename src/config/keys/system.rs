@@ -127,7 +127,7 @@ pub static VELOCITIES_TABLE: KeyTable = KeyTable {
 /// `velocities.temperature`
 pub static TEMPERATURE: ConfigKey<Temperatures> = ConfigKey {
     name: "temperature",
-    value: Temperatures,
+    value: Temperatures { ramped: false },
     absent: Absent::Required,
     of: &[],
     doc: "Temperature of the start, which is met to the last digit. A [list](#many-systems-at-once) is for the systems of this \

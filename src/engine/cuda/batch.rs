@@ -16,6 +16,7 @@ use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Members, System, Vec3};
 use crate::cuda::Device;
 use crate::cuda::layout::bytes_of;
+use crate::dynamics::Clock;
 use crate::engine::batch::check_batch;
 use crate::engine::{BatchEngine, BatchMember, Limits, Outcome, PendingBatch, Start, Statistics};
 use crate::neighbors::Listed;
@@ -27,7 +28,7 @@ use crate::{Error, Result};
 pub struct CudaBatch {
     engine: CudaEngine,
     program: DeviceProgram,
-    timestep: f64,
+    clock: Clock,
     limits: Vec<Limits>,
 }
 
@@ -61,7 +62,7 @@ impl CudaBatch {
         device.overlap &= !making.watched;
         let programs = members.iter().map(|m| DeviceProgram::of(&m.program));
         let mut programs = programs.collect::<Result<Vec<_>>>()?;
-        let timestep = members[0].program.timestep();
+        let clock = members[0].program.clock();
         let steps: Vec<u64> = members.iter().map(|m| m.start.step).collect();
         let noises: Vec<Noise> = members.iter().map(|m| m.noise).collect();
         let limits: Vec<Limits> = members.iter().map(|m| m.limits).collect();
@@ -79,7 +80,7 @@ impl CudaBatch {
         Ok(Self {
             engine: CudaEngine::on(device, start, potential, (systems, skin), making)?,
             program: programs.swap_remove(0),
-            timestep,
+            clock,
             limits,
         })
     }
@@ -223,7 +224,7 @@ impl BatchEngine for CudaBatch {
     fn run_beside(&mut self, steps: u64, meanwhile: &mut dyn FnMut()) -> Result<Vec<Outcome>> {
         self.engine.device.bind()?;
         let kinetic = self.limits.iter().any(|limits| limits.kinetic.is_some());
-        (self.engine).set_program(&self.program, self.timestep, kinetic)?;
+        (self.engine).set_program(&self.program, self.clock, kinetic)?;
         // A barostat looks at the pressure of the present moment.
         if self.engine.stale && steps > 0 {
             self.engine.evaluate()?;

@@ -4,6 +4,7 @@ use crate::core::rng::{MOST_ATTEMPTS, Stream};
 use crate::cuda::compiler;
 use crate::cuda::layout::{DeviceStruct, Pointer, defines};
 use crate::device_struct;
+use crate::dynamics::MOST_POINTS;
 use crate::dynamics::cell_rescaling::MOST_STRAIN;
 
 /// Most operators of one program.
@@ -77,6 +78,26 @@ device_struct! {
         flight: u32,
         pressure: f64,
         mobility: f64,
+    }
+}
+
+device_struct! {
+    /// A value in the course of a run (`dynamics::Ramp`).
+    pub(super) struct DeviceRamp = "Ramp" {
+        /// How many there are; none of what does not change.
+        points: u32,
+        steps: [f64; MOST_POINTS],
+        values: [f64; MOST_POINTS],
+    }
+}
+
+device_struct! {
+    /// What of a bath changes in the course of a run (`dynamics::Ramps`), of all systems alike.
+    pub(super) struct DeviceRamps = "Ramps" {
+        /// Temperature (eV).
+        temperature: DeviceRamp,
+        /// Pressure (eV / cubic angstrom).
+        pressure: DeviceRamp,
     }
 }
 
@@ -242,6 +263,7 @@ device_struct! {
         ops: [DeviceOp; MOST_OPS],
         velocities: DeviceRescaling,
         barostat: DeviceBarostat,
+        ramps: DeviceRamps,
         /// Of the potential (angstrom).
         cutoff: f64,
         /// Of the list: cutoff and skin (angstrom).
@@ -361,6 +383,8 @@ pub fn source(several: bool) -> String {
         DeviceOp::declaration(),
         DeviceRescaling::declaration(),
         DeviceBarostat::declaration(),
+        DeviceRamp::declaration(),
+        DeviceRamps::declaration(),
         Change::declaration(),
         DeviceState::declaration(),
         DeviceMember::declaration(),
@@ -390,6 +414,8 @@ mod tests {
             DeviceOp::probe(),
             DeviceRescaling::probe(),
             DeviceBarostat::probe(),
+            DeviceRamp::probe(),
+            DeviceRamps::probe(),
             Change::probe(),
             DeviceState::probe(),
             DeviceMember::probe(),

@@ -42,7 +42,7 @@ use crate::core::{Fields, Member, Snapshot, Vec3};
 use crate::cuda::Device;
 use crate::cuda::launch::Graph;
 use crate::cuda::memory::Pinned;
-use crate::dynamics::Program;
+use crate::dynamics::{Clock, Program};
 use crate::neighbors::Listed;
 use crate::potential::device::{DevicePotential, DeviceView};
 use crate::potential::{About, Processor};
@@ -77,7 +77,7 @@ pub struct CudaEngine {
     offsets: Vec<f64>,
     about: About,
     step: u64,
-    timestep: f64,
+    clock: Clock,
     /// Of a system alone.
     limits: Limits,
     extras: StepShape,
@@ -191,7 +191,7 @@ impl CudaEngine {
             offsets,
             about,
             step: start.step,
-            timestep: 0.0,
+            clock: Clock::default(),
             limits: Limits::default(),
             extras: StepShape::default(),
             list: ListAge::default(),
@@ -420,7 +420,7 @@ impl Engine for CudaEngine {
         self.device.bind()?;
         let plan = DeviceProgram::of(program)?;
         self.systems.warm(0, &plan);
-        self.set_program(&plan, program.timestep(), self.limits.kinetic.is_some())?;
+        self.set_program(&plan, program.clock(), self.limits.kinetic.is_some())?;
         self.step = steps.start;
         let state = self.start_count(steps.end.max(steps.start))?;
         // A barostat looks at the pressure of the present moment.

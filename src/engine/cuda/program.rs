@@ -1,7 +1,9 @@
 //! Programs as the kernels take them.
 
-use super::block::{DeviceBarostat, DeviceOp, DeviceRescaling, MOST_OPS, coupling, kind};
-use crate::dynamics::{CellRescaling, Collective, Coupling, Local, Op, Program};
+use super::block::{
+    DeviceBarostat, DeviceOp, DeviceRamp, DeviceRamps, DeviceRescaling, MOST_OPS, coupling, kind,
+};
+use crate::dynamics::{CellRescaling, Collective, Coupling, Local, MOST_POINTS, Op, Program, Ramp};
 use crate::{Error, Result};
 
 /// A program as the kernels take it.
@@ -26,6 +28,8 @@ pub(super) struct DeviceProgram {
     pub press_every: u64,
     /// What they are given.
     pub barostat: DeviceBarostat,
+    /// What of the bath changes from step to step.
+    pub ramps: DeviceRamps,
     /// Where the reading of the program is.
     place: ProgramStage,
 }
@@ -46,8 +50,14 @@ impl DeviceProgram {
     /// # Errors
     /// The program is one that the kernels cannot run.
     pub fn of(program: &Program) -> Result<Self> {
-        let mut plan = Self::default();
-        let taken = program.0.iter().all(|op| plan.take(op));
+        let mut plan = Self {
+            ramps: DeviceRamps {
+                temperature: ramp(program.ramps.temperature.as_ref()),
+                pressure: ramp(program.ramps.pressure.as_ref()),
+            },
+            ..Self::default()
+        };
+        let taken = program.ops.iter().all(|op| plan.take(op));
         if !taken || plan.place < ProgramStage::Behind || plan.ops.len() > MOST_OPS {
             return Err(Error::input(format!(
                 "the CUDA engine takes programs of up to {MOST_OPS} operators with one evaluation of forces; ahead of it, at \
@@ -135,6 +145,20 @@ impl DeviceProgram {
     fn place_at(&mut self, place: ProgramStage) -> bool {
         self.place = place;
         true
+    }
+}
+
+fn ramp(of: Option<&Ramp>) -> DeviceRamp {
+    let points = of.map_or(&[][..], Ramp::points);
+    let column = |c: usize| {
+        let mut column = [0.0; MOST_POINTS];
+        (column.iter_mut().zip(points)).for_each(|(to, point)| *to = point[c]);
+        column
+    };
+    DeviceRamp {
+        points: points.len() as u32,
+        steps: column(0),
+        values: column(1),
     }
 }
 

@@ -345,7 +345,7 @@ impl CudaEngine {
     fn known(&self) -> Vec<Known> {
         let one = |(k, (member, offset)): (usize, (&Member, &f64))| {
             let step = self.systems.step_of(k, self.step);
-            let time = step as f64 * self.timestep;
+            let time = self.clock.time(step);
             Known {
                 snapshot: Snapshot {
                     observables: Observables {

@@ -7,6 +7,7 @@ use super::block::{DeviceOp, DeviceState, MOST_OPS, halted, kind};
 use super::launch::StepShape;
 use super::program::DeviceProgram;
 use crate::cuda::launch::Graph;
+use crate::dynamics::Clock;
 use crate::engine::{Breach, Flags, Limits, Outcome, Watched};
 use crate::{Error, Result};
 
@@ -75,7 +76,7 @@ impl CudaEngine {
     pub(super) fn set_program(
         &mut self,
         plan: &DeviceProgram,
-        timestep: f64,
+        clock: Clock,
         kinetic: bool,
     ) -> Result<()> {
         let extras = StepShape {
@@ -98,9 +99,10 @@ impl CudaEngine {
         p.before = plan.before as u32;
         p.velocities = plan.velocities;
         p.barostat = plan.barostat;
+        p.ramps = plan.ramps;
         p.after = (plan.ops.len() - plan.before) as u32;
         p.remove_drift = plan.remove_drift;
-        self.timestep = timestep;
+        self.clock = clock;
         self.describe()
     }
 

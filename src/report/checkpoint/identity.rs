@@ -194,7 +194,21 @@ fn potential(plan: &PotentialPlan, models: &[String], put: &mut impl FnMut(&str,
 fn dynamics(plan: &Plan, put: &mut impl FnMut(&str, String)) {
     let dynamics = &plan.dynamics;
     put("dynamics.ensemble", dynamics.ensemble.name().to_owned());
+    let ramps = &dynamics.ramps;
     for Parameter { key, value } in dynamics.ensemble.parameters() {
+        let ramp = match key {
+            "temperature" => ramps.temperature.as_ref().map(|ramp| (ramp, KELVIN, "K")),
+            "pressure" => ramps.pressure.as_ref().map(|ramp| (ramp, BAR, "bar")),
+            _ => None,
+        };
+        if let Some((ramp, unit, name)) = ramp {
+            let point = |[step, value]: &[f64; 2]| {
+                format!("{} {name} at step {}", round(value / unit), round(*step))
+            };
+            let points: Vec<String> = ramp.points().iter().map(point).collect();
+            put(&format!("dynamics.{key}"), points.join(", "));
+            continue;
+        }
         let text = match value {
             Value::Temperature(kt) => format!("{} K", round(kt / KELVIN)),
             Value::Rate(rate) => format!("{} 1/ps", round(rate * PICOSECOND)),

@@ -194,6 +194,7 @@ impl BatchBegun<'_> {
             directory: of_all.directory.clone(),
             stopped_by: None,
             bath: assemble::bath(plan),
+            ramped: plan.dynamics.ramps.temperature.is_some(),
             press: assemble::press(plan),
             whole: assemble::lasting_motion(plan),
             resumed_from: Vec::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mdrun::config::{self, Asked, plan::*};
 use mdrun::core::rng::{NoiseCourse, NoiseMark};
 use mdrun::core::{Mat3, Vec3};
-use mdrun::dynamics::{Dynamics, Langevin, Nve};
+use mdrun::dynamics::{Dynamics, Langevin, Nve, Ramp};
 use mdrun::ipi::Address;
 use mdrun::models::{EMBEDDED, ModelFile};
 use mdrun::potential::Precision;
@@ -518,4 +518,27 @@ fn checkpoints_come_by_steps_or_by_the_clock() {
         let again = config::load(&run_file, &set(&kept), None).unwrap();
         assert_eq!(again.output.checkpoint, means, "{written}, {kept}");
     }
+}
+
+/// Lists of a bath are ramps, by times or evenly over the run; the ensemble has what they end at.
+#[test]
+fn ramps_are_values_at_steps() {
+    let plan = plan(&good("ramped.toml"));
+    let dynamics = &plan.dynamics;
+    let of = |ramp: &Option<Ramp>, unit: f64| -> Vec<[f64; 2]> {
+        let points = ramp.as_ref().unwrap().points().iter();
+        points.map(|[step, value]| [*step, value / unit]).collect()
+    };
+    let temperature = of(&dynamics.ramps.temperature, KELVIN);
+    let pressure = of(&dynamics.ramps.pressure, BAR);
+    for (found, wanted) in [
+        (temperature, vec![[0.0, 0.0], [1000.0, 300.0]]),
+        (pressure, vec![[0.0, 0.0], [1000.0, 1000.0], [2000.0, 1.0]]),
+    ] {
+        assert_eq!(found.len(), wanted.len());
+        let numbers = found.iter().flatten().zip(wanted.iter().flatten());
+        numbers.for_each(|(found, wanted)| close(*found, *wanted));
+    }
+    close(dynamics.ensemble.bath().unwrap().kt, 300.0 * KELVIN);
+    close(dynamics.ensemble.barostat().unwrap().pressure, BAR);
 }

@@ -42,7 +42,7 @@ fn by_hand(
     let (mut r, mut v, mut heat) = (scene.positions.clone(), scene.velocities.clone(), 0.0);
     let mut f = forces(&r);
     for step in 0..steps {
-        for op in &program.0 {
+        for op in &program.ops {
             match *op {
                 Op::Local(Local::Kick(t)) => {
                     (0..r.len()).for_each(|i| v[i] += f[i] * (t / masses[i]))

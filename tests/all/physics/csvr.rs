@@ -233,7 +233,7 @@ fn a_cluster_at_rest_stays_at_rest() {
         "{spin}"
     );
     assert!(matches!(
-        program.0[2],
+        program.ops[2],
         Op::Collective {
             every: 1,
             what: Collective::RescaleVelocities(_)

@@ -103,7 +103,7 @@ fn heat_is_what_the_bath_puts_in() {
         c: 0.9,
         kt: 3.0 * subject.kt,
     });
-    let program = Program(vec![noise]).remove_drift(2);
+    let program = Program::of(vec![noise]).remove_drift(2);
     let mut engine = subject.engine(subject.start(1));
     let before = snapshot(&mut *engine).observables;
     for steps in [1, 2, 3, 4] {

@@ -99,7 +99,7 @@ fn a_member_draws_the_noise_of_its_replica(calculator: &Calculator) {
         c: 0.0,
         kt: subject.kt,
     };
-    let program = Program(vec![Op::Local(forget), Op::Forces]);
+    let program = Program::of(vec![Op::Local(forget), Op::Forces]);
     for replica in [0, 3] {
         let [found, other] = [noise, noise.of_replica(9)].map(|given| {
             let mut engine = (subject.build)(start_of(&subject, replica), given, 1.0);

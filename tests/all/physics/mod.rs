@@ -18,6 +18,7 @@ pub mod nve;
 mod others;
 pub mod pressed;
 mod pressure;
+mod ramps;
 mod reference_fluid;
 pub mod simulation;
 mod slopes;

@@ -157,7 +157,7 @@ fn the_response_is_what_a_strain_adds_to_the_pressure() {
     npt.barostat.every = 1;
     npt.barostat.relaxation = 400.0 * FS;
     let program = program(npt, subject.timestep, &subject.system);
-    let program = Program(vec![program.0[2], Op::Forces]);
+    let program = Program::of(vec![program.ops[2], Op::Forces]);
     let mut engine = subject.engine(subject.start(1));
     let mut before = engine.snapshot(Fields::ALL).unwrap();
     for step in 0..5 {
@@ -191,8 +191,8 @@ fn work_is_the_change_of_energy() {
             npt.barostat.every = 1;
             npt.barostat.relaxation = 400.0 * FS / part;
             let whole = program(npt, subject.timestep, &subject.system);
-            let rescaling = whole.0[2];
-            let program = Program(vec![rescaling, Op::Forces]);
+            let rescaling = whole.ops[2];
+            let program = Program::of(vec![rescaling, Op::Forces]);
             let mut worst = 0.0_f64;
             let mut most = 0.0_f64;
             for step in 0..20 {

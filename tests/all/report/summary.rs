@@ -26,6 +26,7 @@ pub(super) fn course(steps: u64) -> RunOutcome {
         directory: "trajectories/run".into(),
         stopped_by: None,
         bath: None,
+        ramped: false,
         press: None,
         whole: None,
         resumed_from: Vec::new(),

@@ -71,7 +71,7 @@ fn run(subject: &Subject, program: &Program, between: Between, seed: u32) -> Sam
 /// Noise that is 8 % too large.
 fn loud(timestep: f64) -> Program {
     let mut program = dynamics::baoab(timestep, KT, FRICTION);
-    for op in &mut program.0 {
+    for op in &mut program.ops {
         if let Op::Local(Local::Noise { kt, .. }) = op {
             *kt *= 1.08 * 1.08;
         }
@@ -171,7 +171,7 @@ fn convergence(program: fn(f64) -> Program) -> Vec<Vec<f64>> {
 }
 
 fn first_order(timestep: f64) -> Program {
-    Program(vec![
+    Program::of(vec![
         Op::Local(Local::Kick(timestep)),
         Op::Local(Local::Drift(timestep)),
         Op::Forces,

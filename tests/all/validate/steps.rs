@@ -9,7 +9,7 @@ use crate::recorder::potentials::liquid;
 
 /// Kick, then drift, each of a whole step: symplectic, and of first order.
 fn first_order(timestep: f64) -> Program {
-    Program(vec![
+    Program::of(vec![
         Op::Local(Local::Kick(timestep)),
         Op::Local(Local::Drift(timestep)),
         Op::Forces,
@@ -18,7 +18,7 @@ fn first_order(timestep: f64) -> Program {
 
 /// Velocity Verlet with a first half of the kick that is too long.
 fn lopsided(timestep: f64) -> Program {
-    Program(vec![
+    Program::of(vec![
         Op::Local(Local::Kick(0.51 * timestep)),
         Op::Local(Local::Drift(timestep)),
         Op::Forces,

@@ -25,6 +25,23 @@ __device__ __forceinline__ u32 member_of(u32) { return 0; }
 __device__ __forceinline__ const Traits &traits(u32) { return E.alone; }
 #endif
 
+// The value of a ramp in a step, as `dynamics::Ramp::at`; `constant` where there is none.
+__device__ __forceinline__ double ramped(const Ramp &ramp, u64 step, double constant) {
+    if (ramp.points == 0) return constant;
+    const double x = double(step) + 0.5;
+    u32 behind = 0;
+    while (behind < ramp.points && x >= ramp.steps[behind]) ++behind;
+    if (behind == 0) return ramp.values[0];
+    const double from = ramp.steps[behind - 1], low = ramp.values[behind - 1];
+    if (behind == ramp.points) return low;
+    return low + (ramp.values[behind] - low) * ((x - from) / (ramp.steps[behind] - from));
+}
+
+// The temperature of a system's bath in a step of the engine's count.
+__device__ __forceinline__ double bath_kt(const Traits &own, u64 step) {
+    return ramped(E.ramps.temperature, step + own.ahead, own.kt);
+}
+
 // Raises flags of a member; those of limits where they are not ignored. What rests raises none.
 __device__ __forceinline__ void raise(u32 member, u32 flags) {
     Member &own = E.members[member];

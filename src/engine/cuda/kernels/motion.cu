@@ -136,7 +136,7 @@ __device__ void apply(Atom &atom, const Op &op, u64 step) {
         double xi[4];
         box_muller(bits.x, bits.y, xi[0], xi[1]);
         box_muller(bits.z, bits.w, xi[2], xi[3]);
-        const double width = sqrt((1.0 - op.a * op.a) * own.kt / atom.mass), before = kinetic_of(atom);
+        const double width = sqrt((1.0 - op.a * op.a) * bath_kt(own, step) / atom.mass), before = kinetic_of(atom);
         for (int a = 0; a < 3; ++a) atom.v[a] = op.a * atom.v[a] + width * xi[a];
         atom.heat += kinetic_of(atom) - before;
     }

@@ -57,7 +57,7 @@ __device__ double velocity_factor(const Traits &own, double kinetic, u64 step) {
     if (kinetic <= 0.0 || own.degrees == 0) return 1.0;
     double r, s;
     chi(own, step, r, s);
-    const double c = E.velocities.c, q = 0.5 * own.kt / kinetic;
+    const double c = E.velocities.c, q = 0.5 * bath_kt(own, step) / kinetic;
     const double square = c + q * (1.0 - c) * (r * r + s) + 2.0 * r * sqrt(c * (1.0 - c) * q);
     const double factor = sqrt(fmax(square, 0.0));
     return r * sqrt((1.0 - c) * q) + sqrt(c) < 0.0 ? -factor : factor;
@@ -102,11 +102,12 @@ __device__ void strain_of(const Traits &own, const Matrix &h, const Matrix &pres
     }
     const double half = 0.70710678118654752440, yz = half * xi[3], xz = half * xi[4], xy = half * xi[5];
     const Matrix noise = {{xi[0], xy, xz}, {xy, xi[1], yz}, {xz, yz, xi[2]}};
-    const double volume = fabs(determinant(h)), width = sqrt(2.0 * own.kt * how.mobility / volume);
+    const double volume = fabs(determinant(h)), width = sqrt(2.0 * bath_kt(own, step) * how.mobility / volume);
+    const double wanted = ramped(E.ramps.pressure, step + own.ahead, how.pressure);
     Matrix whole;
     for (int a = 0; a < 3; ++a) {
         for (int b = 0; b < 3; ++b) {
-            whole[a][b] = noise[a][b] * width - ((a == b) * how.pressure - pressure[a][b]) * how.mobility;
+            whole[a][b] = noise[a][b] * width - ((a == b) * wanted - pressure[a][b]) * how.mobility;
         }
     }
     coupled(how.coupling, h, whole, out);
