@@ -70,8 +70,8 @@ pub static TEMPERATURE: ConfigKey<Temperatures> = ConfigKey {
     absent: Absent::Required,
     of: HEATED,
     doc: "Temperature of the bath, or a [ramp](physics.md#ramps): `[\"0 K\", \"300 K\"]` over the run, \
-          `[[\"0 ps\", \"0 K\"], [\"2 ps\", \"300 K\"]]` at times. For many systems a [list](#many-systems-at-once) without times \
-          is one for each, or the two ends of a ladder.",
+          `[[\"0 ps\", \"0 K\"], [\"2 ps\", \"300 K\"]]` at times. For many systems a [list](#many-systems-at-once) without \
+          times is one for each, or the two ends of a ladder.",
 };
 
 /// `pressure`
