@@ -20,7 +20,7 @@ pub use csvr::Csvr;
 pub use langevin::{Langevin, baoab};
 pub use npt::{Barostat, Npt, Thermostat};
 pub use nve::Nve;
-pub use op::{Clock, Collective, Local, Op, Program};
+pub use op::{Collective, Local, Op, Program, StepClock};
 pub use ramp::{MOST_POINTS, Ramp, RampValues, Ramps};
 
 /// An ensemble: what is sampled, and how.

@@ -85,14 +85,14 @@ pub struct Program {
 
 /// Times of states by the numbers of their steps.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Clock {
+pub struct StepClock {
     /// A step and its time.
     began: (u64, f64),
     /// Time of a step.
     timestep: f64,
 }
 
-impl Clock {
+impl StepClock {
     /// The time of the state after so many steps. It gathers no rounding.
     pub fn time(&self, step: u64) -> f64 {
         let (from, time) = self.began;
@@ -123,8 +123,8 @@ impl Program {
     }
 
     /// The times of its states.
-    pub fn clock(&self) -> Clock {
-        Clock {
+    pub fn clock(&self) -> StepClock {
+        StepClock {
             began: self.began,
             timestep: self.timestep(),
         }

@@ -10,7 +10,7 @@ use crate::core::rng::{Noise, Stream};
 use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
 use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
 use crate::dynamics::csvr::Rescaling;
-use crate::dynamics::{Clock, Collective, Local, Op, Program};
+use crate::dynamics::{Collective, Local, Op, Program, StepClock};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::neighbors::{self, Listed, Neighbor};
 use crate::potential::{About, Evaluation, Potential};
@@ -30,7 +30,7 @@ pub struct HostEngine {
     saved: State,
     limits: Limits,
     /// Of the program last run.
-    clock: Clock,
+    clock: StepClock,
     /// What a barostat asked of the cell that no cell can do.
     refused: Option<f64>,
 }
@@ -112,7 +112,7 @@ impl HostEngine {
             saved: state.clone(),
             state,
             limits: Limits::default(),
-            clock: Clock::default(),
+            clock: StepClock::default(),
             refused: None,
         })
     }

@@ -13,8 +13,8 @@
 //! What should be conserved is the energy less the heat that the thermostat put in. Its error is made anew with
 //! every kick of the noise and is not taken back: it goes off on a random walk, whose slope is known with an error
 //! that falls as the time to the power of -1/2 alone (see [`super::series::Series::slope_of_walk`]), and whose fluctuation
-//! is looked at within 0.1 ps. A run may warm up from a cold start, so the last fifth is compared with the bath, unless the bath's
-//! temperature is a ramp.
+//! is looked at within 0.1 ps. A run may warm up from a cold start, so the last fifth is compared with the bath, unless the
+//! bath's temperature is a ramp.
 
 use super::course::RunOutcome;
 use super::drift::EnergyRecord;

@@ -16,7 +16,7 @@ use crate::core::rng::Noise;
 use crate::core::{Cell, Fields, Members, System, Vec3};
 use crate::cuda::Device;
 use crate::cuda::layout::bytes_of;
-use crate::dynamics::Clock;
+use crate::dynamics::StepClock;
 use crate::engine::batch::check_batch;
 use crate::engine::{BatchEngine, BatchMember, Limits, Outcome, PendingBatch, Start, Statistics};
 use crate::neighbors::Listed;
@@ -28,7 +28,7 @@ use crate::{Error, Result};
 pub struct CudaBatch {
     engine: CudaEngine,
     program: DeviceProgram,
-    clock: Clock,
+    clock: StepClock,
     limits: Vec<Limits>,
 }
 

@@ -42,7 +42,7 @@ use crate::core::{Fields, Member, Snapshot, Vec3};
 use crate::cuda::Device;
 use crate::cuda::launch::Graph;
 use crate::cuda::memory::Pinned;
-use crate::dynamics::{Clock, Program};
+use crate::dynamics::{Program, StepClock};
 use crate::neighbors::Listed;
 use crate::potential::device::{DevicePotential, DeviceView};
 use crate::potential::{About, Processor};
@@ -77,7 +77,7 @@ pub struct CudaEngine {
     offsets: Vec<f64>,
     about: About,
     step: u64,
-    clock: Clock,
+    clock: StepClock,
     /// Of a system alone.
     limits: Limits,
     extras: StepShape,
@@ -191,7 +191,7 @@ impl CudaEngine {
             offsets,
             about,
             step: start.step,
-            clock: Clock::default(),
+            clock: StepClock::default(),
             limits: Limits::default(),
             extras: StepShape::default(),
             list: ListAge::default(),

@@ -7,7 +7,7 @@ use super::block::{DeviceOp, DeviceState, MOST_OPS, halted, kind};
 use super::launch::StepShape;
 use super::program::DeviceProgram;
 use crate::cuda::launch::Graph;
-use crate::dynamics::Clock;
+use crate::dynamics::StepClock;
 use crate::engine::{Breach, Flags, Limits, Outcome, Watched};
 use crate::{Error, Result};
 
@@ -76,7 +76,7 @@ impl CudaEngine {
     pub(super) fn set_program(
         &mut self,
         plan: &DeviceProgram,
-        clock: Clock,
+        clock: StepClock,
         kinetic: bool,
     ) -> Result<()> {
         let extras = StepShape {
