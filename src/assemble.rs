@@ -353,8 +353,8 @@ fn replica(plan: &Plan) -> u32 {
 
 /// The thermostat's noise, from where the run before left off.
 fn thermostat_noise(plan: &Plan) -> Noise {
-    let seed = plan.dynamics.ensemble.bath().map_or(0, |bath| bath.seed);
-    Noise::new(seed).after(plan.dynamics.noise_start)
+    let seed = plan.dynamics.ensemble.bath().and_then(|bath| bath.seed);
+    Noise::new(seed.unwrap_or(0)).after(plan.dynamics.noise_start)
 }
 
 /// The record of energies that drift, thermo table and summary share.

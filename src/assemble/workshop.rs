@@ -83,6 +83,7 @@ pub fn heated(plan: &Plan) -> Plan {
     if let Some(Bath { kt, seed }) = plan.dynamics.ensemble.bath()
         && kt > 0.0
     {
+        let seed = seed.unwrap_or(0);
         heated.start.velocities = VelocityPlan::Thermal { kt, seed };
     }
     heated

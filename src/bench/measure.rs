@@ -9,7 +9,8 @@ use crate::core::observe::Thermometer;
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::dynamics::{
-    self, Barostat, Coupling, Csvr, Dynamics, Langevin, Npt, Nve, Program, Thermostat,
+    self, Barostat, Chain, Coupling, Csvr, Dynamics, Langevin, NoseHoover, Npt, Nve, Program,
+    SuzukiYoshida, Thermostat,
 };
 use crate::engine::{Engine, Flags, HostEngine, Start};
 use crate::potential::Potential;
@@ -90,7 +91,7 @@ pub fn time(
 }
 
 /// Ensembles whose steps are timed, as `--ensemble` calls them.
-pub const ENSEMBLES: [&str; 4] = ["nve", "langevin", "csvr", "npt"];
+pub const ENSEMBLES: [&str; 5] = ["nve", "langevin", "csvr", "npt", "nose_hoover"];
 
 /// Steps between two strains of the cell in a run that does not say.
 const BAROSTAT_EVERY: u64 = 10;
@@ -127,6 +128,15 @@ pub fn program_of(ensemble: &str, system: &System, timestep: f64) -> Program {
                 compressibility: 4.5e-5 / BAR,
                 every: BAROSTAT_EVERY,
                 coupling: Coupling::Isotropic,
+            },
+        }),
+        "nose_hoover" => Dynamics::NoseHoover(NoseHoover {
+            kt,
+            chain: Chain {
+                relaxation,
+                links: 3,
+                steps: 1,
+                scheme: SuzukiYoshida::Three,
             },
         }),
         _ => Dynamics::Nve(Nve),

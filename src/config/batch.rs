@@ -450,10 +450,10 @@ fn same_ways(entries: &[SystemEntry<'_>], members: &[MemberPlan]) -> Option<Stri
     });
     let still = members.iter().all(|member| {
         let given = matches!(member.plan.start.velocities, VelocityPlan::Given(_));
-        given && member.plan.dynamics.ensemble.bath().is_none()
+        given && (member.plan.dynamics.ensemble.bath()).is_none_or(|bath| bath.seed.is_none())
     });
     (repeated && still).then(|| {
-        "system.replicas: nothing is random at constant energy from given velocities: the replicas of a system all go \
+        "system.replicas: nothing is random from given velocities without noise of a thermostat: the replicas of a system all go \
          the same way; velocities = { temperature = \"300 K\", seed = 1 } sets them apart"
             .to_owned()
     })

@@ -1,10 +1,10 @@
 //! The ensemble of a run: its keys, and whether the system is one that it can be of.
 
 use super::keys::dynamics::{
-    BAROSTAT_EVERY, BAROSTAT_RELAXATION, COMPRESSIBILITY, COUPLING, ENSEMBLE, FRICTION, Heated,
-    PRESSURE, RELAXATION, SEED, TEMPERATURE, THERMOSTAT,
+    BAROSTAT_EVERY, BAROSTAT_RELAXATION, CHAIN, CHAIN_STEPS, COMPRESSIBILITY, COUPLING, ENSEMBLE,
+    FRICTION, Heated, PRESSURE, RELAXATION, SEED, SUZUKI_YOSHIDA, TEMPERATURE, THERMOSTAT,
 };
-use super::keys::row::{ConfigKey, Sampled, Temperatures};
+use super::keys::row::{ConfigKey, Sampled, Temperatures, Whole};
 use super::ladder::temperature;
 use super::plan::StartPlan;
 use super::ramp::{self, RunLength};
@@ -13,7 +13,8 @@ use super::section::Section;
 use crate::Result;
 use crate::core::Cell;
 use crate::dynamics::{
-    Barostat, Bath, Coupling, Csvr, Dynamics, Langevin, Npt, Nve, Ramp, Ramps, Thermostat,
+    Barostat, Bath, Chain, Coupling, Csvr, Dynamics, Langevin, NoseHoover, Npt, Nve, Ramp, Ramps,
+    SuzukiYoshida, Thermostat,
 };
 use crate::text::significant;
 use crate::units::PICOSECOND;
@@ -37,6 +38,9 @@ pub(super) fn resolve(
     belongs(section, &PRESSURE, &raw.pressure, sampled)?;
     belongs(section, &THERMOSTAT, &raw.thermostat, sampled)?;
     belongs(section, &RELAXATION, &raw.relaxation, sampled)?;
+    belongs(section, &CHAIN, &raw.chain, sampled)?;
+    belongs(section, &CHAIN_STEPS, &raw.chain_steps, sampled)?;
+    belongs(section, &SUZUKI_YOSHIDA, &raw.suzuki_yoshida, sampled)?;
     belongs(section, &FRICTION, &raw.friction, sampled)?;
     belongs(section, &SEED, &raw.seed, sampled)?;
     belongs(
@@ -87,8 +91,60 @@ pub(super) fn resolve(
             thermostat: thermostat(section, raw)?,
             seed: section.seed(&SEED, &raw.seed)?,
         }),
+        Sampled::NoseHoover => Dynamics::NoseHoover(NoseHoover {
+            kt,
+            chain: chain(section, raw, length.timestep)?,
+        }),
     };
     Ok((ensemble, ramps))
+}
+
+fn chain(section: &mut Section<'_>, raw: &raw::DynamicsTable, timestep: f64) -> Result<Chain> {
+    let relaxation = section.quantity(&RELAXATION, &raw.relaxation)?;
+    let links = whole_or_usual(section, &CHAIN, &raw.chain)?;
+    let steps = whole_or_usual(section, &CHAIN_STEPS, &raw.chain_steps)?;
+    let scheme = match whole_or_usual(section, &SUZUKI_YOSHIDA, &raw.suzuki_yoshida)? {
+        3 => SuzukiYoshida::Three,
+        5 => SuzukiYoshida::Five,
+        other => {
+            let why = format!("{other} is neither 3 nor 5");
+            return Err(section.fault(&SUZUKI_YOSHIDA, &raw.suzuki_yoshida, why));
+        }
+    };
+    let part = timestep / (relaxation * f64::from(steps));
+    if part > COARSE_CHAIN {
+        let note = format!(
+            "a step of the chain is {} of its relaxation time: from {COARSE_CHAIN} on its own steps are too coarse; make it \
+             longer, or set chain_steps",
+            significant(part, 2),
+        );
+        section.note(&RELAXATION, &note);
+    }
+    Ok(Chain {
+        relaxation,
+        links: links as usize,
+        steps,
+        scheme,
+    })
+}
+
+/// Part of its relaxation time T that a step of a chain may be. A thermostat swings with the period 2 pi T / sqrt(2): beyond, a
+/// seventh of it and more is one step.
+const COARSE_CHAIN: f64 = 0.6;
+
+/// A whole number, or the one that is usual.
+fn whole_or_usual(
+    section: &mut Section<'_>,
+    key: &ConfigKey<Whole>,
+    leaf: &raw::Leaf,
+) -> Result<u32> {
+    if let Some(given) = section.whole(key, leaf)? {
+        return Ok(given as u32);
+    }
+    let usual = key.absent.value().and_then(|text| text.parse().ok());
+    let usual: u32 = usual.unwrap_or(1);
+    section.keep(key, &None, i64::from(usual));
+    Ok(usual)
 }
 
 fn barostat(
@@ -177,9 +233,14 @@ pub(super) fn check(
     (ensemble, ramps, timestep): (Dynamics, &Ramps, f64),
     start: &StartPlan,
 ) -> Result<()> {
-    let Some(Bath { kt, .. }) = ensemble.bath() else {
+    let Some(Bath { kt, seed }) = ensemble.bath() else {
         return Ok(());
     };
+    let coldest = ramps.temperature.as_ref().map_or(kt, Ramp::smallest);
+    if coldest <= 0.0 && seed.is_none() {
+        let why = "0 K has no chain of thermostats, whose masses are of the temperature; one above is wanted";
+        return Err(section.misfit(&TEMPERATURE, &raw.temperature, why));
+    }
     if ensemble.conserves_momentum() && start.system.len() < 2 {
         let why = "scales velocities about that of the centre of mass: one atom has none; use \"langevin\"";
         return Err(section.misfit(&ENSEMBLE, &raw.ensemble, why));

@@ -257,14 +257,14 @@ pub struct DynamicsPlan {
 impl DynamicsPlan {
     /// The thermostat's noise over a run that begins where another one had come so far, if it did.
     pub fn noise(&self, before: Option<NoiseMark>) -> Option<NoiseCourse> {
-        match self.ensemble.bath() {
+        match self.ensemble.bath().and_then(|bath| bath.seed) {
             None => before.map(|start| NoiseCourse {
                 start,
                 draws: false,
             }),
-            Some(bath) => Some(NoiseCourse {
+            Some(seed) => Some(NoiseCourse {
                 start: NoiseMark {
-                    seed: bath.seed,
+                    seed,
                     step: self.noise_start,
                 },
                 draws: true,

@@ -253,9 +253,11 @@ fn noise_start(
     before: Option<NoiseMark>,
 ) -> Result<u64> {
     let key = &keys::dynamics::NOISE_START;
-    let Some(Bath { seed, .. }) = ensemble.bath() else {
-        let why = "is of a thermostat's noise; \"nve\" has none: remove it";
-        section.refuse(key, &raw.noise_start, why)?;
+    let seed = ensemble.bath().and_then(|Bath { seed, .. }| seed);
+    let Some(seed) = seed else {
+        let name = ensemble.name();
+        let why = format!("is of a thermostat's noise; {name:?} has none: remove it");
+        section.refuse(key, &raw.noise_start, &why)?;
         return Ok(0);
     };
     if let Some(given) = section.whole(key, &raw.noise_start)? {

@@ -424,15 +424,18 @@ fn synonym(key: &str, word: &str) -> Option<String> {
 }
 
 /// Keys, what other programs write there (lower case, without dashes and blanks), and what it is here.
-const SYNONYMS: [(&[&str], &[&str], &str); 14] = [
+const SYNONYMS: [(&[&str], &[&str], &str); 15] = [
+    (
+        &["ensemble"],
+        &["nosehoover", "nose", "nhc", "nosehooverchain"],
+        "a Nose-Hoover chain is \"nose_hoover\" here, with temperature = \"300 K\" and relaxation = \"0.1 ps\"",
+    ),
     (
         &["ensemble"],
         &[
             "nvt",
             "canonical",
             "thermostat",
-            "nosehoover",
-            "nose",
             "andersen",
             "baoab",
             "brownian",

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Cell, Mat3};
+use super::{Cell, ChainState, Mat3};
 use crate::{Error, Result};
 
 /// What thermostat and barostat have put into a system, and what they go on from.
@@ -14,13 +14,15 @@ pub struct Kept {
     pub work: f64,
     /// What the last strain added to the pressure tensor (eV / cubic angstrom); symmetric, zero before the first.
     pub response: Mat3,
+    /// The chain of thermostats on the atoms.
+    pub chain: ChainState,
 }
 
 impl Kept {
     /// Whether all of it are numbers.
     pub fn is_finite(&self) -> bool {
         let response = self.response.iter().all(|x| x.is_finite());
-        self.heat.is_finite() && self.work.is_finite() && response
+        self.heat.is_finite() && self.work.is_finite() && response && self.chain.is_finite()
     }
 }
 

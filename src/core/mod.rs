@@ -1,6 +1,7 @@
 //! The physical state and what can be read off it. No files, no configuration, no devices.
 
 pub mod cell;
+mod chain;
 pub mod elements;
 mod lattice;
 pub mod members;
@@ -12,6 +13,7 @@ pub mod system;
 pub mod velocities;
 
 pub use cell::{Cell, Fitted};
+pub use chain::{ChainState, MOST_LINKS};
 pub use members::{Kept, Member, Members};
 pub use snapshot::{Fields, Observables, Snapshot};
 pub use spread::Spread;

@@ -80,7 +80,10 @@ impl Ensemble for Csvr {
 
     fn bath(&self) -> Option<Bath> {
         let Self { kt, seed, .. } = *self;
-        Some(Bath { kt, seed })
+        Some(Bath {
+            kt,
+            seed: Some(seed),
+        })
     }
 
     fn conserves_momentum(&self) -> bool {

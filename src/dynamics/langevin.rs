@@ -41,7 +41,10 @@ impl Ensemble for Langevin {
 
     fn bath(&self) -> Option<Bath> {
         let Self { kt, seed, .. } = *self;
-        Some(Bath { kt, seed })
+        Some(Bath {
+            kt,
+            seed: Some(seed),
+        })
     }
 
     /// Noise pushes every atom by itself.

@@ -6,6 +6,7 @@
 pub mod cell_rescaling;
 pub mod csvr;
 mod langevin;
+pub mod nose_hoover;
 mod npt;
 mod nve;
 mod op;
@@ -18,6 +19,7 @@ use crate::core::observe::Thermometer;
 pub use cell_rescaling::{CellRescaling, Coupling};
 pub use csvr::Csvr;
 pub use langevin::{Langevin, baoab};
+pub use nose_hoover::{Chain, NoseHoover, SuzukiYoshida};
 pub use npt::{Barostat, Npt, Thermostat};
 pub use nve::Nve;
 pub use op::{Collective, Local, Op, Program, StepClock};
@@ -54,8 +56,8 @@ pub trait Ensemble {
 pub struct Bath {
     /// Temperature kT (eV).
     pub kt: f64,
-    /// Seed of its noise.
-    pub seed: u32,
+    /// Seed of its noise; `None` of one in which nothing is random.
+    pub seed: Option<u32>,
 }
 
 /// One number of an ensemble, by its key in a run file.
@@ -82,6 +84,8 @@ pub enum Value {
     Compressibility(f64),
     /// A number of steps.
     Steps(u64),
+    /// A number of things.
+    Count(u64),
     /// A word.
     Word(&'static str),
     /// A seed.
@@ -99,6 +103,8 @@ pub enum Dynamics {
     Csvr(Csvr),
     /// Constant temperature and pressure.
     Npt(Npt),
+    /// Constant temperature by a chain of thermostats.
+    NoseHoover(NoseHoover),
 }
 
 impl Deref for Dynamics {
@@ -110,6 +116,7 @@ impl Deref for Dynamics {
             Self::Langevin(ensemble) => ensemble,
             Self::Csvr(ensemble) => ensemble,
             Self::Npt(ensemble) => ensemble,
+            Self::NoseHoover(ensemble) => ensemble,
         }
     }
 }
@@ -123,6 +130,7 @@ impl Dynamics {
             Self::Langevin(ensemble) => ensemble.kt = kt,
             Self::Csvr(ensemble) => ensemble.kt = kt,
             Self::Npt(ensemble) => ensemble.kt = kt,
+            Self::NoseHoover(ensemble) => ensemble.kt = kt,
         }
         self
     }

@@ -108,7 +108,10 @@ impl Ensemble for Npt {
 
     fn bath(&self) -> Option<Bath> {
         let Self { kt, seed, .. } = *self;
-        Some(Bath { kt, seed })
+        Some(Bath {
+            kt,
+            seed: Some(seed),
+        })
     }
 
     fn conserves_momentum(&self) -> bool {

@@ -6,6 +6,7 @@
 
 use super::cell_rescaling::CellRescaling;
 use super::csvr::Rescaling;
+use super::nose_hoover::ChainMove;
 use super::ramp::Ramps;
 
 /// One operator of a step.
@@ -37,6 +38,10 @@ impl Op {
                     how.degrees_of_freedom = 0;
                 }
                 Collective::RescaleCell(how) => how.kt = 0.0,
+                Collective::MoveChain(how) => {
+                    how.kt = 0.0;
+                    how.degrees_of_freedom = 0;
+                }
             },
             Self::Local(_) | Self::Forces => {}
         }
@@ -69,6 +74,8 @@ pub enum Collective {
     RescaleVelocities(Rescaling),
     /// Strains the cell, and positions and velocities with it.
     RescaleCell(CellRescaling),
+    /// Moves a chain of thermostats, and scales the velocities about that of the centre of mass by what it finds.
+    MoveChain(ChainMove),
 }
 
 /// One step, as operators from first to last. The last drift is followed by an evaluation of the

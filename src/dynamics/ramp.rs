@@ -58,6 +58,12 @@ impl Ramp {
         values.fold(f64::NEG_INFINITY, f64::max)
     }
 
+    /// Its smallest value.
+    pub fn smallest(&self) -> f64 {
+        let values = self.points.iter().map(|point| point[1]);
+        values.fold(f64::INFINITY, f64::min)
+    }
+
     /// The same over steps so many times as short.
     #[must_use]
     pub fn divided(&self, divisor: u64) -> Self {
@@ -132,6 +138,7 @@ impl RampValues {
             Op::Collective { what, .. } => match what {
                 Collective::RemoveDrift => {}
                 Collective::RescaleVelocities(how) => how.kt = self.kt.unwrap_or(how.kt),
+                Collective::MoveChain(how) => how.kt = self.kt.unwrap_or(how.kt),
                 Collective::RescaleCell(how) => {
                     how.kt = self.kt.unwrap_or(how.kt);
                     how.pressure = self.pressure.unwrap_or(how.pressure);
@@ -163,6 +170,7 @@ mod tests {
         let values: Vec<f64> = (0..7).map(|step| ramp.at(step)).collect();
         assert_eq!(values, [1.0, 1.0, 2.0, 4.0, 3.5, 2.0, 2.0]);
         assert_eq!((ramp.last(), ramp.largest()), (2.0, 5.0));
+        assert_eq!(ramp.smallest(), 1.0);
         let later = ramp.from_step(3);
         assert!((0..7).all(|step| later.at(step + 3) == ramp.at(step)));
     }

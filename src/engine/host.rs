@@ -10,6 +10,7 @@ use crate::core::rng::{Noise, Stream};
 use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
 use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
 use crate::dynamics::csvr::Rescaling;
+use crate::dynamics::nose_hoover::ChainMove;
 use crate::dynamics::{Collective, Local, Op, Program, StepClock};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::neighbors::{self, Listed, Neighbor};
@@ -131,6 +132,7 @@ impl HostEngine {
                         Collective::RemoveDrift => self.remove_drift(),
                         Collective::RescaleVelocities(how) => self.rescale_velocities(&how, step),
                         Collective::RescaleCell(how) => strained = self.rescale_cell(&how, step)?,
+                        Collective::MoveChain(how) => self.move_chain(&how),
                     }
                 }
                 Op::Collective { .. } => {}
@@ -181,15 +183,35 @@ impl HostEngine {
         observe::momentum(&self.system, &self.state.velocities) / self.system.total_mass()
     }
 
-    fn rescale_velocities(&mut self, how: &Rescaling, step: u64) {
-        let flight = self.flight();
+    /// Kinetic energy about the centre of mass that flies so.
+    fn kinetic_about(&self, flight: &Vec3) -> f64 {
         let velocities = self.state.velocities.iter();
-        let kinetic = 0.5 * observe::kinetic_about(&self.system, velocities, &flight).trace();
-        let factor = how.factor(kinetic, &self.noise, step);
+        0.5 * observe::kinetic_about(&self.system, velocities, flight).trace()
+    }
+
+    fn scale_about(&mut self, flight: &Vec3, factor: f64) {
         for v in &mut self.state.velocities {
             *v = flight + (*v - flight) * factor;
         }
+    }
+
+    fn rescale_velocities(&mut self, how: &Rescaling, step: u64) {
+        let flight = self.flight();
+        let kinetic = self.kinetic_about(&flight);
+        let factor = how.factor(kinetic, &self.noise, step);
+        self.scale_about(&flight, factor);
         self.state.member.kept.heat += (factor * factor - 1.0) * kinetic;
+    }
+
+    /// Moves the chain. What it has lost of its energy is heat.
+    fn move_chain(&mut self, how: &ChainMove) {
+        let flight = self.flight();
+        let kinetic = self.kinetic_about(&flight);
+        let kept = &mut self.state.member.kept;
+        let before = how.energy(&kept.chain);
+        let factor = how.advance(&mut kept.chain, kinetic);
+        kept.heat -= how.energy(&kept.chain) - before;
+        self.scale_about(&flight, factor);
     }
 
     /// Strains cell, positions and velocities, which is to be settled when the forces behind it are there. The strain derivative

@@ -19,8 +19,8 @@ pub(super) fn of(
     if let VelocityPlan::Thermal { seed, .. } = plan.start.velocities {
         seeds.push(("velocities".to_owned(), seed));
     }
-    if let Some(bath) = plan.dynamics.ensemble.bath() {
-        seeds.push(("thermostat".to_owned(), bath.seed));
+    if let Some(seed) = (plan.dynamics.ensemble.bath()).and_then(|bath| bath.seed) {
+        seeds.push(("thermostat".to_owned(), seed));
     }
     Description {
         config: plan.resolved.clone(),

@@ -64,9 +64,14 @@ pub fn dynamics(plan: &Plan) -> String {
                 Value::Time(time) => format!(", {key} {} ps", rounded(time / units::PICOSECOND)),
                 Value::Pressure(pressure) => format!(" and {} bar", rounded(pressure / units::BAR)),
                 Value::Word(word) if key == "coupling" => format!(", {word}"),
-                Value::Compressibility(_) | Value::Steps(_) | Value::Word(_) | Value::Seed(_) => {
-                    continue;
+                Value::Count(count) if key == "chain" => {
+                    format!(", {}", text::counted(count, "thermostat"))
                 }
+                Value::Compressibility(_)
+                | Value::Steps(_)
+                | Value::Count(_)
+                | Value::Word(_)
+                | Value::Seed(_) => continue,
             },
         };
     }
@@ -119,9 +124,8 @@ fn rounded(value: f64) -> f64 {
 /// A warning where a thermostat may draw noise that another run has drawn already: velocities of a file that does
 /// not say how far the noise of the run that wrote it had come.
 pub fn repeated_noise(plan: &Plan) -> Option<String> {
-    let (Some(Bath { seed, .. }), VelocityPlan::Given(velocities)) =
-        (plan.dynamics.ensemble.bath(), &plan.start.velocities)
-    else {
+    let seed = (plan.dynamics.ensemble.bath()).and_then(|Bath { seed, .. }| seed);
+    let (Some(seed), VelocityPlan::Given(velocities)) = (seed, &plan.start.velocities) else {
         return None;
     };
     let moving = velocities.iter().any(|v| *v != Vec3::zeros());

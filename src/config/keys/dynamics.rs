@@ -4,6 +4,7 @@ use super::row::{
     Absent, ConfigKey, Duration, Form, KeyTable, MOST_STEPS, OneOf, Quantity, Ramped, SEEDS,
     Sampled, Sign, Steps, Temperatures, Whole,
 };
+use crate::core::MOST_LINKS;
 use crate::dynamics::Coupling;
 use crate::units::Dimension;
 
@@ -27,6 +28,9 @@ pub static TABLE: KeyTable = KeyTable {
         &PRESSURE,
         &THERMOSTAT,
         &RELAXATION,
+        &CHAIN,
+        &CHAIN_STEPS,
+        &SUZUKI_YOSHIDA,
         &FRICTION,
         &SEED,
         &BAROSTAT_RELAXATION,
@@ -51,17 +55,29 @@ pub static ENSEMBLE: ConfigKey<OneOf<Sampled>> = ConfigKey {
             (Sampled::Langevin.word(), Sampled::Langevin),
             (Sampled::Csvr.word(), Sampled::Csvr),
             (Sampled::Npt.word(), Sampled::Npt),
+            (Sampled::NoseHoover.word(), Sampled::NoseHoover),
         ],
         or: "",
     },
     absent: Absent::Required,
     of: &[],
-    doc: "Constant energy by velocity Verlet; constant temperature by Langevin dynamics (BAOAB) or by velocity rescaling; \
-          constant temperature and pressure by cell rescaling. [physics.md](physics.md) has them all.",
+    doc: "Constant energy by velocity Verlet; constant temperature by Langevin dynamics (BAOAB), by velocity rescaling or by \
+          a Nose-Hoover chain; constant temperature and pressure by cell rescaling. [physics.md](physics.md) has them all.",
 };
 
 /// Ensembles with a bath.
-const HEATED: &[Sampled] = &[Sampled::Langevin, Sampled::Csvr, Sampled::Npt];
+const HEATED: &[Sampled] = &[
+    Sampled::Langevin,
+    Sampled::Csvr,
+    Sampled::Npt,
+    Sampled::NoseHoover,
+];
+
+/// Ensembles with a chain of thermostats.
+const CHAINED: &[Sampled] = &[Sampled::NoseHoover];
+
+/// Ensembles whose bath draws noise.
+const NOISY: &[Sampled] = &[Sampled::Langevin, Sampled::Csvr, Sampled::Npt];
 
 /// `temperature`
 pub static TEMPERATURE: ConfigKey<Temperatures> = ConfigKey {
@@ -106,8 +122,42 @@ pub static RELAXATION: ConfigKey<Quantity> = ConfigKey {
         sign: Sign::Positive,
     },
     absent: Absent::Required,
-    of: &[Sampled::Csvr, Sampled::Npt],
-    doc: "Velocity rescaling: the time in which the kinetic energy comes back to that of the bath; `\"0.1 ps\"` is usual.",
+    of: &[Sampled::Csvr, Sampled::Npt, Sampled::NoseHoover],
+    doc: "Velocity rescaling: the time in which the kinetic energy comes back to that of the bath. Nose-Hoover chains: the time \
+          T of the masses (f kT T^2 of the first); the kinetic energy swings with a period of about 4.4 T. `\"0.1 ps\"` is usual.",
+};
+
+/// `chain`
+pub static CHAIN: ConfigKey<Whole> = ConfigKey {
+    name: "chain",
+    value: Whole {
+        least: 1,
+        most: MOST_LINKS as u64,
+    },
+    absent: Absent::Is("3"),
+    of: CHAINED,
+    doc: "Thermostats of the chain, at most 8. One alone does not sample a stiff system, such as a crystal at rest.",
+};
+
+/// `chain_steps`
+pub static CHAIN_STEPS: ConfigKey<Whole> = ConfigKey {
+    name: "chain_steps",
+    value: Whole {
+        least: 1,
+        most: 1000,
+    },
+    absent: Absent::Is("1"),
+    of: CHAINED,
+    doc: "Steps of the chain in a time step; more where `relaxation` is only a few time steps.",
+};
+
+/// `suzuki_yoshida`
+pub static SUZUKI_YOSHIDA: ConfigKey<Whole> = ConfigKey {
+    name: "suzuki_yoshida",
+    value: Whole { least: 3, most: 5 },
+    absent: Absent::Is("3"),
+    of: CHAINED,
+    doc: "Parts of each step of the chain, 3 or 5: both are of fourth order, 5 are more accurate.",
 };
 
 /// `friction`
@@ -127,7 +177,7 @@ pub static SEED: ConfigKey<Whole> = ConfigKey {
     name: "seed",
     value: SEEDS,
     absent: Absent::Required,
-    of: HEATED,
+    of: NOISY,
     doc: "Seed of the noise; give every run that is to be independent of others one of its own.",
 };
 
@@ -245,6 +295,6 @@ pub static NOISE_START: ConfigKey<Whole> = ConfigKey {
         most: MOST_STEPS,
     },
     absent: Absent::Told("those that the run before drew"),
-    of: HEATED,
+    of: NOISY,
     doc: "Steps of the seed's noise to leave out, for a run that begins from the last state of another.",
 };

@@ -16,6 +16,8 @@ pub enum Sampled {
     Csvr,
     /// `"npt"`
     Npt,
+    /// `"nose_hoover"`
+    NoseHoover,
 }
 
 impl Sampled {
@@ -26,6 +28,7 @@ impl Sampled {
             Self::Langevin => "langevin",
             Self::Csvr => "csvr",
             Self::Npt => "npt",
+            Self::NoseHoover => "nose_hoover",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the engine and its kernels share: the block of constants `E` and the structures that it points to, and constants.
 
+use crate::core::MOST_LINKS;
 use crate::core::rng::{MOST_ATTEMPTS, Stream};
 use crate::cuda::compiler;
 use crate::cuda::layout::{DeviceStruct, Pointer, defines};
@@ -17,6 +18,8 @@ pub(super) const OBSERVE_ATOMS: usize = 8;
 pub(super) const OBSERVE_GROUPS: usize = 64;
 /// Most atoms whose step is one block of threads where all are taken together in its middle.
 pub(super) const MOST_TOGETHER: usize = 512;
+/// Most parts that a step of a chain of thermostats is cut into.
+pub(super) const MOST_PARTS: usize = 5;
 /// Numbers (f64) of an atom on its way to another slot.
 const RECORD: usize = 11;
 /// Bits of a lattice index of an image, so that the order of three packed into 64 bits is lexicographic.
@@ -64,9 +67,22 @@ device_struct! {
 device_struct! {
     /// What a scaling of velocities is given (`dynamics::csvr::Rescaling`).
     pub(super) struct DeviceRescaling = "Velocities" {
-        /// Whether there is any.
+        /// Whether there is any, by this or by a chain.
         scaled: u32,
         c: f64,
+    }
+}
+
+device_struct! {
+    /// What a chain of thermostats is given (`dynamics::nose_hoover::ChainMove`).
+    pub(super) struct DeviceChain = "Chain" {
+        /// Thermostats; none where there is no chain.
+        links: u32,
+        steps: u32,
+        count: u32,
+        /// The time of each part of a step.
+        parts: [f64; MOST_PARTS],
+        relaxation: f64,
     }
 }
 
@@ -164,6 +180,9 @@ device_struct! {
         work: f64,
         /// What the last strain added to the pressure tensor (eV / cubic angstrom).
         response: [[f64; 3]; 3],
+        /// Positions and velocities of the chain of thermostats.
+        chain: [f64; MOST_LINKS],
+        chain_velocity: [f64; MOST_LINKS],
         /// Lattice vectors as rows (angstrom).
         cell: [[f64; 3]; 3],
         /// Strain of the cell since the build.
@@ -262,6 +281,7 @@ device_struct! {
         remove_drift: u32,
         ops: [DeviceOp; MOST_OPS],
         velocities: DeviceRescaling,
+        chain: DeviceChain,
         barostat: DeviceBarostat,
         ramps: DeviceRamps,
         /// Of the potential (angstrom).
@@ -382,6 +402,7 @@ pub fn source(several: bool) -> String {
         format!("#define MOST_STRAIN {MOST_STRAIN:?}\n"),
         DeviceOp::declaration(),
         DeviceRescaling::declaration(),
+        DeviceChain::declaration(),
         DeviceBarostat::declaration(),
         DeviceRamp::declaration(),
         DeviceRamps::declaration(),
@@ -413,6 +434,7 @@ mod tests {
         let probes = [
             DeviceOp::probe(),
             DeviceRescaling::probe(),
+            DeviceChain::probe(),
             DeviceBarostat::probe(),
             DeviceRamp::probe(),
             DeviceRamps::probe(),

@@ -1,8 +1,10 @@
 //! Programs as the kernels take them.
 
 use super::block::{
-    DeviceBarostat, DeviceOp, DeviceRamp, DeviceRamps, DeviceRescaling, MOST_OPS, coupling, kind,
+    DeviceBarostat, DeviceChain, DeviceOp, DeviceRamp, DeviceRamps, DeviceRescaling, MOST_OPS,
+    coupling, kind,
 };
+use crate::dynamics::nose_hoover::ChainMove;
 use crate::dynamics::{CellRescaling, Collective, Coupling, Local, MOST_POINTS, Op, Program, Ramp};
 use crate::{Error, Result};
 
@@ -24,6 +26,8 @@ pub(super) struct DeviceProgram {
     pub remove_drift: u32,
     /// The scaling of velocities in the middle.
     pub velocities: DeviceRescaling,
+    /// The chain of thermostats that finds it.
+    pub chain: DeviceChain,
     /// Steps between strains of the cell in the middle; 0 for never.
     pub press_every: u64,
     /// What they are given.
@@ -93,18 +97,26 @@ impl DeviceProgram {
                     self.reach(ProgramStage::Cell) && self.has_bath(how.kt)
                 }
                 Collective::RescaleVelocities(how) => {
-                    if self.place < ProgramStage::Cell {
-                        self.opening = self.ops.len();
-                    }
-                    self.velocities = DeviceRescaling {
-                        scaled: 1,
-                        c: how.c,
-                    };
-                    self.degrees = how.degrees_of_freedom as u32;
-                    self.reach(ProgramStage::Velocities) && every == 1 && self.has_bath(how.kt)
+                    let bath = (how.kt, how.degrees_of_freedom);
+                    self.scale(how.c, bath) && every == 1
+                }
+                Collective::MoveChain(how) => {
+                    let bath = (how.kt, how.degrees_of_freedom);
+                    self.chain = chain(&how);
+                    self.scale(0.0, bath) && every == 1
                 }
             },
         }
+    }
+
+    /// Takes a scaling of velocities to a temperature (eV) of so many degrees of freedom, if it may come here.
+    fn scale(&mut self, c: f64, (kt, degrees): (f64, usize)) -> bool {
+        if self.place < ProgramStage::Cell {
+            self.opening = self.ops.len();
+        }
+        self.velocities = DeviceRescaling { scaled: 1, c };
+        self.degrees = degrees as u32;
+        self.reach(ProgramStage::Velocities) && self.has_bath(kt)
     }
 
     fn take_local(&mut self, local: Local) -> bool {
@@ -160,6 +172,23 @@ fn ramp(of: Option<&Ramp>) -> DeviceRamp {
         steps: column(0),
         values: column(1),
     }
+}
+
+fn chain(how: &ChainMove) -> DeviceChain {
+    let ChainMove { chain, time, .. } = how;
+    let step = time / f64::from(chain.steps.max(1));
+    let mut device = DeviceChain {
+        links: chain.links as u32,
+        steps: chain.steps.max(1),
+        relaxation: chain.relaxation,
+        ..DeviceChain::default()
+    };
+    let parts = chain.scheme.parts();
+    for (to, part) in device.parts.iter_mut().zip(parts) {
+        *to = part * step;
+    }
+    device.count = parts.len() as u32;
+    device
 }
 
 fn barostat(how: &CellRescaling) -> DeviceBarostat {

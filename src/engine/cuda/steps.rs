@@ -98,6 +98,7 @@ impl CudaEngine {
         p.opening = plan.opening as u32;
         p.before = plan.before as u32;
         p.velocities = plan.velocities;
+        p.chain = plan.chain;
         p.barostat = plan.barostat;
         p.ramps = plan.ramps;
         p.after = (plan.ops.len() - plan.before) as u32;

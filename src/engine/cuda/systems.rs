@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::block::{DeviceMember, DeviceState, DeviceTraits, EngineSizes, OBSERVE_ATOMS};
 use super::program::DeviceProgram;
 use crate::core::rng::Noise;
-use crate::core::{Cell, Kept, Mat3, Member};
+use crate::core::{Cell, ChainState, Kept, Mat3, Member};
 use crate::engine::{Limits, Start};
 use crate::{Error, Result};
 
@@ -217,6 +217,8 @@ impl DeviceSystems {
                 heat: kept.heat,
                 work: kept.work,
                 response: std::array::from_fn(|a| std::array::from_fn(|b| kept.response[(a, b)])),
+                chain: kept.chain.positions,
+                chain_velocity: kept.chain.velocities,
                 cell: rows(&member.cell),
                 strain: state.strain,
                 slack2: state.slack2,
@@ -237,6 +239,10 @@ impl DeviceSystems {
                 heat: state.heat,
                 work: state.work,
                 response: Mat3::from_fn(|a, b| state.response[a][b]),
+                chain: ChainState {
+                    positions: state.chain,
+                    velocities: state.chain_velocity,
+                },
             };
             if rows(&member.cell) != state.cell {
                 let vectors = Mat3::from_fn(|k, a| state.cell[k][a]);

@@ -216,6 +216,7 @@ fn dynamics(plan: &Plan, put: &mut impl FnMut(&str, String)) {
             Value::Pressure(pressure) => format!("{} bar", round(pressure / BAR)),
             Value::Compressibility(inverse) => format!("{} 1/bar", round(inverse * BAR)),
             Value::Steps(steps) => format!("every {steps} steps"),
+            Value::Count(count) => count.to_string(),
             Value::Word(word) => word.to_owned(),
             Value::Seed(seed) => seed.to_string(),
         };

@@ -41,7 +41,7 @@ use sha2::{Digest, Sha256};
 
 use super::drift::EnergyRecord;
 use super::own;
-use crate::core::{Cell, Kept, Mat3, System, Vec3};
+use crate::core::{Cell, ChainState, Kept, MOST_LINKS, Mat3, System, Vec3};
 use crate::engine::Start;
 use crate::simulation::FileMark;
 use crate::{Error, Result};
@@ -102,6 +102,9 @@ struct Header {
     work: f64,
     /// Rows of what the last strain added to the pressure tensor.
     response: [f64; 9],
+    /// Position and velocity of each thermostat of the atoms' chain; left out where none has moved, as earlier versions do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<[f64; 2]>,
     /// Lattice vectors as rows; null where none were given.
     vectors: Option<[f64; 9]>,
     periodic: [bool; 3],
@@ -122,6 +125,7 @@ impl Header {
             heat: checkpoint.kept.heat,
             work: checkpoint.kept.work,
             response: rows(&checkpoint.kept.response),
+            chain: links(&checkpoint.kept.chain),
             vectors: cell.is_given().then(|| rows(cell.vectors())),
             periodic: cell.periodic(),
             stretch: checkpoint.stretch,
@@ -188,7 +192,9 @@ impl Checkpoint {
     pub fn encode(&self) -> Result<Vec<u8>> {
         (self.start().check()).map_err(|e| Error::run(format!("no checkpoint of this: {e}")))?;
         if !(self.kept.is_finite() && self.elapsed.is_finite()) {
-            return Err(Error::run("heat, work or response is not a finite number"));
+            return Err(Error::run(
+                "heat, work, response or chain is not a finite number",
+            ));
         }
         let header = serde_json::to_vec(&Header::of(self))
             .map_err(|e| Error::run(format!("a checkpoint cannot be written: {e}")))?;
@@ -239,6 +245,7 @@ impl Checkpoint {
                 heat: header.heat,
                 work: header.work,
                 response: Mat3::from_row_slice(&header.response),
+                chain: chain_of(&header.chain)?,
             },
             system: System {
                 species: species.to_vec(),
@@ -259,6 +266,29 @@ impl Checkpoint {
         checkpoint.start().check()?;
         Ok(checkpoint)
     }
+}
+
+/// Position and velocity of each thermostat of a chain, up to the last that has moved.
+fn links(chain: &ChainState) -> Vec<[f64; 2]> {
+    let both = chain.positions.iter().zip(&chain.velocities);
+    let mut links: Vec<[f64; 2]> = both.map(|(x, v)| [*x, *v]).collect();
+    while links.last().is_some_and(|link| *link == [0.0; 2]) {
+        links.pop();
+    }
+    links
+}
+
+/// The chain of thermostats with these positions and velocities.
+fn chain_of(links: &[[f64; 2]]) -> Result<ChainState> {
+    if links.len() > MOST_LINKS {
+        return Err(fault("its chain of thermostats is too long"));
+    }
+    let mut chain = ChainState::default();
+    for (k, [position, velocity]) in links.iter().enumerate() {
+        chain.positions[k] = *position;
+        chain.velocities[k] = *velocity;
+    }
+    Ok(chain)
 }
 
 /// The rows of a matrix, one behind the other.

@@ -54,7 +54,7 @@ pub const CARD_FAMILIES: [Family; 2] = [
 ];
 
 /// Every ensemble with a network, and two with Lennard-Jones.
-pub const FAMILIES: [Family; 6] = [
+pub const FAMILIES: [Family; 7] = [
     Family {
         heated: false,
         ..Family::of("ethanol_nve.toml", &[])
@@ -96,6 +96,14 @@ pub const FAMILIES: [Family; 6] = [
             ],
         )
     },
+    Family::of(
+        "ethanol_nve.toml",
+        &[
+            "dynamics.ensemble=\"nose_hoover\"",
+            "dynamics.relaxation=\"50 fs\"",
+            "dynamics.chain=4",
+        ],
+    ),
 ];
 
 impl Family {

@@ -40,8 +40,9 @@ struct ToldKey {
     name: String,
     /// What it is where it is left out, in TOML; `None` where that depends on the run.
     default: Option<String>,
-    /// Whether it is for some ensembles alone.
+    /// Whether it is for some ensembles alone, and whether "npt" is among them.
     of_some: bool,
+    of_npt: bool,
 }
 
 impl Told {
@@ -60,6 +61,7 @@ impl Told {
                     name: cells[0].trim_end_matches('`').to_owned(),
                     default: code.filter(|c| !c.contains('`')).map(str::to_owned),
                     of_some: cells.len() > 4 && cells[3] != "all",
+                    of_npt: cells.len() > 4 && cells[3].contains("`\"npt\"`"),
                 };
                 tables.last_mut().unwrap().keys.push(key);
             }
@@ -119,7 +121,7 @@ fn the_run_file_takes_the_keys_of_the_table() {
 fn defaults_are_what_the_table_says() {
     let folder = tempfile::tempdir().unwrap();
     let file = run_file(folder.path(), "", "model = \"painn_hcno_gfn2\"");
-    // The ensemble that has all keys but one.
+    // The ensemble that has all keys but a few, and one that has those of chains.
     let pressed: Vec<String> = [
         "system.cell=[\"20 A\",\"20 A\",\"20 A\"]",
         "system.periodic=true",
@@ -133,6 +135,14 @@ fn defaults_are_what_the_table_says() {
     ]
     .map(str::to_owned)
     .to_vec();
+    let chained: Vec<String> = [
+        "dynamics.ensemble=nose_hoover",
+        "dynamics.temperature=300 K",
+        "dynamics.relaxation=0.1 ps",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let with_a_chain = config::load(&file, &chained, None).unwrap();
     let plain = config::load(&file, &[], None).unwrap();
     let under_pressure = config::load(&file, &pressed, None).unwrap();
     let mut seen = 0;
@@ -143,6 +153,7 @@ fn defaults_are_what_the_table_says() {
             };
             let setting = format!("{}.{}={default}", table.path(), key.name);
             let (usual, mut settings) = match key.of_some {
+                true if !key.of_npt => (&with_a_chain, chained.clone()),
                 true => (&under_pressure, pressed.clone()),
                 false => (&plain, Vec::new()),
             };

@@ -77,6 +77,11 @@ fn members_whose_velocities_are_rescaled_write_what_they_do_alone() {
 }
 
 #[test]
+fn members_with_chains_of_thermostats_write_what_they_do_alone() {
+    molecules(Dynamics::NoseHoover, Some(2));
+}
+
+#[test]
 fn members_under_pressure_write_what_they_do_alone() {
     for dynamics in [Dynamics::Npt, Dynamics::NptTriclinic] {
         let bench = Bench::new(Subject::Argon, dynamics, 30, plans::CPU);

@@ -251,7 +251,11 @@ fn a_batch_that_is_interrupted_goes_on_to_the_same_files() {
 /// What is done now and then keeps its steps: members that run together differ by whole cycles of it.
 #[test]
 fn thermostats_go_on_to_the_same_files() {
-    for (dynamics, in_flight) in [(Dynamics::Langevin, Some(2)), (Dynamics::Csvr, Some(3))] {
+    for (dynamics, in_flight) in [
+        (Dynamics::Langevin, Some(2)),
+        (Dynamics::Csvr, Some(3)),
+        (Dynamics::NoseHoover, Some(2)),
+    ] {
         let members = Members::molecules(5, dynamics, 47, "");
         let (whole, parts) = (members.at("whole"), members.at("parts"));
         let interrupts = disturbed(&members, (&whole, &parts), in_flight, 7);

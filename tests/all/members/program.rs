@@ -51,6 +51,8 @@ fn molecules(dynamics: &str, replicas: usize, in_flight: usize, output: &str) ->
 const NVE: &str = "ensemble = \"nve\"";
 const LANGEVIN: &str = "ensemble = \"langevin\"\ntemperature = [\"200 K\", \"400 K\"]\nfriction = \"5 1/ps\"\nseed = 3\n\
                         remove_drift = 10";
+const NOSE_HOOVER: &str =
+    "ensemble = \"nose_hoover\"\ntemperature = [\"200 K\", \"400 K\"]\nrelaxation = \"20 fs\"";
 const TRAJECTORIES: &str = "[[output.trajectory]]\nformat = \"xyz\"\nevery = 3\nfields = [\"velocities\", \"forces\"]\n\
                             [[output.trajectory]]\nformat = \"dcd\"\nevery = 5\n\
                             [[output.trajectory]]\nformat = \"xtc\"\nevery = 4";
@@ -110,6 +112,11 @@ fn a_batch_survives_kills() {
 #[test]
 fn a_batch_with_thermostats_survives_kills() {
     survives(&molecules(LANGEVIN, 1, 2, TRAJECTORIES), 22);
+}
+
+#[test]
+fn a_batch_with_chains_of_thermostats_survives_kills() {
+    survives(&molecules(NOSE_HOOVER, 1, 2, TRAJECTORIES), 24);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Systems side by side: whose atoms are whose, whose noise is drawn, and that an engine takes one.
 
 use mdrun::core::rng::{Noise, Stream};
-use mdrun::core::{Cell, Fields, Kept, Mat3, Members};
+use mdrun::core::{Cell, ChainState, Fields, Kept, MOST_LINKS, Mat3, Members};
 use mdrun::dynamics::{Local, Op, Program};
 use mdrun::engine::{HostEngine, Start};
 
@@ -55,6 +55,10 @@ fn a_later_start_keeps_what_was_put_in() {
         heat: 0.5,
         work: -0.25,
         response: Mat3::identity() * 0.125,
+        chain: ChainState {
+            positions: [0.5; MOST_LINKS],
+            velocities: [-0.25; MOST_LINKS],
+        },
     };
     let start = start_of(&subject, 4).after(12, kept);
     let member = start.members.only().unwrap();

@@ -3,6 +3,7 @@
 mod allocations;
 mod beside;
 pub mod bodies;
+mod chains;
 mod csvr;
 pub mod doubles;
 mod held;
@@ -12,6 +13,7 @@ mod lennard_jones;
 pub mod members;
 mod molecules;
 mod noise;
+mod nose_hoover;
 mod npt;
 mod numbers;
 pub mod nve;

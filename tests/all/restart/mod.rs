@@ -15,7 +15,7 @@ mod resume;
 pub mod runs;
 mod signals;
 
-use mdrun::core::{Cell, Kept, Mat3, System, Vec3};
+use mdrun::core::{Cell, ChainState, Kept, Mat3, System, Vec3};
 use mdrun::report::{Checkpoint, EnergyRecord, Identity};
 use mdrun::simulation::FileMark;
 
@@ -39,6 +39,10 @@ pub fn sample(atoms: usize) -> Checkpoint {
             heat: -1.0 / 3.0,
             work: 2.0 / 7.0,
             response: Mat3::new(0.1, 0.2, 0.3, 0.2, 0.5, 0.6, 0.3, 0.6, 1.0 / 9.0),
+            chain: ChainState {
+                positions: [2.0 / 3.0, -1e-300, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+                velocities: [0.1, -7.0 / 9.0, 1.0 / 11.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            },
         },
         system: System {
             species: (0..atoms).map(|i| 1 + (i % 118) as u8).collect(),

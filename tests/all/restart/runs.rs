@@ -30,6 +30,8 @@ pub enum Dynamics {
     Langevin,
     /// Velocity rescaling.
     Csvr,
+    /// A chain of thermostats.
+    NoseHoover,
     /// A pressed cell, with velocity rescaling: cubic, and of any shape with Langevin dynamics.
     Npt,
     NptTriclinic,
@@ -129,6 +131,9 @@ fn text(subject: Subject, dynamics: Dynamics, steps: u64, more: &str) -> String 
             .to_owned(),
         Dynamics::Csvr => "ensemble = \"csvr\"\ntemperature = \"200 K\"\n\
                            relaxation = \"0.1 ps\"\nseed = 3"
+            .to_owned(),
+        Dynamics::NoseHoover => "ensemble = \"nose_hoover\"\ntemperature = \"200 K\"\n\
+                                 relaxation = \"0.1 ps\"\nchain = 4\nremove_drift = 10"
             .to_owned(),
         Dynamics::Npt => pressed("relaxation = \"0.1 ps\""),
         Dynamics::NptTriclinic => {

@@ -1,5 +1,5 @@
 // What takes all atoms together in the middle of a step's drift: strains of the cell (`dynamics::cell_rescaling`) and the
-// scaling of velocities (`dynamics::csvr`). One thread finds both from sums over atoms; `advance` does them to each atom.
+// scaling of velocities (`dynamics::csvr`, `dynamics::nose_hoover`). One thread finds both from sums over atoms; `advance` does them to each atom.
 
 __device__ __forceinline__ void multiply(const Matrix &a, const Matrix &b, Matrix &c) {
     for (int i = 0; i < 3; ++i) {
@@ -61,6 +61,65 @@ __device__ double velocity_factor(const Traits &own, double kinetic, u64 step) {
     const double square = c + q * (1.0 - c) * (r * r + s) + 2.0 * r * sqrt(c * (1.0 - c) * q);
     const double factor = sqrt(fmax(square, 0.0));
     return r * sqrt((1.0 - c) * q) + sqrt(c) < 0.0 ? -factor : factor;
+}
+
+// A chain of thermostats: its positions and velocities, and what it is on.
+struct ChainOf {
+    double *x, *w;
+    double freedom, kt, relaxation;
+    __device__ __forceinline__ double mass(u32 link) const { return (link == 0 ? freedom : 1.0) * kt * relaxation * relaxation; }
+};
+
+// Energy of a chain, as `dynamics::nose_hoover::ChainMove::energy`.
+__device__ double chain_energy(const ChainOf &chain) {
+    double sum = 0.0;
+    for (u32 k = 0; k < E.chain.links; ++k) {
+        const double freedom = k == 0 ? chain.freedom : 1.0;
+        sum += 0.5 * chain.mass(k) * chain.w[k] * chain.w[k] + freedom * chain.kt * chain.x[k];
+    }
+    return sum;
+}
+
+// Pushes a thermostat for half of a time, as `dynamics::nose_hoover::ChainMove::push`.
+__device__ void push_chain(const ChainOf &chain, u32 k, double twice, double time) {
+    const double drag = k + 1 < E.chain.links ? exp(-0.25 * time * chain.w[k + 1]) : 1.0;
+    double lack = twice - chain.freedom * chain.kt;
+    if (k > 0) lack = chain.mass(k - 1) * chain.w[k - 1] * chain.w[k - 1] - chain.kt;
+    chain.w[k] = (chain.w[k] * drag + 0.5 * time * lack / chain.mass(k)) * drag;
+}
+
+// Moves a chain; the factor of velocities of a kinetic energy, as `dynamics::nose_hoover::ChainMove::advance`.
+__device__ double move_chain(const ChainOf &chain, double kinetic) {
+    if (chain.freedom == 0.0) return 1.0;
+    double factor = 1.0, twice = 2.0 * kinetic;
+    for (u32 step = 0; step < E.chain.steps; ++step) {
+        for (u32 part = 0; part < E.chain.count; ++part) {
+            const double time = E.chain.parts[part];
+            for (u32 k = E.chain.links; k-- > 0;) push_chain(chain, k, twice, time);
+            for (u32 k = 0; k < E.chain.links; ++k) chain.x[k] += chain.w[k] * time;
+            const double drag = exp(-chain.w[0] * time);
+            factor *= drag;
+            twice *= drag * drag;
+            for (u32 k = 0; k < E.chain.links; ++k) push_chain(chain, k, twice, time);
+        }
+    }
+    return factor;
+}
+
+// Finds the factor of velocities of a kinetic energy, and the heat that it is.
+__device__ void scale_velocities(u32 member, double kinetic, u64 step) {
+    Member &s = E.members[member];
+    const Traits &own = traits(member);
+    double &factor = E.change[member].factor;
+    if (E.chain.links > 0) {
+        const ChainOf chain = {s.chain, s.chain_velocity, double(own.degrees), bath_kt(own, step), E.chain.relaxation};
+        const double before = chain_energy(chain);
+        factor = move_chain(chain, kinetic);
+        s.heat -= chain_energy(chain) - before;
+    } else {
+        factor = velocity_factor(own, kinetic, step);
+        s.heat += (factor * factor - 1.0) * kinetic;
+    }
 }
 
 // The part of a symmetric tensor that the coupling lets the cell take, as `dynamics::cell_rescaling::Coupling::part`.
@@ -230,8 +289,7 @@ __device__ __forceinline__ void rescale_member(u32 member, int pressing) {
             speed2 += change.flight[a] * p[a];
         }
         const double kinetic = 0.5 * (trace - speed2);
-        change.factor = velocity_factor(own, kinetic, step);
-        s.heat += (change.factor * change.factor - 1.0) * kinetic;
+        scale_velocities(member, kinetic, step);
     }
 }
 
