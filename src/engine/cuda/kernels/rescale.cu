@@ -1,5 +1,6 @@
 // What takes all atoms together in the middle of a step's drift: strains of the cell (`dynamics::cell_rescaling`) and the
-// scaling of velocities (`dynamics::csvr`, `dynamics::nose_hoover`). One thread finds both from sums over atoms; `advance` does them to each atom.
+// scaling of velocities (`dynamics::csvr`, `dynamics::nose_hoover`). One thread finds both from sums over atoms; `advance`
+// does them to each atom.
 
 __device__ __forceinline__ void multiply(const Matrix &a, const Matrix &b, Matrix &c) {
     for (int i = 0; i < 3; ++i) {
@@ -67,7 +68,9 @@ __device__ double velocity_factor(const Traits &own, double kinetic, u64 step) {
 struct ChainOf {
     double *x, *w;
     double freedom, kt, relaxation;
-    __device__ __forceinline__ double mass(u32 link) const { return (link == 0 ? freedom : 1.0) * kt * relaxation * relaxation; }
+    __device__ __forceinline__ double mass(u32 link) const {
+        return (link == 0 ? freedom : 1.0) * kt * relaxation * relaxation;
+    }
 };
 
 // Energy of a chain, as `dynamics::nose_hoover::ChainMove::energy`.
