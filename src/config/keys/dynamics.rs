@@ -123,8 +123,9 @@ pub static RELAXATION: ConfigKey<Quantity> = ConfigKey {
     },
     absent: Absent::Required,
     of: &[Sampled::Csvr, Sampled::Npt, Sampled::NoseHoover],
-    doc: "Velocity rescaling: the time in which the kinetic energy comes back to that of the bath. Nose-Hoover chains: the \
-          time T of the masses (f kT T^2 of the first); the kinetic energy swings with a period of about 4.4 T. `\"0.1 ps\"` is usual.",
+    doc: "Velocity rescaling: the time in which the kinetic energy comes back to that of the bath. Nose-Hoover chains: \
+          the time T of the masses (f kT T^2 of the first); the kinetic energy swings with a period of about 4.4 T. \
+          `\"0.1 ps\"` is usual.",
 };
 
 /// `chain`

@@ -63,7 +63,8 @@ pub fn program(npt: Npt, timestep: f64, system: &System) -> Program {
     Dynamics::Npt(npt).program(timestep, &thermometer)
 }
 
-/// Velocity rescaling, a chain of thermostats, and cells under pressure with every coupling and both thermostats, each with its name.
+/// Velocity rescaling, a chain of thermostats, and cells under pressure with every coupling and both thermostats, each with its
+/// name.
 pub fn programs(subject: &Subject) -> Vec<(String, Program)> {
     let csvr = Csvr {
         kt: subject.kt,
