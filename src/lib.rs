@@ -23,6 +23,7 @@ pub mod neighbors;
 pub mod potential;
 
 pub mod forcefield;
+pub mod minimize;
 
 pub mod engine;
 pub mod simulation;

@@ -19,9 +19,6 @@ use crate::dynamics::{
 use crate::text::significant;
 use crate::units::PICOSECOND;
 
-/// Cosine of an angle that is right but for the rounding of a file.
-const RIGHT: f64 = 1e-4;
-
 /// The ensemble, with what it needs, and what of its bath changes in a run of this length; keys of other ensembles are refused.
 /// Where something changes, the ensemble has what it is in the end.
 pub(super) fn resolve(
@@ -284,22 +281,9 @@ fn right_angles(
     coupling: Coupling,
     cell: &Cell,
 ) -> Result<()> {
-    let edge = |k: usize| cell.vector(k).normalize();
-    let right = |k: usize, l: usize| edge(k).dot(&edge(l)).abs() < RIGHT;
-    let (fits, wanted) = match coupling {
-        Coupling::Isotropic | Coupling::Triclinic => (true, ""),
-        Coupling::Anisotropic => (
-            right(0, 1) && right(0, 2) && right(1, 2),
-            "edges at right angles",
-        ),
-        Coupling::Plane => (
-            right(0, 2) && right(1, 2),
-            "an edge c at right angles to a and b",
-        ),
-    };
-    if fits {
+    let Some(wanted) = coupling.lacks(cell) else {
         return Ok(());
-    }
+    };
     let why = format!("is for a cell with {wanted}; use \"triclinic\" or \"isotropic\"");
     Err(section.misfit(&COUPLING, &raw.coupling, why))
 }

@@ -35,6 +35,9 @@ use crate::core::{Cell, Mat3};
 /// Largest strain of an edge in one rescaling: a cell that wants more is not near any equilibrium, or is pressed far too fast.
 pub const MOST_STRAIN: f64 = 0.1;
 
+/// Cosine of an angle that is right but for the rounding of a file.
+const RIGHT: f64 = 1e-4;
+
 /// What one rescaling is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CellRescaling {
@@ -74,8 +77,26 @@ impl Coupling {
         }
     }
 
+    /// What a cell lacks for it, in words; `None` where it fits.
+    pub fn lacks(self, cell: &Cell) -> Option<&'static str> {
+        let edge = |k: usize| cell.vector(k).normalize();
+        let right = |k: usize, l: usize| edge(k).dot(&edge(l)).abs() < RIGHT;
+        let (fits, wanted) = match self {
+            Self::Isotropic | Self::Triclinic => (true, ""),
+            Self::Anisotropic => (
+                right(0, 1) && right(0, 2) && right(1, 2),
+                "edges at right angles",
+            ),
+            Self::Plane => (
+                right(0, 2) && right(1, 2),
+                "an edge c at right angles to a and b",
+            ),
+        };
+        (!fits).then_some(wanted)
+    }
+
     /// The part of a symmetric tensor that a cell of such edges takes.
-    fn part(self, of: &Mat3, cell: &Cell) -> Mat3 {
+    pub fn part(self, of: &Mat3, cell: &Cell) -> Mat3 {
         let along = |k: usize| {
             let axis = cell.vector(k).normalize();
             (axis * axis.transpose(), axis.dot(&(of * axis)))

@@ -17,6 +17,7 @@ mod fuzz;
 mod ipi;
 mod loss;
 mod members;
+mod minimize;
 mod models;
 mod neighbors;
 mod parity;

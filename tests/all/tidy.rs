@@ -13,11 +13,12 @@ const MOST_LINES: usize = 600;
 const MOST_COLUMNS: usize = 130;
 
 /// Rooms that know nothing of files, formats or the run file.
-const INNER: [&str; 8] = [
+const INNER: [&str; 9] = [
     "src/core",
     "src/cuda",
     "src/dynamics",
     "src/forcefield",
+    "src/minimize",
     "src/engine",
     "src/potential",
     "src/neighbors",
