@@ -21,6 +21,7 @@ pub mod cuda;
 
 pub mod neighbors;
 pub mod potential;
+pub mod selection;
 
 pub mod forcefield;
 pub mod minimize;

@@ -1,7 +1,8 @@
 //! Which atoms are looked at, and of what elements they are.
 
+use crate::Result;
 use crate::core::elements;
-use crate::{Error, Result};
+use crate::selection::{Selection, SelectionScene};
 
 /// Atoms that are looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,23 +23,13 @@ impl Chosen {
         Self::of(species, (0..species.len()).collect())
     }
 
-    /// The atoms that a text names: symbols of elements, numbers of atoms and ranges of them, such as `O,H` or `0-63,99`, both
-    /// ends included.
+    /// The atoms that a text of the selection language names in an arrangement.
     ///
     /// # Errors
-    /// A word is none of these, or names no atom that there is.
-    pub fn parse(text: &str, species: &[u8]) -> Result<Self> {
-        let mut chosen = vec![false; species.len()];
-        for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
-            choose(word, species, &mut chosen)?;
-        }
-        let atoms: Vec<usize> = (0..species.len()).filter(|&i| chosen[i]).collect();
-        match atoms.is_empty() {
-            true => Err(Error::input(format!(
-                "{text:?} names no atom: elements, as in O,H, or atoms counted from 0, as in 0-63, are wanted"
-            ))),
-            false => Ok(Self::of(species, atoms)),
-        }
+    /// It is not of the language, or names no atom that there is.
+    pub fn parse(text: &str, scene: &SelectionScene<'_>) -> Result<Self> {
+        let atoms = Selection::parse(text)?.atoms(scene)?;
+        Ok(Self::of(scene.species, atoms))
     }
 
     fn of(species: &[u8], atoms: Vec<usize>) -> Self {
@@ -74,60 +65,13 @@ impl Chosen {
     }
 }
 
-fn choose(word: &str, species: &[u8], chosen: &mut [bool]) -> Result<()> {
-    if let Some(z) = elements::number(word) {
-        if !species.contains(&z) {
-            let there: Vec<&str> = (elements::kinds(species).iter())
-                .map(|&z| elements::symbol(z))
-                .collect();
-            return Err(Error::input(format!(
-                "there is no {word} in this run; it has {}",
-                there.join(", ")
-            )));
-        }
-        let same = species.iter().zip(chosen).filter(|(s, _)| **s == z);
-        same.for_each(|(_, chosen)| *chosen = true);
-        return Ok(());
-    }
-    let (first, last) = word.split_once('-').unwrap_or((word, word));
-    let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) else {
-        return Err(Error::input(format!(
-            "{word:?} is neither the symbol of an element nor the number of an atom, or a range such as 0-63"
-        )));
-    };
-    if first > last || last >= species.len() {
-        return Err(Error::input(format!(
-            "{word}: atoms are 0 to {}",
-            species.len().saturating_sub(1)
-        )));
-    }
-    chosen[first..=last].fill(true);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const WATERS: [u8; 6] = [8, 1, 1, 8, 1, 1];
-
     #[test]
-    fn elements_and_numbers_choose_atoms() {
-        let chosen = |text: &str| Chosen::parse(text, &WATERS).map(|c| c.atoms);
-        assert_eq!(chosen("O").ok(), Some(vec![0, 3]));
-        assert_eq!(chosen("O,1-2").ok(), Some(vec![0, 1, 2, 3]));
-        assert_eq!(chosen("5 4").ok(), Some(vec![4, 5]));
-        for (text, says) in [
-            ("Fe", "there is no Fe in this run; it has H, O"),
-            ("Q", "neither the symbol of an element"),
-            ("6", "atoms are 0 to 5"),
-            ("3-1", "atoms are 0 to 5"),
-            ("", "names no atom"),
-        ] {
-            let error = chosen(text).err().map(|e| e.to_string());
-            assert!(error.is_some_and(|e| e.contains(says)), "{text}");
-        }
-        let all = Chosen::all(&WATERS);
+    fn elements_are_counted() {
+        let all = Chosen::all(&[8, 1, 1, 8, 1, 1]);
         assert_eq!((all.kinds, all.counts), (vec![1, 8], vec![4, 2]));
     }
 }

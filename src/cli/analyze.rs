@@ -75,7 +75,7 @@ pub struct AnalyzeArgs {
     /// What to measure; everything that the run's files allow if it is not given
     #[arg(long, value_enum, value_delimiter = ',')]
     pub what: Vec<What>,
-    /// Look at these atoms alone: elements, as in O,H, or numbers from 0, as in 0-63,99
+    /// Look at these atoms alone: a selection, such as "element O and within 5 A of index 7", or in short O,H or 0-63,99
     #[arg(long, value_name = "ATOMS")]
     pub select: Option<String>,
     /// The trajectory to read, such as traj.dcd, instead of the one with the most frames

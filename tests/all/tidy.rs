@@ -36,7 +36,8 @@ const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];
 const PARSES_JSON: [&str; 2] = ["src/potential/painn/import", "src/potential/stated.rs"];
 
 /// Rooms that turn quantities with units into numbers and back.
-const OUTER: [&str; 14] = [
+const OUTER: [&str; 15] = [
+    "src/selection",
     "src/analysis",
     "src/overview",
     "src/config",

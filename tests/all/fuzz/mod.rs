@@ -8,6 +8,7 @@
 mod configs;
 mod corpus;
 mod models;
+mod selections;
 mod slips;
 mod structures;
 
