@@ -6,11 +6,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Chosen;
-use crate::core::{Cell, Snapshot, System, Vec3, elements};
-use crate::formats;
+use crate::core::{Cell, Mat3, Snapshot, System, Vec3, elements};
+use crate::formats::{self, Structure};
 use crate::formats::trajectory::{TrajectoryAbout, TrajectoryReader};
+use crate::neighbors::hydrogen;
 use crate::report::checkpoint::store;
 use crate::report::{names, record};
+use crate::selection::SelectionScene;
 use crate::units::{self, Dimension};
 use crate::{Error, Result, shell};
 
@@ -72,6 +74,8 @@ pub struct StudiedRun {
     pub trajectories: Vec<WrittenTrajectory>,
     /// Masses by element (u) that are others than standard ones, where no other file tells them.
     masses: Vec<(u8, f64)>,
+    /// What hydrogen was made to weigh (u), by mass of what it is bonded to, likewise.
+    hydrogen_mass: Option<f64>,
 }
 
 /// What is read of a run's record.
@@ -141,6 +145,8 @@ impl StudiedRun {
                 .filter_map(trajectory)
                 .collect(),
             masses: masses.into_iter().flatten().filter_map(mass).collect(),
+            hydrogen_mass: (at("system", "hydrogen_mass").and_then(Value::as_str))
+                .and_then(|text| units::parse(text, Dimension::Mass).ok()),
         })
     }
 
@@ -229,6 +235,7 @@ impl StudiedRun {
             let mut system = structure.system();
             if name == names::TOPOLOGY {
                 self.apply_masses(&mut system);
+                self.repartition(&mut system, &structure)?;
             }
             if right(&system) {
                 return Ok((system, structure.periodic));
@@ -243,6 +250,16 @@ impl StudiedRun {
             self.atoms,
             shell::quoted(&self.directory)
         )))
+    }
+
+    /// Moves mass to hydrogen, as the run did at its start, whose positions the topology has.
+    fn repartition(&self, system: &mut System, structure: &Structure) -> Result<()> {
+        let Some(mass) = self.hydrogen_mass else {
+            return Ok(());
+        };
+        let vectors = structure.vectors.unwrap_or_else(Mat3::zeros);
+        let cell = Cell::new(vectors, structure.periodic)?;
+        hydrogen::repartition(system, &cell, &structure.positions, mass).map(drop)
     }
 
     fn apply_masses(&self, system: &mut System) {
@@ -264,7 +281,14 @@ impl StudiedRun {
     ) -> Result<Studied> {
         let (system, _) = self.system()?;
         let chosen = match select {
-            Some(text) => Chosen::parse(text, &system.species)?,
+            Some(text) => {
+                let scene = SelectionScene {
+                    species: &system.species,
+                    cell: &frame.cell,
+                    positions: &frame.positions,
+                };
+                Chosen::parse(text, &scene).map_err(|e| e.within("--select"))?
+            }
             None => Chosen::all(&system.species),
         };
         let steps = trajectory.every.saturating_mul(stride);

@@ -16,8 +16,9 @@ use crate::core::{AtomName, Cell, Fitted, Mat3, System, Vec3, elements};
 use crate::error::nearest;
 use crate::formats::{Structure, TOPOLOGY, read, read_frame};
 use crate::input::path_of;
-use crate::neighbors::Molecules;
+use crate::neighbors::{Molecules, hydrogen};
 use crate::paths::{absolute, join};
+use crate::text::counted;
 use crate::units::Dimension;
 use crate::{Error, Result};
 use keys::FROM_FILE;
@@ -75,6 +76,7 @@ pub(super) fn place(
     check_overlaps(&system, &structure.positions, &cell)
         .map_err(|e| in_structure(section, raw, structure, &e))?;
     let positions = whole(section, structure, &cell);
+    repartition(section, raw, &mut system, (&cell, &positions))?;
     Ok(StartPlan {
         structure: structure.path.clone(),
         velocities: VelocityPlan::Given(vec![Vec3::zeros(); system.len()]),
@@ -225,6 +227,28 @@ fn apply_masses(section: &mut Section<'_>, masses: &Masses, system: &mut System)
             section.note(&key, "there is no such atom in the structure");
         }
     }
+}
+
+/// `hydrogen_mass`: moves mass to hydrogen from what it is bonded to.
+fn repartition(
+    section: &mut Section<'_>,
+    raw: &raw::SystemTable,
+    system: &mut System,
+    (cell, positions): (&Cell, &[Vec3]),
+) -> Result<()> {
+    let (key, leaf) = (&keys::HYDROGEN_MASS, &raw.hydrogen_mass);
+    if leaf.is_none() {
+        return Ok(());
+    }
+    let mass = section.given(key.name, leaf, &key.value)?;
+    let count = hydrogen::repartition(system, cell, positions, mass)
+        .map_err(|e| section.misfit(key, leaf, format!("{e}; give another mass, or remove it")))?;
+    let atoms = counted(count as u64, "hydrogen atom");
+    section.note(
+        key,
+        &format!("{atoms} made heavier, by mass of their neighbours"),
+    );
+    Ok(())
 }
 
 /// The cell: from the structure file, from here, or none.

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod bonds;
 mod brute;
 mod grid;
+pub mod hydrogen;
 pub mod molecules;
 mod near;
 mod verlet;

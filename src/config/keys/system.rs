@@ -1,8 +1,10 @@
 //! Keys of `[system]`.
 
 use super::row::{
-    Absent, ConfigKey, Form, Forms, KeyTable, OneOf, SEEDS, Temperatures, Text, Whole,
+    Absent, ConfigKey, Form, Forms, KeyTable, OneOf, Quantity, SEEDS, Sign, Temperatures, Text,
+    Whole,
 };
+use crate::units::Dimension;
 
 /// What a value says that is taken from the structure file.
 pub const FROM_FILE: &str = "from the file";
@@ -28,6 +30,7 @@ pub static TABLE: KeyTable = KeyTable {
         &PERIODIC,
         &VELOCITIES,
         &MASSES,
+        &HYDROGEN_MASS,
     ],
 };
 
@@ -113,6 +116,19 @@ pub static MASSES: ConfigKey<Forms> = ConfigKey {
     absent: Absent::Told("those of the file, else of the elements"),
     of: &[],
     doc: "Masses of elements, or of the isotopes `D` and `T`.",
+};
+
+/// `hydrogen_mass`
+pub static HYDROGEN_MASS: ConfigKey<Quantity> = ConfigKey {
+    name: "hydrogen_mass",
+    value: Quantity {
+        dimension: Dimension::Mass,
+        sign: Sign::Positive,
+    },
+    absent: Absent::Told("hydrogen has its own mass"),
+    of: &[],
+    doc: "Gives every hydrogen this mass, such as `\"3 u\"`, taken from the atom that it is bonded to: a longer step, and the \
+          same averages of positions ([groups.md](groups.md#hydrogen-mass)).",
 };
 
 /// `system.velocities = { ... }`
