@@ -7,6 +7,7 @@ mod card;
 #[path = "assemble/no_card.rs"]
 mod card;
 mod field;
+mod groups;
 mod int8;
 mod loaded;
 mod many;
@@ -85,6 +86,10 @@ pub fn degrees_of_freedom(plan: &Plan) -> usize {
         return known;
     }
     let (system, cell, positions) = (&start.system, &start.cell, &start.positions);
+    let groups = groups::rules(plan);
+    if groups.is_anchored() {
+        return 3 * groups.moving(system.len());
+    }
     let lasts = plan.dynamics.ensemble.conserves_momentum();
     let whole = match (lasts, &start.velocities) {
         (true, VelocityPlan::Given(velocities)) => {
@@ -105,7 +110,12 @@ pub fn degrees_of_freedom(plan: &Plan) -> usize {
 fn flight_is_left_out(plan: &Plan) -> bool {
     let ensemble = &plan.dynamics.ensemble;
     let apart = ensemble.conserves_momentum() && ensemble.bath().is_some();
-    apart || plan.dynamics.remove_drift > 0
+    (apart && !groups::rules(plan).is_anchored()) || plan.dynamics.remove_drift > 0
+}
+
+/// Whether the momentum of a plan's system stays what it is: neither the ensemble nor a group changes it.
+pub fn conserves_momentum(plan: &Plan) -> bool {
+    plan.dynamics.ensemble.conserves_momentum() && !groups::rules(plan).is_anchored()
 }
 
 /// What a plan's temperature is told by. What `remove_drift` takes out does not count.
@@ -117,7 +127,7 @@ pub fn thermometer(plan: &Plan) -> Thermometer {
 pub fn thermometer_of(plan: &Plan, degrees_of_freedom: usize) -> Thermometer {
     let mass = plan.start.system.total_mass();
     let held = flight_is_left_out(plan);
-    let flying = held || plan.dynamics.ensemble.conserves_momentum();
+    let flying = held || conserves_momentum(plan);
     Thermometer {
         degrees_of_freedom,
         held_mass: held.then_some(mass),
@@ -157,7 +167,7 @@ pub fn whole_motion(plan: &Plan) -> Option<WholeBody> {
 
 /// Motion of the whole that a plan's start has for good: at constant energy, where nothing takes it out.
 pub fn lasting_motion(plan: &Plan) -> Option<WholeBody> {
-    let lasts = plan.dynamics.ensemble.conserves_momentum() && plan.dynamics.remove_drift == 0;
+    let lasts = conserves_momentum(plan) && plan.dynamics.remove_drift == 0;
     whole_motion(plan).filter(|_| lasts)
 }
 
@@ -172,6 +182,11 @@ fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
                 degrees_of_freedom: degrees_of_freedom(plan),
             };
             let noise = Noise::new(seed).of_replica(replica(plan));
+            let groups = groups::rules(plan);
+            if groups.is_anchored() {
+                let moves = |atom| groups.moves(atom);
+                return velocities::thermal_among(&start.system, moves, temperature, noise);
+            }
             velocities::thermal(
                 &start.system,
                 &start.cell,
@@ -199,6 +214,7 @@ pub fn start(plan: &Plan) -> Start {
         plan.start.positions.clone(),
         starting_velocities(plan),
     )
+    .with_groups(groups::rules(plan))
 }
 
 /// The engine of a plan at another point of its run.
@@ -207,7 +223,9 @@ pub fn start(plan: &Plan) -> Start {
 /// As for [`engine`].
 pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
     let noise = thermostat_noise(plan);
-    let start = start.of_replica(replica(plan));
+    let start = start
+        .of_replica(replica(plan))
+        .with_groups(groups::rules(plan));
     let precision = precision(&plan.potential);
     if let Some(at) = reachable(plan, model, precision)? {
         return card::engine(plan, model, at, start);
@@ -236,6 +254,9 @@ pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()
 /// The place on a card that a plan's phase space lives at, if it does, once a network is seen to have its device.
 fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<Residence>> {
     let resident = resident(plan, model, precision)?;
+    if resident.is_some() {
+        groups::check_card(plan)?;
+    }
     if model.is_network() {
         check_place(&plan.device, precision).map_err(|e| {
             let place = plan.places.of("device.kind");
@@ -310,8 +331,9 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     dynamics.remove_drift *= variant.divisor;
     dynamics.ramps = dynamics.ramps.map(|ramp| ramp.divided(variant.divisor));
     let program = program(&changed);
+    let rules = groups::refined(plan, start.step, variant.divisor);
     let noise = thermostat_noise(plan);
-    let start = start.of_replica(replica(plan));
+    let start = start.of_replica(replica(plan)).with_groups(rules);
     let precision = match variant.double {
         true => Precision::F64,
         false => precision(&plan.potential),
@@ -456,6 +478,7 @@ pub fn reporters(
         every: plan.output.thermo_every,
         end: dynamics.steps,
         audited: plan.monitor.numbers.is_some(),
+        external: plan.groups.iter().any(|group| !group.terms.is_empty()),
     };
     let thermo = match files.next() {
         None => Thermo::create(&path, &scope, energies, console)?,

@@ -82,6 +82,8 @@ pub enum Dimension {
     Rate,
     /// A force.
     Force,
+    /// A force per length.
+    SpringConstant,
     /// A change of energy per atom and time, such as a drift.
     DriftPerAtom,
     /// A velocity.
@@ -93,7 +95,7 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Time,
         Self::Length,
         Self::Mass,
@@ -101,6 +103,7 @@ impl Dimension {
         Self::Temperature,
         Self::Rate,
         Self::Force,
+        Self::SpringConstant,
         Self::DriftPerAtom,
         Self::Velocity,
         Self::Pressure,
@@ -116,6 +119,7 @@ impl Dimension {
             Self::Temperature => [0, 0, 0, 1, 0],
             Self::Rate => [0, 0, -1, 0, 0],
             Self::Force => [1, 1, -2, 0, 0],
+            Self::SpringConstant => [1, 0, -2, 0, 0],
             Self::DriftPerAtom => [1, 2, -3, 0, -1],
             Self::Velocity => [0, 1, -1, 0, 0],
             Self::Pressure => [1, -1, -2, 0, 0],
@@ -133,6 +137,7 @@ impl Dimension {
             Self::Temperature => "a temperature",
             Self::Rate => "an inverse time",
             Self::Force => "a force",
+            Self::SpringConstant => "a spring constant",
             Self::DriftPerAtom => "an energy per atom and time",
             Self::Velocity => "a velocity",
             Self::Pressure => "a pressure",
@@ -150,6 +155,7 @@ impl Dimension {
             Self::Temperature => "K",
             Self::Rate => "1/ps, 1/fs",
             Self::Force => "eV/A, kcal/mol/A",
+            Self::SpringConstant => "eV/A^2, kcal/mol/A^2, kJ/mol/nm^2",
             Self::DriftPerAtom => "meV/atom/ps",
             Self::Velocity => "A/fs, A/ps",
             Self::Pressure => "GPa, bar",

@@ -64,7 +64,8 @@ fn left_to_the_host(plan: &Plan, model: &Model) -> Option<Error> {
     let device = &plan.device;
     let on_a_card = place(device, super::precision(&plan.potential)) != Place::Cpu;
     let open = device.kind == DeviceKind::Auto && on_a_card;
-    model.lacks_kernels().filter(|_| open)
+    let groups = || super::groups::check_card(plan).err();
+    model.lacks_kernels().or_else(groups).filter(|_| open)
 }
 
 /// Where a command computes whose user may leave the device open, and in which numbers where they are open too: on the first

@@ -103,6 +103,10 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     };
     hints::expect_run_file(config)?;
     let mut plan = plan(args, config)?;
+    if !plan.groups.is_empty() {
+        let why = "mdrun validate judges a system that nothing is done to: take the groups out of a copy of the run file";
+        return Err(Error::input(why).within(plan.places.of("group.0.name")));
+    }
     assemble::threads(&plan.device)?;
     let model = assemble::load(&mut plan)?;
     prepare(&plan, &model)?;

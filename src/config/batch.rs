@@ -8,7 +8,7 @@ use toml::{Spanned, Table, Value};
 use super::keys::system::{
     ALL_FRAMES, FRAME, MOST_MEMBERS, PERIODIC, REPLICA, REPLICAS, STRUCTURE,
 };
-use super::keys::{self, dynamics, system};
+use super::keys::{self, dynamics, group, system};
 use super::plan::{BatchPlan, MemberPlan, StartPlan, TrajectoryFormat, VelocityPlan};
 use super::raw::{DeviceTable, Leaf, OutputTable, Raw, SystemTable, Systems, VelocitiesEntry};
 use super::section::{OneOfMany, Resolved, Section};
@@ -356,6 +356,14 @@ fn of_all(tables: &Tables<'_>, first: &Table, system: Value) -> Table {
         // What follows from its structure is each member's own.
         if written.noise_start.is_none() {
             table.remove(dynamics::NOISE_START.name);
+        }
+    }
+    if let Some(Value::Array(groups)) = resolved.get_mut(group::TABLE.name) {
+        // Numbers of the atoms are each member's own.
+        for (group, written) in groups.iter_mut().zip(&tables.raw.group) {
+            if let (Some(table), Some(atoms)) = (group.as_table_mut(), &written.get_ref().atoms) {
+                table.insert(group::ATOMS.name.to_owned(), atoms.get_ref().clone());
+            }
         }
     }
     resolved

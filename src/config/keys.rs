@@ -5,6 +5,7 @@
 
 pub mod device;
 pub mod dynamics;
+pub mod group;
 pub mod monitor;
 pub mod output;
 pub mod potential;
@@ -15,7 +16,7 @@ pub mod system;
 use row::{Form, KeyTable};
 
 /// All tables, in the order of the reference.
-pub static TABLES: [&KeyTable; 10] = [
+pub static TABLES: [&KeyTable; 14] = [
     &system::TABLE,
     &system::VELOCITIES_TABLE,
     &potential::TABLE,
@@ -26,6 +27,10 @@ pub static TABLES: [&KeyTable; 10] = [
     &output::TRAJECTORY_TABLE,
     &monitor::TABLE,
     &device::TABLE,
+    &group::TABLE,
+    &group::SPRING_TABLE,
+    &group::WALL_TABLE,
+    &group::THERMOSTAT_TABLE,
 ];
 
 /// The table with a heading of its own that a key belongs in.

@@ -8,6 +8,7 @@ pub mod plan;
 
 mod batch;
 mod ensemble;
+mod group;
 mod keys;
 mod ladder;
 mod output;

@@ -1,6 +1,8 @@
 //! The resolved run: every default filled in, every quantity in internal units (eV, angstrom, u,
 //! kT in eV, time in angstrom sqrt(u / eV)), every path absolute or relative to the process.
 
+mod group;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::models::ModelFile;
 use crate::potential::Precision;
 use crate::potential::pair::{PowerLaw, Repulsion, RepulsionEnd, Zbl};
 use crate::{Error, Result};
+
+pub use group::GroupPlan;
 
 /// A run, ready to be assembled.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +35,8 @@ pub struct Plan {
     pub repulsion: Option<RepulsionPlan>,
     /// How they move.
     pub dynamics: DynamicsPlan,
+    /// What is done to some of them.
+    pub groups: Vec<GroupPlan>,
     /// What is written.
     pub output: OutputPlan,
     /// What is watched.

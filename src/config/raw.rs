@@ -19,6 +19,8 @@ pub(super) struct Raw {
     pub system: Option<Spanned<Systems>>,
     pub potential: Option<Spanned<PotentialTable>>,
     pub dynamics: Option<Spanned<DynamicsTable>>,
+    #[serde(default)]
+    pub group: Vec<Spanned<GroupTable>>,
     pub output: Option<Spanned<OutputTable>>,
     pub monitor: Option<Spanned<MonitorTable>>,
     pub device: Option<Spanned<DeviceTable>>,
@@ -42,6 +44,7 @@ pub(super) struct SystemTable {
     pub periodic: Leaf,
     pub velocities: Option<Spanned<VelocitiesEntry>>,
     pub masses: Option<BTreeMap<Spanned<String>, Spanned<Value>>>,
+    pub hydrogen_mass: Leaf,
 }
 
 /// `system.velocities`: a word, or a temperature with a seed.
@@ -114,6 +117,55 @@ pub(super) struct DynamicsTable {
     pub remove_drift: Leaf,
     pub skin: Leaf,
     pub noise_start: Leaf,
+}
+
+/// `[[group]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupTable {
+    pub name: Leaf,
+    pub atoms: Leaf,
+    pub frozen: Leaf,
+    pub spring: Option<Spanned<SpringTable>>,
+    #[serde(default)]
+    pub wall: Vec<Spanned<WallTable>>,
+    pub force: Leaf,
+    pub thermostat: Option<Spanned<ThermostatTable>>,
+}
+
+/// `[group.spring]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SpringTable {
+    pub constant: Leaf,
+    pub to: Leaf,
+    pub length: Leaf,
+    pub speed: Leaf,
+    pub velocity: Leaf,
+    pub places: Leaf,
+    pub image: Leaf,
+}
+
+/// `[[group.wall]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WallTable {
+    pub kind: Leaf,
+    pub normal: Leaf,
+    pub at: Leaf,
+    pub centre: Leaf,
+    pub radius: Leaf,
+    pub constant: Leaf,
+    pub epsilon: Leaf,
+    pub sigma: Leaf,
+}
+
+/// `[group.thermostat]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ThermostatTable {
+    pub temperature: Leaf,
+    pub friction: Leaf,
 }
 
 /// `[output]`

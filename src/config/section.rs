@@ -554,6 +554,7 @@ fn example(dimension: Dimension) -> &'static str {
         Dimension::Temperature => "300 K",
         Dimension::Rate => "1 1/ps",
         Dimension::Force => "50 eV/A",
+        Dimension::SpringConstant => "1 eV/A^2",
         Dimension::DriftPerAtom => "1 meV/atom/ps",
         Dimension::Velocity => "0.01 A/fs",
         Dimension::Pressure => "1 bar",

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use toml::Spanned;
 
+use super::group::{self, GroupContext};
 use super::keys::row::KeyTable;
 use super::output::OutputContext;
 use super::plan::{
-    DevicePlan, DynamicsPlan, MonitorPlan, OutputPlan, Plan, PotentialPlan, RepulsionPlan,
-    StartPlan,
+    DevicePlan, DynamicsPlan, GroupPlan, MonitorPlan, OutputPlan, Plan, PotentialPlan,
+    RepulsionPlan, StartPlan,
 };
 use super::raw::{DeviceTable, MonitorTable, OutputTable, Raw};
 use super::section::{OneOfMany, Resolved, Section};
@@ -35,9 +36,10 @@ pub(super) struct Acting {
     resolved: Resolved,
 }
 
-/// `[dynamics]` and `[output]`, which depend on the system.
+/// `[dynamics]`, `[[group]]` and `[output]`, which depend on the system.
 pub(super) struct Moving {
     dynamics: DynamicsPlan,
+    groups: Vec<GroupPlan>,
     output: OutputPlan,
     resolved: Resolved,
 }
@@ -79,7 +81,7 @@ impl<'s> Tables<'s> {
         })
     }
 
-    /// `[dynamics]` and `[output]` of a run from this start.
+    /// `[dynamics]`, `[[group]]` and `[output]` of a run from this start.
     pub fn moving(&self, start: &StartPlan, member: Option<OneOfMany>) -> Result<Moving> {
         let (section, table) = required(self.source, &keys::dynamics::TABLE, &self.raw.dynamics)?;
         let mut section = section.of(member.clone());
@@ -90,6 +92,14 @@ impl<'s> Tables<'s> {
             return Err(section.misfit(&keys::dynamics::REMOVE_DRIFT, &table.remove_drift, why));
         }
         let mut resolved = section.finish(keys::dynamics::TABLE.name);
+        let context = GroupContext {
+            source: self.source,
+            start,
+            dynamics: &dynamics,
+            member: member.clone(),
+        };
+        let (groups, of_groups) = group::groups(&self.raw.group, &context)?;
+        resolved.take(of_groups);
 
         let none = OutputTable::default();
         let (section, table) = self.output(&none);
@@ -106,6 +116,7 @@ impl<'s> Tables<'s> {
         resolved.take(section.finish(keys::output::TABLE.name));
         Ok(Moving {
             dynamics,
+            groups,
             output,
             resolved,
         })
@@ -118,6 +129,10 @@ impl<'s> Tables<'s> {
             optional(self.source, &keys::monitor::TABLE, &self.raw.monitor, &none);
         let potential = &acting.potential;
         let monitor = resolve::monitor(&mut section, table, moving.dynamics.timestep, potential)?;
+        if moving.groups.iter().any(|group| !group.terms.is_empty()) && monitor.numbers.is_some() {
+            let why = "compares forces with those of the network alone, and groups have springs, walls or forces: remove it";
+            return Err(section.fault(&keys::monitor::PRECISION, &table.precision, why));
+        }
         let mut resolved = section.finish(keys::monitor::TABLE.name);
 
         let none = DeviceTable::default();
@@ -150,6 +165,7 @@ impl<'s> Tables<'s> {
             stated_elements: acting.stated_elements.clone(),
             repulsion: acting.repulsion,
             dynamics: moving.dynamics,
+            groups: moving.groups,
             output: moving.output,
             monitor: around.monitor,
             device: around.device,

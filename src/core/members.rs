@@ -5,13 +5,15 @@ use std::ops::Range;
 use super::{Cell, ChainState, Mat3};
 use crate::{Error, Result};
 
-/// What thermostat and barostat have put into a system, and what they go on from.
+/// What thermostat, barostat and moving springs have put into a system, and what they go on from.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Kept {
     /// Energy that thermostat and drift removal have put in since step 0 (eV).
     pub heat: f64,
     /// Work that a barostat's strains of the cell have done since step 0 (eV).
     pub work: f64,
+    /// Work that moving springs have done since step 0 (eV).
+    pub pulled: f64,
     /// What the last strain added to the pressure tensor (eV / cubic angstrom); symmetric, zero before the first.
     pub response: Mat3,
     /// The chain of thermostats on the atoms.
@@ -22,7 +24,8 @@ impl Kept {
     /// Whether all of it are numbers.
     pub fn is_finite(&self) -> bool {
         let response = self.response.iter().all(|x| x.is_finite());
-        self.heat.is_finite() && self.work.is_finite() && response && self.chain.is_finite()
+        let energies = [self.heat, self.work, self.pulled];
+        energies.iter().all(|x| x.is_finite()) && response && self.chain.is_finite()
     }
 }
 

@@ -48,6 +48,8 @@ impl Fields {
 pub struct Observables {
     /// Potential energy (eV).
     pub potential: f64,
+    /// The part of it that acts from outside of the potential: springs, walls and forces of groups (eV).
+    pub external: f64,
     /// Kinetic energy (eV).
     pub kinetic: f64,
     /// What thermostat and barostat have put in.
@@ -69,7 +71,7 @@ impl Observables {
 
     /// The quantity (eV) that exact dynamics conserves: total energy, less the heat and the work put in.
     pub fn conserved(&self) -> f64 {
-        self.total() - self.kept.heat - self.kept.work
+        self.total() - self.kept.heat - self.kept.work - self.kept.pulled
     }
 }
 

@@ -38,6 +38,21 @@ pub fn thermal(
     velocities
 }
 
+/// Velocities (angstrom / time) of a system some of whose atoms rest for good and hold it in its place: the others have all their
+/// motion, that of the whole too, scaled so that the kinetic energy is that of the temperature to the last digit.
+pub fn thermal_among(
+    system: &System,
+    moves: impl Fn(usize) -> bool,
+    temperature: Temperature,
+    noise: Noise,
+) -> Vec<Vec3> {
+    let mut velocities = maxwell_boltzmann(system, temperature.kt, noise);
+    let resting = (velocities.iter_mut().enumerate()).filter(|(i, _)| !moves(*i));
+    resting.for_each(|(_, velocity)| *velocity = Vec3::zeros());
+    scale(system, temperature, &mut velocities);
+    velocities
+}
+
 /// Velocities (angstrom / time) drawn from the Maxwell-Boltzmann distribution at kT (eV): every
 /// component normal, with variance kT / m.
 pub fn maxwell_boltzmann(system: &System, kt: f64, noise: Noise) -> Vec<Vec3> {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Breach, Engine, Flags, Limits, Outcome, Start, Statistics, Watched, at_fault, not_numbers,
-    restorable,
+    Breach, Engine, Flags, GroupRules, Limits, Outcome, Start, Statistics, Watched, at_fault,
+    not_numbers, restorable,
 };
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
@@ -12,6 +12,7 @@ use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
 use crate::dynamics::csvr::Rescaling;
 use crate::dynamics::nose_hoover::ChainMove;
 use crate::dynamics::{Collective, Local, Op, Program, StepClock};
+use crate::forcefield::external::{self, ExternalSums};
 use crate::forcefield::{ForceField as _, HostForceField};
 use crate::neighbors::{self, Listed, Neighbor};
 use crate::potential::{About, Evaluation, Potential};
@@ -23,6 +24,7 @@ use crate::{Error, Result};
 /// summed in the order of atoms, so the state depends neither on threads nor on the skin.
 pub struct HostEngine {
     system: System,
+    groups: GroupRules,
     noise: Noise,
     field: HostForceField,
     /// Whether the pairs found are those of another state (after a rollback).
@@ -54,6 +56,7 @@ struct State {
     positions: Vec<Vec3>,
     velocities: Vec<Vec3>,
     evaluation: Evaluation,
+    external: ExternalSums,
     pairs: usize,
 }
 
@@ -68,6 +71,7 @@ impl State {
         self.evaluation.forces.clone_from(&other.evaluation.forces);
         self.evaluation.strain_derivative = other.evaluation.strain_derivative;
         self.evaluation.spread = other.evaluation.spread;
+        self.external = other.external;
         self.pairs = other.pairs;
     }
 }
@@ -97,16 +101,20 @@ impl HostEngine {
         let member = start.members.only()?.clone();
         let noise = noise.of_replica(member.replica);
         field.evaluate(&member.cell, &start.positions, &mut evaluation)?;
+        let atoms = (&start.system, start.positions.as_slice());
+        let external = external::act(&start.groups.terms, start.step, atoms, &mut evaluation);
         let state = State {
             step: start.step,
             member,
             positions: start.positions,
             velocities: start.velocities,
             evaluation,
+            external,
             pairs: field.found().len(),
         };
         Ok(Self {
             system: start.system,
+            groups: start.groups,
             noise,
             field,
             stale: false,
@@ -126,7 +134,12 @@ impl HostEngine {
             match bath.of(*op) {
                 Op::Local(local) => self.act(local, step),
                 Op::Forces if self.lost().next().is_some() => break,
-                Op::Forces => self.evaluate()?,
+                Op::Forces => {
+                    let before = self.state.external.work;
+                    self.evaluate(step + 1)?;
+                    // Kicks on what a spring hangs on, half at either end of the step, as those on the atoms.
+                    self.state.member.kept.pulled += 0.5 * (before + self.state.external.work);
+                }
                 Op::Collective { every, what } if (step + 1).is_multiple_of(every.max(1)) => {
                     match what {
                         Collective::RemoveDrift => self.remove_drift(),
@@ -156,21 +169,33 @@ impl HostEngine {
     fn kick(&mut self, time: f64) {
         let forces = &self.state.evaluation.forces;
         let atoms = self.system.masses.iter().zip(forces);
-        for (v, (m, f)) in self.state.velocities.iter_mut().zip(atoms) {
-            *v += f * (time / m);
+        for (i, (v, (m, f))) in (self.state.velocities.iter_mut().zip(atoms)).enumerate() {
+            if self.groups.moves(i) {
+                *v += f * (time / m);
+            }
         }
     }
 
     fn drift(&mut self, time: f64) {
-        for (r, v) in self.state.positions.iter_mut().zip(&self.state.velocities) {
-            *r += v * time;
+        let atoms = self.state.positions.iter_mut().zip(&self.state.velocities);
+        for (i, (r, v)) in atoms.enumerate() {
+            if self.groups.moves(i) {
+                *r += v * time;
+            }
         }
     }
 
     fn add_noise(&mut self, step: u64, c: f64, kt: f64) {
         let variance = (1.0 - c * c) * kt;
         let atoms = self.system.masses.iter().zip(&mut self.state.velocities);
-        for (i, (m, v)) in atoms.enumerate() {
+        for (i, (m, v)) in atoms.enumerate().filter(|(i, _)| self.groups.moves(*i)) {
+            let (c, variance) = match self.groups.bath(i) {
+                None => (c, variance),
+                Some(own) => {
+                    let c = own.left(c);
+                    (c, (1.0 - c * c) * own.kt)
+                }
+            };
             let xi = self.noise.normal3(step, i as u32, Stream::Thermostat);
             let before = v.norm_squared();
             *v = *v * c + xi * (variance / m).sqrt();
@@ -178,9 +203,14 @@ impl HostEngine {
         }
     }
 
-    /// Velocity of the centre of mass.
+    /// Velocity of the centre of mass; none of a system that is tied to places, all of whose motion is thermal.
     fn flight(&self) -> Vec3 {
-        observe::momentum(&self.system, &self.state.velocities) / self.system.total_mass()
+        match self.groups.is_anchored() {
+            true => Vec3::zeros(),
+            false => {
+                observe::momentum(&self.system, &self.state.velocities) / self.system.total_mass()
+            }
+        }
     }
 
     /// Kinetic energy about the centre of mass that flies so.
@@ -273,18 +303,22 @@ impl HostEngine {
         self.state.member.kept.heat -= 0.5 * mass * drift.norm_squared();
     }
 
-    /// Pairs, energy, forces and strain derivative at the present positions.
-    fn evaluate(&mut self) -> Result<()> {
+    /// Pairs, energy, forces and strain derivative at the present positions, and at a step.
+    fn evaluate(&mut self, step: u64) -> Result<()> {
         self.find_pairs()?;
         self.state.pairs = self.field.found().len();
         let State {
             member,
             positions,
             evaluation,
+            external,
             ..
         } = &mut self.state;
         self.field
-            .evaluate_found(&member.cell, positions, evaluation)
+            .evaluate_found(&member.cell, positions, evaluation)?;
+        let atoms = (&self.system, positions.as_slice());
+        *external = external::act(&self.groups.terms, step, atoms, evaluation);
+        Ok(())
     }
 
     fn find_pairs(&mut self) -> Result<()> {
@@ -335,6 +369,7 @@ impl HostEngine {
         let state = &self.state;
         Observables {
             potential: state.evaluation.energy,
+            external: state.external.energy,
             kinetic: observe::kinetic_energy(&self.system, &state.velocities),
             kept: state.member.kept,
             momentum: observe::momentum(&self.system, &state.velocities),
@@ -436,7 +471,7 @@ impl Engine for HostEngine {
         self.state.member.cell.clone_from(&state.cell);
         self.state.positions.clone_from(&state.positions);
         self.state.velocities.clone_from(&state.velocities);
-        self.evaluate()?;
+        self.evaluate(state.step)?;
         self.save()
     }
 

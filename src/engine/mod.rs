@@ -3,6 +3,7 @@
 pub mod batch;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod groups;
 pub mod host;
 
 use std::ops::{ControlFlow, Range};
@@ -14,6 +15,7 @@ use crate::potential::About;
 use crate::{Error, Result};
 
 pub use batch::{BatchEngine, BatchMember, HostBatch, PendingBatch, ReadyBatch};
+pub use groups::{GroupRules, OwnBath};
 pub use host::HostEngine;
 
 /// The point in phase space that an engine starts from.
@@ -29,6 +31,8 @@ pub struct Start {
     pub velocities: Vec<Vec3>,
     /// Steps taken already: 0, or those of the checkpoint that this is.
     pub step: u64,
+    /// What is done to some of the atoms.
+    pub groups: GroupRules,
 }
 
 impl Start {
@@ -40,6 +44,7 @@ impl Start {
             positions,
             velocities,
             step: 0,
+            groups: GroupRules::default(),
         }
     }
 
@@ -60,6 +65,13 @@ impl Start {
         self
     }
 
+    /// Sets what is done to some of the atoms; those that do not move come to rest.
+    pub fn with_groups(mut self, groups: GroupRules) -> Self {
+        groups.rest(&mut self.velocities);
+        self.groups = groups;
+        self
+    }
+
     /// Checks that there is a mass, a position and a velocity for each atom of a member, and that they are numbers.
     ///
     /// # Errors
@@ -77,6 +89,7 @@ impl Start {
                 return Err(Error::input(format!("{length} {name} for {atoms} atoms")));
             }
         }
+        self.groups.check(atoms)?;
         if let Some(i) = (self.system.masses.iter()).position(|m| !(*m > 0.0 && m.is_finite())) {
             let mass = self.system.masses[i];
             return Err(Error::input(format!(

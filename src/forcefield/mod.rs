@@ -3,6 +3,7 @@
 //! A force field is a potential with what finds its pairs: cell and positions in, numbers out. A run's engine, a
 //! single point, a check and a diagnosis ask the same object.
 
+pub mod external;
 mod host;
 mod many;
 

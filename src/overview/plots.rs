@@ -63,7 +63,7 @@ fn level(name: &str, colour: usize, ends: [f64; 2], value: f64) -> PlotSeries {
 const RELAXATIONS: f64 = 20.0;
 
 /// Columns that are drawn as they are: name, title, unit.
-const PLAIN: [(&str, &str, &str); 4] = [
+const PLAIN: [(&str, &str, &str); 6] = [
     ("density_g_cm3", "Density", "g/cm\u{b3}"),
     ("volume_a3", "Volume", "\u{c5}\u{b3}"),
     (
@@ -76,6 +76,12 @@ const PLAIN: [(&str, &str, &str); 4] = [
         "Difference of forces from f64, on the worst atom",
         "eV/\u{c5}",
     ),
+    (
+        "external_energy_ev",
+        "Energy of springs, walls and forces of groups",
+        "eV",
+    ),
+    ("pulling_work_ev", "Work of moving springs", "eV"),
 ];
 
 impl RunOverview {

@@ -39,6 +39,8 @@ pub(super) struct Shows {
     pub spread: bool,
     /// What audits of the network's numbers find; in the file alone.
     pub audit: bool,
+    /// What acts beside the potential; in the file alone.
+    pub external: bool,
 }
 
 /// What a line looks like.
@@ -118,6 +120,7 @@ impl LiveTable {
             density,
             spread,
             audit: _,
+            external: _,
         } = self.shows;
         let further = [pressure, density, spread].map(usize::from);
         let whole = 99 + 11 * further.iter().sum::<usize>();
@@ -242,6 +245,7 @@ mod tests {
             density,
             spread,
             audit: false,
+            external: false,
         }
     }
 

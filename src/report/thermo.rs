@@ -5,12 +5,13 @@
 //! | `step` | steps taken |
 //! | `time_fs` | simulated time |
 //! | `potential_energy_ev`, `kinetic_energy_ev`, `total_energy_ev` | energies |
-//! | `conserved_energy_ev` | total energy less the heat that the thermostat and the work that the barostat put in |
+//! | `conserved_energy_ev` | total energy less the heat that the thermostat and the work that barostat and moving springs put in |
 //! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
 //! | `pressure_bar` | instantaneous pressure, without a flight that is not thermal; only for cells periodic in all directions |
 //! | `volume_a3`, `density_g_cm3` | volume and density; only where a barostat changes them |
 //! | `force_spread_ev_a`, `energy_spread_mev_per_atom` | of a committee: force on the worst atom, energy |
 //! | `force_error_ev_a` | with audits of the network's numbers: what the newest found, on the worst atom; empty before |
+//! | `external_energy_ev`, `pulling_work_ev` | with springs, walls or forces of groups: their energy, a part of the potential energy; work of moving springs |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //!
 //! The slope and its error are empty before there are enough samples.
@@ -66,6 +67,8 @@ pub struct Scope<'c> {
     pub end: u64,
     /// Whether the network's numbers are audited.
     pub audited: bool,
+    /// Whether something acts beside the potential.
+    pub external: bool,
 }
 
 impl<'c> Scope<'c> {
@@ -78,6 +81,7 @@ impl<'c> Scope<'c> {
             every,
             end,
             audited: false,
+            external: false,
         }
     }
 
@@ -87,6 +91,7 @@ impl<'c> Scope<'c> {
             density: self.pressed,
             spread: self.committee,
             audit: self.audited,
+            external: self.external,
         }
     }
 }
@@ -104,6 +109,8 @@ pub(super) struct ThermoLine {
     spread: Option<[f64; 2]>,
     /// What the newest audit found.
     audit: Option<f64>,
+    /// Energy of what acts beside the potential, work of what of it moves.
+    external: [f64; 2],
     drift: Option<[f64; 2]>,
 }
 
@@ -165,9 +172,13 @@ impl Shows {
             false => "",
         };
         let audit = if self.audit { "force_error_ev_a," } else { "" };
+        let external = match self.external {
+            true => "external_energy_ev,pulling_work_ev,",
+            false => "",
+        };
         format!(
             "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
-             temperature_k,{pressure}{size}{spread}{audit}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
+             temperature_k,{pressure}{size}{spread}{audit}{external}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
         )
     }
 
@@ -178,6 +189,7 @@ impl Shows {
             density: self.density || other.density,
             spread: self.spread || other.spread,
             audit: self.audit || other.audit,
+            external: self.external || other.external,
         }
     }
 }
@@ -205,6 +217,7 @@ impl Sheet {
                 .filter(|_| self.shows.spread)
                 .map(|s| [s.force, s.energy / MILLIELECTRONVOLT]),
             audit,
+            external: [o.external, o.kept.pulled],
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
         }
     }
@@ -254,6 +267,11 @@ impl ThermoLine {
         }
         if shows.audit {
             put(self.audit);
+        }
+        if shows.external {
+            self.external
+                .into_iter()
+                .for_each(|energy| put(Some(energy)));
         }
         for slope in [self.drift.map(|d| d[0]), self.drift.map(|d| d[1])] {
             put(slope);

@@ -142,7 +142,7 @@ pub(super) fn hardly_begun(
     }
     let now = serde_json::to_value(resolved).unwrap_or_default();
     let other = earlier.config.as_ref().and_then(|before| {
-        ["system", "potential", "dynamics"]
+        ["system", "potential", "dynamics", "group"]
             .into_iter()
             .find(|table| {
                 let of = |config: &serde_json::Value| {

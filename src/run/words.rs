@@ -95,7 +95,7 @@ pub fn whole_motion(plan: &Plan) -> Option<String> {
     if !whole.is_remarkable(kinetic, degrees) {
         return None;
     }
-    let lasts = plan.dynamics.ensemble.conserves_momentum();
+    let lasts = assemble::conserves_momentum(plan);
     let becomes = match (lasts, plan.dynamics.remove_drift) {
         (true, 0) if plan.dynamics.ensemble.bath().is_some() => {
             "it lasts, and is no part of the temperature; [dynamics] remove_drift = 1 takes the flight out"
@@ -104,6 +104,7 @@ pub fn whole_motion(plan: &Plan) -> Option<String> {
             "it lasts, and counts as temperature; [dynamics] remove_drift = 1 takes the flight out"
         }
         (true, _) => "remove_drift takes the flight out",
+        (false, _) if plan.dynamics.ensemble.bath().is_none() => "atoms that are held take it up",
         (false, _) => "the thermostat brings it to rest",
     };
     Some(format!(

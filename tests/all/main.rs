@@ -13,6 +13,7 @@ pub mod cuda;
 mod formats;
 mod fused;
 mod fuzz;
+mod groups;
 #[cfg(unix)]
 mod ipi;
 mod loss;

@@ -315,6 +315,7 @@ device_struct! {
         force: Pointer<f64> = |s| 3 * s.atoms,
         /// Heat of the present step, until it is summed.
         heat: Pointer<f64> = |s| s.atoms,
+        /// Negative of an atom that is frozen.
         mass: Pointer<f64> = |s| s.atoms,
         /// Positions when the pairs were built.
         built: Pointer<f64> = |s| 3 * s.atoms,

@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::block::{DeviceTraits, EngineBlock, EngineSizes, unpack_image};
 use super::flat;
 use super::systems::DeviceSystems;
-use crate::core::System;
 use crate::cuda::Device;
 use crate::cuda::layout::{Arena, Pointer, bytes_of};
 use crate::cuda::memory::{Memory, read_at, write_at};
@@ -36,10 +35,11 @@ impl Buffers {
     /// Takes room for the atoms of systems; gradients of pairs come in `parts` parts.
     pub fn new(
         device: &Device,
-        system: &System,
+        start: &Start,
         systems: &DeviceSystems,
         parts: usize,
     ) -> Result<Self> {
+        let system = &start.system;
         let sizes = systems.sizes(parts);
         let mut block = EngineBlock {
             atoms: sizes.atoms as u32,
@@ -63,7 +63,7 @@ impl Buffers {
         buffers.write(device, block.species, &species)?;
         buffers.write(device, block.id, &ids)?;
         buffers.write(device, block.slot, &ids)?;
-        buffers.write(device, block.mass, &system.masses)?;
+        buffers.write(device, block.mass, &start.groups.signed(&system.masses))?;
         let whose = |count: fn(&DeviceTraits) -> Range<u32>| -> Vec<u32> {
             let members = systems.traits.iter().zip(0..);
             members

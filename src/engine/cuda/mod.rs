@@ -148,6 +148,7 @@ impl CudaEngine {
         making: Making,
     ) -> Result<Self> {
         start.check()?;
+        start.groups.check_frozen_alone()?;
         Self::check_room(&device, &systems, potential)?;
         let about = potential.about(Processor::Card {
             name: device.name.clone(),
@@ -169,7 +170,7 @@ impl CudaEngine {
         let offset = |member: &Member| bound.offset(&species[member.atoms.clone()]);
         let offsets = systems.members.iter().map(offset).collect();
         let parts = bound.gradient_parts();
-        let mut buffers = Buffers::new(&device, &start.system, &systems, parts)?;
+        let mut buffers = Buffers::new(&device, &start, &systems, parts)?;
         (buffers.block).describe_range(potential.cutoff(), skin);
         buffers.put(&device, &start)?;
         let flags = size_of::<DeviceMember>() * systems.members.len();

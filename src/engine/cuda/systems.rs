@@ -68,7 +68,11 @@ impl DeviceSystems {
                 seed,
                 replica,
                 noise_start: noise.start(),
-                total_mass: start.system.masses[member.atoms.clone()].iter().sum(),
+                total_mass: match start.groups.anchors(member.atoms.clone()) {
+                    // Has no flight of its own: all of its motion is thermal.
+                    true => f64::INFINITY,
+                    false => start.system.masses[member.atoms.clone()].iter().sum(),
+                },
                 ..DeviceTraits::default()
             });
             block += blocks;
@@ -238,6 +242,7 @@ impl DeviceSystems {
             member.kept = Kept {
                 heat: state.heat,
                 work: state.work,
+                pulled: member.kept.pulled,
                 response: Mat3::from_fn(|a, b| state.response[a][b]),
                 chain: ChainState {
                     positions: state.chain,

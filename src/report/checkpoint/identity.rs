@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::plan::{NumbersAction, Plan, PotentialPlan, TrajectoryPlan, VelocityPlan};
+use crate::config::plan::{
+    GroupPlan, NumbersAction, Plan, PotentialPlan, TrajectoryPlan, VelocityPlan,
+};
 use crate::core::{Cell, Vec3, elements};
 use crate::dynamics::{Parameter, Value};
 use crate::potential::About;
 use crate::potential::pair::PairEnergy as _;
 use crate::report::trajectory::extension;
-use crate::text::{hexadecimal, round};
+use crate::text::{counted, hexadecimal, round};
 use crate::units::{BAR, FEMTOSECOND, KELVIN, PICOSECOND};
 
 /// Digits of a hash that are kept: enough that two inputs never have the same by chance.
@@ -45,6 +47,9 @@ impl Identity {
             put("potential.repulsion", repulsion.term().words());
         }
         dynamics(plan, &mut put);
+        for group in &plan.groups {
+            put(&format!("group {}", group.name), group_of(group));
+        }
         put("output.thermo_every", plan.output.thermo_every.to_string());
         if let Some(every) = plan.spread_every() {
             put("monitor.spread_every", every.to_string());
@@ -230,6 +235,20 @@ fn dynamics(plan: &Plan, put: &mut impl FnMut(&str, String)) {
     put("dynamics.timestep", format!("{timestep} fs"));
     let every = dynamics.remove_drift;
     put("dynamics.remove_drift", format!("every {every} steps"));
+}
+
+/// What is done to which atoms.
+fn group_of(group: &GroupPlan) -> String {
+    let numbers = group.atoms.iter().map(|&atom| atom as f64);
+    let atoms = counted(group.atoms.len() as u64, "atom");
+    let frozen = if group.frozen { ", frozen" } else { "" };
+    let mut text = format!("{atoms}, {}{frozen}", hash(numbers));
+    if !group.terms.is_empty() || group.bath.is_some() {
+        // Numbers are written so that they come back to the bit.
+        let acts = format!("{:?}{:?}", group.terms, group.bath);
+        text += &format!(", held or pushed: {}", short(acts.as_bytes()));
+    }
+    text
 }
 
 fn trajectory(plan: &TrajectoryPlan) -> String {

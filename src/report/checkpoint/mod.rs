@@ -100,6 +100,9 @@ struct Header {
     atoms: u64,
     heat: f64,
     work: f64,
+    /// Left out where nothing has been pulled, as in runs without moving springs.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pulled: f64,
     /// Rows of what the last strain added to the pressure tensor.
     response: [f64; 9],
     /// Position and velocity of each thermostat of the atoms' chain; left out where none has moved, as earlier versions do.
@@ -124,6 +127,7 @@ impl Header {
             atoms: checkpoint.system.len() as u64,
             heat: checkpoint.kept.heat,
             work: checkpoint.kept.work,
+            pulled: checkpoint.kept.pulled,
             response: rows(&checkpoint.kept.response),
             chain: links(&checkpoint.kept.chain),
             vectors: cell.is_given().then(|| rows(cell.vectors())),
@@ -244,6 +248,7 @@ impl Checkpoint {
             kept: Kept {
                 heat: header.heat,
                 work: header.work,
+                pulled: header.pulled,
                 response: Mat3::from_row_slice(&header.response),
                 chain: chain_of(&header.chain)?,
             },
@@ -289,6 +294,11 @@ fn chain_of(links: &[[f64; 2]]) -> Result<ChainState> {
         chain.velocities[k] = *velocity;
     }
     Ok(chain)
+}
+
+/// Whether a number is zero, of either sign.
+fn nothing(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// The rows of a matrix, one behind the other.

@@ -425,7 +425,8 @@ fn engine(
             let replica = own.start.replica.unwrap_or(0);
             member.start = start
                 .of_replica(replica)
-                .after(state.step, state.observables.kept);
+                .after(state.step, state.observables.kept)
+                .with_groups(member.start.groups);
         }
         member
     });

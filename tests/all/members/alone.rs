@@ -76,6 +76,36 @@ fn members_whose_velocities_are_rescaled_write_what_they_do_alone() {
     molecules(Dynamics::Csvr, Some(3));
 }
 
+/// Atoms of each member are looked up in its own structure.
+#[test]
+fn members_with_frozen_atoms_write_what_they_do_alone() {
+    let group = "[[group]]\nname = \"core\"\natoms = \"index 0 or (within 1.2 A of index 1 and not index 1)\"\nfrozen = true\n";
+    for dynamics in [Dynamics::Nve, Dynamics::Langevin, Dynamics::Csvr] {
+        let mut members = Members::molecules(4, dynamics, 30, group);
+        (0..4).for_each(|member| members.set(member, "dynamics.remove_drift=0"));
+        let batch = members.at("batch");
+        let ending = members.run(&batch, Some(3));
+        assert_eq!((ending.status, ending.steps), (Status::Complete, 120));
+        same_as_alone(&members, &batch);
+    }
+}
+
+/// Springs hang on where each member starts, and move with its own steps.
+#[test]
+fn members_on_springs_write_what_they_do_alone() {
+    let groups = "[[group]]\nname = \"head\"\natoms = \"index 0\"\nspring = { constant = \"1 eV/A^2\" }\n\
+                  [[group]]\nname = \"tail\"\natoms = \"index 1\"\nforce = [\"0 eV/A\", \"0.01 eV/A\", \"0 eV/A\"]\n\
+                  spring = { to = \"head\", constant = \"2 eV/A^2\", speed = \"1 A/ps\" }\n";
+    for dynamics in [Dynamics::Nve, Dynamics::Langevin] {
+        let mut members = Members::molecules(4, dynamics, 30, groups);
+        (0..4).for_each(|member| members.set(member, "dynamics.remove_drift=0"));
+        let batch = members.at("batch");
+        let ending = members.run(&batch, Some(3));
+        assert_eq!((ending.status, ending.steps), (Status::Complete, 120));
+        same_as_alone(&members, &batch);
+    }
+}
+
 #[test]
 fn members_with_chains_of_thermostats_write_what_they_do_alone() {
     molecules(Dynamics::NoseHoover, Some(2));

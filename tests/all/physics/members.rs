@@ -54,6 +54,7 @@ fn a_later_start_keeps_what_was_put_in() {
     let kept = Kept {
         heat: 0.5,
         work: -0.25,
+        pulled: 0.75,
         response: Mat3::identity() * 0.125,
         chain: ChainState {
             positions: [0.5; MOST_LINKS],

@@ -97,6 +97,7 @@ pub fn frame(number: u64, atoms: usize, cell: &Cell) -> Snapshot {
         cell: cell.clone(),
         observables: Observables {
             potential: -1_234.567_890_123_4 - number as f64,
+            external: 0.0,
             kinetic: 1.0 / 3.0,
             kept: Kept {
                 heat: 0.125,

@@ -38,6 +38,7 @@ pub fn sample(atoms: usize) -> Checkpoint {
         kept: Kept {
             heat: -1.0 / 3.0,
             work: 2.0 / 7.0,
+            pulled: 5.0 / 11.0,
             response: Mat3::new(0.1, 0.2, 0.3, 0.2, 0.5, 0.6, 0.3, 0.6, 1.0 / 9.0),
             chain: ChainState {
                 positions: [2.0 / 3.0, -1e-300, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],

@@ -125,7 +125,9 @@ __device__ __forceinline__ double kinetic_of(const Atom &atom) {
     return 0.5 * atom.mass * (atom.v[0] * atom.v[0] + atom.v[1] * atom.v[1] + atom.v[2] * atom.v[2]);
 }
 
+// What is frozen has a negative mass, and rests where it is.
 __device__ void apply(Atom &atom, const Op &op, u64 step) {
+    if (atom.mass < 0.0) return;
     if (op.kind == OP_KICK) {
         for (int a = 0; a < 3; ++a) atom.v[a] += op.a * atom.f[a] / atom.mass;
     } else if (op.kind == OP_DRIFT) {

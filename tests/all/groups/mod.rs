@@ -1,0 +1,8 @@
+//! Groups of atoms: what is done to them while they move, and hydrogen made heavier.
+
+mod baths;
+mod external;
+mod frozen;
+mod hydrogen;
+mod keys;
+mod restart;
