@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::Chosen;
 use crate::core::{Cell, Mat3, Snapshot, System, Vec3, elements};
-use crate::formats::{self, Structure};
 use crate::formats::trajectory::{TrajectoryAbout, TrajectoryReader};
+use crate::formats::{self, Structure};
 use crate::neighbors::hydrogen;
 use crate::report::checkpoint::store;
 use crate::report::{names, record};

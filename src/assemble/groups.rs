@@ -34,10 +34,14 @@ pub(super) fn refined(plan: &Plan, origin: u64, divisor: u64) -> GroupRules {
     rules
 }
 
-/// Says something of some of so many atoms.
+/// Says something of some of so many atoms, which are among them.
 fn mark<T: Clone + Default>(all: &mut Vec<T>, (some, atoms): (&[usize], usize), what: T) {
     all.resize(atoms, T::default());
-    some.iter().for_each(|&atom| all[atom] = what.clone());
+    for &atom in some {
+        if let Some(said) = all.get_mut(atom) {
+            *said = what.clone();
+        }
+    }
 }
 
 /// Why a plan's groups are not for a card, if they are not.
@@ -45,9 +49,16 @@ fn mark<T: Clone + Default>(all: &mut Vec<T>, (some, atoms): (&[usize], usize), 
 /// # Errors
 /// They are not: the message says by which of them.
 pub(super) fn check_card(plan: &Plan) -> Result<()> {
-    rules(plan).check_frozen_alone().map_err(|e| {
-        let more = |k: &usize| !plan.groups[*k].terms.is_empty() || plan.groups[*k].bath.is_some();
-        let first = (0..plan.groups.len()).find(more).unwrap_or(0);
-        e.within(plan.places.of(&format!("group.{first}.name")))
-    })
+    for (k, group) in plan.groups.iter().enumerate() {
+        // Atoms are those of a member, where the plan is of a batch: what is done to them is alike in all.
+        let rules = GroupRules {
+            terms: group.terms.clone(),
+            baths: group.bath.map(Some).into_iter().collect(),
+            ..GroupRules::default()
+        };
+        rules
+            .check_frozen_alone()
+            .map_err(|e| e.within(plan.places.of(&format!("group.{k}.name"))))?;
+    }
+    Ok(())
 }

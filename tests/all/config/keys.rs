@@ -74,22 +74,31 @@ impl Told {
     fn path(&self) -> String {
         let name = self.heading.split(" = ").next().unwrap();
         let name = name.trim_matches(['[', ']']);
+        // Of the first group.
+        let name = name.replace("group.", "group.0.");
         match self.heading.starts_with("[[") {
             true => format!("{name}.0"),
-            false => name.to_owned(),
+            false => name,
         }
     }
 }
 
-/// A run file in which every table is there, as `system` and `potential` make it.
-fn run_file(folder: &std::path::Path, system: &str, potential: &str) -> std::path::PathBuf {
+/// A group with all of its tables but a thermostat, which is of one ensemble alone.
+const GROUP: &str = "[[group]]\nname = \"a\"\natoms = \"index 0\"\nspring = { constant = \"1 eV/A^2\" }\n\
+    wall = [{ centre = [\"0 A\", \"0 A\", \"0 A\"], radius = \"50 A\", constant = \"1 eV/A^2\" }]\n";
+
+/// A run file in which every table is there but groups, as `system` and `potential` make it, and `more`.
+fn run_file(
+    folder: &std::path::Path,
+    (system, potential, more): (&str, &str, &str),
+) -> std::path::PathBuf {
     let structure = root().join("tests/all/config/good/files/two_frames.xyz");
     let text = format!(
         "[system]\nstructure = {structure:?}\n{system}\n[potential]\n{potential}\n\
          [dynamics]\nensemble = \"nve\"\ntimestep = \"0.5 fs\"\nsteps = 10\n\
-         [output]\n[[output.trajectory]]\nformat = \"xyz\"\nevery = 1\n[monitor]\n[device]\n"
+         [output]\n[[output.trajectory]]\nformat = \"xyz\"\nevery = 1\n[monitor]\n[device]\n{more}"
     );
-    let path = folder.join("run.toml");
+    let path = folder.join(format!("run{}.toml", more.len()));
     fs::write(&path, text).unwrap();
     path
 }
@@ -100,8 +109,11 @@ fn the_run_file_takes_the_keys_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let file = run_file(
         folder.path(),
-        "velocities = { temperature = \"300 K\", seed = 1 }",
-        "lennard_jones = { epsilon = \"1 meV\", sigma = \"1 A\", cutoff = \"2.5 A\" }",
+        (
+            "velocities = { temperature = \"300 K\", seed = 1 }",
+            "lennard_jones = { epsilon = \"1 meV\", sigma = \"1 A\", cutoff = \"2.5 A\" }",
+            GROUP,
+        ),
     );
     config::load(&file, &[], None).unwrap();
     for table in Told::all() {
@@ -120,7 +132,9 @@ fn the_run_file_takes_the_keys_of_the_table() {
 #[test]
 fn defaults_are_what_the_table_says() {
     let folder = tempfile::tempdir().unwrap();
-    let file = run_file(folder.path(), "", "model = \"painn_hcno_gfn2\"");
+    let potential = "model = \"painn_hcno_gfn2\"";
+    let file = run_file(folder.path(), ("", potential, GROUP));
+    let without = run_file(folder.path(), ("", potential, ""));
     // The ensemble that has all keys but a few, and one that has those of chains.
     let pressed: Vec<String> = [
         "system.cell=[\"20 A\",\"20 A\",\"20 A\"]",
@@ -142,9 +156,9 @@ fn defaults_are_what_the_table_says() {
     ]
     .map(str::to_owned)
     .to_vec();
-    let with_a_chain = config::load(&file, &chained, None).unwrap();
+    let with_a_chain = config::load(&without, &chained, None).unwrap();
     let plain = config::load(&file, &[], None).unwrap();
-    let under_pressure = config::load(&file, &pressed, None).unwrap();
+    let under_pressure = config::load(&without, &pressed, None).unwrap();
     let mut seen = 0;
     for table in Told::all() {
         for key in &table.keys {
@@ -152,13 +166,13 @@ fn defaults_are_what_the_table_says() {
                 continue;
             };
             let setting = format!("{}.{}={default}", table.path(), key.name);
-            let (usual, mut settings) = match key.of_some {
-                true if !key.of_npt => (&with_a_chain, chained.clone()),
-                true => (&under_pressure, pressed.clone()),
-                false => (&plain, Vec::new()),
+            let (usual, file, mut settings) = match key.of_some {
+                true if !key.of_npt => (&with_a_chain, &without, chained.clone()),
+                true => (&under_pressure, &without, pressed.clone()),
+                false => (&plain, &file, Vec::new()),
             };
             settings.push(setting.clone());
-            let written = config::load(&file, &settings, None);
+            let written = config::load(file, &settings, None);
             let written = written.unwrap_or_else(|e| panic!("{setting}: {e}"));
             let same = Plan {
                 places: usual.places.clone(),

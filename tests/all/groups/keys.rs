@@ -34,7 +34,7 @@ fn frozen_atoms_are_no_part_of_the_temperature() {
 /// Atoms are kept by their numbers, so that a run that goes on has the same.
 #[test]
 fn atoms_are_resolved_to_numbers() {
-    let near = "[[group]]\nname = \"near\"\natoms = \"within 4 A of index 7\"\n";
+    let near = "[[group]]\nname = \"near\"\natoms = \"within 4.5 A of index 7\"\n";
     let plan = config::load(&bench(Dynamics::Nve, near).config, &[], None).unwrap();
     let kept = plan.resolved["group"][0]["atoms"].as_str().unwrap();
     let again = mdrun::selection::Selection::parse(kept).unwrap();
