@@ -56,9 +56,10 @@ pub(super) fn check_card(plan: &Plan) -> Result<()> {
             baths: group.bath.map(Some).into_iter().collect(),
             ..GroupRules::default()
         };
-        rules
-            .check_frozen_alone()
-            .map_err(|e| e.within(plan.places.of(&format!("group.{k}.name"))))?;
+        rules.check_frozen_alone().map_err(|e| {
+            e.within(plan.places.of(&format!("group.{k}.name")))
+                .advise("set [device] kind = \"cpu\"")
+        })?;
     }
     Ok(())
 }

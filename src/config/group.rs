@@ -158,7 +158,8 @@ fn bath(
         return Ok(None);
     };
     let Dynamics::Langevin(whole) = &dynamics.ensemble else {
-        let why = "a group has a thermostat of its own with [dynamics] ensemble = \"langevin\" alone: choose that, or remove this";
+        let why = "a group has a thermostat of its own with [dynamics] ensemble = \"langevin\" alone: choose that, or \
+                   remove this";
         return Err(section.fault_at(&keys::THERMOSTAT, &raw.span(), why));
     };
     let mut inner = section.inner(&keys::THERMOSTAT, raw.span());

@@ -62,7 +62,7 @@ impl GroupRules {
         match self.terms.is_empty() && self.baths.is_empty() {
             true => Ok(()),
             false => Err(Error::input(
-                "springs, walls, forces and thermostats of groups act on the processor alone: set [device] kind = \"cpu\"",
+                "springs, walls, forces and thermostats of groups act on the processor alone",
             )),
         }
     }

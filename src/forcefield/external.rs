@@ -28,7 +28,7 @@ pub enum ExternalLaw {
         /// One for each atom.
         places: Vec<Vec3>,
         /// How they move.
-        course: Course<Vec3>,
+        course: ExternalCourse<Vec3>,
     },
     /// A spring from the centre of mass to a place.
     Centre {
@@ -37,7 +37,7 @@ pub enum ExternalLaw {
         /// The place.
         place: Vec3,
         /// How it moves.
-        course: Course<Vec3>,
+        course: ExternalCourse<Vec3>,
     },
     /// A spring from the centre of mass to that of other atoms.
     Distance {
@@ -50,7 +50,7 @@ pub enum ExternalLaw {
         /// Length at rest.
         length: f64,
         /// How it changes.
-        course: Course<f64>,
+        course: ExternalCourse<f64>,
     },
     /// A wall, on whose one side each atom is kept.
     Wall {
@@ -65,7 +65,7 @@ pub enum ExternalLaw {
 
 /// What is added to something with every step behind one of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Course<T> {
+pub struct ExternalCourse<T> {
     /// The step at which nothing is added.
     pub origin: u64,
     /// What is added with a step.
@@ -177,14 +177,14 @@ pub fn act(
     sums
 }
 
-impl Course<Vec3> {
+impl ExternalCourse<Vec3> {
     /// What has been added at a step.
     fn by(&self, step: u64) -> Vec3 {
         self.each * steps_between(self.origin, step)
     }
 }
 
-impl Course<f64> {
+impl ExternalCourse<f64> {
     /// What has been added at a step.
     fn by(&self, step: u64) -> f64 {
         self.each * steps_between(self.origin, step)
@@ -359,7 +359,7 @@ impl ExternalTerm {
     }
 }
 
-impl<T> Course<T> {
+impl<T> ExternalCourse<T> {
     fn refined(&self, origin: u64, each: T) -> Self {
         Self { origin, each }
     }

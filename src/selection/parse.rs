@@ -25,13 +25,13 @@ const KEYWORDS: [&str; 9] = [
 
 /// What stands in a list, which is also how errors call it.
 #[derive(Clone, Copy, PartialEq)]
-enum Listed {
+enum ListKind {
     Symbols,
     Numbers,
     Either,
 }
 
-impl Listed {
+impl ListKind {
     fn words(self) -> &'static str {
         match self {
             Self::Symbols => "the symbol of an element, such as O,",
@@ -165,15 +165,15 @@ impl<'t> Parser<'t> {
             return Ok(Node::All);
         }
         if self.takes("element") {
-            return self.list(Listed::Symbols).map(Node::Words);
+            return self.list(ListKind::Symbols).map(Node::Words);
         }
         if self.takes("index") {
-            return self.list(Listed::Numbers).map(Node::Words);
+            return self.list(ListKind::Numbers).map(Node::Words);
         }
         if self.takes("molecule") {
-            return self.list(Listed::Numbers).map(Node::Molecules);
+            return self.list(ListKind::Numbers).map(Node::Molecules);
         }
-        self.list(Listed::Either).map(Node::Words)
+        self.list(ListKind::Either).map(Node::Words)
     }
 
     /// What follows `within`.
@@ -208,7 +208,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Words up to the first that is none of the list, between commas and blanks.
-    fn list(&mut self, what: Listed) -> Result<Vec<Word>> {
+    fn list(&mut self, what: ListKind) -> Result<Vec<Word>> {
         let mut words = Vec::new();
         self.skip_commas();
         while let Some(text) = self.peek() {
@@ -226,12 +226,12 @@ impl<'t> Parser<'t> {
     }
 
     /// A word of a list.
-    fn word(&self, text: &str, what: Listed) -> Result<Word> {
+    fn word(&self, text: &str, what: ListKind) -> Result<Word> {
         let place = self.place();
-        if let Some(number) = elements::number(text).filter(|_| what != Listed::Numbers) {
+        if let Some(number) = elements::number(text).filter(|_| what != ListKind::Numbers) {
             return Ok(Word::Element { number, place });
         }
-        if what == Listed::Symbols {
+        if what == ListKind::Symbols {
             let near = self.near(text, (1..=elements::LAST).map(elements::symbol));
             return Err(self.fault(&format!("{text:?} is no element{near}")));
         }
@@ -241,7 +241,7 @@ impl<'t> Parser<'t> {
                 ends: [first, last],
                 place,
             }),
-            _ if what == Listed::Numbers => Err(self.fault(&format!(
+            _ if what == ListKind::Numbers => Err(self.fault(&format!(
                 "{text:?} is not {}",
                 what.words().trim_end_matches(',')
             ))),

@@ -8,7 +8,7 @@ use super::super::section::Section;
 use super::{Named, numbers, vector};
 use crate::Result;
 use crate::core::{Cell, System, Vec3};
-use crate::forcefield::external::{Course, ExternalLaw, ExternalTerm};
+use crate::forcefield::external::{ExternalCourse, ExternalLaw, ExternalTerm};
 use crate::units::Dimension;
 
 /// What a spring hangs on.
@@ -69,12 +69,16 @@ fn shown(place: &Vec3) -> Vec<Value> {
 }
 
 /// What a place moves by in a step.
-fn course(section: &mut Section<'_>, leaf: &Leaf, scene: &SpringScene<'_>) -> Result<Course<Vec3>> {
+fn course(
+    section: &mut Section<'_>,
+    leaf: &Leaf,
+    scene: &SpringScene<'_>,
+) -> Result<ExternalCourse<Vec3>> {
     let velocity = match leaf {
         None => Vec3::zeros(),
         Some(_) => vector(section, &keys::VELOCITY, leaf, Dimension::Velocity)?,
     };
-    Ok(Course {
+    Ok(ExternalCourse {
         origin: 0,
         each: velocity * scene.timestep,
     })
@@ -192,7 +196,7 @@ fn distance(
         others: other.atoms.clone(),
         shift,
         length,
-        course: Course {
+        course: ExternalCourse {
             origin: 0,
             each: speed * scene.timestep,
         },

@@ -174,7 +174,8 @@ pub static IMAGE: ConfigKey<Forms> = ConfigKey {
 pub static WALL_TABLE: KeyTable = KeyTable {
     name: "group.wall",
     form: Form::Many,
-    doc: "A wall: a plane, by `normal` and `at`, or a sphere around the atoms, by `centre` and `radius` ([groups.md](groups.md#walls)).",
+    doc: "A wall: a plane, by `normal` and `at`, or a sphere around the atoms, by `centre` and `radius` \
+          ([groups.md](groups.md#walls)).",
     rows: &[
         &KIND,
         &NORMAL,
@@ -208,8 +209,8 @@ pub static KIND: ConfigKey<OneOf<WallKind>> = ConfigKey {
     },
     absent: Absent::Is("harmonic"),
     of: &[],
-    doc: "`\"harmonic\"`: k z^2 / 2 behind the wall, nothing ahead of it. `\"lj93\"`: `epsilon` (2/15 (`sigma` / z)^9 - (`sigma` / z)^3) \
-          at the distance z.",
+    doc: "`\"harmonic\"`: k z^2 / 2 behind the wall, nothing ahead of it. `\"lj93\"`: at the distance z, \
+          `epsilon` (2/15 (`sigma` / z)^9 - (`sigma` / z)^3).",
 };
 
 /// `normal`

@@ -7,7 +7,7 @@ use mdrun::diagnose::slope::{self, derivative};
 use mdrun::dynamics::{Program, baoab};
 use mdrun::engine::{Engine as _, GroupRules, HostEngine, Start};
 use mdrun::forcefield::external::{
-    Course, ExternalLaw, ExternalSums, ExternalTerm, WallPush, WallShape, act,
+    ExternalCourse, ExternalLaw, ExternalSums, ExternalTerm, WallPush, WallShape, act,
 };
 use mdrun::potential::Evaluation;
 
@@ -26,8 +26,8 @@ fn system() -> System {
     System::of_standard_masses(&[8, 1, 1, 6, 7, 16])
 }
 
-fn still<T>(each: T) -> Course<T> {
-    Course { origin: 3, each }
+fn still<T>(each: T) -> ExternalCourse<T> {
+    ExternalCourse { origin: 3, each }
 }
 
 /// One of each kind, on positions within some 2 A of the origin.
@@ -206,7 +206,7 @@ fn the_wall_of_lennard_jones_has_its_landmarks() {
 }
 
 /// Free atoms, each on a spring.
-fn on_springs(constant: f64, course: Course<Vec3>, velocity: Vec3) -> HostEngine {
+fn on_springs(constant: f64, course: ExternalCourse<Vec3>, velocity: Vec3) -> HostEngine {
     let system = System {
         species: vec![18; 2],
         masses: vec![39.948, 20.18],
@@ -236,7 +236,7 @@ fn a_pulled_atom_follows_the_closed_form() {
     let speed = 0.02;
     let errors = [4.0, 2.0].map(|fs| {
         let timestep = fs * FS;
-        let course = Course {
+        let course = ExternalCourse {
             origin: 0,
             each: Vec3::y() * (speed * timestep),
         };
@@ -291,7 +291,7 @@ fn energy_less_work_is_conserved_while_a_spring_pulls() {
                     shift: Vec3::zeros(),
                     length: apart,
                     // 3 A in 2 ps.
-                    course: Course {
+                    course: ExternalCourse {
                         origin: 0,
                         each: 3.0 / 2000.0 * timestep / FS,
                     },
@@ -327,7 +327,7 @@ fn energy_less_work_is_conserved_while_a_spring_pulls() {
 #[test]
 fn springs_have_their_share_of_the_bath() {
     let kt = 100.0 * KB;
-    let rest = Course {
+    let rest = ExternalCourse {
         origin: 0,
         each: Vec3::zeros(),
     };
@@ -344,7 +344,7 @@ fn springs_have_their_share_of_the_bath() {
 /// A step back in time by a restored state leads on to the same bits, with the spring where it was then.
 #[test]
 fn a_restored_state_has_its_springs_where_they_were() {
-    let course = Course {
+    let course = ExternalCourse {
         origin: 0,
         each: Vec3::new(1e-3, -2e-3, 5e-4),
     };
