@@ -190,8 +190,7 @@ impl<'t> Parser<'t> {
         let wrong = |why: &str| Err(fault(self.text, place, why));
         let distance = match units::parse(&words.join(" "), Dimension::Length) {
             Err(e) => return wrong(&e.to_string()),
-            // False for what is not a number, too.
-            Ok(distance) if !(distance > 0.0) => return wrong("a distance above 0 is wanted"),
+            Ok(distance) if distance <= 0.0 => return wrong("a distance above 0 is wanted"),
             Ok(distance) => distance,
         };
         if !self.takes("of") {
