@@ -34,7 +34,7 @@ pub(super) struct GroupContext<'p> {
 }
 
 /// A group whose atoms are known.
-pub(in crate::config) struct Named {
+pub(in crate::config) struct NamedAtoms {
     pub name: String,
     pub atoms: Vec<usize>,
 }
@@ -45,7 +45,7 @@ pub(super) fn groups(
     context: &GroupContext<'_>,
 ) -> Result<(Vec<GroupPlan>, Resolved)> {
     let mut sections = Vec::new();
-    let mut all: Vec<Named> = Vec::new();
+    let mut all: Vec<NamedAtoms> = Vec::new();
     for (k, table) in tables.iter().enumerate() {
         let name = format!("{}.{k}", keys::TABLE.name);
         let section = Section::new(context.source, &name, table.span());
@@ -82,8 +82,8 @@ pub(super) fn groups(
 }
 
 /// Which atoms a group has.
-fn named(section: &mut Section<'_>, raw: &GroupTable, start: &StartPlan) -> Result<Named> {
-    Ok(Named {
+fn named(section: &mut Section<'_>, raw: &GroupTable, start: &StartPlan) -> Result<NamedAtoms> {
+    Ok(NamedAtoms {
         name: name(section, raw)?,
         atoms: atoms(section, raw, start)?,
     })
@@ -93,7 +93,7 @@ fn named(section: &mut Section<'_>, raw: &GroupTable, start: &StartPlan) -> Resu
 fn acts(
     section: &mut Section<'_>,
     raw: &GroupTable,
-    (k, all, context): (usize, &[Named], &GroupContext<'_>),
+    (k, all, context): (usize, &[NamedAtoms], &GroupContext<'_>),
 ) -> Result<GroupPlan> {
     let (own, start) = (&all[k], context.start);
     let frozen = section.flag(&keys::FROZEN, &raw.frozen)?;
@@ -129,7 +129,7 @@ fn acts(
 fn walls(
     section: &mut Section<'_>,
     raw: &GroupTable,
-    (own, start): (&Named, &StartPlan),
+    (own, start): (&NamedAtoms, &StartPlan),
 ) -> Result<Vec<ExternalTerm>> {
     let scene = WallScene {
         atoms: &own.atoms,

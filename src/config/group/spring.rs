@@ -5,7 +5,7 @@ use toml::{Spanned, Value};
 use super::super::keys::group as keys;
 use super::super::raw::{Leaf, SpringTable};
 use super::super::section::Section;
-use super::{Named, numbers, vector};
+use super::{NamedAtoms, numbers, vector};
 use crate::Result;
 use crate::core::{Cell, System, Vec3};
 use crate::forcefield::external::{ExternalCourse, ExternalLaw, ExternalTerm};
@@ -14,9 +14,9 @@ use crate::units::Dimension;
 /// What a spring hangs on.
 pub(super) struct SpringScene<'p> {
     /// Its group.
-    pub own: &'p Named,
+    pub own: &'p NamedAtoms,
     /// All groups.
-    pub all: &'p [Named],
+    pub all: &'p [NamedAtoms],
     pub system: &'p System,
     pub cell: &'p Cell,
     pub positions: &'p [Vec3],
