@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use mdrun::core::{Cell, Mat3, Vec3};
-use mdrun::engine::cuda::DeviceForceField;
+use mdrun::core::rng::Noise;
+use mdrun::core::{Cell, Fields, Mat3, Vec3};
+use mdrun::dynamics::Program;
+use mdrun::engine::cuda::{CudaEngine, DeviceForceField, Making};
+use mdrun::engine::{Engine as _, Flags};
 use mdrun::forcefield::{ForceField as _, HostForceField};
 use mdrun::potential::painn::cpu::FusedPainn;
 use mdrun::potential::painn::cuda::{CardNumbers, CudaPainn};
 use mdrun::potential::painn::{Int8Weights, RadialBasis, Spec, Weights};
 use mdrun::potential::{Evaluation, Precision};
 
-use super::{Scene, gpu, random_scene};
+use super::{Scene, WATCHED, gpu, random_scene};
 use crate::support::models::{calm_model, shipped};
 
 /// Numbers, and the largest error of their operands and features, half a unit in the last place; of f32 what tensor cores cut
@@ -42,16 +45,20 @@ impl Subject<'_> {
         field.at(&self.scene.cell, &self.scene.positions).unwrap()
     }
 
+    fn painn(&self, precision: Precision, int8: &Arc<Int8Weights>) -> CudaPainn<'_> {
+        let painn = CudaPainn::new(self.spec, self.weights);
+        match precision {
+            Precision::Int8 => painn.in_int8(Arc::clone(int8)),
+            _ => painn.in_numbers(precision),
+        }
+    }
+
     /// By every kind of kernels.
     fn on_the_card(&self, precision: Precision, numbers: CardNumbers) -> Vec<(String, Evaluation)> {
         let choices = self.scene.choices_in(numbers, self.spec, self.weights);
         let int8 = Arc::new(Int8Weights::nearest(self.weights));
         let evaluate = |choice| {
-            let painn = CudaPainn::new(self.spec, self.weights);
-            let painn = match precision {
-                Precision::Int8 => painn.in_int8(Arc::clone(&int8)),
-                _ => painn.in_numbers(precision),
-            };
+            let painn = self.painn(precision, &int8);
             let species = &self.scene.system.species;
             let mut field =
                 DeviceForceField::new(Box::new(painn.with(choice)), species, 0).unwrap();
@@ -143,5 +150,43 @@ fn random_models_are_near_f64_in_all_numbers() {
             scene: &scene,
         };
         subject.compare(&format!("F = {features}, L = {layers}"));
+    }
+}
+
+/// As compute-sanitizer's racecheck is shown the kernels of all numbers: steps that it watches, pairs built anew among them, end
+/// where others do, to the bit. `compute-sanitizer --tool racecheck` on this test alone is how they are checked for races.
+#[test]
+fn watched_kernels_of_all_numbers_step_to_the_same_bits() {
+    if !gpu() {
+        return;
+    }
+    let (spec, weights) = calm_model(32, 2, RadialBasis::gaussian(20, 5.0));
+    let cell = Mat3::from_row_slice(&[9.0, 0.0, 0.0, 2.5, 8.0, 0.0, -1.5, 1.2, 7.5]);
+    let scene = random_scene(36, cell, [true; 3], 70);
+    let subject = Subject {
+        spec: &spec,
+        weights: &weights,
+        scene: &scene,
+    };
+    let int8 = Arc::new(Int8Weights::nearest(&weights));
+    for (precision, numbers, _) in NUMBERS {
+        for choice in scene.choices_in(numbers, &spec, &weights) {
+            let walked = |making: Making| {
+                let painn = subject.painn(precision, &int8).with(choice);
+                let mut engine =
+                    CudaEngine::made(scene.start(), &painn, Noise::new(7), (0.6, 0), making)
+                        .unwrap();
+                engine.run(&Program::velocity_verlet(0.02), 0..2).unwrap();
+                engine.rebuild().unwrap();
+                let outcome = engine.run(&Program::velocity_verlet(0.02), 2..4).unwrap();
+                assert_eq!((outcome.flags, outcome.step), (Flags::OK, 4));
+                engine.snapshot(Fields::ALL).unwrap().positions
+            };
+            let plain = Making {
+                watched: false,
+                ..WATCHED
+            };
+            assert_eq!(walked(WATCHED), walked(plain), "{precision}, {choice:?}");
+        }
     }
 }

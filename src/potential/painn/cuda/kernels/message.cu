@@ -14,6 +14,15 @@ __device__ __forceinline__ int held(int v) {
     if (NARROW) asm volatile("" : "+r"(v));
     return v;
 }
+__device__ __forceinline__ float4 held(float4 v) {
+    if (NARROW) asm volatile("" : "+f"(v.x), "+f"(v.y), "+f"(v.z), "+f"(v.w));
+    return v;
+}
+template <class T> __device__ __forceinline__ T *held(T *p) {
+    if (NARROW) asm volatile("" : "+l"(p));
+    __builtin_assume(__isGlobal(p));
+    return p;
+}
 
 // Whether what sums are added to is fetched behind them, for want of registers: with many atoms.
 constexpr bool LATE = TILED || BY_STRIPS;
@@ -160,16 +169,16 @@ struct Row {
 
 // Context and vectors that a neighbour sends, four channels of each.
 struct Sent {
-    float4 x[3], mu[3];
+    Quad x[3], mu[3];
 };
 template <bool FIRST> __device__ __forceinline__ void fetch_sent(const Layer &layer, u32 j, int ch, Sent &sent) {
-    float4(&x)[3] = sent.x, (&mu)[3] = sent.mu;
+    Quad(&x)[3] = sent.x, (&mu)[3] = sent.mu;
     const Stored *from = FIRST ? first_context(E.species[j], ch) : context(layer, 0).at(j, ch);
 #if NARROW
-    ld8(from, x[0], x[1]);
+    fetch8(from, x[0], x[1]);
     if (FIRST) return;
-    ld8(from + 2 * F, x[2], mu[0]);
-    ld8(from + 4 * F, mu[1], mu[2]);
+    fetch8(from + 2 * F, x[2], mu[0]);
+    fetch8(from + 4 * F, mu[1], mu[2]);
 #else
     x[0] = ld4(from);
     x[1] = ld4(from + F);
@@ -180,17 +189,27 @@ template <bool FIRST> __device__ __forceinline__ void fetch_sent(const Layer &la
 #endif
 }
 
-// The gradients of what leaves an atom's messages of layer l, four channels of each.
-__device__ __forceinline__ void fetch_gradients(int l, size_t i, int ch, float4 &gq, float4 (&gmu)[3]) {
+// The gradients of what leaves the messages of layer l, four channels of each.
+struct Outgoing {
+    int l, ch;
+    const Stored *base;
+    __device__ Outgoing(int l, int ch) : l(l), ch(ch), base(held(grad_q(l).at(0, ch))) {}
+    __device__ void fetch(size_t i, Quad &gq, Quad (&gmu)[3]) const {
 #if NARROW
-    const Stored *from = grad_q(l).at(i, ch);
-    ld8(from, gq, gmu[0]);
-    ld8(from + 2 * F, gmu[1], gmu[2]);
+        const Stored *from = base + i * (4 * F);
+        fetch8(from, gq, gmu[0]);
+        fetch8(from + 2 * F, gmu[1], gmu[2]);
 #else
-    gq = ld4(grad_q(l).at(i, ch));
+        gq = ld4(grad_q(l).at(i, ch));
 #pragma unroll
-    for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu(l, c).at(i, ch));
+        for (int c = 0; c < 3; ++c) gmu[c] = ld4(grad_mu(l, c).at(i, ch));
 #endif
+    }
+};
+
+// What pairs push of a slice: this lane's one of the four numbers of the first pair.
+__device__ __forceinline__ float *pushed(int slice) {
+    return held(reinterpret_cast<float *>(E.push + slice) + lane_id() % 4);
 }
 
 // q1 = q + sum_j w0 x0 ; mu1 = mu + sum_j (w1 x1) u + (w2 x2) mu_j. In the first layer mu = 0, and q and x depend
@@ -235,15 +254,15 @@ template <bool FIRST, bool STAGE> __device__ __forceinline__ void forward(int l)
 #endif
             ahead.fetch(start, at + GROUPS, count, FIRST);
             const Spline spline(table, where, true);
-            sum[0] = fma4(spline.value(0), sent.x[0], sum[0]);
-            const float4 along = spline.value(1) * sent.x[1];
+            sum[0] = fma4(wide(spline.value(0)), wide(sent.x[0]), sum[0]);
+            const float4 along = wide(spline.value(1) * sent.x[1]);
             sum[1] = fma4(geometry.x, along, sum[1]);
             sum[2] = fma4(geometry.y, along, sum[2]);
             sum[3] = fma4(geometry.z, along, sum[3]);
             if (!FIRST) {
-                const float4 carry = spline.value(2) * sent.x[2];
+                const float4 carry = wide(spline.value(2) * sent.x[2]);
 #pragma unroll
-                for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, sent.mu[c], sum[c + 1]);
+                for (int c = 0; c < 3; ++c) sum[c + 1] = fma4(carry, wide(sent.mu[c]), sum[c + 1]);
             }
         }
         const float4 mine = over_groups<TEAM>(sum);
@@ -275,12 +294,15 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
     const Layer &layer = N.layer[l];
     const int lane = held(lane_id()), ch = share.slice * SLICE + lane % 8 * 4;
     const Table table = Spline::of_lane(filters.here());
+    float *const pushes = pushed(share.slice);
+    const Outgoing outgoing(l, ch);
     for (int j = share.first; j < share.end; j += share.step) {
         if (j > share.first) row.fetch(share, j, false);
         const u32 start = row.start, count = row.count;
         Ahead ahead = row.ahead;
         Sent own;
         fetch_sent<false>(layer, j, ch, own);
+        const float4 x1 = held(wide(own.x[1])), x2 = held(wide(own.x[2]));
         const float4 zero = make_float4(0, 0, 0, 0);
         float4 sum[6] = {zero, zero, zero, zero, zero, zero};
         // Two channels of the context's gradient, or of the vectors', on top of what came in.
@@ -298,27 +320,27 @@ template <bool STAGE> __device__ __forceinline__ void backward(int l) {
             const float4 geometry = ahead.geometry;
             const uint2 pair = ahead.pair;
             const size_t i = pair.x;
-            float4 gq, gmu[3];
-            fetch_gradients(l, i, ch, gq, gmu);
-            float *push = reinterpret_cast<float *>(E.push + size_t(pair.y) * SLICES + share.slice) + lane % 4;
+            Quad gq, gmu[3];
+            outgoing.fetch(i, gq, gmu);
+            float *push = pushes + size_t(pair.y) * (SLICES * 4);
             const float before = l == LAYERS - 1 ? 0.0f : *push;
             const Where where = ahead.where(false);
             ahead.fetch(start, base + share.group + GROUPS, count, false);
             const Spline spline(table, where, inside);
             Along s = {};
-            sum[0] = fma4(spline.value(0, own.x[0] * gq, s), gq, sum[0]);
-            const float4 along = fma4(-geometry.x, gmu[0], fma4(-geometry.y, gmu[1], scale4(-geometry.z, gmu[2])));
-            const float4 w1 = spline.value(1, own.x[1] * along, s);
+            sum[0] = fma4(wide(spline.value(0, own.x[0] * gq, s)), wide(gq), sum[0]);
+            const float4 g[3] = {wide(gmu[0]), wide(gmu[1]), wide(gmu[2])};
+            const float4 along = fma4(-geometry.x, g[0], fma4(-geometry.y, g[1], scale4(-geometry.z, g[2])));
+            const float4 w1 = wide(spline.value(1, own.x[1] * quad(along), s));
             sum[1] = fma4(w1, along, sum[1]);
-            const float4 radial = w1 * own.x[1];
-            const float4 inner = fma4(own.mu[0], gmu[0], fma4(own.mu[1], gmu[1], own.mu[2] * gmu[2]));
-            const float4 w2 = spline.value(2, own.x[2] * inner, s);
-            sum[2] = fma4(w2, inner, sum[2]);
-            const float4 carry = w2 * own.x[2];
+            const float4 radial = w1 * x1;
+            const Quad inner = fma4(own.mu[0], gmu[0], fma4(own.mu[1], gmu[1], own.mu[2] * gmu[2]));
+            const float4 w2 = wide(spline.value(2, own.x[2] * inner, s));
+            sum[2] = fma4(w2, wide(inner), sum[2]);
+            const float4 carry = w2 * x2;
 #pragma unroll
-            for (int c = 0; c < 3; ++c) sum[3 + c] = fma4(carry, gmu[c], sum[3 + c]);
-            const float total =
-                gather8(lane, dot4(radial, gmu[0]), dot4(radial, gmu[1]), dot4(radial, gmu[2]), spline.slope(s));
+            for (int c = 0; c < 3; ++c) sum[3 + c] = fma4(carry, g[c], sum[3 + c]);
+            const float total = gather8(lane, dot4(radial, g[0]), dot4(radial, g[1]), dot4(radial, g[2]), spline.slope(s));
             if (inside && lane % 8 < 4) *push = before + unseed(total);
         }
         float2 mine[3];
@@ -345,12 +367,15 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
     follow();
     const int lane = held(lane_id()), ch = share.slice * SLICE + lane % 8 * 4;
     const Table table = Spline::of_lane(filters.here());
+    float *const pushes = pushed(share.slice);
+    const Outgoing outgoing(0, ch);
     for (int i = share.first; i < share.end; i += share.step) {
         if (i > share.first) row.fetch(share, i, false);
         const u32 start = row.start, count = row.count;
         Ahead ahead = row.ahead;
-        float4 gq, gmu[3];
-        fetch_gradients(0, i, ch, gq, gmu);
+        Quad gq, gmu[3];
+        outgoing.fetch(i, gq, gmu);
+        const float4 g[3] = {wide(gmu[0]), wide(gmu[1]), wide(gmu[2])};
         for (u32 base = 0; base < count; base += GROUPS) {
             const u32 at = base + share.group;
             const bool inside = at < count;
@@ -358,28 +383,27 @@ template <bool STAGE> __device__ __forceinline__ void backward_first() {
             const uint2 pair = ahead.pair;
             Sent sent;
             fetch_sent<true>(N.layer[0], pair.x, ch, sent);
-            float *push = reinterpret_cast<float *>(E.push + size_t(pair.y) * SLICES + share.slice) + lane % 4;
+            float *push = pushes + size_t(pair.y) * (SLICES * 4);
             const float before = LAYERS == 1 ? 0.0f : *push;
             const Where where = ahead.where(false);
             ahead.fetch(start, at + GROUPS, count, false);
             const Spline spline(table, where, inside);
             Along s = {};
             spline.value(0, sent.x[0] * gq, s);
-            const float4 along = fma4(geometry.x, gmu[0], fma4(geometry.y, gmu[1], scale4(geometry.z, gmu[2])));
-            const float4 radial = spline.value(1, sent.x[1] * along, s) * sent.x[1];
-            const float sum =
-                gather8(lane, -dot4(radial, gmu[0]), -dot4(radial, gmu[1]), -dot4(radial, gmu[2]), spline.slope(s));
+            const float4 along = fma4(geometry.x, g[0], fma4(geometry.y, g[1], scale4(geometry.z, g[2])));
+            const float4 radial = wide(spline.value(1, sent.x[1] * quad(along), s)) * wide(sent.x[1]);
+            const float sum = gather8(lane, -dot4(radial, g[0]), -dot4(radial, g[1]), -dot4(radial, g[2]), spline.slope(s));
             if (inside && lane % 8 < 4) *push = before + unseed(sum);
         }
     }
 }
 
 #if STAGED
-#define MESSAGE(name, warps, team, body)                                                                               \
-    extern "C" __global__ void __launch_bounds__(warps * WARP, MESSAGE_BLOCKS) name(int l) { body; }
+#define MESSAGE(name, warps, team, body) \
+    extern "C" __global__ void __launch_bounds__(warps *WARP, MESSAGE_BLOCKS) name(int l) { body; }
 #else
-#define MESSAGE(name, warps, team, body)                                                                               \
-    extern "C" __global__ void __launch_bounds__(team * WARP, MESSAGE_BLOCKS) name(int l) { body; }
+#define MESSAGE(name, warps, team, body) \
+    extern "C" __global__ void __launch_bounds__(team *WARP, MESSAGE_BLOCKS) name(int l) { body; }
 #endif
 MESSAGE(message_first, FORWARD_WARPS, FORWARD_TEAM, (forward<true, STAGED>(0)))
 MESSAGE(message, FORWARD_WARPS, FORWARD_TEAM, (forward<false, STAGED>(l)))

@@ -35,6 +35,34 @@ __device__ __forceinline__ float4 widen_four(uint2 v) {
     const float2 a = widen_halves(v.x), b = widen_halves(v.y);
     return make_float4(a.x, a.y, b.x, b.y);
 }
+// Four channels of what pairs multiply. With halves as features an instruction has two of them at a time: where products go
+// on as factors, and where slopes are summed over channels. What is summed over pairs is f32.
+#if HALVES
+struct Quad {
+    u32 first, second;
+};
+__device__ __forceinline__ Quad operator*(Quad a, Quad b) {
+    return {mul_halves(a.first, b.first), mul_halves(a.second, b.second)};
+}
+__device__ __forceinline__ Quad fma4(Quad a, Quad b, Quad c) {
+    return {fma_halves(a.first, b.first, c.first), fma_halves(a.second, b.second, c.second)};
+}
+__device__ __forceinline__ float4 wide(Quad v) { return widen_four(make_uint2(v.first, v.second)); }
+__device__ __forceinline__ Quad quad(float4 v) { return {two_halves(v.x, v.y), two_halves(v.z, v.w)}; }
+__device__ __forceinline__ Quad quad(uint2 v) { return {v.x, v.y}; }
+// Four channels of each of two components that lie together.
+__device__ __forceinline__ void fetch8(const Stored *p, Quad &first, Quad &second) {
+    const uint4 v = *reinterpret_cast<const uint4 *>(p);
+    first = {v.x, v.y};
+    second = {v.z, v.w};
+}
+#else
+typedef float4 Quad;
+__device__ __forceinline__ float4 wide(float4 v) { return v; }
+__device__ __forceinline__ float4 quad(float4 v) { return v; }
+__device__ __forceinline__ float4 quad(uint2 v) { return widen_four(v); }
+__device__ __forceinline__ void fetch8(const Stored *p, float4 &first, float4 &second) { ld8(p, first, second); }
+#endif
 constexpr u32 HALF = 0x38003800, ONE = 0x3c003c00, MINUS_HALF = 0xb800b800, MINUS_ONE = 0xbc00bc00; // twice each
 
 // What is kept of where a pair lies: its place in the interval, a half, and above it the knot.
@@ -71,8 +99,13 @@ __device__ __forceinline__ uint4 read(Table at) { return *reinterpret_cast<const
 __device__ __forceinline__ uint2 read_half(Table at) { return *reinterpret_cast<const uint2 *>(at); }
 #endif
 
+#if HALVES
+// The differences on both sides, each times a weight, summed over every other channel.
+typedef u32 Along[2];
+#else
 // The slope over the inverse of an interval, times a weight, summed over channels.
 typedef float Along[1];
+#endif
 
 struct Spline {
     Table at;
@@ -103,31 +136,45 @@ struct Spline {
         }
     }
 
-    __device__ float4 value(uint2 c, const uint2 (&d)[2]) const {
+    __device__ Quad value(uint2 c, const uint2 (&d)[2]) const {
 #pragma unroll
         for (int m = 0; m < 2; ++m) {
             c.x = fma_halves(b[m], d[m].x, c.x);
             c.y = fma_halves(b[m], d[m].y, c.y);
         }
-        return widen_four(c);
+        return quad(c);
     }
 
-    __device__ float4 value(int filter) const {
+    __device__ Quad value(int filter) const {
         uint2 c, differences[2];
         coefficients(filter, c, differences);
         return value(c, differences);
     }
 
     // The value, and to `along` the slope times `weight`, summed over channels.
-    __device__ float4 value(int filter, float4 weight, Along &along) const {
+    __device__ Quad value(int filter, Quad weight, Along &along) const {
         uint2 c, d[2];
         coefficients(filter, c, d);
+#if HALVES
+#pragma unroll
+        for (int m = 0; m < 2; ++m) {
+            along[m] = fma_halves(weight.first, d[m].x, fma_halves(weight.second, d[m].y, along[m]));
+        }
+#else
         const auto between = [&](u32 first, u32 second) { return fma_halves(u, second, mul_halves(v, first)); };
         const float4 s = widen_four(make_uint2(between(d[0].x, d[1].x), between(d[0].y, d[1].y)));
         along[0] = fmaf(weight.x, s.x, fmaf(weight.y, s.y, fmaf(weight.z, s.z, fmaf(weight.w, s.w, along[0]))));
+#endif
         return value(c, d);
     }
 
-    __device__ float slope(const Along &along) const { return N.knots_per_length * along[0]; }
+    __device__ float slope(const Along &along) const {
+#if HALVES
+        const float2 both = widen_halves(fma_halves(u, along[1], mul_halves(v, along[0])));
+        return N.knots_per_length * (both.x + both.y);
+#else
+        return N.knots_per_length * along[0];
+#endif
+    }
 };
 #endif

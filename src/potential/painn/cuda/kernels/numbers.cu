@@ -1,6 +1,9 @@
 // What features and their gradients are kept in: f32, or 16 bits (NARROW: halves, or with BFLOAT bfloat16), which are
 // widened as they are read. Sums are f32 always.
 
+// Whether features are halves: filters are in all 16 bits, so that what both are multiplied to can be halves as well.
+#define HALVES (NARROW && !BFLOAT)
+
 #if NARROW
 struct alignas(2) Stored {
     unsigned short bits;

@@ -33,6 +33,11 @@ __device__ __forceinline__ void half_slopes(float u, float v, float scale, float
 #endif
 }
 
+// Four channels of what pairs multiply, as they are and as they are summed.
+typedef float4 Quad;
+__device__ __forceinline__ float4 wide(float4 v) { return v; }
+__device__ __forceinline__ float4 quad(float4 v) { return v; }
+
 // Sums over channels, one for each coefficient, from which the slope is made.
 typedef float Along[DEGREE + 1];
 
