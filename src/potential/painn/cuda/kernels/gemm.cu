@@ -1,9 +1,9 @@
 // Matrix products of atom-wise layers on tensor cores, accurate to f32.
 //
 // An operand x is split into the TF32 number next to it and the rest, x = hi + lo, and a product takes three TF32
-// products, hi hi + hi lo + lo hi; what is left out is below 2^-21 of it. Were hi cut off instead, lo would have the sign of x
-// and two bits more than tensor cores read, and what they leave out of it would add up. With TERMS 1 it is one product of what is
-// next to each in TF32, in 16 bits (NARROW) of halves or of bfloat16.
+// products, hi hi + hi lo + lo hi; what is left out is below 2^-21 of it. Were hi cut off instead, lo would have the sign
+// of x and two bits more than tensor cores read, and what they leave out of it would add up. With TERMS 1 it is one product
+// of what is next to each in TF32, in 16 bits (NARROW) of halves or of bfloat16.
 //
 // A product is an `Op`: out[atom][comp][group][channel] = sum_k load(atom, comp, k) weight[group N + channel][k]
 // with NC components (rows) and NG groups (columns) that belong to one atom and channel, so that one thread
