@@ -93,7 +93,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
 }
 
 /// Finds weights in 8 bits, where those are asked for, from some of the frames that are sound, evenly spread.
-fn find_int8(
+pub(super) fn find_int8(
     job: &FrameJob<'_>,
     frames: &[Structure],
     (precision, device): (Precision, &DevicePlan),
@@ -120,10 +120,27 @@ fn find_int8(
 
 /// Checks that nothing is lost by writing the file.
 fn check_target(args: &EnergyArgs, out: &Path) -> Result<()> {
+    is_free(
+        &args.subject,
+        out,
+        args.force.then_some(()).ok_or("--force"),
+    )
+}
+
+/// Checks that a file to be written is none that is read, nor there already, unless it is to be replaced: else the option that
+/// says so is named.
+///
+/// # Errors
+/// It is one of them.
+pub(super) fn is_free(
+    subject: &SubjectArgs,
+    out: &Path,
+    replace: std::result::Result<(), &str>,
+) -> Result<()> {
     let place = out.display();
     let SubjectArgs {
         structure, models, ..
-    } = &args.subject;
+    } = subject;
     let canonical = |path: &Path| std::fs::canonicalize(path).ok();
     let mut read = models.iter().chain([structure]);
     if canonical(out).is_some_and(|out| read.any(|path| canonical(path).as_ref() == Some(&out))) {
@@ -131,9 +148,9 @@ fn check_target(args: &EnergyArgs, out: &Path) -> Result<()> {
             "{place}: this is a file that is read; name another one"
         )));
     }
-    match out.try_exists() {
-        Ok(true) if !args.force => Err(Error::input(format!(
-            "{place} is there already; --force replaces it"
+    match (out.try_exists(), replace) {
+        (Ok(true), Err(option)) => Err(Error::input(format!(
+            "{place} is there already; {option} replaces it"
         ))),
         _ => Ok(()),
     }
@@ -154,21 +171,21 @@ fn pieces(frames: &[Structure]) -> Vec<Range<usize>> {
 }
 
 /// What is done with every frame.
-struct FrameJob<'a> {
-    json: bool,
-    model: &'a Model,
-    appetite: Appetite,
+pub(super) struct FrameJob<'a> {
+    pub(super) json: bool,
+    pub(super) model: &'a Model,
+    pub(super) appetite: Appetite,
 }
 
 /// A frame that is ready to be evaluated, or what is wrong with it.
-struct ReadyFrame<'f> {
-    number: usize,
-    structure: &'f Structure,
-    sound: Result<SoundFrame>,
+pub(super) struct ReadyFrame<'f> {
+    pub(super) number: usize,
+    pub(super) structure: &'f Structure,
+    pub(super) sound: Result<SoundFrame>,
 }
 
 /// The frames that are sound, as they are evaluated.
-fn sound<'r>(ready: &'r [ReadyFrame<'_>]) -> Vec<Arrangement<'r>> {
+pub(super) fn sound<'r>(ready: &'r [ReadyFrame<'_>]) -> Vec<Arrangement<'r>> {
     let sound = ready.iter().filter_map(|frame| {
         Some(Arrangement {
             species: &frame.structure.species,
@@ -180,21 +197,25 @@ fn sound<'r>(ready: &'r [ReadyFrame<'_>]) -> Vec<Arrangement<'r>> {
 }
 
 /// What else there is to know of a frame.
-struct SoundFrame {
-    cell: Cell,
-    notes: Vec<String>,
+pub(super) struct SoundFrame {
+    pub(super) cell: Cell,
+    pub(super) notes: Vec<String>,
     doubts: Vec<String>,
 }
 
 impl FrameJob<'_> {
     /// Whether the model knows the elements of a frame.
-    fn knows(&self, frame: &Structure) -> bool {
+    pub(super) fn knows(&self, frame: &Structure) -> bool {
         let system = System::of_species(&frame.species);
         self.model.check_species(&system).is_ok()
     }
 
     /// Looks at frames.
-    fn look<'f>(&self, frames: &'f [Structure], range: Range<usize>) -> Vec<ReadyFrame<'f>> {
+    pub(super) fn look<'f>(
+        &self,
+        frames: &'f [Structure],
+        range: Range<usize>,
+    ) -> Vec<ReadyFrame<'f>> {
         let atoms = |number: &usize| frames[*number].species.len();
         let look = |_: &mut (), number| {
             let structure: &Structure = &frames[number];
@@ -277,6 +298,7 @@ impl FrameJob<'_> {
                 cell,
                 positions: &structure.positions,
                 evaluation: &point.evaluation,
+                tag: ("", ""),
             };
             return frame.write(text);
         }
@@ -338,11 +360,11 @@ impl FrameSink {
 
 /// What there is to say of frames.
 #[derive(Default)]
-struct FrameRemarks {
+pub(super) struct FrameRemarks {
     notes: BTreeMap<String, FramesTold>,
     doubts: BTreeMap<String, FramesTold>,
     /// FramesTold that have no energy, and why.
-    faults: Vec<(usize, String)>,
+    pub(super) faults: Vec<(usize, String)>,
 }
 
 /// The first frame that something is said of, and how many there are.
@@ -352,7 +374,7 @@ struct FramesTold {
 }
 
 impl FrameRemarks {
-    fn remarks(&mut self, number: usize, sound: &SoundFrame) {
+    pub(super) fn remarks(&mut self, number: usize, sound: &SoundFrame) {
         let said = [
             (&mut self.notes, &sound.notes),
             (&mut self.doubts, &sound.doubts),
@@ -369,7 +391,7 @@ impl FrameRemarks {
     }
 
     /// Tells it: each remark once, with the frames that it is of, and what is wrong with a frame.
-    fn tell(&self, frames: usize) {
+    pub(super) fn tell(&self, frames: usize) {
         for (label, all) in [("note", &self.notes), ("warning", &self.doubts)] {
             let mut all: Vec<_> = all.iter().map(|(text, of)| (of.first, of, text)).collect();
             all.sort_by_key(|(first, ..)| *first);
@@ -386,7 +408,7 @@ impl FrameRemarks {
     }
 
     /// What is wrong with all of it.
-    fn verdict(&self, frames: usize) -> Error {
+    pub(super) fn verdict(&self, frames: usize) -> Error {
         let left_out = self.faults.len();
         Error::run(match left_out == frames {
             true => "no frame could be evaluated; nothing was written".to_owned(),

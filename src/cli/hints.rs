@@ -21,7 +21,7 @@ const MODELS: [&str; 6] = ["safetensors", "pt", "pth", "pkl", "bin", "onnx"];
 /// What to say of a command line that clap refuses, where it is close to something that would work.
 pub fn of(arguments: &[OsString], error: &clap::Error) -> Option<String> {
     let first = arguments.get(1)?.to_str()?;
-    command(first, &arguments[2..], error).or_else(|| energy(&arguments[1..], error))
+    command(first, &arguments[2..], error).or_else(|| structure(&arguments[1..], error))
 }
 
 /// What to say of a command that there is not.
@@ -57,13 +57,19 @@ fn command(word: &str, rest: &[OsString], error: &clap::Error) -> Option<String>
     ))
 }
 
-/// What to say where `mdrun energy` is given its structure without its option.
-fn energy(arguments: &[OsString], error: &clap::Error) -> Option<String> {
+/// What to say where `mdrun energy` or `mdrun minimize` is given its structure without its option.
+fn structure(arguments: &[OsString], error: &clap::Error) -> Option<String> {
     let wrong = matches!(
         error.kind(),
         ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument
     );
-    if !wrong || arguments.first()?.to_str()? != "energy" {
+    let command = arguments.first()?.to_str()?;
+    let more = match command {
+        "energy" => "",
+        "minimize" => " --out minimum.xyz",
+        _ => return None,
+    };
+    if !wrong {
         return None;
     }
     if let Some(ContextValue::String(stray)) = error.get(ContextKind::InvalidArg)
@@ -72,6 +78,11 @@ fn energy(arguments: &[OsString], error: &clap::Error) -> Option<String> {
         return None;
     }
     let rest = &arguments[1..];
+    let named = rest.iter().any(|argument| argument == "--structure");
+    if named && command == "minimize" {
+        // Something else is missing, which the answer names.
+        return None;
+    }
     let given = |option: &str, ending: fn(&Path) -> bool| {
         let named = rest.iter().position(|argument| argument == option);
         let named = named.and_then(|at| rest.get(at + 1));
@@ -83,8 +94,8 @@ fn energy(arguments: &[OsString], error: &clap::Error) -> Option<String> {
         path.map_or_else(|| else_.to_owned(), |path| quoted(Path::new(path)))
     };
     Some(format!(
-        "a structure is wanted; type `mdrun energy --model {} --structure {}` (models inside this program: \
-         {}; `mdrun energy --help` has the other options)",
+        "a structure is wanted; type `mdrun {command} --model {} --structure {}{more}` (models inside this program: \
+         {}; `mdrun {command} --help` has the other options)",
         shown(model, models::names()[0]),
         shown(structure, "molecule.xyz"),
         models::names().join(", ")

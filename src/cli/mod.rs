@@ -9,6 +9,8 @@ mod hints;
 mod interrupt;
 mod keys;
 mod manual;
+mod minimize;
+mod minimize_all;
 mod model;
 mod report;
 mod run;
@@ -75,6 +77,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Print energy, forces and, for a cell, stress of one structure
     Energy(EnergyArgs),
+    /// Move atoms, and the cell where that is asked for, down to a minimum of the energy
+    Minimize(minimize::MinimizeArgs),
     /// Compute energies and forces for i-PI, ASE or another server of i-PI's protocol, over a socket
     Serve(serve::ServeArgs),
     /// Measure how fast a model runs on this machine, on boxes of water
@@ -286,6 +290,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         (Some(Command::Analyze(args)), _) => analyze::run(&args),
         (Some(Command::Report(args)), _) => report::run(&args),
         (Some(Command::Energy(args)), _) => energy::run(&args),
+        (Some(Command::Minimize(args)), _) => minimize::run(&args),
         (Some(Command::Serve(args)), _) => serve::run(&args),
         (Some(Command::Bench(args)), _) => bench::run(&args),
         (Some(Command::Model(args)), _) => model::run(&args),

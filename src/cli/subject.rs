@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 use crate::{Error, Result, assemble, bench, memory, models, streams};
 
 /// Options that say what is computed, and where.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SubjectArgs {
     /// The model: a file, or the name of one that comes with mdrun (painn_hcno_gfn2, painn_organic_gfn2); given several
     /// times, the mean of a committee
@@ -24,7 +24,8 @@ pub struct SubjectArgs {
     /// The structure: extended XYZ, PDB, GRO, CIF, mmCIF, MOL2, SDF or CML
     #[arg(long)]
     pub structure: PathBuf,
-    /// Which of the structure's frames; the first is 0, the last -1. `mdrun energy` takes all of them with "all"
+    /// Which of the structure's frames; the first is 0, the last -1. `mdrun energy` and `mdrun minimize` take
+    /// all of them with "all"
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_frame)]
     pub frame: Option<FrameChoice>,
     /// Where to compute: cpu, cuda:0 and so on, or auto: on the first GPU if there is one

@@ -229,11 +229,13 @@ pub struct EvaluatedFrame<'a> {
     pub positions: &'a [Vec3],
     /// Energy, forces and strain derivative.
     pub evaluation: &'a Evaluation,
+    /// What else the frame tells, as a key and a word; nothing where it is empty.
+    pub tag: (&'static str, &'a str),
 }
 
 impl EvaluatedFrame<'_> {
     /// Appends the frame: positions and forces, energy, stress where the cell is periodic in all directions, the spread of a
-    /// committee, and the frame's number.
+    /// committee, the frame's number, and its tag.
     pub fn write(&self, out: &mut Vec<u8>) {
         let atoms = self.positions.len();
         out.reserve(512 + atoms * (3 + 21 * 3 * 2));
@@ -251,6 +253,10 @@ impl EvaluatedFrame<'_> {
         }
         let _ = write!(out, "frame={}", self.number);
         spread(out, self.evaluation.spread);
+        if let (key, word @ [_, ..]) = (self.tag.0, self.tag.1.as_bytes()) {
+            let _ = write!(out, " {key}=");
+            out.extend_from_slice(word);
+        }
         out.push(b'\n');
         for (i, position) in self.positions.iter().enumerate() {
             out.extend_from_slice(elements::symbol(self.species[i]).as_bytes());

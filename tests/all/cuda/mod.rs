@@ -10,6 +10,7 @@ mod compile;
 mod dynamics;
 pub mod lennard_jones;
 mod limits;
+mod minimize;
 mod networks;
 mod numbers;
 mod parity;

@@ -1,9 +1,11 @@
 //! Minimisation: minima that are known, what must hold of any, and what happens where there is none to be had.
 
 mod clusters;
+mod command;
 mod crystals;
 mod ends;
 mod molecules;
+mod python;
 
 use std::ops::ControlFlow;
 
