@@ -160,7 +160,7 @@ impl Potential {
                 energies.push(evaluation.energy);
                 forces.extend(evaluation.forces.iter().flatten());
                 stresses = stresses.zip(one.volume).map(|(mut stresses, volume)| {
-                    let rows = (evaluation.strain_derivative / volume).transpose();
+                    let rows = evaluation.stress(volume).transpose();
                     stresses.extend(rows.iter());
                     stresses
                 });

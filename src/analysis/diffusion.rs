@@ -257,6 +257,13 @@ impl FrameQuantity for Diffusion {
         Ok(())
     }
 
+    fn pass(&mut self, frame: &Snapshot) {
+        // Where molecules are moved into the cell, no step from frame to frame may be missed.
+        if self.wrapped {
+            self.follow(frame);
+        }
+    }
+
     fn finding(&self) -> Result<AnalysisFinding> {
         let means = self.means();
         if means.is_empty() {

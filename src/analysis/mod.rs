@@ -25,7 +25,7 @@ pub mod thinned;
 pub mod vibrations;
 
 pub use chosen::Chosen;
-pub use studied::{Studied, StudiedRun, WrittenTrajectory};
+pub use studied::{FrameChoice, Studied, StudiedRun, WrittenTrajectory};
 pub use table::CsvTable;
 pub use thinned::Thinned;
 
@@ -45,6 +45,9 @@ pub trait FrameQuantity: Send {
     /// # Errors
     /// It cannot be measured on this frame.
     fn take(&mut self, frame: &Snapshot) -> Result<()>;
+
+    /// Passes a frame between those that are taken in: of use to what follows atoms from one image to the next.
+    fn pass(&mut self, _frame: &Snapshot) {}
 
     /// What has been found so far.
     ///

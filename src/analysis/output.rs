@@ -1,12 +1,11 @@
 //! Findings as files: a table (CSV) and pictures (SVG) of each, and a page of all of them if it is wanted. Each file is replaced
 //! as a whole.
 
-use std::fs;
 use std::path::Path;
 
 use super::AnalysisFinding;
-use crate::report::replace;
-use crate::{Error, Result};
+use crate::Result;
+use crate::report::{make_folder, replace};
 
 /// The folder in a run's directory where findings go.
 pub const FOLDER: &str = "analysis";
@@ -22,8 +21,7 @@ pub fn write(
     findings: &[AnalysisFinding],
     page: Option<&str>,
 ) -> Result<Vec<String>> {
-    fs::create_dir_all(folder)
-        .map_err(|e| Error::run(format!("cannot make {}: {e}", folder.display())))?;
+    make_folder(folder)?;
     let mut files = Vec::new();
     let mut put = |name: String, bytes: &[u8]| -> Result<()> {
         replace(&folder.join(&name), bytes)?;

@@ -11,7 +11,7 @@ use crate::formats::trajectory::{TrajectoryAbout, TrajectoryReader};
 use crate::formats::{self, Structure};
 use crate::neighbors::hydrogen;
 use crate::report::checkpoint::store;
-use crate::report::{names, record};
+use crate::report::{members, names, record};
 use crate::selection::SelectionScene;
 use crate::units::{self, Dimension};
 use crate::{Error, Result, shell};
@@ -38,6 +38,17 @@ pub struct Studied {
     pub degrees_of_freedom: usize,
     /// Whether molecules are moved into the cell, so that positions jump.
     pub wrapped: bool,
+}
+
+/// What of a trajectory is looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FrameChoice<'c> {
+    /// The atoms, in words; all of them where nothing is said.
+    pub select: Option<&'c str>,
+    /// Every so-manieth frame.
+    pub stride: u64,
+    /// No frame after this time (internal).
+    pub until: Option<f64>,
 }
 
 /// A trajectory of a run, as its record has it.
@@ -91,22 +102,38 @@ struct RecordedRun {
 }
 
 impl StudiedRun {
-    /// Reads the record of the run in a directory.
+    /// Reads the record of the run in a directory; of many systems one is named.
     ///
     /// # Errors
-    /// There is none, or it is one of many systems.
-    pub fn read(directory: &Path) -> Result<Self> {
+    /// There is none, or there is no such member, or its frames are not apart from those of others.
+    pub fn read(directory: &Path, member: Option<usize>) -> Result<Self> {
         let place = directory.display();
         let path = directory.join(names::RECORD);
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
         let recorded = RecordedRun::deserialize(record::read(directory, "mdrun analyze")?)
             .map_err(|e| fault(&e))?;
-        if let Some(members) = recorded.members {
-            return Err(Error::input(format!(
-                "{place} is a run of {members} systems at once, which mdrun analyze does not take: run the one to look at \
-                 by itself (mdrun CONFIG.toml --member K --out DIRECTORY), then mdrun analyze DIRECTORY"
-            )));
-        }
+        let own = match (recorded.members, member) {
+            (None, None) => OneSystem {
+                folder: directory.to_owned(),
+                atoms: recorded.atoms,
+                degrees_of_freedom: recorded.degrees_of_freedom,
+            },
+            (None, Some(_)) => {
+                return Err(Error::input(format!(
+                    "{place} is a run of one system, which has no members: leave --member out"
+                )));
+            }
+            (Some(members), None) => {
+                return Err(Error::input(format!(
+                    "{place} is a run of {members} systems at once, and an analysis is of one: choose it with --member K, from 0 \
+                     to {}",
+                    members.saturating_sub(1)
+                )));
+            }
+            (Some(members), Some(member)) => {
+                OneSystem::of_member(directory, &recorded, [members as usize, member])?
+            }
+        };
         let config = &recorded.config;
         let at = |table: &str, key: &str| config.get(table).and_then(|table| table.get(key));
         let text = at("dynamics", "timestep").and_then(Value::as_str);
@@ -132,9 +159,9 @@ impl StudiedRun {
             Some((elements::number(symbol)?, mass))
         };
         Ok(Self {
-            directory: directory.to_owned(),
-            atoms: recorded.atoms,
-            degrees_of_freedom: recorded.degrees_of_freedom,
+            directory: own.folder,
+            atoms: own.atoms,
+            degrees_of_freedom: own.degrees_of_freedom,
             started: recorded.started,
             unfinished: recorded.status == "running",
             timestep,
@@ -269,7 +296,7 @@ impl StudiedRun {
         }
     }
 
-    /// What the frames of a trajectory are of, of which every so-manieth is looked at, the first of them `frame`.
+    /// What the frames of a trajectory are of that are looked at, the first of them `frame`.
     ///
     /// # Errors
     /// As for [`StudiedRun::system`]; or a selection names no atoms.
@@ -277,10 +304,10 @@ impl StudiedRun {
         &self,
         trajectory: &WrittenTrajectory,
         frame: &Snapshot,
-        (select, stride): (Option<&str>, u64),
+        choice: FrameChoice<'_>,
     ) -> Result<Studied> {
         let (system, _) = self.system()?;
-        let chosen = match select {
+        let chosen = match choice.select {
             Some(text) => {
                 let scene = SelectionScene {
                     species: &system.species,
@@ -291,16 +318,61 @@ impl StudiedRun {
             }
             None => Chosen::all(&system.species),
         };
-        let steps = trajectory.every.saturating_mul(stride);
+        let steps = trajectory.every.saturating_mul(choice.stride);
+        let until = choice
+            .until
+            .map_or(u64::MAX, |time| (time / self.timestep).round() as u64);
+        let ahead = self.steps.min(until).saturating_sub(frame.step);
         Ok(Studied {
             system,
             cell: frame.cell.clone(),
             positions: frame.positions.clone(),
             chosen,
             spacing: steps as f64 * self.timestep,
-            frames: self.steps / steps + 1,
+            frames: ahead / steps + 1,
             degrees_of_freedom: self.degrees_of_freedom,
             wrapped: trajectory.wrapped,
+        })
+    }
+}
+
+/// Where the files of one system are, and how large it is.
+struct OneSystem {
+    folder: PathBuf,
+    atoms: usize,
+    degrees_of_freedom: usize,
+}
+
+impl OneSystem {
+    /// A member of many systems, whose files are apart from those of others.
+    fn of_member(
+        directory: &Path,
+        run: &RecordedRun,
+        [members, member]: [usize; 2],
+    ) -> Result<Self> {
+        let place = directory.display();
+        if member >= members {
+            return Err(Error::input(format!(
+                "{place} has the members 0 to {}: there is no member {member}",
+                members.saturating_sub(1)
+            )));
+        }
+        let folder = directory.join(members::folder(member, members));
+        let topology = folder.join(names::TOPOLOGY);
+        if !topology.is_file() {
+            return Err(Error::input(format!(
+                "{}: is not there: frames of a member are looked at where they are apart from those of others, with [output] \
+                 members = \"apart\" and a trajectory; or run it by itself: mdrun CONFIG.toml --member {member} --out DIRECTORY",
+                topology.display()
+            )));
+        }
+        let atoms = formats::read_frame(&topology, 0)?.positions.len();
+        // What each system as a whole takes off is alike in all.
+        let whole = (3 * run.atoms).saturating_sub(run.degrees_of_freedom) / members;
+        Ok(Self {
+            folder,
+            atoms,
+            degrees_of_freedom: (3 * atoms).saturating_sub(whole),
         })
     }
 }

@@ -17,7 +17,8 @@ use crate::analysis::pair_distances::PairDistances;
 use crate::analysis::statistics::ThermoStatistics;
 use crate::analysis::vibrations::Vibrations;
 use crate::analysis::{
-    AnalysisFinding, FrameQuantity, Studied, StudiedRun, WrittenTrajectory, output, page,
+    AnalysisFinding, FrameChoice, FrameQuantity, Studied, StudiedRun, WrittenTrajectory, output,
+    page,
 };
 use crate::core::{Cell, Snapshot};
 use crate::report::names;
@@ -62,7 +63,7 @@ impl What {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads the trajectory one frame after another, in memory that does not grow with it, and writes a table (CSV) and pictures \
-(SVG) of each quantity into RUN_DIR/analysis. The run may still be going on: what is whole of its files is read.
+(SVG) of each quantity into RUN_DIR/analysis; of many systems --member K names one, and they go into its folder. The run may still be going on: what is whole of its files is read.
 
   mdrun analyze trajectories/water --what rdf,msd,hbonds --from 5ps --html
 
@@ -72,6 +73,9 @@ pub struct AnalyzeArgs {
     /// The run's directory
     #[arg(value_name = "RUN_DIR")]
     pub directory: PathBuf,
+    /// Of many systems, look at this one; the first is 0
+    #[arg(long, value_name = "K")]
+    pub member: Option<usize>,
     /// What to measure; everything that the run's files allow if it is not given
     #[arg(long, value_enum, value_delimiter = ',')]
     pub what: Vec<What>,
@@ -172,7 +176,7 @@ fn parse_resolution(text: &str) -> std::result::Result<f64, String> {
 /// The directory holds no run, its files are not what they should be, or what was asked for cannot be measured.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let interrupt = Interrupt::watch()?;
-    let run = StudiedRun::read(&args.directory)?;
+    let run = StudiedRun::read(&args.directory, args.member)?;
     let mut analysis = Analysis {
         args,
         run,
@@ -209,6 +213,14 @@ struct Analysis<'a> {
 struct Measured {
     what: Vec<What>,
     quantity: Measuring,
+}
+
+impl Measured {
+    fn pass(&mut self, frame: &Snapshot) {
+        if let Measuring::Other(quantity) = &mut self.quantity {
+            quantity.pass(frame);
+        }
+    }
 }
 
 /// Velocities are measured once for two quantities.
@@ -278,6 +290,12 @@ impl Analysis<'_> {
         if !(wanted || self.args.viscosity.is_some()) {
             return Ok(());
         }
+        if self.args.member.is_some() {
+            return self.pass(Error::input(format!(
+                "{}: has the lines of all members, of which there are no statistics of one",
+                path.display()
+            )));
+        }
         let times = [self.args.from, self.args.to].map(|t| t.map(|t| t / FEMTOSECOND));
         match ThermoStatistics::read(&path, times) {
             Ok(statistics) => {
@@ -334,6 +352,8 @@ impl Analysis<'_> {
             before = Some(frame.step);
             within += 1;
             if !(within - 1).is_multiple_of(self.args.every) {
+                let others = measured.iter_mut().flatten();
+                others.for_each(|one| one.pass(&frame));
                 continue;
             }
             if measured.is_none() {
@@ -374,7 +394,7 @@ impl Analysis<'_> {
         let Some(measured) = measured else {
             return Err(Error::input(format!(
                 "{}: there is no whole frame in it{}",
-                self.args.directory.join(&trajectory.name).display(),
+                self.run.directory.join(&trajectory.name).display(),
                 if within == 0 && (self.args.from.is_some() || self.args.to.is_some()) {
                     " between --from and --to"
                 } else {
@@ -419,8 +439,12 @@ impl Analysis<'_> {
         frame: &Snapshot,
         some: &[What],
     ) -> Result<Vec<Measured>> {
-        let selected = (self.args.select.as_deref(), self.args.every);
-        let studied = self.run.studied(trajectory, frame, selected)?;
+        let choice = FrameChoice {
+            select: self.args.select.as_deref(),
+            stride: self.args.every,
+            until: self.args.to,
+        };
+        let studied = self.run.studied(trajectory, frame, choice)?;
         let mut measured: Vec<Measured> = Vec::new();
         for &what in some {
             let velocities = |one: &&mut Measured| matches!(one.quantity, Measuring::Velocities(_));
@@ -482,8 +506,8 @@ impl Analysis<'_> {
     /// Writes the files and tells what was found.
     fn close(&self) -> Result<()> {
         let folder =
-            (self.args.out.clone()).unwrap_or_else(|| self.args.directory.join(output::FOLDER));
-        let title = format!("Analysis of {}", self.args.directory.display());
+            (self.args.out.clone()).unwrap_or_else(|| self.run.directory.join(output::FOLDER));
+        let title = format!("Analysis of {}", self.run.directory.display());
         let about = self.about();
         let page = self
             .args

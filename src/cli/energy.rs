@@ -71,7 +71,7 @@ impl SinglePoint<'_> {
     /// eV / angstrom^3, where the cell is periodic in all directions.
     fn stress(&self) -> Option<Mat3> {
         let volume = self.cell.volume()?;
-        Some(self.evaluation.strain_derivative / volume)
+        Some(self.evaluation.stress(volume))
     }
 
     /// All of it.

@@ -198,7 +198,7 @@ pub struct DiagnoseArgs {
     #[arg(long = "model", value_name = "MODEL")]
     pub models: Vec<PathBuf>,
     /// Most minutes to take
-    #[arg(long, default_value_t = 10.0, value_parser = parse_minutes)]
+    #[arg(long, default_value_t = 10.0, allow_negative_numbers = true, value_parser = parse_minutes)]
     pub minutes: f64,
     /// Print the diagnosis as JSON
     #[arg(long)]

@@ -50,6 +50,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
             beside::MOST_RUNS
         )));
     }
+    expect_different(&args.directories)?;
     let Some(path) = &args.out else {
         let all: Vec<String> = (runs.iter())
             .map(|run| shell::quoted(&run.directory))
@@ -61,6 +62,21 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     };
     let doubts = runs.iter().filter_map(|run| run.course.clone().err());
     write(path, &beside::html(&runs), &doubts.collect::<Vec<_>>())
+}
+
+/// Sees to it that no run is named twice, by whatever path: beside itself it shows nothing.
+fn expect_different(directories: &[PathBuf]) -> Result<()> {
+    let whole = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let all: Vec<PathBuf> = directories.iter().map(whole).collect();
+    let again =
+        (0..all.len()).find_map(|k| Some((k, all[..k].iter().position(|one| *one == all[k])?)));
+    let Some((second, first)) = again else {
+        return Ok(());
+    };
+    let [first, second] = [first, second].map(|k| directories[k].display());
+    Err(Error::input(format!(
+        "{second} is the same run as {first}: name each once"
+    )))
 }
 
 /// Writes the page, and tells what it is without.

@@ -37,7 +37,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub address: Address,
     /// How long to wait for a server that is not there yet
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, allow_negative_numbers = true, value_parser = parse_seconds)]
     pub wait: f64,
     /// Wait for the server again where it goes away without a word, and go on with it
     #[arg(long)]

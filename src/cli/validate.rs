@@ -13,15 +13,15 @@ use crate::assemble::{self, Int8Scene, Model, PlanWorkshop};
 use crate::config::plan::Plan;
 use crate::config::{self, Asked};
 use crate::core::elements;
-use crate::overview;
 use crate::potential::Precision;
-use crate::report::replace;
+use crate::report::{names, replace};
 use crate::run::Interruption as _;
 use crate::run::words;
 use crate::terminal::{Mood, Terminal, shown};
 use crate::text::{counted, duration};
 use crate::validate::{self, Depth, Judgement, Validated, ValidationLine, ValidationListener};
 use crate::{Error, Result, streams};
+use crate::{overview, report};
 
 /// A test failed.
 const FAILED: u8 = 3;
@@ -30,8 +30,8 @@ const UNDECIDED: u8 = 4;
 /// Minutes that are taken at the most where nothing is said.
 const MINUTES: f64 = 10.0;
 /// Files of a validation.
-pub(super) const PAGE: &str = "report.html";
-pub(super) const FIGURES: &str = "validation.json";
+pub(super) const PAGE: &str = names::REPORT;
+pub(super) const FIGURES: &str = names::VALIDATION;
 
 /// `mdrun validate CONFIG`.
 #[derive(Debug, Args)]
@@ -58,8 +58,8 @@ pub struct ValidateArgs {
     /// Take a minute at the most, and see coarse faults alone
     #[arg(long, conflicts_with = "minutes")]
     pub quick: bool,
-    /// Take so many minutes at the most [default: 10]
-    #[arg(long, value_parser = parse_minutes)]
+    /// Take so many minutes at the most; what a test needs at the least is done all the same [default: 10]
+    #[arg(long, allow_negative_numbers = true, value_parser = parse_minutes)]
     pub minutes: Option<f64>,
     /// Write into this folder
     #[arg(long, value_name = "FOLDER")]
@@ -198,12 +198,7 @@ fn write(folder: &Path, (plan, model): (&Plan, &Model), found: &Validated) -> Re
 /// # Errors
 /// It cannot be made, or something else has the name of the page.
 pub(super) fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| {
-        Error::run(format!(
-            "{}: cannot be made: {error}; name another folder with --out",
-            folder.display()
-        ))
-    })?;
+    report::make_folder(folder)?;
     overview::check_place(&folder.join(PAGE))
 }
 
@@ -254,9 +249,9 @@ impl ValidationListener for Teller {
     }
 
     fn line(&mut self, line: &ValidationLine) {
-        /// Columns of the verdict and of what is tested.
+        /// Columns of the verdict and of what is tested: what is found is set in behind them.
         const WORD: usize = 9;
-        const WHAT: usize = 26;
+        const WHAT: usize = 24;
         let terminal = Terminal::out();
         let word = format!("{:WORD$}", line.judgement.word());
         let word = match line.judgement.mood() {

@@ -49,6 +49,12 @@ impl Evaluation {
             spread: None,
         }
     }
+
+    /// Stress (eV / cubic angstrom) without the motion of atoms, of a cell of this volume (cubic angstrom); positive where the cell
+    /// pulls itself together.
+    pub fn stress(&self, volume: f64) -> Mat3 {
+        self.strain_derivative / volume
+    }
 }
 
 /// A potential, bound to the species of one system when it is made.

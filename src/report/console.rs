@@ -1,12 +1,14 @@
 //! The terminal: table and closing summary on stdout, progress bar and remarks on stderr, without one
 //! tearing the other.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::members::summary::BatchSummary;
+use super::names;
 use super::summary::Summary;
 use crate::terminal::{Mood, Terminal, shown};
 use crate::{Result, streams};
@@ -142,6 +144,14 @@ impl Console {
         let out = Terminal::out();
         self.row(&out.verdict(&summary.to_text(), "verdict", summary.mood()));
         Ok(())
+    }
+
+    /// Tells where the page of a run is that ends, under its summary.
+    pub fn page(&self, directory: &Path) {
+        self.line(&format!(
+            "  page          {}",
+            directory.join(names::REPORT).display()
+        ));
     }
 
     /// Prints a remark on stderr, quiet or not; a silent terminal has none.

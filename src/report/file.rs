@@ -479,6 +479,31 @@ fn folder_of(path: &Path) -> &Path {
     named.unwrap_or(Path::new("."))
 }
 
+/// Makes a folder, with those that it is in, where it is not there.
+///
+/// # Errors
+/// It cannot be made; of the input, where a file has its name or that of one that it is in.
+pub fn make_folder(folder: &Path) -> Result<()> {
+    use std::io::ErrorKind;
+    fs::create_dir_all(folder).map_err(|error| {
+        let place = folder.display();
+        let file = folder
+            .ancestors()
+            .find(|path| path.exists() && !path.is_dir());
+        match (error.kind(), file) {
+            (ErrorKind::AlreadyExists | ErrorKind::NotADirectory, Some(file)) => {
+                Error::input(format!(
+                    "{place} cannot be made: {} is a file; name another folder with --out",
+                    file.display()
+                ))
+            }
+            _ => Error::run(format!(
+                "{place} cannot be made: {error}; name another folder with --out"
+            )),
+        }
+    })
+}
+
 /// Writes a whole file such that it is there either entirely or not at all: under another name
 /// first, renamed when complete.
 ///

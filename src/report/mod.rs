@@ -36,7 +36,7 @@ pub use checkpoint::{Checkpoint, Identity};
 pub use console::{Console, Verbosity};
 pub use course::{RunOutcome, Status};
 pub use drift::{DriftMonitor, Energies, EnergyRecord};
-pub use file::{Verified, WholeFile, look_at, replace};
+pub use file::{Verified, WholeFile, look_at, make_folder, replace};
 pub use members::BatchReport;
 pub use members::summary::BatchSummary;
 pub use numbers::{NumbersMonitor, NumbersRecord, Raise, Rungs};

@@ -6,6 +6,8 @@ pub use crate::formats::{FINAL, TOPOLOGY};
 pub const RECORD: &str = "run.json";
 /// The page of a run.
 pub const REPORT: &str = "report.html";
+/// The figures of a validation, in a folder of its own.
+pub const VALIDATION: &str = "validation.json";
 /// The thermo table.
 pub const THERMO: &str = "thermo.csv";
 /// The script that shows the run in VMD.

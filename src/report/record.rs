@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::course::Status;
-use super::names::RECORD;
+use super::names::{self, RECORD};
 use super::pace::PaceRecord;
 use super::summary::Summary;
 use super::{file, own};
@@ -203,14 +203,59 @@ pub struct Earlier {
 /// # Errors
 /// There is none that can be read.
 pub fn read(directory: &Path, command: &str) -> Result<Value> {
+    expect_run(directory, command)?;
     let path = directory.join(RECORD);
-    let bytes = input::read(&path, LONGEST).map_err(|e| {
-        Error::input(format!(
-            "{}: {e}; the directory of a run is wanted, which has a {RECORD}: {command} RUN_DIR",
-            path.display()
-        ))
-    })?;
+    let bytes = input::read(&path, LONGEST)
+        .map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
     serde_json::from_slice(&bytes).map_err(|e| Error::input(format!("{}: {e}", path.display())))
+}
+
+/// Sees to it that a directory is that of a run.
+///
+/// # Errors
+/// It is not: the message says what it is, as far as that can be seen.
+fn expect_run(directory: &Path, command: &str) -> Result<()> {
+    let place = directory.display();
+    let what = if directory.join(RECORD).exists() {
+        return Ok(());
+    } else if !directory.exists() {
+        format!("{place} is not there")
+    } else if !directory.is_dir() {
+        format!("{place} is a file")
+    } else if let Some(page) = page_of_validation(directory) {
+        format!("{place} is the folder of a validation, whose page is {page}")
+    } else {
+        format!("there is no run in {place}, as it has no {RECORD}")
+    };
+    let within = match runs_within(directory).as_slice() {
+        [] => String::new(),
+        runs => format!("; runs are in {}", runs.join(", ")),
+    };
+    Err(Error::input(format!(
+        "{what}; the directory of a run is wanted: {command} RUN_DIR (mdrun CONFIG.toml says where it writes){within}"
+    )))
+}
+
+/// The page of the validation that a folder is of, if it is of one.
+pub fn page_of_validation(folder: &Path) -> Option<String> {
+    let there = folder.join(names::VALIDATION).is_file();
+    there.then(|| folder.join(names::REPORT).display().to_string())
+}
+
+/// Runs in the folders of a directory: some of them, by name.
+fn runs_within(directory: &Path) -> Vec<String> {
+    const MOST: usize = 3;
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let runs = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.join(RECORD).is_file());
+    let mut runs: Vec<String> = runs.map(|path| path.display().to_string()).collect();
+    runs.sort();
+    if runs.len() > MOST {
+        runs.truncate(MOST);
+        runs.push("others".to_owned());
+    }
+    runs
 }
 
 impl Earlier {

@@ -140,6 +140,9 @@ impl Begun {
         }
         let mut recorded = self.record.end(status, &summary, &timings);
         let printed = self.console.summary(&summary);
+        if self.plan.output.report && tenure.is_held() {
+            self.console.page(&self.plan.output.directory);
+        }
         if status == Status::Interrupted {
             self.tell_how_to_go_on(kept == Some(simulation.step));
         }

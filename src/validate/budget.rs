@@ -9,6 +9,8 @@ use crate::units::PICOSECOND;
 pub struct Depth {
     /// Time (internal) of a run at constant energy.
     pub constant_energy: f64,
+    /// Time that all of it may take, as far as what a test needs at the least allows it.
+    pub whole: Duration,
     /// Time that steps at constant energy may take.
     pub stepping: Duration,
     /// Time that samples of an ensemble may take.
@@ -23,6 +25,7 @@ impl Depth {
     /// What takes a minute at the most, where the system is small.
     pub const QUICK: Self = Self {
         constant_energy: 5.0 * PICOSECOND,
+        whole: Duration::from_secs(60),
         stepping: Duration::from_secs(20),
         sampling: Duration::from_secs(20),
         temperature: 0.1,
@@ -33,6 +36,7 @@ impl Depth {
     pub fn within(time: Duration) -> Self {
         Self {
             constant_energy: 50.0 * PICOSECOND,
+            whole: time,
             stepping: time.mul_f64(0.35),
             sampling: time.mul_f64(0.55),
             temperature: 0.03,

@@ -62,12 +62,17 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
     let begun = engine.snapshot(Fields::ALL)?;
     let period = shortest_period(engine.as_mut(), &setup.start.system, &begun)?;
     let (state, pace) = settled(setup, engine.as_mut(), &begun, course)?;
-    let (deadline, steps) = plan(setup, pace);
+    let (deadline, steps) = plan(setup, pace, course);
+    let alike = (ALIKE * PICOSECOND / setup.timestep)
+        .ceil()
+        .max(FEWEST_SAMPLES as f64) as u64;
     let mut walks = Vec::new();
     for part in PARTS {
         let way = WalkLength {
             timestep: setup.timestep * part,
             steps,
+            // Those of the run's own step are what the run will take.
+            looked_at: if part == 1.0 { alike } else { 0 },
             deadline,
         };
         walks.push(EnergyWalk::take(
@@ -92,7 +97,8 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
         course.add(ValidationLine::told(name, broke, why, Judgement::Fail));
         return Ok(());
     }
-    walks.tell(course);
+    let bends = walks.walks[0].roughest.line(setup)?;
+    walks.tell(bends, course);
     walks.draw(course);
     course.add(reversal(setup, engine.as_mut(), &state)?);
     // What was hardly walked has shown nothing of what it keeps.
@@ -126,10 +132,13 @@ fn settled(
 }
 
 /// When walks have to end, and the steps of each.
-fn plan(setup: &Setup<'_>, pace: f64) -> (Instant, u64) {
+fn plan(setup: &Setup<'_>, pace: f64, course: &Course<'_>) -> (Instant, u64) {
     let depth = &setup.depth;
     let wanted = (depth.constant_energy / setup.timestep).round();
-    let affordable = depth.stepping.as_secs_f64() / (PARTS.len() as f64 * pace);
+    // What comes later has its share of what is left.
+    let share = depth.stepping.as_secs_f64() / (depth.stepping + depth.sampling).as_secs_f64();
+    let stepping = (depth.stepping).min(course.left(depth).mul_f64(share));
+    let affordable = stepping.as_secs_f64() / (PARTS.len() as f64 * pace);
     let steps = wanted.min(affordable).max(FEWEST_STEPS as f64);
     (Instant::now() + 2 * depth.stepping, steps as u64)
 }
@@ -156,7 +165,7 @@ impl EnergyWalks<'_> {
         ) / KELVIN
     }
 
-    fn tell(&self, course: &mut Course<'_>) {
+    fn tell(&self, bends: Option<ValidationLine>, course: &mut Course<'_>) {
         const ORDER_NAME: (&str, &str) = ("order", "order of the integrator");
         let fluctuations: Option<Vec<f64>> = (self.walks.iter())
             .map(|walk| walk.fluctuation(self.common()))
@@ -175,7 +184,9 @@ impl EnergyWalks<'_> {
         let ratio = fluctuation / kinetic;
         course.add(self.fluctuation(ratio));
         course.add(self.safe_step(ratio));
-        course.add(order(ORDER_NAME, &found, self.setup.precision));
+        let are_bent = (bends.as_ref()).is_some_and(|line| line.judgement == Judgement::Fail);
+        course.add(order(ORDER_NAME, &found, (self.setup.precision, are_bent)));
+        bends.into_iter().for_each(|line| course.add(line));
         self.drift(kinetic, course);
     }
 
@@ -396,7 +407,7 @@ const RATIO_NAME: (&str, &str) = ("drift_ratio", "drift / std(E_kin)");
 fn order(
     name: (&'static str, &'static str),
     found: &[f64],
-    precision: Precision,
+    (precision, are_bent): (Precision, bool),
 ) -> ValidationLine {
     let order = (found[0] / found[1]).log2();
     let next = (found[1] / found[2]).log2();
@@ -405,6 +416,10 @@ fn order(
     // Coarse numbers leave a noise that no step makes smaller.
     let covered = precision != Precision::F64 && order < ORDER && next < 0.5 * ORDER;
     let (text, judgement) = match Judgement::of(far, ORDER_BAR) {
+        Judgement::Fail if are_bent => (
+            format!("{text}: forces bend within a step"),
+            Judgement::Fail,
+        ),
         Judgement::Fail if covered => (
             format!("{text}: rounding in {precision} covers it"),
             Judgement::NotApplicable,

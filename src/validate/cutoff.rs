@@ -13,11 +13,12 @@ use crate::core::{Cell, System, Vec3, elements};
 use crate::forcefield::ForceField;
 use crate::neighbors::Pairs;
 use crate::plot::{Drawn, Plot, PlotAxis, PlotSeries};
+use crate::text::counted;
 
 /// Distance (angstrom) from the cutoff at which differences are taken.
 const EDGE: f64 = 1e-4;
 /// Largest jump of the energy (eV): 1000 crossings in a picosecond then make 1 meV at the most.
-const JUMP: f64 = 1e-6;
+pub(super) const JUMP: f64 = 1e-6;
 /// Largest jump of the force (eV / angstrom). A step across it is wrong by up to 1/8 of it times the way of a step, 0.01 A.
 const KINK: f64 = 1e-4;
 /// Pairs this near to the cutoff (angstrom) are moved across it, and so many of them at the most.
@@ -135,8 +136,9 @@ fn tell(found: Crossing, count: usize, course: &mut Course<'_>) {
     }
     let said = |size: f64, unit: &str| {
         format!(
-            "jumps by {} {unit} at most, {count} pairs moved across",
-            short(size)
+            "jumps by {} {unit} at most, {} moved across",
+            short(size),
+            counted(count as u64, "pair")
         )
     };
     let jump = ValidationLine::measured(JUMP_NAME, (found.jump, "eV", JUMP), JUMP_WHY);

@@ -6,6 +6,7 @@
 //! ([`sampling`]). What is tested makes its engines and force fields through [`PhysicsWorkshop`], so that a spoiled potential, a
 //! spoiled step and a spoiled thermostat go the same way as a sound one.
 
+mod bends;
 mod budget;
 mod constant_energy;
 mod cutoff;
@@ -20,6 +21,7 @@ mod sampling;
 mod walk;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -175,6 +177,7 @@ struct Course<'c> {
     found: Validated,
     listener: &'c mut dyn ValidationListener,
     interrupt: &'c AtomicBool,
+    began: Instant,
 }
 
 impl Course<'_> {
@@ -185,6 +188,11 @@ impl Course<'_> {
 
     fn draw(&mut self, plot: Plot) {
         self.found.plots.push(plot);
+    }
+
+    /// The time that is left of a depth's.
+    fn left(&self, depth: &Depth) -> Duration {
+        depth.whole.saturating_sub(self.began.elapsed())
     }
 
     fn is_interrupted(&self) -> bool {
@@ -208,6 +216,7 @@ pub fn validate(
         found: Validated::default(),
         listener,
         interrupt,
+        began: Instant::now(),
     };
     let parts: [(&str, ValidationPart); 3] = [
         ("the potential, in f64", potential::examine),

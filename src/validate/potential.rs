@@ -273,7 +273,7 @@ fn doubled(here: &Here<'_>, cutoff: f64) -> Result<(Cell, Vec3)> {
 
 /// The potential with its pairs by brute force.
 fn brute_force(here: &Here<'_>) -> Result<ValidationLine> {
-    const NAME: (&str, &str) = ("pairs", "pairs against brute force");
+    const NAME: (&str, &str) = ("pairs", "pairs by brute force");
     const WHY: &str = "the cell list must find every pair in range, once: brute force tries every image of every atom";
     let system = &here.setup.start.system;
     if system.len() > MOST_EXHAUSTED {

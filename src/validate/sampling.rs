@@ -50,7 +50,7 @@ pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> 
         course.add(ValidationLine::told(KINETIC, found, "", none));
         return Ok(());
     };
-    let time = setup.depth.sampling;
+    let time = (setup.depth.sampling).min(course.left(&setup.depth));
     let reader = SampleReader::new(setup)?;
     let mut own = EnsembleSampler::begin(setup, setup.ensemble, (setup.start.clone(), 1))?;
     own.sample(&reader, time.mul_f64(OWN), course)?;

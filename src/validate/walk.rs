@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::bends::RoughestStep;
 use super::{Course, Setup};
 use crate::Result;
 use crate::core::{Fields, Snapshot};
@@ -30,6 +31,8 @@ pub(super) struct EnergyWalk {
     pub mismatch: Option<String>,
     /// What broke it off, in words.
     pub broke: Option<String>,
+    /// The step of the first ones that misses most of the forces' work.
+    pub roughest: RoughestStep,
     /// The last state.
     pub end: Option<Snapshot>,
 }
@@ -41,6 +44,8 @@ pub(super) struct WalkLength {
     pub timestep: f64,
     /// Steps.
     pub steps: u64,
+    /// Steps, from the first on, of which the one that misses most of the forces' work is kept.
+    pub looked_at: u64,
     /// What ends it before.
     pub deadline: Instant,
 }
@@ -62,7 +67,9 @@ impl EnergyWalk {
             timestep: way.timestep,
             ..Self::default()
         };
-        let first = engine.snapshot(Fields::NONE)?.observables;
+        let begun = engine.snapshot(fields(way.looked_at > 0))?;
+        let first = begun.observables;
+        walk.roughest.look(begun, 0.0);
         walk.energies.push([first.total(), first.kinetic]);
         let every = (way.steps / AUDITS).max(1);
         for step in state.step..state.step + way.steps {
@@ -70,13 +77,18 @@ impl EnergyWalk {
                 break;
             }
             let outcome = engine.run(&program, step..step + 1)?;
-            let now = engine.snapshot(Fields::NONE)?.observables;
+            let taken = step + 1 - state.step;
+            let looked_at = taken <= way.looked_at;
+            let after = engine.snapshot(fields(looked_at))?;
+            let now = after.observables;
             if outcome.flags.intersects(Flags::FATAL) || !now.total().is_finite() {
-                let taken = step + 1 - state.step;
                 walk.broke = Some(format!("a number ceased to be finite after {taken} steps"));
                 break;
             }
             walk.energies.push([now.total(), now.kinetic]);
+            if looked_at {
+                walk.roughest.look(after, taken as f64 * way.timestep);
+            }
             walk.momentum = walk.momentum.max((now.momentum - first.momentum).norm());
             if (step - state.step).is_multiple_of(every) {
                 walk.audit(engine, step)?;
@@ -156,5 +168,14 @@ impl EnergyWalk {
     pub fn mean_kinetic(&self) -> f64 {
         let sum: f64 = self.energies.iter().map(|[_, kinetic]| kinetic).sum();
         sum / self.energies.len().max(1) as f64
+    }
+}
+
+/// What is asked of a state on the way.
+fn fields(looked_at: bool) -> Fields {
+    Fields {
+        positions: looked_at,
+        forces: looked_at,
+        velocities: false,
     }
 }

@@ -34,7 +34,8 @@ def shown(representation):
 
 
 report = {
-    "names": names,
+    "names": [one for one in names if "_image_" not in one],
+    "images": [(cmd.get_coords(one, states) - cmd.get_coords(name, states))[0].tolist() for one in names if "_image_" in one],
     "states": states,
     "atoms": cmd.count_atoms(name),
     "bonds": [[numbers[place] for place in bond[:2]] for bond in cmd.get_bonds(name)],

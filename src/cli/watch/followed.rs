@@ -206,6 +206,12 @@ impl FollowedRun {
             )));
         }
         let path = self.directory.join(names::RECORD);
+        if let (false, Some(page)) = (path.exists(), record::page_of_validation(&self.directory)) {
+            return Err(Error::input(format!(
+                "{place} is the folder of a validation, whose page is {page}; the directory of a run is wanted: mdrun watch \
+                 RUN_DIR"
+            )));
+        }
         let bytes = input::read(&path, record::LONGEST).unwrap_or_default();
         if bytes == self.bytes {
             return Ok(());

@@ -171,9 +171,20 @@ fn drift(run: &FollowedRun) -> Option<String> {
     ))
 }
 
+/// What is said where no run has begun yet.
+fn no_run(run: &FollowedRun) -> String {
+    let place = run.directory().display();
+    format!(
+        "there is no run in {place} yet: mdrun CONFIG.toml begins one, where the run file says that it writes there"
+    )
+}
+
 /// Everything in one line, for where lines follow each other.
 pub(super) fn line(run: &FollowedRun) -> String {
     let mut parts = vec![standing(run).0];
+    if run.record().is_none() {
+        parts.push(no_run(run));
+    }
     if run.table().lines() > 0 {
         if let Some([taken, all]) = steps(run) {
             let percent = percent([taken, all]);
@@ -245,13 +256,12 @@ fn what(record: &WatchedRecord) -> String {
 pub(super) fn picture(run: &FollowedRun, canvas: Canvas) -> Vec<String> {
     let mut lines = vec![heading(run, canvas)];
     let Some(record) = run.record() else {
-        let wait = "there is no run in this directory yet; mdrun CONFIG.toml begins one";
-        lines.push(canvas.cut(wait));
+        lines.extend(canvas.fit(&[no_run(run)]));
         return lines;
     };
     lines.push(canvas.cut(&what(record)));
     if !record.engine.is_empty() {
-        lines.push(canvas.cut(&record.engine));
+        lines.extend(canvas.fit(std::slice::from_ref(&record.engine)));
     }
     if let Some(steps) = steps(run) {
         lines.push(bar(run, steps, canvas));

@@ -47,7 +47,7 @@ pub struct WatchArgs {
     #[arg(long)]
     pub once: bool,
     /// Seconds between looks
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_interval)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, allow_negative_numbers = true, value_parser = parse_interval)]
     pub interval: f64,
 }
 

@@ -241,7 +241,7 @@ fn summed(all: &[Arrangement<'_>], found: &[FoundPoint]) -> (Vec<f64>, bool) {
     match &volumes {
         Some(volumes) => {
             for (point, volume) in found.iter().zip(volumes) {
-                let rows = point.evaluation.strain_derivative.transpose() / *volume;
+                let rows = point.evaluation.stress(*volume).transpose();
                 sums.extend(rows.iter());
             }
         }

@@ -249,7 +249,7 @@ impl EvaluatedFrame<'_> {
         number(out, self.evaluation.energy);
         out.push(b' ');
         if let Some(volume) = self.cell.volume() {
-            matrix(out, "stress", &(self.evaluation.strain_derivative / volume));
+            matrix(out, "stress", &self.evaluation.stress(volume));
         }
         let _ = write!(out, "frame={}", self.number);
         spread(out, self.evaluation.spread);

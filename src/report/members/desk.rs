@@ -357,7 +357,7 @@ fn make(folder: &Path) -> Result<()> {
 }
 
 /// The folder of a member's own files, of so many members, within the run's directory.
-pub(super) fn folder(number: usize, members: usize) -> PathBuf {
+pub(crate) fn folder(number: usize, members: usize) -> PathBuf {
     /// Digits of a number, at least.
     const DIGITS: usize = 4;
     let digits = members.saturating_sub(1).to_string().len().max(DIGITS);

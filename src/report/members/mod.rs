@@ -32,6 +32,7 @@ use crate::core::{Fields, Snapshot};
 use crate::simulation::batch::{BatchMarks, MemberCourse};
 use crate::simulation::{BatchObserver, FileMark, Signal};
 use crate::{Error, Result};
+pub(crate) use desk::folder;
 use desk::{DeskSetup, MemberDesk};
 use progress::BatchProgress;
 use table::MembersTable;

@@ -12,6 +12,10 @@ const OBJECT: &str = "mdrun_view";
 const CORNERS: f64 = 0.5;
 /// What gives the frames of an extended XYZ file their cells.
 const CELLS: &str = include_str!("cells.pml");
+/// What draws periodic images, by the directions in which there are some.
+const IMAGES: &str = include_str!("images.pml");
+/// Most atoms whose images are drawn unasked: they are 26 times as many.
+const MOST_IMAGED: usize = MOST_THICK / 5;
 
 /// The script of a run.
 pub(super) fn script(run: &ViewedRun<'_>) -> String {
@@ -61,12 +65,21 @@ pub(super) fn script(run: &ViewedRun<'_>) -> String {
         let _ = writeln!(text, "/cmd.pbc_unwrap(\"{OBJECT}\")");
     }
     draw(&mut text, run);
+    if run.has_cell() {
+        let periodic = run.periodic.map(|yes| u8::from(yes).to_string()).join(", ");
+        let _ = writeln!(text, "/mdrun_periodic = [{periodic}]");
+        text += IMAGES;
+    }
     let _ = write!(
         text,
         "/mdrun_name = cmd.get_legal_name(os.path.basename(os.getcwd())) or \"run\"\n\
-         /cmd.set_name(\"{OBJECT}\", mdrun_name if mdrun_name not in cmd.get_names() else cmd.get_unused_name(mdrun_name))\n\
+         /mdrun_name = mdrun_name if mdrun_name not in cmd.get_names() else cmd.get_unused_name(mdrun_name)\n\
+         /cmd.set_name(\"{OBJECT}\", mdrun_name)\n\
          /os.chdir(mdrun_back)\n"
     );
+    if run.has_cell() && run.matter == ViewedMatter::Crystal && run.atoms <= MOST_IMAGED {
+        text += "# They are drawn of a crystal; of other matter on demand.\n/mdrun_images(mdrun_name)\n";
+    }
     text
 }
 

@@ -94,6 +94,9 @@ impl BatchBegun<'_> {
         }
         let recorded = self.record.close(status, summary.to_json(), &timings);
         let printed = self.console.summary_of_batch(&summary);
+        if first.report && tenure.is_held() {
+            self.console.page(&first.directory);
+        }
         if status == Status::Interrupted {
             self.tell_how_to_go_on(kept);
         }

@@ -265,6 +265,37 @@ fn frames_are_chosen_by_time() {
     assert!((all[1][2] / second[0][2] - 1.0).abs() < 0.05);
 }
 
+/// Of many systems one is looked at, as it is where it runs alone.
+#[test]
+fn a_member_of_many_systems_is_analysed() {
+    let folder = TempDir::new().unwrap();
+    let settings = [
+        "dynamics.steps=40",
+        "system.replicas=3",
+        "device.kind=cpu",
+        "output.trajectory=[{format=\"xyz\",every=4,fields=[\"velocities\"]}]",
+    ];
+    let settings: Vec<&str> = settings.iter().flat_map(|one| ["--set", one]).collect();
+    let [batch, alone] = ["batch", "alone"].map(|name| folder.path().join(name));
+    let base = ["configs/conformers.toml", "-q"];
+    run(&[&base[..], &settings, &["--out", text(&batch)]].concat());
+    run(&[
+        &base[..],
+        &settings,
+        &["--member", "1", "--out", text(&alone)],
+    ]
+    .concat());
+    let what = ["--what", "msd,bonds,spectrum"];
+    let own = [&what[..], &["--member", "1"]].concat();
+    let [found, wanted] = [analyze(&batch, &own), analyze(&alone, &what)];
+    assert_eq!(found["findings"], wanted["findings"]);
+    assert!(batch.join("members/0001/analysis/msd.csv").is_file());
+    assert!(refused(&batch, &what).contains("--member K"));
+    assert!(refused(&batch, &["--member", "3"]).contains("0 to 2"));
+    assert!(refused(&batch, &["--member", "1", "--what", "thermo"]).contains("all members"));
+    assert!(refused(&alone, &["--member", "1"]).contains("one system"));
+}
+
 /// What is missing is said, with what to set or to type.
 #[test]
 fn what_is_missing_is_said() {

@@ -25,6 +25,30 @@ fn cube() -> Cell {
     Cell::new(Mat3::identity() * 12.0, [true; 3]).unwrap()
 }
 
+/// Frames that are left out are looked at all the same where molecules are moved into the cell: atoms that cross more than half of it
+/// between frames that are taken in are where they have gone.
+#[test]
+fn frames_that_are_left_out_tell_how_often_atoms_left_the_cell() {
+    const EVERY: u64 = 10;
+    let cell = cube();
+    let start = vec![Vec3::zeros()];
+    // 3 angstrom from frame to frame, 30 between those that count, of 12.
+    let speed = Vec3::new(3.0 / SPACING, 0.0, 0.0);
+    let mut studied = studied(&[18], &cell, &start, 100);
+    studied.wrapped = true;
+    studied.spacing = EVERY as f64 * SPACING;
+    let mut msd = Diffusion::new(&studied, DiffusionOptions::default());
+    for k in 0..1000 {
+        let now = frame(k, &cell, vec![cell.wrap(&(speed * (k as f64 * SPACING)))]);
+        match k.is_multiple_of(EVERY) {
+            true => msd.take(&now).unwrap(),
+            false => msd.pass(&now),
+        }
+    }
+    let first = msd.means().into_iter().find(|mean| mean.lag == 1).unwrap();
+    assert!((first.all / 900.0 - 1.0).abs() < ROUNDING, "{}", first.all);
+}
+
 /// In free flight <dr^2> = <v^2> t^2 at every lag, also at those that not every frame begins, and whether the run has moved atoms
 /// into the cell or not.
 #[test]

@@ -172,19 +172,43 @@ fn what_is_no_run_is_told() {
         told.contains("run.json") && told.contains("mdrun report RUN_DIR"),
         "{told}"
     );
+    let nowhere = folder.path().join("nowhere");
+    let told = refused(&[text(&nowhere)]);
+    assert!(told.contains("nowhere is not there"), "{told}");
+    fs::write(empty.join("validation.json"), "{}").unwrap();
+    let told = refused(&[text(&empty)]);
+    assert!(told.contains("the folder of a validation"), "{told}");
     fs::write(empty.join("run.json"), "{").unwrap();
     assert!(refused(&[text(&empty)]).contains("run.json"));
     fs::write(empty.join("run.json"), "{\"members\": 4, \"config\": {}}").unwrap();
     assert!(refused(&[text(&empty), text(&empty)]).contains("--member K"));
     let out = folder.path().join("run");
-    good(&run("configs/argon_nve.toml", &["dynamics.steps=20"], &out));
-    let told = refused(&[text(&out), text(&out)]);
+    let second = folder.path().join("second");
+    for out in [&out, &second] {
+        good(&run("configs/argon_nve.toml", &["dynamics.steps=20"], out));
+    }
+    let told = refused(&[text(folder.path())]);
+    assert!(
+        told.contains("runs are in ") && told.contains("second"),
+        "{told}"
+    );
+    let told = refused(&[text(&out), text(&second)]);
     assert!(told.contains("--out runs.html"), "{told}");
+    // Beside itself a run shows nothing, by whatever path.
+    let again = second.join("..").join("run");
+    let told = refused(&[
+        text(&out),
+        text(&second),
+        text(&again),
+        "--out",
+        "both.html",
+    ]);
+    assert!(told.contains("is the same run as"), "{told}");
     let pages = folder.path().join("pages.html");
     good(&mdrun(&[
         "report",
         text(&out),
-        text(&out),
+        text(&second),
         "--out",
         text(&pages),
     ]));

@@ -88,10 +88,20 @@ fn what_cannot_be_validated_is_said() {
     assert_eq!(fs::read_to_string(&foreign).unwrap(), "<p>mine</p>");
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let output = quick("configs/ethanol_nve.toml", &file.join("under"), &[]);
-    assert_eq!(output.status.code(), Some(1));
+    for place in [file.clone(), file.join("under")] {
+        let output = quick("configs/ethanol_nve.toml", &place, &[]);
+        assert_eq!(output.status.code(), Some(2));
+        let message = text(&output.stderr);
+        assert!(
+            message.contains("is a file") && message.contains("--out"),
+            "{message}"
+        );
+    }
+    let negative = ["validate", "configs/ethanol_nve.toml", "--minutes", "-1"];
+    let output = mdrun(&negative);
+    assert_eq!(output.status.code(), Some(2));
     let message = text(&output.stderr);
-    assert!(message.contains("--out"), "{message}");
+    assert!(message.contains("greater than zero"), "{message}");
 }
 
 /// What is broken off is not passed, and says so.

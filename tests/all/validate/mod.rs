@@ -1,5 +1,6 @@
 //! Validations of sound and of spoiled systems: each fault fails the line that is about it.
 
+mod bends;
 mod command;
 mod ensembles;
 mod faults;
@@ -118,6 +119,7 @@ impl PhysicsWorkshop for Faulty {
 /// A little of everything: a second or two for argon.
 const SHORT: Depth = Depth {
     constant_energy: 2.0 * PICOSECOND,
+    whole: Duration::from_secs(600),
     stepping: Duration::from_secs(60),
     sampling: Duration::from_secs(4),
     temperature: 0.1,

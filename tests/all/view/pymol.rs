@@ -21,6 +21,8 @@ const FRAMES: usize = (STEPS / EVERY + 1) as usize;
 #[derive(Deserialize)]
 struct Look {
     names: Vec<String>,
+    /// How far each periodic image is from the atoms.
+    images: Vec<[f64; 3]>,
     states: usize,
     atoms: usize,
     bonds: Vec<[usize; 2]>,
@@ -135,9 +137,28 @@ fn check(scene: &Scene, look: &Look, lit: f64, frames: usize) {
             assert!((found - right).abs() < 0.006, "{found}: {right}");
         }
     }
+    check_images(scene, look, &cell);
     for state in &look.coordinates {
         check_whole(scene, state, &positions, &cell);
     }
+}
+
+/// A crystal has an image at each lattice vector around it, other matter none unasked.
+fn check_images(scene: &Scene, look: &Look, cell: &Cell) {
+    let crystal = scene.subject == Subject::Crystal;
+    assert_eq!(look.images.len(), if crystal { 26 } else { 0 });
+    let mut steps: Vec<[i64; 3]> = Vec::new();
+    for image in &look.images {
+        let step = cell.fractional(&Vec3::from(*image));
+        let whole = step.map(f64::round);
+        // PyMOL keeps edges and angles to 0.005.
+        assert!((step - whole).norm() < 0.01, "{:?}: {step}", scene.subject);
+        steps.push([0, 1, 2].map(|k| whole[k] as i64));
+    }
+    steps.sort_unstable();
+    steps.dedup();
+    assert_eq!(steps.len(), look.images.len());
+    assert!(steps.iter().flatten().all(|n| n.abs() <= 1));
 }
 
 /// Atoms are where the topology has them, molecules whole, up to lattice vectors.

@@ -315,4 +315,12 @@ fn what_is_no_run_is_refused() {
     let output = once(folder.path());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(said(&output).contains("has not begun"), "{output:?}");
+    // A validation's folder will never be a run's.
+    fs::write(folder.path().join("validation.json"), "{}").unwrap();
+    let output = once(folder.path());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        stderr(&output).contains("the folder of a validation"),
+        "{output:?}"
+    );
 }
