@@ -20,8 +20,7 @@ use crate::run::words;
 use crate::terminal::{Mood, Terminal, shown};
 use crate::text::{counted, duration};
 use crate::validate::{self, Depth, Judgement, Validated, ValidationLine, ValidationListener};
-use crate::{Error, Result, streams};
-use crate::{overview, report};
+use crate::{Error, Result, overview, report, streams};
 
 /// A test failed.
 const FAILED: u8 = 3;
