@@ -270,7 +270,7 @@ fn frames_are_chosen_by_time() {
 fn a_member_of_many_systems_is_analysed() {
     let folder = TempDir::new().unwrap();
     let settings = [
-        "dynamics.steps=40",
+        "dynamics.steps=200",
         "system.replicas=3",
         "device.kind=cpu",
         "output.trajectory=[{format=\"xyz\",every=4,fields=[\"velocities\"]}]",
