@@ -25,7 +25,7 @@ pub mod thinned;
 pub mod vibrations;
 
 pub use chosen::Chosen;
-pub use studied::{FrameChoice, Studied, StudiedRun, WrittenTrajectory};
+pub use studied::{Studied, StudiedFrames, StudiedRun, WrittenTrajectory};
 pub use table::CsvTable;
 pub use thinned::Thinned;
 

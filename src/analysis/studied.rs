@@ -42,7 +42,7 @@ pub struct Studied {
 
 /// What of a trajectory is looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FrameChoice<'c> {
+pub struct StudiedFrames<'c> {
     /// The atoms, in words; all of them where nothing is said.
     pub select: Option<&'c str>,
     /// Every so-manieth frame.
@@ -304,7 +304,7 @@ impl StudiedRun {
         &self,
         trajectory: &WrittenTrajectory,
         frame: &Snapshot,
-        choice: FrameChoice<'_>,
+        choice: StudiedFrames<'_>,
     ) -> Result<Studied> {
         let (system, _) = self.system()?;
         let chosen = match choice.select {

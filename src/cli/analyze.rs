@@ -17,7 +17,7 @@ use crate::analysis::pair_distances::PairDistances;
 use crate::analysis::statistics::ThermoStatistics;
 use crate::analysis::vibrations::Vibrations;
 use crate::analysis::{
-    AnalysisFinding, FrameChoice, FrameQuantity, Studied, StudiedRun, WrittenTrajectory, output,
+    AnalysisFinding, FrameQuantity, Studied, StudiedFrames, StudiedRun, WrittenTrajectory, output,
     page,
 };
 use crate::core::{Cell, Snapshot};
@@ -63,7 +63,8 @@ impl What {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads the trajectory one frame after another, in memory that does not grow with it, and writes a table (CSV) and pictures \
-(SVG) of each quantity into RUN_DIR/analysis; of many systems --member K names one, and they go into its folder. The run may still be going on: what is whole of its files is read.
+(SVG) of each quantity into RUN_DIR/analysis; of many systems --member K names one, and they go into its folder. \
+The run may still be going on: what is whole of its files is read.
 
   mdrun analyze trajectories/water --what rdf,msd,hbonds --from 5ps --html
 
@@ -439,7 +440,7 @@ impl Analysis<'_> {
         frame: &Snapshot,
         some: &[What],
     ) -> Result<Vec<Measured>> {
-        let choice = FrameChoice {
+        let choice = StudiedFrames {
             select: self.args.select.as_deref(),
             stride: self.args.every,
             until: self.args.to,

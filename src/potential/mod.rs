@@ -50,8 +50,8 @@ impl Evaluation {
         }
     }
 
-    /// Stress (eV / cubic angstrom) without the motion of atoms, of a cell of this volume (cubic angstrom); positive where the cell
-    /// pulls itself together.
+    /// Stress (eV / cubic angstrom) without the motion of atoms, of a cell of this volume (cubic angstrom); positive where
+    /// the cell pulls itself together.
     pub fn stress(&self, volume: f64) -> Mat3 {
         self.strain_derivative / volume
     }

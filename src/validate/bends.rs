@@ -1,10 +1,10 @@
 //! Whether forces bend within a step: whether they are smooth on its way.
 //!
 //! A step of velocity Verlet changes the total energy by what the trapezoidal rule misses of the forces' work,
-//! U' - U + (F + F') (r' - r) / 2, and by a term that the next step gives back. Where forces are smooth on its way, what is missed is
-//! of third order: two halves of the way miss a quarter. Where they bend within it, it is not, whatever the step: then the
-//! order of the integrator and the drift are those of chance. A root in a network's norm of a vector (SchNetPack adds 1e-8 under it)
-//! turns forces within 1e-4 A where symmetry makes the vector vanish, as in linear molecules. So the step that misses most is
+//! U' - U + (F + F') (r' - r) / 2, and by a term that the next step gives back. Where forces are smooth on its way, what is
+//! missed is of third order: two halves of the way miss a quarter. Where they bend within it, it is not, whatever the step:
+//! then the order of the integrator and the drift are those of chance. A root in a network's norm of a vector (SchNetPack
+//! adds 1e-8 under it) turns forces within 1e-4 A where symmetry makes the vector vanish, as in linear molecules. So the step that misses most is
 //! taken in halves, in f64. This needs one way alone, where walks with different steps part from each other.
 
 use super::cutoff::JUMP;
@@ -94,8 +94,8 @@ impl RoughestStep {
         ValidationLine::measured(
             ("bends", "bends within a step"),
             (off, "", BENT),
-            "forces that are smooth on the way of a step leave a quarter of what it misses of their work to its halves. Where they \
-             bend within it, the energy jumps, and order and drift are those of chance, whatever the step. A network's norm of \
+            "forces that are smooth on the way of a step leave a quarter of what it misses of their work to its halves. Where \
+             they bend within it, the energy jumps, and order and drift are those of chance, whatever the step. A network's norm of \
              a vector does so where symmetry makes the vector vanish, as in linear molecules (the 1e-8 under SchNetPack's root)",
         )
         .saying(text)
