@@ -4,8 +4,9 @@
 //! U' - U + (F + F') (r' - r) / 2, and by a term that the next step gives back. Where forces are smooth on its way, what is
 //! missed is of third order: two halves of the way miss a quarter. Where they bend within it, it is not, whatever the step:
 //! then the order of the integrator and the drift are those of chance. A root in a network's norm of a vector (SchNetPack
-//! adds 1e-8 under it) turns forces within 1e-4 A where symmetry makes the vector vanish, as in linear molecules. So the step that misses most is
-//! taken in halves, in f64. This needs one way alone, where walks with different steps part from each other.
+//! adds 1e-8 under it) turns forces within 1e-4 A where symmetry makes the vector vanish, as in linear molecules. So the step
+//! that misses most is taken in halves, in f64. This needs one way alone, where walks with different steps part from each
+//! other.
 
 use super::cutoff::JUMP;
 use super::line::{ValidationLine, short};
@@ -95,8 +96,8 @@ impl RoughestStep {
             ("bends", "bends within a step"),
             (off, "", BENT),
             "forces that are smooth on the way of a step leave a quarter of what it misses of their work to its halves. Where \
-             they bend within it, the energy jumps, and order and drift are those of chance, whatever the step. A network's norm of \
-             a vector does so where symmetry makes the vector vanish, as in linear molecules (the 1e-8 under SchNetPack's root)",
+             they bend within it, the energy jumps, and order and drift are those of chance, whatever the step. A network's \
+             norm of a vector does so where symmetry makes the vector vanish, as in linear molecules (the 1e-8 under SchNetPack's root)",
         )
         .saying(text)
         .with_bar("")
