@@ -97,7 +97,8 @@ impl RoughestStep {
             (off, "", BENT),
             "forces that are smooth on the way of a step leave a quarter of what it misses of their work to its halves. Where \
              they bend within it, the energy jumps, and order and drift are those of chance, whatever the step. A network's \
-             norm of a vector does so where symmetry makes the vector vanish, as in linear molecules (the 1e-8 under SchNetPack's root)",
+             norm of a vector does so where symmetry makes the vector vanish, as in linear molecules (the 1e-8 under \
+             SchNetPack's root)",
         )
         .saying(text)
         .with_bar("")
