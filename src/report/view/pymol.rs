@@ -78,7 +78,7 @@ pub(super) fn script(run: &ViewedRun<'_>) -> String {
          /os.chdir(mdrun_back)\n"
     );
     if run.has_cell() && run.matter == ViewedMatter::Crystal && run.atoms <= MOST_IMAGED {
-        text += "# They are drawn of a crystal; of other matter on demand.\n/mdrun_images(mdrun_name)\n";
+        text += "# Those of a crystal are drawn.\n/mdrun_images(mdrun_name)\n";
     }
     text
 }
