@@ -150,7 +150,10 @@ fn a_run_is_followed_in_a_pipe_from_before_it_begins() {
         .unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut seen = vec![lines.next().unwrap().unwrap()];
-    assert!(seen[0].starts_with("has not begun, there is no run in "), "{seen:?}");
+    assert!(
+        seen[0].starts_with("has not begun, there is no run in "),
+        "{seen:?}"
+    );
     bench.complete(&run, &["-q"]);
     seen.extend(lines.map(Result::unwrap));
     assert!(watching.wait().unwrap().success(), "{seen:?}");
