@@ -142,8 +142,7 @@ pub fn bath(plan: &Plan) -> Option<f64> {
 
 /// Pressure (eV / cubic angstrom) of a plan's barostat.
 pub fn press(plan: &Plan) -> Option<f64> {
-    let barostat = plan.dynamics.ensemble.barostat();
-    barostat.map(|barostat| barostat.pressure)
+    plan.dynamics.ensemble.pressure()
 }
 
 /// Volume (cubic angstrom) of the cell that a run began with, where it is periodic in all directions.
@@ -297,7 +296,7 @@ pub fn limits_of(plan: &Plan, thermometer: &Thermometer) -> Limits {
         contact: monitor.contact,
         kinetic: monitor.temperature.map(|kt| 0.5 * kt * freedom),
         held_mass: thermometer.held_mass,
-        volume: plan.dynamics.ensemble.barostat().and_then(|_| {
+        volume: plan.dynamics.ensemble.pressure().and_then(|_| {
             let volume = first_volume(plan)?;
             Some([volume / MOST_CHANGE, volume * MOST_CHANGE])
         }),
@@ -473,7 +472,7 @@ pub fn reporters(
     let path = directory.join(THERMO);
     let scope = thermo::Scope {
         cell: &start.cell,
-        pressed: dynamics.ensemble.barostat().is_some(),
+        pressed: dynamics.ensemble.pressure().is_some(),
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: dynamics.steps,

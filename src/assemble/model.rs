@@ -100,7 +100,7 @@ pub(super) fn load_kinds(plan: &Plan) -> Result<Vec<ModelKind>> {
             cutoff,
         }]),
         PotentialPlan::Socket { address } => {
-            let needs_virial = plan.dynamics.ensemble.barostat().is_some();
+            let needs_virial = plan.dynamics.ensemble.pressure().is_some();
             let remote = Remote::new(address.clone(), needs_virial);
             Ok(vec![ModelKind::Socket(remote)])
         }

@@ -9,7 +9,7 @@ use crate::core::observe::Thermometer;
 use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::dynamics::{
-    self, Barostat, Chain, Coupling, Csvr, Dynamics, Langevin, NoseHoover, Npt, Nve, Program,
+    self, Barostat, Chain, Coupling, Csvr, Dynamics, Langevin, Mtk, NoseHoover, Npt, Nve, Program,
     SuzukiYoshida, Thermostat,
 };
 use crate::engine::{Engine, Flags, HostEngine, Start};
@@ -91,7 +91,7 @@ pub fn time(
 }
 
 /// Ensembles whose steps are timed, as `--ensemble` calls them.
-pub const ENSEMBLES: [&str; 5] = ["nve", "langevin", "csvr", "npt", "nose_hoover"];
+pub const ENSEMBLES: [&str; 6] = ["nve", "langevin", "csvr", "npt", "nose_hoover", "mtk"];
 
 /// Steps between two strains of the cell in a run that does not say.
 const BAROSTAT_EVERY: u64 = 10;
@@ -111,6 +111,12 @@ pub fn program_of(ensemble: &str, system: &System, timestep: f64) -> Program {
     let (kt, seed) = (300.0 * KELVIN, 1);
     let relaxation = 0.1 * PICOSECOND;
     let friction = 1.0 / PICOSECOND;
+    let chain = Chain {
+        relaxation,
+        links: 3,
+        steps: 1,
+        scheme: SuzukiYoshida::Three,
+    };
     let dynamics = match ensemble {
         "langevin" => Dynamics::Langevin(Langevin { kt, friction, seed }),
         "csvr" => Dynamics::Csvr(Csvr {
@@ -130,14 +136,12 @@ pub fn program_of(ensemble: &str, system: &System, timestep: f64) -> Program {
                 coupling: Coupling::Isotropic,
             },
         }),
-        "nose_hoover" => Dynamics::NoseHoover(NoseHoover {
+        "nose_hoover" => Dynamics::NoseHoover(NoseHoover { kt, chain }),
+        "mtk" => Dynamics::Mtk(Mtk {
             kt,
-            chain: Chain {
-                relaxation,
-                links: 3,
-                steps: 1,
-                scheme: SuzukiYoshida::Three,
-            },
+            pressure: BAR,
+            chain,
+            barostat_relaxation: PICOSECOND,
         }),
         _ => Dynamics::Nve(Nve),
     };

@@ -13,8 +13,8 @@ use super::section::Section;
 use crate::Result;
 use crate::core::Cell;
 use crate::dynamics::{
-    Barostat, Bath, Chain, Coupling, Csvr, Dynamics, Langevin, NoseHoover, Npt, Nve, Ramp, Ramps,
-    SuzukiYoshida, Thermostat,
+    Barostat, Bath, Chain, Coupling, Csvr, Dynamics, Langevin, Mtk, NoseHoover, Npt, Nve, Ramp,
+    Ramps, SuzukiYoshida, Thermostat,
 };
 use crate::text::significant;
 use crate::units::PICOSECOND;
@@ -92,6 +92,12 @@ pub(super) fn resolve(
             kt,
             chain: chain(section, raw, length.timestep)?,
         }),
+        Sampled::Mtk => Dynamics::Mtk(Mtk {
+            kt,
+            pressure: pressure(section, raw, ramps.pressure.as_ref())?,
+            chain: chain(section, raw, length.timestep)?,
+            barostat_relaxation: piston_relaxation(section, raw, length.timestep)?,
+        }),
     };
     Ok((ensemble, ramps))
 }
@@ -144,6 +150,37 @@ fn whole_or_usual(
     Ok(usual)
 }
 
+/// The pressure, or what its ramp ends at.
+fn pressure(
+    section: &mut Section<'_>,
+    raw: &raw::DynamicsTable,
+    ramp: Option<&Ramp>,
+) -> Result<f64> {
+    match ramp {
+        Some(ramp) => Ok(ramp.last()),
+        None => section.given(PRESSURE.name, &raw.pressure, &PRESSURE.value.0),
+    }
+}
+
+/// The time of a piston's mass.
+fn piston_relaxation(
+    section: &mut Section<'_>,
+    raw: &raw::DynamicsTable,
+    timestep: f64,
+) -> Result<f64> {
+    let relaxation = section.quantity(&BAROSTAT_RELAXATION, &raw.barostat_relaxation)?;
+    let part = timestep / relaxation;
+    if part > COARSE {
+        let note = format!(
+            "a time step is {} of the relaxation time of the piston, which swings faster than that: from {COARSE} on the \
+             conserved energy suffers; make it longer",
+            significant(part, 2),
+        );
+        section.note(&BAROSTAT_RELAXATION, &note);
+    }
+    Ok(relaxation)
+}
+
 fn barostat(
     section: &mut Section<'_>,
     raw: &raw::DynamicsTable,
@@ -151,10 +188,7 @@ fn barostat(
 ) -> Result<Barostat> {
     let every = section.steps(&BAROSTAT_EVERY, &raw.barostat_every, timestep)?;
     let barostat = Barostat {
-        pressure: match ramp {
-            Some(ramp) => ramp.last(),
-            None => section.given(PRESSURE.name, &raw.pressure, &PRESSURE.value.0)?,
-        },
+        pressure: pressure(section, raw, ramp)?,
         relaxation: section.quantity(&BAROSTAT_RELAXATION, &raw.barostat_relaxation)?,
         compressibility: section.quantity(&COMPRESSIBILITY, &raw.compressibility)?,
         every: every.unwrap_or_else(|| usual_every(section)),
@@ -242,9 +276,9 @@ pub(super) fn check(
         let why = "scales velocities about that of the centre of mass: one atom has none; use \"langevin\"";
         return Err(section.misfit(&ENSEMBLE, &raw.ensemble, why));
     }
-    let Some(barostat) = ensemble.barostat() else {
+    if ensemble.pressure().is_none() {
         return Ok(());
-    };
+    }
     let Some(volume) = start.cell.volume() else {
         let why = format!(
             "presses on a cell, which has to be periodic in all directions; this one is open along {}: set system.cell \
@@ -252,6 +286,9 @@ pub(super) fn check(
             open_directions(&start.cell)
         );
         return Err(section.misfit(&ENSEMBLE, &raw.ensemble, why));
+    };
+    let Some(barostat) = ensemble.barostat() else {
+        return Ok(());
     };
     right_angles(section, raw, barostat.coupling, &start.cell)?;
     let kt = ramps.temperature.as_ref().map_or(kt, Ramp::largest);

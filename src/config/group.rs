@@ -280,7 +280,7 @@ fn check(
     };
     let fault = |why: &str| Err(section.fault_at(key, &span, why));
     let dynamics = context.dynamics;
-    if dynamics.ensemble.barostat().is_some() {
+    if dynamics.ensemble.pressure().is_some() {
         return fault(
             "atoms that stay in their places do not follow a cell that a barostat strains: remove it, or choose another \
              [dynamics] ensemble",

@@ -1,4 +1,4 @@
-//! What a chain of thermostats is at one moment.
+//! What chains of thermostats, and a piston that presses on the cell, are at one moment.
 
 /// Most thermostats of a chain.
 pub const MOST_LINKS: usize = 8;
@@ -23,5 +23,21 @@ impl ChainState {
     /// Whether no thermostat has moved yet.
     pub fn is_at_rest(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// A piston that is the size of the cell, with the chain of thermostats on it; at rest before the first step.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PistonState {
+    /// Strain rate of the cell (inverse time).
+    pub rate: f64,
+    /// The chain.
+    pub chain: ChainState,
+}
+
+impl PistonState {
+    /// Whether all of it are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.rate.is_finite() && self.chain.is_finite()
     }
 }

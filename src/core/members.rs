@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Cell, ChainState, Mat3};
+use super::{Cell, ChainState, Mat3, PistonState};
 use crate::{Error, Result};
 
 /// What thermostat, barostat and moving springs have put into a system, and what they go on from.
@@ -18,6 +18,8 @@ pub struct Kept {
     pub response: Mat3,
     /// The chain of thermostats on the atoms.
     pub chain: ChainState,
+    /// The piston that presses on the cell.
+    pub piston: PistonState,
 }
 
 impl Kept {
@@ -25,7 +27,8 @@ impl Kept {
     pub fn is_finite(&self) -> bool {
         let response = self.response.iter().all(|x| x.is_finite());
         let energies = [self.heat, self.work, self.pulled];
-        energies.iter().all(|x| x.is_finite()) && response && self.chain.is_finite()
+        let extended = self.chain.is_finite() && self.piston.is_finite();
+        energies.iter().all(|x| x.is_finite()) && response && extended
     }
 }
 

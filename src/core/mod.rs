@@ -13,7 +13,7 @@ pub mod system;
 pub mod velocities;
 
 pub use cell::{Cell, Fitted};
-pub use chain::{ChainState, MOST_LINKS};
+pub use chain::{ChainState, MOST_LINKS, PistonState};
 pub use members::{Kept, Member, Members};
 pub use snapshot::{Fields, Observables, Snapshot};
 pub use spread::Spread;

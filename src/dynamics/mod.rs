@@ -6,6 +6,7 @@
 pub mod cell_rescaling;
 pub mod csvr;
 mod langevin;
+pub mod mtk;
 pub mod nose_hoover;
 mod npt;
 mod nve;
@@ -19,6 +20,7 @@ use crate::core::observe::Thermometer;
 pub use cell_rescaling::{CellRescaling, Coupling};
 pub use csvr::Csvr;
 pub use langevin::{Langevin, baoab};
+pub use mtk::Mtk;
 pub use nose_hoover::{Chain, NoseHoover, SuzukiYoshida};
 pub use npt::{Barostat, Npt, Thermostat};
 pub use nve::Nve;
@@ -42,9 +44,14 @@ pub trait Ensemble {
     /// Whether the momentum of the system stays what it is.
     fn conserves_momentum(&self) -> bool;
 
-    /// What presses on the cell; `None` where the cell stays what it is.
+    /// What strains the cell now and then; `None` where nothing does.
     fn barostat(&self) -> Option<&Barostat> {
         None
+    }
+
+    /// The pressure on the cell (eV / cubic angstrom); `None` where the cell stays what it is.
+    fn pressure(&self) -> Option<f64> {
+        self.barostat().map(|barostat| barostat.pressure)
     }
 
     /// What it was given, in the order in which people read it.
@@ -105,6 +112,8 @@ pub enum Dynamics {
     Npt(Npt),
     /// Constant temperature by a chain of thermostats.
     NoseHoover(NoseHoover),
+    /// Constant temperature and pressure by a piston and chains of thermostats.
+    Mtk(Mtk),
 }
 
 impl Deref for Dynamics {
@@ -117,6 +126,7 @@ impl Deref for Dynamics {
             Self::Csvr(ensemble) => ensemble,
             Self::Npt(ensemble) => ensemble,
             Self::NoseHoover(ensemble) => ensemble,
+            Self::Mtk(ensemble) => ensemble,
         }
     }
 }
@@ -131,6 +141,7 @@ impl Dynamics {
             Self::Csvr(ensemble) => ensemble.kt = kt,
             Self::Npt(ensemble) => ensemble.kt = kt,
             Self::NoseHoover(ensemble) => ensemble.kt = kt,
+            Self::Mtk(ensemble) => ensemble.kt = kt,
         }
         self
     }
@@ -138,8 +149,10 @@ impl Dynamics {
     /// The same at another pressure (eV / cubic angstrom); one without a barostat as it is.
     #[must_use]
     pub fn at_pressure(mut self, pressure: f64) -> Self {
-        if let Self::Npt(ensemble) = &mut self {
-            ensemble.barostat.pressure = pressure;
+        match &mut self {
+            Self::Npt(ensemble) => ensemble.barostat.pressure = pressure,
+            Self::Mtk(ensemble) => ensemble.pressure = pressure,
+            Self::Nve(_) | Self::Langevin(_) | Self::Csvr(_) | Self::NoseHoover(_) => {}
         }
         self
     }

@@ -6,6 +6,7 @@
 
 use super::cell_rescaling::CellRescaling;
 use super::csvr::Rescaling;
+use super::mtk::PistonMove;
 use super::nose_hoover::ChainMove;
 use super::ramp::Ramps;
 
@@ -38,7 +39,8 @@ impl Op {
                     how.degrees_of_freedom = 0;
                 }
                 Collective::RescaleCell(how) => how.kt = 0.0,
-                Collective::MoveChain(how) => {
+                Collective::MoveChain(how)
+                | Collective::MovePiston(PistonMove { atoms: how, .. }) => {
                     how.kt = 0.0;
                     how.degrees_of_freedom = 0;
                 }
@@ -76,6 +78,8 @@ pub enum Collective {
     RescaleCell(CellRescaling),
     /// Moves a chain of thermostats, and scales the velocities about that of the centre of mass by what it finds.
     MoveChain(ChainMove),
+    /// Moves a piston and the chains on it and the atoms, and lets the cell grow with all that is in it.
+    MovePiston(PistonMove),
 }
 
 /// One step, as operators from first to last. The last drift is followed by an evaluation of the

@@ -139,6 +139,10 @@ impl RampValues {
                 Collective::RemoveDrift => {}
                 Collective::RescaleVelocities(how) => how.kt = self.kt.unwrap_or(how.kt),
                 Collective::MoveChain(how) => how.kt = self.kt.unwrap_or(how.kt),
+                Collective::MovePiston(how) => {
+                    how.atoms.kt = self.kt.unwrap_or(how.atoms.kt);
+                    how.pressure = self.pressure.unwrap_or(how.pressure);
+                }
                 Collective::RescaleCell(how) => {
                     how.kt = self.kt.unwrap_or(how.kt);
                     how.pressure = self.pressure.unwrap_or(how.pressure);

@@ -10,6 +10,7 @@ use crate::core::rng::{Noise, Stream};
 use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
 use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
 use crate::dynamics::csvr::Rescaling;
+use crate::dynamics::mtk::PistonMove;
 use crate::dynamics::nose_hoover::ChainMove;
 use crate::dynamics::{Collective, Local, Op, Program, StepClock};
 use crate::forcefield::external::{self, ExternalSums};
@@ -46,6 +47,14 @@ struct Strained {
     twice: Mat3,
     /// The pressure tensor ahead of it (eV / cubic angstrom).
     pressure: Mat3,
+}
+
+/// What is still to be done when the forces of a step are there.
+enum Unsettled {
+    /// Of a strain.
+    Strain(Strained),
+    /// Of a piston, whose energy (eV) was this at the start of the step.
+    Piston(PistonMove, f64),
 }
 
 /// What a rollback restores.
@@ -128,7 +137,7 @@ impl HostEngine {
 
     /// One step, or as much of it as is possible before a position is no longer usable.
     fn step(&mut self, program: &Program, step: u64) -> Result<()> {
-        let mut strained = None;
+        let mut unsettled = None;
         let bath = program.ramps.at(step);
         for op in &program.ops {
             match bath.of(*op) {
@@ -144,15 +153,20 @@ impl HostEngine {
                     match what {
                         Collective::RemoveDrift => self.remove_drift(),
                         Collective::RescaleVelocities(how) => self.rescale_velocities(&how, step),
-                        Collective::RescaleCell(how) => strained = self.rescale_cell(&how, step)?,
+                        Collective::RescaleCell(how) => {
+                            unsettled = self.rescale_cell(&how, step)?
+                        }
                         Collective::MoveChain(how) => self.move_chain(&how),
+                        Collective::MovePiston(how) => unsettled = self.move_piston(&how, step)?,
                     }
                 }
                 Op::Collective { .. } => {}
             }
         }
-        if let Some(strained) = strained {
-            self.settle(&strained);
+        match unsettled {
+            Some(Unsettled::Strain(strained)) => self.settle(&strained),
+            Some(Unsettled::Piston(how, before)) => self.settle_piston(&how, before),
+            None => {}
         }
         self.state.step = step + 1;
         Ok(())
@@ -246,7 +260,7 @@ impl HostEngine {
 
     /// Strains cell, positions and velocities, which is to be settled when the forces behind it are there. The strain derivative
     /// is that of the start of the step. A strain too large is refused.
-    fn rescale_cell(&mut self, how: &CellRescaling, step: u64) -> Result<Option<Strained>> {
+    fn rescale_cell(&mut self, how: &CellRescaling, step: u64) -> Result<Option<Unsettled>> {
         let state = &mut self.state;
         let rest = Vec3::zeros();
         let twice = observe::kinetic_about(&self.system, state.velocities.iter(), &rest);
@@ -277,11 +291,11 @@ impl HostEngine {
         (state.velocities.iter_mut()).for_each(|v| *v = shrink * *v);
         let after = shrink * twice * shrink;
         kept.work += 0.5 * (after.trace() - twice.trace() + derivative.dot(&strain));
-        Ok(Some(Strained {
+        Ok(Some(Unsettled::Strain(Strained {
             strain,
             twice: shrink * pressing * shrink,
             pressure,
-        }))
+        })))
     }
 
     /// Adds the second half of a strain's work, and finds what the strain added to the pressure, when the forces behind it are
@@ -292,6 +306,39 @@ impl HostEngine {
         kept.work += 0.5 * derivative.dot(&strained.strain);
         kept.response =
             cell_rescaling::pressure(cell, &strained.twice, &derivative) - strained.pressure;
+    }
+
+    /// Moves the piston and the chains, and the cell with all that is in it. The strain derivative is that of the start of the
+    /// step, whose kick is done here. A strain too large is refused.
+    fn move_piston(&mut self, how: &PistonMove, step: u64) -> Result<Option<Unsettled>> {
+        let flight = self.flight();
+        let kinetic = self.kinetic_about(&flight);
+        let derivative = self.state.evaluation.strain_derivative.trace();
+        let Member { cell, kept, .. } = &mut self.state.member;
+        let volume = cell.volume().ok_or_else(no_volume)?;
+        let (before, chains) = (how.energy(kept, volume), how.chains(kept));
+        how.kick(kept, derivative, volume);
+        let growth = how.advance(kept, kinetic);
+        kept.heat -= how.chains(kept) - chains;
+        if growth.strain.is_nan() || growth.strain.abs() > MOST_STRAIN {
+            self.refused = Some(growth.strain.abs());
+            return Ok(None);
+        }
+        let factor = growth.strain.exp();
+        *cell = (cell.strained(&(Mat3::identity() * factor)))
+            .map_err(|e| Error::run(format!("the cell at step {step}: {e}")))?;
+        (self.state.positions.iter_mut()).for_each(|r| *r *= factor);
+        self.scale_about(&flight, growth.factor);
+        Ok(Some(Unsettled::Piston(*how, before)))
+    }
+
+    /// Kicks the piston by what is there at the end of a step; what it has lost since its start is work.
+    fn settle_piston(&mut self, how: &PistonMove, before: f64) {
+        let derivative = self.state.evaluation.strain_derivative.trace();
+        let Member { cell, kept, .. } = &mut self.state.member;
+        let volume = cell.volume().unwrap_or(f64::NAN);
+        how.kick(kept, derivative, volume);
+        kept.work -= how.energy(kept, volume) - before;
     }
 
     fn remove_drift(&mut self) {
@@ -415,6 +462,10 @@ impl HostEngine {
         let kinetic = observe::counted_kinetic(&self.observables(), self.limits.held_mass);
         (kinetic > limit).then(|| (kinetic, Vec::new()))
     }
+}
+
+fn no_volume() -> Error {
+    Error::input("a piston presses on a cell, which has to be periodic in all directions")
 }
 
 /// The component at fault: one that is not finite, else the largest.

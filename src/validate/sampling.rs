@@ -93,8 +93,8 @@ fn deviation(values: &[f64]) -> f64 {
 
 /// The states that the run's own is compared with.
 fn neighbours(setup: &Setup<'_>, kt: f64, samples: &Samples) -> Vec<Neighbour> {
-    let barostat = setup.ensemble.barostat().copied();
-    let pressure = barostat.map_or(0.0, |barostat| barostat.pressure);
+    let pressed = setup.ensemble.pressure();
+    let pressure = pressed.unwrap_or(0.0);
     let energy = move |s: &Sample| s.potential + pressure * s.volume;
     let width = deviation(&samples.each(energy));
     let mut found = Vec::new();
@@ -103,7 +103,7 @@ fn neighbours(setup: &Setup<'_>, kt: f64, samples: &Samples) -> Vec<Neighbour> {
         let colder = colder.max(0.5 * kt);
         found.push(Neighbour {
             name: TEMPERATURES,
-            what: match barostat {
+            what: match pressed {
                 Some(_) => "potential energy + P V",
                 None => "potential energy",
             },
@@ -120,7 +120,7 @@ fn neighbours(setup: &Setup<'_>, kt: f64, samples: &Samples) -> Vec<Neighbour> {
         });
     }
     let volumes = deviation(&samples.each(|s| s.volume));
-    if barostat.is_some() && volumes > 0.0 {
+    if pressed.is_some() && volumes > 0.0 {
         let higher = pressure + APART * kt / volumes;
         found.push(Neighbour {
             name: PRESSURES,

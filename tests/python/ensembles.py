@@ -1,6 +1,6 @@
 """Compares runs at constant temperature and pressure with other programs.
 
-usage: ensembles.py MDRUN FOLDER lammps | physical_validation | literature
+usage: ensembles.py MDRUN FOLDER lammps | physical_validation | chains | literature
 
 MDRUN is the binary, FOLDER is where runs are written. Each comparison prints value, error and the deviation in standard
 errors; the fluid is argon as in configs/argon_nve.toml unless a comparison says otherwise. Runs are seeded, so that the
@@ -101,6 +101,12 @@ def dynamics(state):
     bath = {"csvr": 'relaxation = "0.2 ps"', "langevin": 'friction = "2 1/ps"'}[state.thermostat]
     if state.ensemble == "csvr":
         return bath
+    if state.ensemble == "nose_hoover":
+        return 'relaxation = "0.2 ps"'
+    if state.ensemble == "mtk":
+        return f'''relaxation = "0.2 ps"
+pressure = "{state.pressure!r} bar"
+barostat_relaxation = "0.5 ps"'''
     return f"""{bath}
 thermostat = "{state.thermostat}"
 pressure = "{state.pressure!r} bar"
@@ -114,6 +120,7 @@ def run(mdrun, folder, state):
     structure = folder / f"{state.name}.xyz"
     write_lattice(structure, state)
     file = folder / f"{state.name}.toml"
+    noise = "" if state.ensemble in ("nose_hoover", "mtk") else f"seed = {state.seed}\n"
     file.write_text(
         f"""[system]
 structure = "{structure}"
@@ -127,8 +134,7 @@ cutoff = "{state.cutoff} A"
 ensemble = "{state.ensemble}"
 temperature = "{state.temperature!r} K"
 {dynamics(state)}
-seed = {state.seed}
-timestep = "{TIMESTEP} ps"
+{noise}timestep = "{TIMESTEP} ps"
 duration = "{state.duration} ps"
 skin = "{state.skin} A"
 [output]
@@ -249,7 +255,7 @@ def lammps_checks(mdrun, folder, report):
 
 
 def as_simulation(state, columns):
-    """A run as physical_validation sees it."""
+    """A run as physical_validation sees it, at constant pressure or constant volume."""
     import physical_validation as pv
 
     # In units of GROMACS: kJ/mol, nm, K, bar, ps.
@@ -262,13 +268,17 @@ def as_simulation(state, columns):
         pressure_conversion=1.0,
         time_conversion=1e-3,
     )
-    ensemble = pv.data.EnsembleData(
-        "NPT", natoms=state.atoms, pressure=state.pressure, temperature=state.temperature
-    )
-    observables = pv.data.ObservableData(
-        potential_energy=columns["potential_energy_ev"], volume=columns["volume_a3"]
-    )
-    return pv.data.SimulationData(units=units, ensemble=ensemble, observables=observables)
+    own = {"natoms": state.atoms, "temperature": state.temperature}
+    kinetic = {"potential_energy": columns["potential_energy_ev"], "kinetic_energy": columns["kinetic_energy_ev"]}
+    if state.ensemble in ("npt", "mtk"):
+        ensemble = pv.data.EnsembleData("NPT", pressure=state.pressure, **own)
+        observables = pv.data.ObservableData(volume=columns["volume_a3"], **kinetic)
+    else:
+        ensemble = pv.data.EnsembleData("NVT", volume=state.edge**3, **own)
+        observables = pv.data.ObservableData(**kinetic)
+    # Of atoms alone, whose centre of mass is at rest.
+    system = pv.data.SystemData(natoms=state.atoms, nconstraints=0, ndof_reduction_tra=3, ndof_reduction_rot=0)
+    return pv.data.SimulationData(units=units, ensemble=ensemble, observables=observables, system=system)
 
 
 def physical_validation_checks(mdrun, folder, report):
@@ -335,7 +345,35 @@ def literature_checks(mdrun, folder, report):
         report.compare(f"density of the whole fluid at T = {kt}", (mean, mean_error), theirs, "sigma^-3")
 
 
+def chain_checks(mdrun, folder, report):
+    """Kinetic energies under chains of thermostats; ratios of neighbouring states, at constant volume and under a piston."""
+    from physical_validation.ensemble import check
+    from physical_validation.kinetic_energy import distribution
+
+    base = State("", "mtk", 120.0, 300.0, cells=3, cutoff=8.0, skin=1.2, sample=50, duration=2000.0 + SETTLE, seed=81)
+    states = {
+        ("mtk", ""): base,
+        ("mtk", "volumes"): base._replace(pressure=500.0, seed=82),
+        ("mtk", "enthalpies"): base._replace(temperature=132.0, seed=83),
+        ("nose_hoover", ""): base._replace(ensemble="nose_hoover", seed=84),
+        ("nose_hoover", "energies"): base._replace(ensemble="nose_hoover", temperature=132.0, seed=85),
+    }
+    states = {key: state._replace(name="_".join(key)) for key, state in states.items()}
+    found = together({key: (run, mdrun, folder, state) for key, state in states.items()})
+    seen = {key: as_simulation(state, found[key]) for key, state in states.items()}
+    for key, state in states.items():
+        off = distribution(seen[key], strict=False, verbosity=0, bs_repetitions=200, bootstrap_seed=1)
+        what = f"physical_validation, {key[0]} at {state.temperature:.0f} K and {state.pressure:.0f} bar, kinetic energy"
+        report.deviation(f"{what}: mean", float(off[0]))
+        report.deviation(f"{what}: width", float(off[1]))
+    for ensemble, name in states:
+        if name:
+            quantile = check(seen[ensemble, ""], seen[ensemble, name], bootstrap_seed=1, verbosity=0)
+            report.deviation(f"physical_validation, {ensemble}, ratio of {name}", float(np.max(np.abs(quantile))))
+
+
 COMPARISONS = {
+    "chains": chain_checks,
     "lammps": lammps_checks,
     "physical_validation": physical_validation_checks,
     "literature": literature_checks,

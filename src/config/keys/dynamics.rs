@@ -56,13 +56,15 @@ pub static ENSEMBLE: ConfigKey<OneOf<Sampled>> = ConfigKey {
             (Sampled::Csvr.word(), Sampled::Csvr),
             (Sampled::Npt.word(), Sampled::Npt),
             (Sampled::NoseHoover.word(), Sampled::NoseHoover),
+            (Sampled::Mtk.word(), Sampled::Mtk),
         ],
         or: "",
     },
     absent: Absent::Required,
     of: &[],
     doc: "Constant energy by velocity Verlet; constant temperature by Langevin dynamics (BAOAB), by velocity rescaling or by \
-          a Nose-Hoover chain; constant temperature and pressure by cell rescaling. [physics.md](physics.md) has them all.",
+          a Nose-Hoover chain; constant temperature and pressure by cell rescaling, or by a piston with chains \
+          (Martyna, Tobias and Klein). [physics.md](physics.md) has them all.",
 };
 
 /// Ensembles with a bath.
@@ -71,10 +73,11 @@ const HEATED: &[Sampled] = &[
     Sampled::Csvr,
     Sampled::Npt,
     Sampled::NoseHoover,
+    Sampled::Mtk,
 ];
 
 /// Ensembles with a chain of thermostats.
-const CHAINED: &[Sampled] = &[Sampled::NoseHoover];
+const CHAINED: &[Sampled] = &[Sampled::NoseHoover, Sampled::Mtk];
 
 /// Ensembles whose bath draws noise.
 const NOISY: &[Sampled] = &[Sampled::Langevin, Sampled::Csvr, Sampled::Npt];
@@ -98,7 +101,7 @@ pub static PRESSURE: ConfigKey<Ramped> = ConfigKey {
         sign: Sign::Any,
     }),
     absent: Absent::Required,
-    of: &[Sampled::Npt],
+    of: &[Sampled::Npt, Sampled::Mtk],
     doc: "Pressure on the cell, such as `\"1 bar\"`, or a [ramp](physics.md#ramps) as of the temperature.",
 };
 
@@ -122,7 +125,12 @@ pub static RELAXATION: ConfigKey<Quantity> = ConfigKey {
         sign: Sign::Positive,
     },
     absent: Absent::Required,
-    of: &[Sampled::Csvr, Sampled::Npt, Sampled::NoseHoover],
+    of: &[
+        Sampled::Csvr,
+        Sampled::Npt,
+        Sampled::NoseHoover,
+        Sampled::Mtk,
+    ],
     doc: "Velocity rescaling: the time in which the kinetic energy comes back to that of the bath. Nose-Hoover chains: \
           the time T of the masses (f kT T^2 of the first); the kinetic energy swings with a period of about 4.4 T. \
           `\"0.1 ps\"` is usual.",
@@ -190,8 +198,9 @@ pub static BAROSTAT_RELAXATION: ConfigKey<Quantity> = ConfigKey {
         sign: Sign::Positive,
     },
     absent: Absent::Required,
-    of: &[Sampled::Npt],
-    doc: "Time in which the volume comes back to its mean, if the compressibility is right; `\"1 ps\"` is usual.",
+    of: &[Sampled::Npt, Sampled::Mtk],
+    doc: "Cell rescaling: the time in which the volume comes back to its mean, if the compressibility is right. A piston: \
+          the time T of its mass, (f + 3) kT T^2. `\"1 ps\"` is usual.",
 };
 
 /// `compressibility`

@@ -18,6 +18,8 @@ pub enum Sampled {
     Npt,
     /// `"nose_hoover"`
     NoseHoover,
+    /// `"mtk"`
+    Mtk,
 }
 
 impl Sampled {
@@ -29,6 +31,7 @@ impl Sampled {
             Self::Csvr => "csvr",
             Self::Npt => "npt",
             Self::NoseHoover => "nose_hoover",
+            Self::Mtk => "mtk",
         }
     }
 }

@@ -87,6 +87,17 @@ device_struct! {
 }
 
 device_struct! {
+    /// What a piston is given (`dynamics::mtk::PistonMove`).
+    pub(super) struct DevicePiston = "Piston" {
+        /// Whether there is one.
+        moves: u32,
+        time: f64,
+        relaxation: f64,
+        pressure: f64,
+    }
+}
+
+device_struct! {
     /// What a strain of the cell is given (`dynamics::cell_rescaling::CellRescaling`).
     pub(super) struct DeviceBarostat = "Barostat" {
         /// A [`coupling`].
@@ -123,6 +134,10 @@ device_struct! {
         strained: u32,
         /// Whether a strain is still to be settled: the second half of its work, and the response of the pressure.
         owing: u32,
+        /// Mass and pressure of a piston in this step, and its energy at the start of it (eV).
+        piston_mass: f64,
+        piston_pressure: f64,
+        before: f64,
         /// Logarithm of the strain, strain, and its inverse.
         strain: [[f64; 3]; 3],
         stretch: [[f64; 3]; 3],
@@ -183,6 +198,10 @@ device_struct! {
         /// Positions and velocities of the chain of thermostats.
         chain: [f64; MOST_LINKS],
         chain_velocity: [f64; MOST_LINKS],
+        /// Strain rate of the piston, and its chain.
+        piston_rate: f64,
+        piston_chain: [f64; MOST_LINKS],
+        piston_chain_velocity: [f64; MOST_LINKS],
         /// Lattice vectors as rows (angstrom).
         cell: [[f64; 3]; 3],
         /// Strain of the cell since the build.
@@ -282,6 +301,7 @@ device_struct! {
         ops: [DeviceOp; MOST_OPS],
         velocities: DeviceRescaling,
         chain: DeviceChain,
+        piston: DevicePiston,
         barostat: DeviceBarostat,
         ramps: DeviceRamps,
         /// Of the potential (angstrom).
@@ -404,6 +424,7 @@ pub fn source(several: bool) -> String {
         DeviceOp::declaration(),
         DeviceRescaling::declaration(),
         DeviceChain::declaration(),
+        DevicePiston::declaration(),
         DeviceBarostat::declaration(),
         DeviceRamp::declaration(),
         DeviceRamps::declaration(),
@@ -436,6 +457,7 @@ mod tests {
             DeviceOp::probe(),
             DeviceRescaling::probe(),
             DeviceChain::probe(),
+            DevicePiston::probe(),
             DeviceBarostat::probe(),
             DeviceRamp::probe(),
             DeviceRamps::probe(),

@@ -1,9 +1,10 @@
 //! Programs as the kernels take them.
 
 use super::block::{
-    DeviceBarostat, DeviceChain, DeviceOp, DeviceRamp, DeviceRamps, DeviceRescaling, MOST_OPS,
-    coupling, kind,
+    DeviceBarostat, DeviceChain, DeviceOp, DevicePiston, DeviceRamp, DeviceRamps, DeviceRescaling,
+    MOST_OPS, coupling, kind,
 };
+use crate::dynamics::mtk::PistonMove;
 use crate::dynamics::nose_hoover::ChainMove;
 use crate::dynamics::{CellRescaling, Collective, Coupling, Local, MOST_POINTS, Op, Program, Ramp};
 use crate::{Error, Result};
@@ -28,6 +29,8 @@ pub(super) struct DeviceProgram {
     pub velocities: DeviceRescaling,
     /// The chain of thermostats that finds it.
     pub chain: DeviceChain,
+    /// The piston, which moves in every step.
+    pub piston: DevicePiston,
     /// Steps between strains of the cell in the middle; 0 for never.
     pub press_every: u64,
     /// What they are given.
@@ -100,6 +103,7 @@ impl DeviceProgram {
                     let bath = (how.kt, how.degrees_of_freedom);
                     self.scale(how.c, bath) && every == 1
                 }
+                Collective::MovePiston(how) => self.press(&how) && every == 1,
                 Collective::MoveChain(how) => {
                     let bath = (how.kt, how.degrees_of_freedom);
                     self.chain = chain(&how);
@@ -107,6 +111,21 @@ impl DeviceProgram {
                 }
             },
         }
+    }
+
+    /// Takes a piston and its chains, if they may come here.
+    fn press(&mut self, how: &PistonMove) -> bool {
+        let ChainMove { time, kt, .. } = how.atoms;
+        self.chain = chain(&how.atoms);
+        self.piston = DevicePiston {
+            moves: 1,
+            time,
+            relaxation: how.relaxation,
+            pressure: how.pressure,
+        };
+        let alone = self.press_every == 0;
+        self.press_every = 1;
+        self.scale(0.0, (kt, how.atoms.degrees_of_freedom)) && alone
     }
 
     /// Takes a scaling of velocities to a temperature (eV) of so many degrees of freedom, if it may come here.

@@ -99,6 +99,7 @@ impl CudaEngine {
         p.before = plan.before as u32;
         p.velocities = plan.velocities;
         p.chain = plan.chain;
+        p.piston = plan.piston;
         p.barostat = plan.barostat;
         p.ramps = plan.ramps;
         p.after = (plan.ops.len() - plan.before) as u32;
@@ -110,12 +111,13 @@ impl CudaEngine {
     /// Records what is replayed.
     fn record(&self) -> Result<Graphs> {
         let (kernels, extras) = (&self.kernels, self.extras);
+        let every = extras.press_every;
         let steps = |count: u64, last: bool| {
-            let each = |k: u64| kernels.step(extras, last && k + 1 == count);
+            let each = |k: u64| kernels.step(extras, every == 1 || (last && k + 1 == count));
             kernels.program.record(|| (0..count).try_for_each(each))
         };
-        let every = extras.press_every;
-        let pressed = if every == 0 {
+        // Where each step is pressed, all are alike.
+        let pressed = if every <= 1 {
             None
         } else {
             Some(Pressed {

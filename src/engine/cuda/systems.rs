@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::block::{DeviceMember, DeviceState, DeviceTraits, EngineSizes, OBSERVE_ATOMS};
 use super::program::DeviceProgram;
 use crate::core::rng::Noise;
-use crate::core::{Cell, ChainState, Kept, Mat3, Member};
+use crate::core::{Cell, ChainState, Kept, Mat3, Member, PistonState};
 use crate::engine::{Limits, Start};
 use crate::{Error, Result};
 
@@ -223,6 +223,9 @@ impl DeviceSystems {
                 response: std::array::from_fn(|a| std::array::from_fn(|b| kept.response[(a, b)])),
                 chain: kept.chain.positions,
                 chain_velocity: kept.chain.velocities,
+                piston_rate: kept.piston.rate,
+                piston_chain: kept.piston.chain.positions,
+                piston_chain_velocity: kept.piston.chain.velocities,
                 cell: rows(&member.cell),
                 strain: state.strain,
                 slack2: state.slack2,
@@ -247,6 +250,13 @@ impl DeviceSystems {
                 chain: ChainState {
                     positions: state.chain,
                     velocities: state.chain_velocity,
+                },
+                piston: PistonState {
+                    rate: state.piston_rate,
+                    chain: ChainState {
+                        positions: state.piston_chain,
+                        velocities: state.piston_chain_velocity,
+                    },
                 },
             };
             if rows(&member.cell) != state.cell {

@@ -41,7 +41,7 @@ use sha2::{Digest, Sha256};
 
 use super::drift::EnergyRecord;
 use super::own;
-use crate::core::{Cell, ChainState, Kept, MOST_LINKS, Mat3, System, Vec3};
+use crate::core::{Cell, ChainState, Kept, MOST_LINKS, Mat3, PistonState, System, Vec3};
 use crate::engine::Start;
 use crate::simulation::FileMark;
 use crate::{Error, Result};
@@ -108,6 +108,9 @@ struct Header {
     /// Position and velocity of each thermostat of the atoms' chain; left out where none has moved, as earlier versions do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     chain: Vec<[f64; 2]>,
+    /// The piston; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    piston: Option<PistonEntry>,
     /// Lattice vectors as rows; null where none were given.
     vectors: Option<[f64; 9]>,
     periodic: [bool; 3],
@@ -117,6 +120,35 @@ struct Header {
     #[serde(with = "marks")]
     files: Vec<FileMark>,
     energies: EnergyRecord,
+}
+
+/// A piston in the header.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PistonEntry {
+    rate: f64,
+    /// Position and velocity of each thermostat of its chain.
+    chain: Vec<[f64; 2]>,
+}
+
+impl PistonEntry {
+    /// A piston that has moved.
+    fn of(piston: &PistonState) -> Option<Self> {
+        (*piston != PistonState::default()).then(|| Self {
+            rate: piston.rate,
+            chain: links(&piston.chain),
+        })
+    }
+
+    fn state(entry: Option<&Self>) -> Result<PistonState> {
+        let Some(Self { rate, chain }) = entry else {
+            return Ok(PistonState::default());
+        };
+        Ok(PistonState {
+            rate: *rate,
+            chain: chain_of(chain)?,
+        })
+    }
 }
 
 impl Header {
@@ -130,6 +162,7 @@ impl Header {
             pulled: checkpoint.kept.pulled,
             response: rows(&checkpoint.kept.response),
             chain: links(&checkpoint.kept.chain),
+            piston: PistonEntry::of(&checkpoint.kept.piston),
             vectors: cell.is_given().then(|| rows(cell.vectors())),
             periodic: cell.periodic(),
             stretch: checkpoint.stretch,
@@ -197,7 +230,7 @@ impl Checkpoint {
         (self.start().check()).map_err(|e| Error::run(format!("no checkpoint of this: {e}")))?;
         if !(self.kept.is_finite() && self.elapsed.is_finite()) {
             return Err(Error::run(
-                "heat, work, response or chain is not a finite number",
+                "heat, work, response, chain or piston is not a finite number",
             ));
         }
         let header = serde_json::to_vec(&Header::of(self))
@@ -251,6 +284,7 @@ impl Checkpoint {
                 pulled: header.pulled,
                 response: Mat3::from_row_slice(&header.response),
                 chain: chain_of(&header.chain)?,
+                piston: PistonEntry::state(header.piston.as_ref())?,
             },
             system: System {
                 species: species.to_vec(),

@@ -65,7 +65,7 @@ pub(super) struct DeskSetup<'p> {
 pub(super) fn shows(plan: &Plan) -> Shows {
     Scope {
         cell: &plan.start.cell,
-        pressed: plan.dynamics.ensemble.barostat().is_some(),
+        pressed: plan.dynamics.ensemble.pressure().is_some(),
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: plan.dynamics.steps,

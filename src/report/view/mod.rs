@@ -120,7 +120,7 @@ impl<'p> ViewedRun<'p> {
             atoms,
             single: molecules.atoms.iter().any(|atoms| atoms.len() == 1),
             periodic: start.cell.periodic(),
-            pressed: plan.dynamics.ensemble.barostat().is_some(),
+            pressed: plan.dynamics.ensemble.pressure().is_some(),
             trajectory: shown,
             others: others.collect(),
             stride: shown.map_or(1, |one| stride(one, atoms, plan.dynamics.steps)),

@@ -54,7 +54,7 @@ pub const CARD_FAMILIES: [Family; 2] = [
 ];
 
 /// Every ensemble with a network, and two with Lennard-Jones.
-pub const FAMILIES: [Family; 7] = [
+pub const FAMILIES: [Family; 8] = [
     Family {
         heated: false,
         ..Family::of("ethanol_nve.toml", &[])
@@ -104,6 +104,19 @@ pub const FAMILIES: [Family; 7] = [
             "dynamics.chain=4",
         ],
     ),
+    Family {
+        argon: true,
+        periodic: true,
+        ..Family::of(
+            "argon_nve.toml",
+            &[
+                "dynamics.ensemble=\"mtk\"",
+                "dynamics.pressure=\"20 bar\"",
+                "dynamics.relaxation=\"100 fs\"",
+                "dynamics.barostat_relaxation=\"500 fs\"",
+            ],
+        )
+    },
 ];
 
 impl Family {

@@ -113,7 +113,7 @@ fn members_with_chains_of_thermostats_write_what_they_do_alone() {
 
 #[test]
 fn members_under_pressure_write_what_they_do_alone() {
-    for dynamics in [Dynamics::Npt, Dynamics::NptTriclinic] {
+    for dynamics in [Dynamics::Npt, Dynamics::NptTriclinic, Dynamics::Mtk] {
         let bench = Bench::new(Subject::Argon, dynamics, 30, plans::CPU);
         let members = Members::replicas(bench, 3);
         let batch = members.at("batch");

@@ -268,13 +268,11 @@ pub fn bits(snapshot: &Snapshot) -> Vec<u64> {
         o.kept.heat.to_bits(),
         o.kept.work.to_bits(),
     ];
-    let chain = o
-        .kept
-        .chain
-        .positions
-        .iter()
-        .chain(&o.kept.chain.velocities);
-    bits.extend(chain.map(|x| x.to_bits()));
+    for chain in [&o.kept.chain, &o.kept.piston.chain] {
+        let both = chain.positions.iter().chain(&chain.velocities);
+        bits.extend(both.map(|x| x.to_bits()));
+    }
+    bits.push(o.kept.piston.rate.to_bits());
     let vectors = [&snapshot.positions, &snapshot.velocities, &snapshot.forces];
     let vectors = vectors.into_iter().flatten().chain([&o.momentum]);
     bits.extend(vectors.flat_map(Vec3::iter).map(|x| x.to_bits()));

@@ -1,7 +1,7 @@
 //! Systems side by side: whose atoms are whose, whose noise is drawn, and that an engine takes one.
 
 use mdrun::core::rng::{Noise, Stream};
-use mdrun::core::{Cell, ChainState, Fields, Kept, MOST_LINKS, Mat3, Members};
+use mdrun::core::{Cell, ChainState, Fields, Kept, MOST_LINKS, Mat3, Members, PistonState};
 use mdrun::dynamics::{Local, Op, Program};
 use mdrun::engine::{HostEngine, Start};
 
@@ -59,6 +59,13 @@ fn a_later_start_keeps_what_was_put_in() {
         chain: ChainState {
             positions: [0.5; MOST_LINKS],
             velocities: [-0.25; MOST_LINKS],
+        },
+        piston: PistonState {
+            rate: 0.75,
+            chain: ChainState {
+                positions: [-0.125; MOST_LINKS],
+                velocities: [0.0625; MOST_LINKS],
+            },
         },
     };
     let start = start_of(&subject, 4).after(12, kept);

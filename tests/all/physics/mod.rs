@@ -12,6 +12,7 @@ mod langevin;
 mod lennard_jones;
 pub mod members;
 mod molecules;
+mod mtk;
 mod noise;
 mod nose_hoover;
 mod npt;

@@ -37,6 +37,11 @@ fn physical_validation_finds_the_ensemble() {
 }
 
 #[test]
+fn physical_validation_finds_the_ensembles_of_chains() {
+    compare("chains");
+}
+
+#[test]
 fn the_fluid_has_the_density_of_nists_simulations() {
     compare("literature");
 }

@@ -9,6 +9,7 @@ use mdrun::dynamics::{
 use mdrun::engine::{Flags, Limits, Start, Watched};
 
 use super::bodies::run;
+use super::mtk::mtk;
 use super::nose_hoover::chain;
 use super::subjects::{FS, Subject};
 
@@ -63,8 +64,8 @@ pub fn program(npt: Npt, timestep: f64, system: &System) -> Program {
     Dynamics::Npt(npt).program(timestep, &thermometer)
 }
 
-/// Velocity rescaling, a chain of thermostats, and cells under pressure with every coupling and both thermostats, each with its
-/// name.
+/// Velocity rescaling, a chain of thermostats, a piston, and cells under pressure with every coupling and both thermostats, each
+/// with its name.
 pub fn programs(subject: &Subject) -> Vec<(String, Program)> {
     let csvr = Csvr {
         kt: subject.kt,
@@ -84,6 +85,11 @@ pub fn programs(subject: &Subject) -> Vec<(String, Program)> {
         (
             "nose_hoover".to_owned(),
             chain.program(subject.timestep, &thermometer),
+        ),
+        (
+            "mtk".to_owned(),
+            mtk(subject.kt, 300.0 * BAR, 60.0 * FS, 200.0 * FS)
+                .program(subject.timestep, &thermometer),
         ),
     ];
     for thermostat in [CSVR, LANGEVIN] {
@@ -142,7 +148,7 @@ pub fn bits_do_not_depend_on_how_a_run_is_cut(subject: &Subject) {
                 expected.observables
             );
         }
-        let presses = name.starts_with("npt");
+        let presses = name.starts_with("npt") || name == "mtk";
         assert_eq!(expected.cell != subject.cell, presses, "{name}");
     }
 }

@@ -9,7 +9,7 @@ use mdrun::core::rng::philox;
 
 use super::runs::{self, Bench, Dynamics, Subject, assert_same, hashes};
 
-/// Kills of each of the nine kinds of runs: 117 in all. Ten times as many with MDRUN_VALIDATE=1.
+/// Kills of each of the ten kinds of runs: 130 in all. Ten times as many with MDRUN_VALIDATE=1.
 const KILLS: u32 = 13;
 /// A run that was killed so often without coming to its end would never come there.
 const MOST_SITTINGS: u32 = 200;
@@ -170,6 +170,11 @@ fn argon_with_a_chain_of_thermostats_survives_kills() {
 }
 
 #[test]
+fn argon_under_a_piston_survives_kills() {
+    cpu(Subject::Argon, Dynamics::Mtk, 17);
+}
+
+#[test]
 fn argon_under_pressure_survives_kills() {
     cpu(Subject::Argon, Dynamics::Npt, 8);
 }
@@ -220,6 +225,7 @@ fn runs_under_pressure_on_a_gpu_survive_kills() {
     for (dynamics, seed) in [
         (Dynamics::Csvr, 10),
         (Dynamics::NoseHoover, 16),
+        (Dynamics::Mtk, 18),
         (Dynamics::Npt, 11),
         (Dynamics::NptTriclinic, 12),
     ] {

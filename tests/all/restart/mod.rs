@@ -15,7 +15,7 @@ mod resume;
 pub mod runs;
 mod signals;
 
-use mdrun::core::{Cell, ChainState, Kept, Mat3, System, Vec3};
+use mdrun::core::{Cell, ChainState, Kept, Mat3, PistonState, System, Vec3};
 use mdrun::report::{Checkpoint, EnergyRecord, Identity};
 use mdrun::simulation::FileMark;
 
@@ -43,6 +43,13 @@ pub fn sample(atoms: usize) -> Checkpoint {
             chain: ChainState {
                 positions: [2.0 / 3.0, -1e-300, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
                 velocities: [0.1, -7.0 / 9.0, 1.0 / 11.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            },
+            piston: PistonState {
+                rate: -1.0 / 13.0,
+                chain: ChainState {
+                    positions: [1.0 / 17.0; 8],
+                    velocities: [-5.0 / 19.0; 8],
+                },
             },
         },
         system: System {

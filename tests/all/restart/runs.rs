@@ -32,6 +32,8 @@ pub enum Dynamics {
     Csvr,
     /// A chain of thermostats.
     NoseHoover,
+    /// A piston, with chains of thermostats.
+    Mtk,
     /// A pressed cell, with velocity rescaling: cubic, and of any shape with Langevin dynamics.
     Npt,
     NptTriclinic,
@@ -134,6 +136,9 @@ fn text(subject: Subject, dynamics: Dynamics, steps: u64, more: &str) -> String 
             .to_owned(),
         Dynamics::NoseHoover => "ensemble = \"nose_hoover\"\ntemperature = \"200 K\"\n\
                                  relaxation = \"0.1 ps\"\nchain = 4\nremove_drift = 10"
+            .to_owned(),
+        Dynamics::Mtk => "ensemble = \"mtk\"\ntemperature = \"200 K\"\npressure = \"1 kbar\"\n\
+                          relaxation = \"0.1 ps\"\nbarostat_relaxation = \"0.5 ps\""
             .to_owned(),
         Dynamics::Npt => pressed("relaxation = \"0.1 ps\""),
         Dynamics::NptTriclinic => {

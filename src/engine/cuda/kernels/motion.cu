@@ -371,11 +371,34 @@ __device__ __forceinline__ double symmetric_derivative(u32 member, int a, int b)
     return 0.5 * (derivative[3 * a + b] + derivative[3 * b + a]);
 }
 
+// Energy of the piston of a member, as `dynamics::mtk::PistonMove::energy`.
+__device__ double piston_energy(u32 member) {
+    const Member &s = E.members[member];
+    const Change &change = E.change[member];
+    const double volume = fabs(determinant(s.cell));
+    return change.piston_pressure * volume + 0.5 * change.piston_mass * s.piston_rate * s.piston_rate;
+}
+
+// Kicks the piston for half a step by what was last observed, as `dynamics::mtk::PistonMove::kick`.
+__device__ void kick_piston(u32 member) {
+    Member &s = E.members[member];
+    const Change &change = E.change[member];
+    const double *derivative = last_derivative(member), volume = fabs(determinant(s.cell));
+    const double force = -(derivative[0] + derivative[4] + derivative[8]) - 3.0 * change.piston_pressure * volume;
+    s.piston_rate += 0.5 * E.piston.time * force / change.piston_mass;
+}
+
 // The second half of a strain's work, and what it added to the pressure, when the forces behind it are there and observed.
 __device__ void settle(u32 member) {
     Member &s = E.members[member];
     Change &change = E.change[member];
     if (E.state->halt || s.resting || !change.owing) return;
+    if (E.piston.moves) {
+        kick_piston(member);
+        s.work -= piston_energy(member) - change.before;
+        change.owing = 0;
+        return;
+    }
     double work = 0.0;
     for (int a = 0; a < 9; ++a) work += last_derivative(member)[a] * change.strain[a / 3][a % 3];
     s.work += 0.5 * work;

@@ -1,6 +1,6 @@
-// What takes all atoms together in the middle of a step's drift: strains of the cell (`dynamics::cell_rescaling`) and the
-// scaling of velocities (`dynamics::csvr`, `dynamics::nose_hoover`). One thread finds both from sums over atoms; `advance`
-// does them to each atom.
+// What takes all atoms together in the middle of a step's drift: strains of the cell (`dynamics::cell_rescaling`), the
+// scaling of velocities (`dynamics::csvr`, `dynamics::nose_hoover`), or both by a piston (`dynamics::mtk`). One thread finds
+// all of it from sums over atoms; `advance` does it to each atom.
 
 __device__ __forceinline__ void multiply(const Matrix &a, const Matrix &b, Matrix &c) {
     for (int i = 0; i < 3; ++i) {
@@ -201,6 +201,53 @@ __device__ void strain_cell(u32 member, const Matrix &stretch) {
     if (!(volume >= traits(member).least && volume <= traits(member).most)) raise(member, FLAG_CELL);
 }
 
+// Moves the piston of a member and both chains, and finds how the cell grows, as `dynamics::mtk::PistonMove::advance`.
+__device__ void move_piston(u32 member, double kinetic, u64 step) {
+    Member &s = E.members[member];
+    const Traits &own = traits(member);
+    Change &change = E.change[member];
+    const double degrees = double(own.degrees), kt = bath_kt(own, step), half = 0.5 * E.piston.time;
+    const ChainOf atoms = {s.chain, s.chain_velocity, degrees, kt, E.chain.relaxation};
+    const ChainOf piston = {s.piston_chain, s.piston_chain_velocity, 1.0, kt, E.piston.relaxation};
+    const double mass = (degrees + 3.0) * kt * E.piston.relaxation * E.piston.relaxation;
+    const double coupling = 1.0 + 3.0 / fmax(degrees, 1.0), pushed = half * coupling * 2.0 / mass;
+    const double chains = chain_energy(atoms) + chain_energy(piston);
+    change.piston_mass = mass;
+    change.piston_pressure = ramped(E.ramps.pressure, step + own.ahead, E.piston.pressure);
+    change.before = piston_energy(member);
+    kick_piston(member);
+    s.piston_rate += pushed * kinetic;
+    const double first = half * s.piston_rate;
+    change.factor = 1.0;
+    if (!(fabs(first) <= MOST_STRAIN)) {
+        s.refused = fabs(first);
+        raise(member, FLAG_CELL);
+        return;
+    }
+    double factor = exp(-coupling * first);
+    factor *= move_chain(atoms, kinetic * factor * factor);
+    s.piston_rate *= move_chain(piston, 0.5 * mass * s.piston_rate * s.piston_rate);
+    const double second = half * s.piston_rate;
+    factor *= exp(-coupling * second);
+    s.piston_rate += pushed * (kinetic * factor * factor);
+    s.heat -= chain_energy(atoms) + chain_energy(piston) - chains;
+    const double strain = first + second, growth = exp(strain);
+    if (!(fabs(strain) <= MOST_STRAIN)) {
+        s.refused = fabs(strain);
+        raise(member, FLAG_CELL);
+        return;
+    }
+    for (int a = 0; a < 3; ++a) {
+        for (int b = 0; b < 3; ++b) {
+            change.stretch[a][b] = (a == b) * growth;
+            change.shrink[a][b] = a == b;
+        }
+    }
+    strain_cell(member, change.stretch);
+    change.factor = factor;
+    change.strained = change.owing = 1;
+}
+
 // A block for a member, between the opening of a step and its closing.
 __device__ __forceinline__ void rescale_member(u32 member, int pressing) {
     Member &s = E.members[member];
@@ -209,7 +256,7 @@ __device__ __forceinline__ void rescale_member(u32 member, int pressing) {
     if (E.state->opened != step + 1 || s.resting) return;
     Matrix twice = {};
     double p[3], trace;
-    if (pressing) {
+    if (pressing && !E.piston.moves) {
         double k[9];
         block_sum<9>(own.first, own.end, k, [](u32 i, double (&v)[9]) {
             const double *u = E.vel + 3 * size_t(i), m = E.mass[i];
@@ -239,7 +286,7 @@ __device__ __forceinline__ void rescale_member(u32 member, int pressing) {
     if (threadIdx.x > 0) return;
     Change &change = E.change[member];
     change.strained = 0;
-    if (pressing) {
+    if (pressing && !E.piston.moves) {
         Matrix moving, ahead, seen;
         const double volume = fabs(determinant(s.cell));
         for (int a = 0; a < 3; ++a) {
@@ -292,7 +339,8 @@ __device__ __forceinline__ void rescale_member(u32 member, int pressing) {
             speed2 += change.flight[a] * p[a];
         }
         const double kinetic = 0.5 * (trace - speed2);
-        scale_velocities(member, kinetic, step);
+        if (E.piston.moves) move_piston(member, kinetic, step);
+        else scale_velocities(member, kinetic, step);
     }
 }
 
