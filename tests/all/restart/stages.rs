@@ -256,7 +256,10 @@ fn a_stage_may_be_a_minimisation() {
     let text = format!(
         "{before}[[stage]]\nname = \"relax\"\n[stage.dynamics]\n{relax}\n[[stage]]\nname = \"produce\"{produce}"
     );
-    let text = text.replace("[\"20 K\", \"90 K\"]", "[\"200 K\", \"900 K\"]\nfriction = \"40 1/ps\"");
+    let text = text.replace(
+        "[\"20 K\", \"90 K\"]",
+        "[\"200 K\", \"900 K\"]\nfriction = \"40 1/ps\"",
+    );
     let bench = bench(&text);
     let files = [
         "thermo.csv",
@@ -279,12 +282,24 @@ fn a_stage_may_be_a_minimisation() {
     };
     assert!(relaxed.len() > 5, "{}", relaxed.len());
     assert!(column("time_fs").iter().all(|time| *time == 96.0));
-    assert!(column("kinetic_energy_ev").iter().all(|kinetic| *kinetic == 0.0));
+    assert!(
+        column("kinetic_energy_ev")
+            .iter()
+            .all(|kinetic| *kinetic == 0.0)
+    );
     let potential = column("potential_energy_ev");
-    assert!(potential.windows(2).all(|two| two[1] <= two[0]), "{potential:?}");
+    assert!(
+        potential.windows(2).all(|two| two[1] <= two[0]),
+        "{potential:?}"
+    );
     let conserved = column("conserved_energy_ev");
     let before: f64 = lines[24][place("conserved_energy_ev")].parse().unwrap();
-    assert!(conserved.iter().all(|energy| (energy - before).abs() < 1e-9), "{conserved:?}");
+    assert!(
+        conserved
+            .iter()
+            .all(|energy| (energy - before).abs() < 1e-9),
+        "{conserved:?}"
+    );
     let ended = store::read(&run.join("state.relax.ckpt")).unwrap();
     assert_eq!(ended.step, 24 + relaxed.len() as u64);
     let mut potential = lennard_jones();
