@@ -31,12 +31,14 @@ use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
 use crate::potential::Precision;
+use crate::report::checkpoint::StageMark;
 use crate::report::names::{
     FINAL, INT8, REPORT, THERMO, TOPOLOGY, UNCERTAIN, VIEW_PYMOL, VIEW_VMD,
 };
 use crate::report::{
-    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, SpreadLimit,
-    SpreadMonitor, Thermo, Trajectory, Verified, drift, replace, thermo, trajectory, view,
+    Checkpoint, Console, DriftMonitor, Energies, EnergyRecord, Identity, Progress, SettleMonitor,
+    SpreadLimit, SpreadMonitor, Thermo, Trajectory, Verified, drift, replace, thermo, trajectory,
+    view,
 };
 use crate::simulation::{FileMark, Guard, Reporter, Ring};
 use crate::{Error, Result, memory};
@@ -46,7 +48,7 @@ pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
 pub use field::{check_numbers, field, field_of};
 pub use int8::{Int8Scene, Int8Slot, find_int8, find_int8_anew};
-pub use loaded::{Model, load, load_networks, settle};
+pub use loaded::{Model, load, load_networks, load_staged, settle};
 pub use many::many;
 pub use model::{ModelKind, Place, Residence, check_place, origin, place};
 pub use numbers::{FinerEngine, in_present_numbers, numbers_monitor};
@@ -64,7 +66,12 @@ pub fn program(plan: &Plan) -> Program {
     let dynamics = &plan.dynamics;
     let thermometer = thermometer(plan);
     let program = (dynamics.ensemble).program(dynamics.timestep, &thermometer);
-    let program = program.with_ramps(dynamics.ramps.clone());
+    let program = match plan.minimizer() {
+        // No step is taken, and no time goes by.
+        Some(_) => Program::velocity_verlet(0.0),
+        None => program.with_ramps(dynamics.ramps.clone()),
+    };
+    let program = program.from_time(plan.began());
     match dynamics.remove_drift {
         0 => program,
         every => program.remove_drift(every),
@@ -401,19 +408,51 @@ pub fn files(plan: &Plan) -> Vec<String> {
     names
 }
 
-/// How far the output files of a plan had come at a checkpoint, in their order.
+/// How far the output files of a plan had come at a checkpoint, in their order; `None` of those that a stage begins with.
 ///
 /// # Errors
 /// The checkpoint does not know one of them.
-pub fn marks<'c>(plan: &Plan, from: &'c Checkpoint) -> Result<Vec<&'c FileMark>> {
+pub fn marks<'c>(plan: &Plan, from: &'c Checkpoint) -> Result<Vec<Option<&'c FileMark>>> {
+    let begins = begins_stage(plan, from);
+    let mark = |name: &String| match from.file(name) {
+        // A file that a stage begins with.
+        None if begins => Ok(None),
+        found => found
+            .map(Some)
+            .ok_or_else(|| Error::input(format!("the checkpoint does not know the file {name}"))),
+    };
+    grown(plan).iter().map(mark).collect()
+}
+
+/// Whether a checkpoint is one from which a plan's stage begins.
+fn begins_stage(plan: &Plan, from: &Checkpoint) -> bool {
+    plan.stage.is_some() && from.step == plan.began().0
+}
+
+/// Names of the files that grow in a run, in their order.
+fn grown(plan: &Plan) -> Vec<String> {
     let mut names = vec![THERMO.to_owned()];
     names.extend(trajectory::names(&plan.output.trajectories));
     names.extend(plan.monitor.spread.map(|_| UNCERTAIN.to_owned()));
-    let mark = |name: &String| {
-        from.file(name)
-            .ok_or_else(|| Error::input(format!("the checkpoint does not know the file {name}")))
-    };
-    names.iter().map(mark).collect()
+    names
+}
+
+/// How far files had come at a checkpoint that are none of a plan's: those of other stages.
+pub fn other_marks(plan: &Plan, from: &Checkpoint) -> Vec<FileMark> {
+    let own = grown(plan);
+    let others = from.files.iter().filter(|mark| !own.contains(&mark.name));
+    others.cloned().collect()
+}
+
+/// Which stage a plan is, for its checkpoints.
+pub fn stage_mark(plan: &Plan) -> Option<StageMark> {
+    let stage = plan.stage.as_ref()?;
+    let (step, time) = stage.began;
+    Some(StageMark {
+        name: stage.name.clone(),
+        step,
+        time,
+    })
 }
 
 /// The state of a run that has taken no step, for its checkpoints; `identity` says whose.
@@ -431,6 +470,7 @@ pub fn state(plan: &Plan, energies: &Energies, identity: Identity) -> Checkpoint
         files: Vec::new(),
         identity,
         elapsed: 0.0,
+        stage: stage_mark(plan),
     }
 }
 
@@ -453,8 +493,9 @@ pub fn reporters(
     );
     // All of them are looked at before the first is cut back.
     let marks = from.map(|checkpoint| marks(plan, checkpoint)).transpose()?;
-    let files: Result<Vec<Verified>> = (marks.into_iter().flatten())
-        .map(|mark| Verified::read(&directory.join(&mark.name), mark))
+    let verified = |mark: &FileMark| Verified::read(&directory.join(&mark.name), mark);
+    let files: Result<Vec<Option<Verified>>> = (marks.into_iter().flatten())
+        .map(|mark| mark.map(verified).transpose())
         .collect();
     let mut files = files?.into_iter();
     let topology = directory.join(TOPOLOGY);
@@ -472,14 +513,21 @@ pub fn reporters(
     let path = directory.join(THERMO);
     let scope = thermo::Scope {
         cell: &start.cell,
-        pressed: dynamics.ensemble.pressure().is_some(),
+        pressed: match &plan.stage {
+            Some(stage) => stage.pressed,
+            None => dynamics.ensemble.pressure().is_some(),
+        },
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: dynamics.steps,
-        audited: plan.monitor.numbers.is_some(),
         external: plan.groups.iter().any(|group| !group.terms.is_empty()),
+        audited: match &plan.stage {
+            Some(stage) => stage.audited,
+            None => plan.monitor.numbers.is_some(),
+        },
+        stage: plan.stage_name(),
     };
-    let thermo = match files.next() {
+    let thermo = match files.next().flatten() {
         None => Thermo::create(&path, &scope, energies, console)?,
         Some(file) => Thermo::resume(file, &scope, energies, console)?,
     };
@@ -490,7 +538,7 @@ pub fn reporters(
     let names = trajectory::names(&plan.output.trajectories);
     for (name, plan) in names.iter().zip(&plan.output.trajectories) {
         let (path, system) = (directory.join(name), &start.system);
-        let trajectory = match files.next() {
+        let trajectory = match files.next().flatten() {
             None => Trajectory::create(&path, plan, system, dynamics.timestep)?,
             Some(file) => Trajectory::resume(file, plan, system, dynamics.timestep)?,
         };
@@ -504,16 +552,16 @@ pub fn reporters(
             action,
         };
         let path = directory.join(UNCERTAIN);
-        reporters.push(Box::new(match files.next() {
+        reporters.push(Box::new(match files.next().flatten() {
             None => SpreadMonitor::create(&path, limit, &start.system)?,
             Some(file) => SpreadMonitor::resume(file, limit, &start.system)?,
         }));
     }
-    reporters.push(Box::new(Progress::new(
-        console,
-        energies,
-        dynamics.timestep,
-    )));
+    if let Some(until) = plan.stage.as_ref().and_then(|stage| stage.until) {
+        reporters.push(Box::new(SettleMonitor::new(until, energies, console)));
+    }
+    let progress = Progress::new(console, energies, dynamics.timestep);
+    reporters.push(Box::new(progress.of_stage(plan.stage_name())));
     Ok(reporters)
 }
 

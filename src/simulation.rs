@@ -6,6 +6,7 @@
 
 pub mod batch;
 mod block;
+mod descent;
 mod ending;
 mod flight;
 mod judge;
@@ -24,6 +25,7 @@ use crate::engine::{Engine, Limits, Outcome};
 use crate::{Error, Result};
 
 pub use batch::{BatchObserver, BatchSimulation};
+pub use descent::{ShownState, StateWalk};
 pub use ending::{Finish, Warning};
 use ending::{OrStop, Outside, Stop};
 pub use flight::{Cause, Flight, Guard, Ring};

@@ -83,6 +83,8 @@ pub struct StudiedRun {
     pub steps: u64,
     /// Its trajectories.
     pub trajectories: Vec<WrittenTrajectory>,
+    /// When the stage began and ended that is looked at (internal), of a run in stages.
+    pub window: Option<[f64; 2]>,
     /// Masses by element (u) that are others than standard ones, where no other file tells them.
     masses: Vec<(u8, f64)>,
     /// What hydrogen was made to weigh (u), by mass of what it is bonded to, likewise.
@@ -99,6 +101,19 @@ struct RecordedRun {
     atoms: usize,
     degrees_of_freedom: usize,
     members: Option<u64>,
+    #[serde(default)]
+    stages: Vec<RecordedStage>,
+}
+
+/// What is read of a stage, of which its record knows once it has ended.
+#[derive(Deserialize)]
+struct RecordedStage {
+    name: String,
+    first_step: u64,
+    last_step: u64,
+    begins_ps: f64,
+    ends_ps: f64,
+    degrees_of_freedom: usize,
 }
 
 impl StudiedRun {
@@ -107,6 +122,17 @@ impl StudiedRun {
     /// # Errors
     /// There is none, or there is no such member, or its frames are not apart from those of others.
     pub fn read(directory: &Path, member: Option<usize>) -> Result<Self> {
+        Self::of_stage(directory, (member, None))
+    }
+
+    /// Does as [`StudiedRun::read`] for the stage of a name, of a run in stages; without one for the last that has begun.
+    ///
+    /// # Errors
+    /// As for [`StudiedRun::read`]; or there is no such stage.
+    pub fn of_stage(
+        directory: &Path,
+        (member, stage): (Option<usize>, Option<&str>),
+    ) -> Result<Self> {
         let place = directory.display();
         let path = directory.join(names::RECORD);
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
@@ -134,7 +160,10 @@ impl StudiedRun {
                 OneSystem::of_member(directory, &recorded, [members as usize, member])?
             }
         };
-        let config = &recorded.config;
+        let staged = chosen_stage(&recorded, stage).map_err(|e| fault(&e))?;
+        let config = &staged
+            .as_ref()
+            .map_or(recorded.config.clone(), |(config, _)| config.clone());
         let at = |table: &str, key: &str| config.get(table).and_then(|table| table.get(key));
         let text = at("dynamics", "timestep").and_then(Value::as_str);
         let timestep = text.ok_or_else(|| fault(&"it tells no time step"))?;
@@ -144,7 +173,10 @@ impl StudiedRun {
         let listed = at("output", "trajectory").and_then(Value::as_array);
         let trajectory = |one: &Value| {
             let format = one.get("format")?.as_str()?;
-            let name = format!("traj.{format}");
+            let name = match one.get("stage").and_then(Value::as_str) {
+                Some(stage) => format!("traj.{stage}.{format}"),
+                None => format!("traj.{format}"),
+            };
             let fields = one.get("fields").and_then(Value::as_array);
             Some(WrittenTrajectory {
                 name,
@@ -161,11 +193,20 @@ impl StudiedRun {
         Ok(Self {
             directory: own.folder,
             atoms: own.atoms,
-            degrees_of_freedom: own.degrees_of_freedom,
-            started: recorded.started,
+            degrees_of_freedom: match &staged {
+                Some((_, stage)) => stage.degrees_of_freedom,
+                None => own.degrees_of_freedom,
+            },
+            started: recorded.started.clone(),
             unfinished: recorded.status == "running",
             timestep,
-            steps: steps.unwrap_or(0),
+            steps: match &staged {
+                Some((_, stage)) => stage.last_step - stage.first_step,
+                None => steps.unwrap_or(0),
+            },
+            window: staged.as_ref().map(|(_, stage)| {
+                [stage.begins_ps, stage.ends_ps].map(|ps| ps * units::PICOSECOND)
+            }),
             trajectories: listed
                 .into_iter()
                 .flatten()
@@ -375,6 +416,54 @@ impl OneSystem {
             degrees_of_freedom: (3 * atoms).saturating_sub(whole),
         })
     }
+}
+
+/// The stage that is to be looked at, and the run file as it is for it; `None` of a run without stages.
+fn chosen_stage<'r>(
+    recorded: &'r RecordedRun,
+    name: Option<&str>,
+) -> Result<Option<(Value, &'r RecordedStage)>> {
+    let Some(all) = recorded.config.get("stage").and_then(Value::as_array) else {
+        return match name {
+            Some(_) => Err(Error::input(
+                "it is of a run without stages: leave --stage out",
+            )),
+            None => Ok(None),
+        };
+    };
+    let known: Vec<&str> = recorded
+        .stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect();
+    let found = match name {
+        Some(name) => recorded.stages.iter().find(|stage| stage.name == name),
+        None => recorded.stages.last(),
+    };
+    let stage = found.ok_or_else(|| {
+        Error::input(format!(
+            "it has no stage {:?} that has ended or come to a stop; it has {}",
+            name.unwrap_or("at all"),
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            }
+        ))
+    })?;
+    let mut config = recorded.config.clone();
+    let own = all.iter().find(|one| one["name"] == stage.name.as_str());
+    if let Some(own) = own {
+        config["dynamics"] = own["dynamics"].clone();
+        if let Some(list) = own["output"].get("trajectory") {
+            let mut list = list.clone();
+            for one in list.as_array_mut().into_iter().flatten() {
+                one["stage"] = stage.name.as_str().into();
+            }
+            config["output"]["trajectory"] = list;
+        }
+    }
+    Ok(Some((config, stage)))
 }
 
 /// The error of a trajectory without velocities.

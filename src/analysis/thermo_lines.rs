@@ -12,6 +12,8 @@ const STRETCH: u64 = 1 << 16;
 
 /// The column of time.
 pub const TIME: &str = "time_fs";
+/// The column of stages' names.
+const STAGE: &str = "stage";
 
 /// What was found of a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +93,7 @@ pub fn read(
     let mut stretch = 0;
     let mut within_stretch = lines.line.len() as u64;
     let mut row = Vec::new();
+    let words = read.names.iter().position(|name| name == STAGE);
     loop {
         if within_stretch >= STRETCH && stretch + 1 < stretches {
             stretch += 1;
@@ -109,7 +112,7 @@ pub fn read(
         }
         within_stretch += lines.line.len() as u64;
         lines
-            .cells(&mut row, read.names.len())
+            .cells(&mut row, (read.names.len(), words))
             .map_err(|e| within(Error::input(e)))?;
         if see(&row)? {
             break;
@@ -152,15 +155,20 @@ impl Lines {
         Ok(())
     }
 
-    /// The cells of the line, of which so many are wanted.
-    fn cells(&self, row: &mut Vec<f64>, wanted: usize) -> std::result::Result<(), String> {
+    /// The cells of the line, of which so many are wanted; what is in the column of words is no number.
+    fn cells(
+        &self,
+        row: &mut Vec<f64>,
+        (wanted, words): (usize, Option<usize>),
+    ) -> std::result::Result<(), String> {
         let place = || {
             self.number
                 .map_or_else(|| "a line".to_owned(), |number| format!("line {number}"))
         };
         row.clear();
-        for cell in self.line.trim_end().split(',') {
+        for (k, cell) in self.line.trim_end().split(',').enumerate() {
             row.push(match cell {
+                _ if words == Some(k) => f64::NAN,
                 "" => f64::NAN,
                 cell => {
                     (cell.parse()).map_err(|_| format!("{}: {cell:?} is not a number", place()))?

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::model::{self, ModelKind, Place, check_committee, load_kinds, place};
-use crate::config::plan::{DeviceKind, DevicePlan, Plan, StartPlan};
+use crate::config::plan::{DeviceKind, DevicePlan, Plan, StagedPlan, StartPlan};
 use crate::core::{System, elements};
 use crate::forcefield::HostForceField;
 use crate::memory::Appetite;
@@ -56,6 +56,28 @@ pub fn load(plan: &mut Plan) -> Result<Model> {
         plan.notes
             .push(format!("device.kind: {why}: the CPU is used"));
     }
+    Ok(model)
+}
+
+/// Does as [`load`] for a run in stages, all of which have the same potential and device.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_staged(staged: &mut StagedPlan) -> Result<Model> {
+    let pressed = |plan: &Plan| plan.dynamics.ensemble.barostat().is_some();
+    // A barostat asks most of a model.
+    let asking = staged.stages.iter().position(pressed).unwrap_or(0);
+    let told = staged.stages[asking].notes.len();
+    let model = load(&mut staged.stages[asking])?;
+    let (device, notes) = {
+        let plan = &mut staged.stages[asking];
+        (plan.device, plan.notes.split_off(told))
+    };
+    for plan in &mut staged.stages {
+        plan.device = device;
+    }
+    staged.stages[0].notes = std::mem::take(&mut staged.notes);
+    staged.stages[0].notes.extend(notes);
     Ok(model)
 }
 

@@ -60,7 +60,7 @@ impl What {
 }
 
 /// `mdrun analyze RUN_DIR`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Reads the trajectory one frame after another, in memory that does not grow with it, and writes a table (CSV) and pictures \
 (SVG) of each quantity into RUN_DIR/analysis; of many systems --member K names one, and they go into its folder. \
@@ -86,6 +86,9 @@ pub struct AnalyzeArgs {
     /// The trajectory to read, such as traj.dcd, instead of the one with the most frames
     #[arg(long, value_name = "FILE")]
     pub trajectory: Option<String>,
+    /// Of a run in stages, look at this one [default: the last that has begun]
+    #[arg(long, value_name = "NAME")]
+    pub stage: Option<String>,
     /// Leave out what is before this time, as in --from 5ps
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub from: Option<f64>,
@@ -177,7 +180,13 @@ fn parse_resolution(text: &str) -> std::result::Result<f64, String> {
 /// The directory holds no run, its files are not what they should be, or what was asked for cannot be measured.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let interrupt = Interrupt::watch()?;
-    let run = StudiedRun::read(&args.directory, args.member)?;
+    let run = StudiedRun::of_stage(&args.directory, (args.member, args.stage.as_deref()))?;
+    let mut args = args.clone();
+    if let Some([begins, ends]) = run.window {
+        args.from = Some(args.from.map_or(begins, |from| from.max(begins)));
+        args.to = args.to.map(|to| to.min(ends)).or(Some(ends));
+    }
+    let args = &args;
     let mut analysis = Analysis {
         args,
         run,

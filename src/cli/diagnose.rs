@@ -151,12 +151,21 @@ impl FinishedRun {
             degrees_of_freedom: None,
             volume: None,
         };
-        let plan = recorded.from_state(start)?;
+        let plan = match &state.stage {
+            None => recorded.from_state(start)?,
+            Some(mark) => {
+                (recorded.from_state_in(start, &mark.name)?).begun_at((mark.step, mark.time))
+            }
+        };
         let plan = assemble::in_present_numbers(&plan, &state.energies);
         check_models(&record, &plan)?;
         let freedom = record.get("degrees_of_freedom").and_then(Value::as_u64);
         let freedom = freedom.ok_or_else(|| lacks("degrees_of_freedom"))?;
-        let thermometer = assemble::thermometer_of(&plan, freedom as usize);
+        let thermometer = match &state.stage {
+            None => assemble::thermometer_of(&plan, freedom as usize),
+            // The record has those of another stage.
+            Some(_) => state.energies.thermometer(),
+        };
         Ok(Self {
             plan,
             state,
@@ -224,7 +233,8 @@ fn last_two(directory: &Path) -> Result<(Checkpoint, Option<Checkpoint>)> {
     Ok(match before {
         // One in coarser numbers does not lead to the newest.
         Ok(before)
-            if before.step < newest.step
+            if before.stage == newest.stage
+                && before.step < newest.step
                 && before.energies.numbers.raises == newest.energies.numbers.raises =>
         {
             (before, Some(newest))

@@ -115,6 +115,9 @@ pub struct RunArgs {
     /// Go on with the run in the output directory from its newest checkpoint; begin it if there is none
     #[arg(long)]
     pub resume: bool,
+    /// Of a run in stages in the output directory, take this stage and those behind it anew
+    #[arg(long, value_name = "STAGE", conflicts_with_all = ["resume", "force", "member"])]
+    pub from: Option<String>,
     /// Print nothing but errors and warnings
     #[arg(long, short)]
     pub quiet: bool,
@@ -173,6 +176,9 @@ pub struct CheckArgs {
     /// Of many systems, check this one; the first is 0
     #[arg(long, value_name = "K")]
     pub member: Option<usize>,
+    /// Of a run in stages, check this one, as if it began from the structure [default: the last]
+    #[arg(long, value_name = "NAME", conflicts_with = "member")]
+    pub stage: Option<String>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,

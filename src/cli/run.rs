@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::interrupt::Interrupt;
 use super::{ResumeArgs, RunArgs, hints};
-use crate::config::plan::{BatchPlan, Plan};
+use crate::config::plan::{BatchPlan, Plan, StagedPlan};
 use crate::config::{self, Asked};
 use crate::report::{Console, Status, Verbosity};
 use crate::run::batch::BatchRun;
-use crate::run::{Entry, Run, recorded};
-use crate::{Result, assemble};
+use crate::run::{Entry, Run, StagedEntry, StagedRun, recorded};
+use crate::{Error, Result, assemble};
 
 /// Runs the command; exit code 1 where a fault ended the run, that of the signal where one did.
 ///
@@ -35,7 +35,16 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         quiet: args.quiet,
         json: args.json,
     };
-    to_the_end(asked, entry, verbosity, began)
+    match (asked, &args.from) {
+        (asked, None) => to_the_end(asked, entry, verbosity, began),
+        (Asked::Staged(plan), Some(stage)) => {
+            staged(*plan, &StagedEntry::From(stage.clone()), verbosity)
+        }
+        (Asked::One(_) | Asked::Several(_), Some(stage)) => Err(Error::input(format!(
+            "{}: --from {stage}: the run file has no stages",
+            config.display()
+        ))),
+    }
 }
 
 /// Runs `mdrun resume RUN_DIR`; exit codes are those of [`run`].
@@ -62,7 +71,27 @@ fn to_the_end(
     match asked {
         Asked::One(plan) => one(*plan, entry, verbosity, began),
         Asked::Several(batch) => many(*batch, entry, verbosity, began),
+        Asked::Staged(plan) => {
+            let entry = match entry {
+                Entry::Begin => StagedEntry::Begin,
+                Entry::Replace => StagedEntry::Replace,
+                Entry::Resume => StagedEntry::Resume,
+            };
+            staged(*plan, &entry, verbosity)
+        }
     }
+}
+
+/// Runs one system in stages.
+fn staged(mut plan: StagedPlan, entry: &StagedEntry, verbosity: Verbosity) -> Result<ExitCode> {
+    assemble::threads(&plan.stages[0].device)?;
+    let model = assemble::load_staged(&mut plan)?;
+    // Before this nothing is held that a signal could leave behind.
+    let interrupt = Interrupt::watch()?;
+    let console = Console::new(verbosity, plan.steps());
+    let run = StagedRun::open(plan, model, entry, &console)?;
+    let ending = run.to_the_end(&interrupt)?;
+    Ok(exit_code(ending.status, &interrupt))
 }
 
 /// Runs many systems at once; the exit code is that of a failed run where a member failed.

@@ -54,6 +54,9 @@ pub struct ValidateArgs {
     /// Of many systems, validate this one; the first is 0
     #[arg(long, value_name = "K")]
     pub member: Option<usize>,
+    /// Of a run in stages, validate this one, as if it began from the structure
+    #[arg(long, value_name = "NAME", conflicts_with = "member")]
+    pub stage: Option<String>,
     /// Take a minute at the most, and see coarse faults alone
     #[arg(long, conflicts_with = "minutes")]
     pub quick: bool,
@@ -145,8 +148,16 @@ fn plan(args: &ValidateArgs, config: &Path) -> Result<Plan> {
     if let Some(member) = args.member {
         return config::load_member(config, overrides, None, member);
     }
+    if let Some(stage) = &args.stage {
+        return config::load_stage(config, overrides, None, stage);
+    }
     match config::load_any(config, overrides, None)? {
         Asked::One(plan) => Ok(*plan),
+        Asked::Staged(staged) => Err(Error::input(format!(
+            "{}: is a run in stages: {}; name one with --stage NAME",
+            staged.source.display(),
+            staged.names()
+        ))),
         Asked::Several(batch) => Err(Error::input(format!(
             "{}: is a run of many systems, and a validation is of one: {}; choose it with --member 0 and so on",
             config.display(),

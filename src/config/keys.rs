@@ -6,17 +6,19 @@
 pub mod device;
 pub mod dynamics;
 pub mod group;
+pub mod minimize;
 pub mod monitor;
 pub mod output;
 pub mod potential;
 pub mod reference;
 pub mod row;
+pub mod stage;
 pub mod system;
 
 use row::{Form, KeyTable};
 
 /// All tables, in the order of the reference.
-pub static TABLES: [&KeyTable; 14] = [
+pub static TABLES: [&KeyTable; 16] = [
     &system::TABLE,
     &system::VELOCITIES_TABLE,
     &potential::TABLE,
@@ -31,6 +33,8 @@ pub static TABLES: [&KeyTable; 14] = [
     &group::SPRING_TABLE,
     &group::WALL_TABLE,
     &group::THERMOSTAT_TABLE,
+    &stage::TABLE,
+    &minimize::TABLE,
 ];
 
 /// The table with a heading of its own that a key belongs in.

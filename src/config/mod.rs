@@ -7,6 +7,7 @@
 pub mod plan;
 
 mod batch;
+mod descent;
 mod ensemble;
 mod group;
 mod keys;
@@ -19,6 +20,7 @@ mod repulsion;
 mod resolve;
 mod section;
 mod source;
+mod stages;
 mod start;
 mod tables;
 
@@ -28,7 +30,7 @@ use toml::{Table, Value};
 
 use crate::paths::absolute;
 use crate::{Error, Result};
-use plan::{BatchPlan, Plan, PotentialPlan, StartPlan};
+use plan::{BatchPlan, Plan, PotentialPlan, StagedPlan, StartPlan};
 use raw::{Raw, Systems};
 use section::Resolved;
 use source::Source;
@@ -44,6 +46,8 @@ pub enum Asked {
     One(Box<Plan>),
     /// Runs of many systems side by side, of which there may be a single one.
     Several(Box<BatchPlan>),
+    /// A run of one system in stages.
+    Staged(Box<StagedPlan>),
 }
 
 /// Reads a run file of one system, applies overrides (each `table.key=VALUE` with a TOML value; entries of arrays
@@ -89,8 +93,9 @@ pub fn load_member(
     out: Option<&Path>,
     member: usize,
 ) -> Result<Plan> {
-    let Asked::Several(batch) = whole(&Source::read(path, overrides)?, out)? else {
-        return Err(no_members(path, member));
+    let batch = match whole(&Source::read(path, overrides)?, out)? {
+        Asked::Several(batch) => batch,
+        Asked::One(_) | Asked::Staged(_) => return Err(no_members(path, member)),
     };
     let mut plan = batch.member(member)?.plan.clone();
     if out.is_none() {
@@ -134,12 +139,50 @@ fn one(path: &Path, asked: Asked) -> Result<Plan> {
             path.display(),
             batch.numbers()
         ))),
+        Asked::Staged(staged) => Err(Error::input(format!(
+            "{}: is of a run in stages: {}; name one with --stage NAME",
+            path.display(),
+            staged.names()
+        ))),
+    }
+}
+
+/// The plan of a stage of a run in stages, as it is for who looks at it alone: it starts from the structure.
+///
+/// # Errors
+/// As for [`load`]; or there is no such stage, or the run file has none.
+pub fn load_stage(
+    path: &Path,
+    overrides: &[String],
+    out: Option<&Path>,
+    stage: &str,
+) -> Result<Plan> {
+    match whole(&Source::read(path, overrides)?, out)? {
+        Asked::Staged(staged) => {
+            let plan = staged.stages[staged.number(stage)?].clone();
+            match plan.minimizer() {
+                None => Ok(plan),
+                Some(_) => Err(Error::input(format!(
+                    "{}: stage {stage:?} is a minimisation, in which nothing moves: choose another",
+                    path.display()
+                ))),
+            }
+        }
+        Asked::One(_) | Asked::Several(_) => Err(Error::input(format!(
+            "{}: has no stages: leave --stage out",
+            path.display()
+        ))),
     }
 }
 
 /// All tables.
 fn whole(source: &Source, out: Option<&Path>) -> Result<Asked> {
-    let raw: Raw = source.parse()?;
+    let mut document = source.document()?;
+    if let Some(stages) = stages::take(source, document.get_mut())? {
+        let staged = stages::resolve(source, document.get_ref(), stages, out)?;
+        return Ok(Asked::Staged(Box::new(staged)));
+    }
+    let raw: Raw = source.read_from(document)?;
     let tables = Tables {
         source,
         raw: &raw,
@@ -178,7 +221,7 @@ impl RecordedConfig<'_> {
     /// It is not a resolved run file, or the model is not where it says.
     pub fn from_state(&self, start: StartPlan) -> Result<Plan> {
         let source = self.source()?;
-        let raw: Raw = source.parse()?;
+        let raw: Raw = source.read_from(source.document()?)?;
         let tables = Tables {
             source: &source,
             raw: &raw,
@@ -192,6 +235,23 @@ impl RecordedConfig<'_> {
             plan.resolved.insert("system".to_owned(), system.clone());
         }
         Ok(plan)
+    }
+
+    /// Does as [`RecordedConfig::from_state`] for a stage of a run in stages.
+    ///
+    /// # Errors
+    /// As there; or it has no such stage.
+    pub fn from_state_in(&self, start: StartPlan, stage: &str) -> Result<Plan> {
+        let source = self.source()?;
+        let mut document = source.document()?;
+        let all = stages::take(&source, document.get_mut())?.unwrap_or_default();
+        let replica = self.replica();
+        let start = StartPlan { replica, ..start };
+        let plan = stages::one(&source, document.get_ref(), all, (stage, start))?;
+        plan.ok_or_else(|| {
+            let path = self.path.display();
+            Error::input(format!("{path}: it has no stage {stage:?}"))
+        })
     }
 
     /// Resolves it for a run that starts from its structure.
@@ -209,11 +269,30 @@ impl RecordedConfig<'_> {
     pub fn of_many(&self) -> Result<BatchPlan> {
         match whole(&self.source()?, self.directory)? {
             Asked::Several(batch) => Ok(*batch),
-            Asked::One(_) => Err(Error::input(format!(
+            Asked::One(_) | Asked::Staged(_) => Err(Error::input(format!(
                 "{}: is the record of a run of one system",
                 self.path.display()
             ))),
         }
+    }
+
+    /// Resolves it for a run in stages, which starts from its structure.
+    ///
+    /// # Errors
+    /// It is not a resolved run file of a run in stages, or structure or model are not where it says.
+    pub fn staged(&self) -> Result<StagedPlan> {
+        match whole(&self.source()?, self.directory)? {
+            Asked::Staged(staged) => Ok(*staged),
+            Asked::One(_) | Asked::Several(_) => Err(Error::input(format!(
+                "{}: is the record of a run without stages",
+                self.path.display()
+            ))),
+        }
+    }
+
+    /// Whether it is one of a run in stages.
+    pub fn is_staged(&self) -> bool {
+        self.config.contains_key(keys::stage::TABLE.name)
     }
 
     /// Whether it is one of many systems at once.

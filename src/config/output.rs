@@ -200,6 +200,7 @@ fn trajectory(
         velocities,
         forces,
         noise: (context.dynamics.noise(context.noise)).filter(|_| format == TrajectoryFormat::Xyz),
+        stage: None,
     })
 }
 

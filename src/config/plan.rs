@@ -2,6 +2,7 @@
 //! kT in eV, time in angstrom sqrt(u / eV)), every path absolute or relative to the process.
 
 mod group;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::potential::pair::{PowerLaw, Repulsion, RepulsionEnd, Zbl};
 use crate::{Error, Result};
 
 pub use group::GroupPlan;
+pub use stages::{SettlePlan, Settled, StagePlace, StagedPlan};
 
 /// A run, ready to be assembled.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +49,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// Where each key is written, for errors that show later, when models are loaded or files made.
     pub places: Places,
+    /// Which stage of a run in stages it is; `None` of a run without any.
+    pub stage: Option<StagePlace>,
 }
 
 /// Several systems side by side, each with a run of its own.
@@ -333,6 +337,8 @@ pub struct TrajectoryPlan {
     pub forces: bool,
     /// The thermostat's noise, which frames tell of (XYZ only).
     pub noise: Option<NoiseCourse>,
+    /// The stage whose own it is; `None` of one that goes through all of a run.
+    pub stage: Option<String>,
 }
 
 /// What to do when a limit is broken.

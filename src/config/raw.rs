@@ -168,6 +168,37 @@ pub(super) struct ThermostatTable {
     pub friction: Leaf,
 }
 
+/// Keys of `[[stage]]`, but for the tables that are laid over those of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageKeys {
+    pub name: Leaf,
+    pub until: Leaf,
+    pub until_window: Leaf,
+    pub velocities: Option<Spanned<VelocitiesEntry>>,
+}
+
+impl StageKeys {
+    /// Where `velocities` are.
+    pub fn velocities(&self) -> Leaf {
+        let span = self.velocities.as_ref()?.span();
+        Some(Spanned::new(span, Value::Boolean(true)))
+    }
+}
+
+/// Keys of `[stage.dynamics]` where the stage is a minimisation.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DescentKeys {
+    pub ensemble: Leaf,
+    pub method: Leaf,
+    pub force: Leaf,
+    pub most_steps: Leaf,
+    pub cell: Leaf,
+    pub pressure: Leaf,
+    pub stress: Leaf,
+}
+
 /// `[output]`
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]

@@ -36,7 +36,7 @@ pub(super) struct Section<'s> {
     /// Its dotted name.
     name: String,
     /// Where it is.
-    span: Range<usize>,
+    pub span: Range<usize>,
     /// Every key with its value, defaults filled in.
     pub resolved: Table,
     /// Where its keys are.

@@ -152,15 +152,31 @@ impl Source {
         Error::input(message).within(self.place(span))
     }
 
-    /// Parses file and overrides into one value.
+    /// Parses file and overrides into one document.
     ///
     /// # Errors
-    /// Not TOML, an unknown key (with the nearest known one), or an override that fits nowhere.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+    /// Not TOML, or an override that fits nowhere.
+    pub fn document(&self) -> Result<Spanned<DeTable<'_>>> {
         let mut document = DeTable::parse(&self.text).map_err(|e| self.syntax_fault(&e))?;
         for setting in &self.overrides {
             self.apply(document.get_mut(), setting)?;
         }
+        Ok(document)
+    }
+
+    /// A value of the document without its places.
+    pub fn value_of(&self, value: &Spanned<DeValue<'_>>) -> Option<toml::Value> {
+        let key = Spanned::new(0..0, std::borrow::Cow::Borrowed("value"));
+        let table: DeTable<'_> = [(key, value.clone())].into_iter().collect();
+        let mut table: toml::Table = self.read_from(Spanned::new(0..0, table)).ok()?;
+        table.remove("value")
+    }
+
+    /// Reads a document, or a part of it.
+    ///
+    /// # Errors
+    /// An unknown key (with the nearest known one), or a value of another kind.
+    pub fn read_from<T: DeserializeOwned>(&self, document: Spanned<DeTable<'_>>) -> Result<T> {
         let known = document.clone();
         T::deserialize(Deserializer::from(document))
             .map_err(|e| self.toml_fault(&e, Some(known.get_ref())))
@@ -362,6 +378,7 @@ fn insert<'s>(
         DeValue::Array(list) => {
             let count = list.len();
             let index: Option<usize> = second.get_ref().parse().ok();
+            let index = index.or_else(|| named(list, second.get_ref()));
             let item = index.and_then(|k| list.get_mut(k));
             let item = item.ok_or_else(|| no_entry(path, from, count))?;
             match item.get_mut() {
@@ -376,6 +393,15 @@ fn insert<'s>(
         }
         _ => Err(format!("{} is a value, not a table", first.get_ref())),
     }
+}
+
+/// The place of the table in a list that has this name.
+fn named(list: &toml::de::DeArray<'_>, name: &str) -> Option<usize> {
+    list.iter().position(|item| {
+        let table = item.get_ref().as_table();
+        let own = table.and_then(|table| table.get("name"));
+        own.and_then(|own| own.get_ref().as_str()) == Some(name)
+    })
 }
 
 /// What to say of a path whose part after `at` is none of the entries that the array there has.

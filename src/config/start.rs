@@ -387,13 +387,24 @@ pub(super) fn velocities(
         }
         raw::VelocitiesEntry::Thermal(thermal) => thermal,
     };
-    let mut inner = section.inner(&keys::VELOCITIES, span);
-    let kt = temperature(&mut inner, &keys::TEMPERATURE, &thermal.temperature)?;
-    let seed = inner.seed(&keys::SEED, &thermal.seed)?;
-    section.adopt(&keys::VELOCITIES, inner);
+    let atoms = structure.species.len();
+    self::thermal(section, keys::VELOCITIES.name, (span, thermal), atoms)
+}
+
+/// Velocities of a temperature, which a table of this key gives to so many atoms.
+pub(super) fn thermal(
+    section: &mut Section<'_>,
+    key: &str,
+    (span, raw): (std::ops::Range<usize>, &raw::Thermal),
+    atoms: usize,
+) -> Result<VelocityPlan> {
+    let mut inner = section.inner(key, span);
+    let kt = temperature(&mut inner, &keys::TEMPERATURE, &raw.temperature)?;
+    let seed = inner.seed(&keys::SEED, &raw.seed)?;
+    section.adopt(key, inner);
     // At 0 K there is no distribution to scale.
     if kt == 0.0 {
-        return Ok(zeros());
+        return Ok(VelocityPlan::Given(vec![Vec3::zeros(); atoms]));
     }
     Ok(VelocityPlan::Thermal { kt, seed })
 }

@@ -171,6 +171,7 @@ impl<'s> Tables<'s> {
             device: around.device,
             notes: system.notes,
             places: system.places,
+            stage: None,
         }
     }
 

@@ -34,6 +34,8 @@ pub struct RunCourse {
     pub lines: u64,
     /// Whether all lines were.
     pub whole: bool,
+    /// Time (fs) before which nothing is counted: when the last of several stages began.
+    since: f64,
 }
 
 /// Units of time that plots have: least span (fs) from which on they are chosen, the unit (fs), its name.
@@ -78,7 +80,13 @@ impl RunCourse {
             temperatures: kept.samples,
             lines,
             whole: read.whole,
+            since: 0.0,
         })
+    }
+
+    /// Counts nothing before a time (fs).
+    pub fn since(self, since: f64) -> Self {
+        Self { since, ..self }
     }
 
     fn column(&self, name: &str) -> Option<usize> {
@@ -137,9 +145,13 @@ impl RunCourse {
         };
         let starts = [TEMPERATURE, "potential_energy_ev"].map(start);
         let start = starts.into_iter().flatten().max().unwrap_or(0);
-        match start {
+        let from = match start {
             0 => f64::NEG_INFINITY,
             start => self.course.points()[start][0],
+        };
+        match self.since > 0.0 {
+            true => from.max(self.since),
+            false => from,
         }
     }
 

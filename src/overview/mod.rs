@@ -63,6 +63,14 @@ pub struct RunOverview {
     pub course: std::result::Result<RunCourse, String>,
 }
 
+/// Time (fs) at which the last stage of a run began that has several; 0 of one without.
+fn last_stage_began(record: &Value) -> f64 {
+    let stages = record.get("stages").and_then(Value::as_array);
+    let last = stages.and_then(|stages| stages.last());
+    let began = last.and_then(|stage| stage.get("begins_ps")?.as_f64());
+    began.map_or(0.0, |ps| 1000.0 * ps)
+}
+
 impl RunOverview {
     /// Reads the run in a directory, which may still be going on.
     ///
@@ -90,7 +98,9 @@ impl RunOverview {
             directory: directory.to_owned(),
             name: name_of(directory),
             facts,
-            course: RunCourse::read(directory).map_err(|e| e.to_string()),
+            course: RunCourse::read(directory)
+                .map(|course| course.since(last_stage_began(record)))
+                .map_err(|e| e.to_string()),
         })
     }
 

@@ -30,6 +30,8 @@ pub struct RunOutcome {
     pub steps: u64,
     /// Time step (internal time).
     pub timestep: f64,
+    /// Step and time (internal) at which it began: zero, but for a stage of a run in stages.
+    pub began: (u64, f64),
     /// Time that the steps took.
     pub elapsed: Duration,
     /// Where its files are.
@@ -46,4 +48,12 @@ pub struct RunOutcome {
     pub whole: Option<WholeBody>,
     /// Steps from which it went on after it had stopped.
     pub resumed_from: Vec<u64>,
+}
+
+impl RunOutcome {
+    /// The time (internal) that it came to.
+    pub fn time(&self) -> f64 {
+        let (step, time) = self.began;
+        time + (self.steps as f64 - step as f64) * self.timestep
+    }
 }

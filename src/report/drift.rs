@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::numbers::NumbersRecord;
 use super::series::{Estimate, Series};
+use super::settle::SettleRecord;
 use crate::Result;
 use crate::config::plan::{Action, MonitorPlan};
 use crate::core::observe::{self, Thermometer};
@@ -85,6 +86,9 @@ pub struct EnergyRecord {
     /// What audits of the network's numbers have found.
     #[serde(default, skip_serializing_if = "NumbersRecord::is_empty")]
     pub numbers: NumbersRecord,
+    /// What was seen of what ends a stage once it has settled.
+    #[serde(default, skip_serializing_if = "SettleRecord::is_empty")]
+    pub settle: SettleRecord,
     /// Total momentum at the last sample (u angstrom / internal time).
     pub momentum: [f64; 3],
 }
@@ -115,6 +119,7 @@ impl EnergyRecord {
             spread: Series::default(),
             largest_spread: 0.0,
             numbers: NumbersRecord::default(),
+            settle: SettleRecord::default(),
             momentum: [0.0; 3],
         }
     }
@@ -252,6 +257,16 @@ impl Energies {
         look(&mut self.locked().numbers)
     }
 
+    /// Notes that a stage has come to its end at a step, whatever was seen of it.
+    pub fn has_settled(&self, step: u64) {
+        self.locked().settle.end(step);
+    }
+
+    /// Adds to what was seen of what is to settle.
+    pub(super) fn settle<T>(&self, look: impl FnOnce(&mut SettleRecord) -> T) -> T {
+        look(&mut self.locked().settle)
+    }
+
     /// The record, which no one leaves half changed.
     fn locked(&self) -> MutexGuard<'_, EnergyRecord> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -305,13 +320,7 @@ impl DriftMonitor {
 
 impl Reporter for DriftMonitor {
     fn next(&self, step: u64) -> u64 {
-        let number = step / self.stretch;
-        let here = sample(number, self.stretch);
-        if here >= step {
-            here
-        } else {
-            sample(number.saturating_add(1), self.stretch)
-        }
+        next_sample(step, self.stretch)
     }
 
     fn wants(&self) -> Fields {
@@ -339,6 +348,17 @@ impl Reporter for DriftMonitor {
 pub fn stretch(timestep: f64, steps: u64) -> u64 {
     let natural = (STRETCH_FS * FEMTOSECOND / timestep).round() as u64;
     natural.min(steps / SAMPLES).max(1)
+}
+
+/// The first step at or after `step` that is sampled, where one in every `stretch` steps is.
+pub fn next_sample(step: u64, stretch: u64) -> u64 {
+    let number = step / stretch;
+    let here = sample(number, stretch);
+    if here >= step {
+        here
+    } else {
+        sample(number.saturating_add(1), stretch)
+    }
 }
 
 /// The step at which the stretch of this number is sampled, where one in every `stretch` steps is.

@@ -26,6 +26,11 @@ pub const MEMBERS: &str = "members";
 pub const NEWEST: &str = "state.ckpt";
 /// The checkpoint before it.
 pub const PREVIOUS: &str = "state_prev.ckpt";
+/// The state at the end of a stage.
+pub fn end_of_stage(stage: &str) -> String {
+    format!("state.{stage}.ckpt")
+}
+
 /// The weights in 8 bits that a run is computed with.
 pub const INT8: &str = "int8.safetensors";
 /// The steps before a fault.

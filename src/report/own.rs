@@ -43,7 +43,21 @@ const UNFINISHED: &str = ".part";
 /// Whether a file of this name is one that runs write.
 pub(crate) fn is_own(name: &str) -> bool {
     let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
-    OWN.contains(&name) || is_trajectory(name)
+    OWN.contains(&name) || is_trajectory(name) || is_end_of_stage(name)
+}
+
+/// Whether a file of this name is the state at the end of a stage.
+pub(crate) fn is_end_of_stage(name: &str) -> bool {
+    let inner = name
+        .strip_prefix("state.")
+        .and_then(|rest| rest.strip_suffix(".ckpt"));
+    inner.is_some_and(is_stage)
+}
+
+/// Whether a stage can be called so.
+fn is_stage(name: &str) -> bool {
+    let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    !name.is_empty() && name.bytes().all(sound)
 }
 
 /// Whether a file of this name is a trajectory of a run; earlier versions numbered further ones of a format.
@@ -52,6 +66,10 @@ pub(crate) fn is_trajectory(name: &str) -> bool {
         let (stem, extension) = name.split_once('.')?;
         let number = stem.strip_prefix("traj")?;
         let counted = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+        let (stage, extension) = extension.rsplit_once('.').unwrap_or(("", extension));
+        if !(stage.is_empty() || number.is_empty() && is_stage(stage)) {
+            return None;
+        }
         let numbered = number.is_empty() || number.strip_prefix('_').is_some_and(counted);
         (numbered && ["xyz", "dcd", "xtc"].contains(&extension)).then_some(())
     };

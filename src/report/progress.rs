@@ -22,6 +22,8 @@ pub struct Progress {
     console: Console,
     energies: Energies,
     timestep: f64,
+    /// The stage, of a run in stages.
+    stage: Option<String>,
     /// The step at which to look next; found from the speed so far.
     due: u64,
     /// Step and moment of the first look.
@@ -37,10 +39,17 @@ impl Progress {
             console: console.clone(),
             energies: energies.clone(),
             timestep,
+            stage: None,
             due: 0,
             began: None,
             last: None,
         }
+    }
+
+    /// Tells of a stage what it is called.
+    pub fn of_stage(self, name: Option<&str>) -> Self {
+        let stage = name.map(str::to_owned);
+        Self { stage, ..self }
     }
 
     /// The step that is reached about [`INTERVAL`] after `step`.
@@ -56,7 +65,7 @@ impl Progress {
 
     /// Speed, temperature and drift, as many of them as there is `room` for.
     fn message(&self, snapshot: &Snapshot, now: Instant, room: usize) -> String {
-        let mut parts = Vec::new();
+        let mut parts: Vec<String> = self.stage.iter().cloned().collect();
         let rate = self.began.filter(|(step, _)| snapshot.step > *step);
         let rate = rate.map(|(step, moment)| {
             (snapshot.step - step) as f64 / (now - moment).as_secs_f64().max(1e-9)

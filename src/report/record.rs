@@ -196,6 +196,8 @@ pub struct Earlier {
     pub pace: Option<PaceRecord>,
     /// What it told on the way.
     pub remarks: Option<Vec<String>>,
+    /// Its stages so far, of a run in stages.
+    pub stages: Option<Vec<Value>>,
 }
 
 /// The record in a run's directory as JSON; `command` is what wants it, such as `mdrun report`.
@@ -307,6 +309,26 @@ impl RunRecord {
         self.events.borrow_mut().insert(event.to_owned(), what);
     }
 
+    /// Keeps what has become of a stage, in the place of what was known of it and of those behind it.
+    pub fn keep_stage(&self, index: usize, what: Value) {
+        let known = self.events.borrow().get("stages").cloned();
+        let mut stages = match known {
+            Some(Value::Array(stages)) => stages,
+            _ => Vec::new(),
+        };
+        stages.truncate(index);
+        stages.push(what);
+        self.keep("stages", Value::from(stages));
+    }
+
+    /// The stages so far.
+    pub fn stages(&self) -> Vec<Value> {
+        match self.events.borrow().get("stages") {
+            Some(Value::Array(stages)) => stages.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Keeps what the run told on the way, that of earlier sittings before it.
     pub fn keep_remarks(&self, now: Vec<String>) {
         let mut all = self.remarks_before.clone();
@@ -348,6 +370,9 @@ impl RunRecord {
         let mut events = serde_json::Map::new();
         events.insert("pace".to_owned(), serde_json::json!(earlier.pace));
         events.insert("remarks".to_owned(), serde_json::json!(earlier.remarks));
+        if let Some(stages) = earlier.stages {
+            events.insert("stages".to_owned(), Value::from(stages));
+        }
         let record = Self {
             path: directory.join(RECORD),
             description,
@@ -362,6 +387,11 @@ impl RunRecord {
         };
         record.write(Status::Running, None, Value::Null)?;
         Ok(record)
+    }
+
+    /// The structure file.
+    pub fn structure(&self) -> Option<OriginFile> {
+        self.description.structure.clone()
     }
 
     /// The steps from which the run went on.
@@ -413,7 +443,7 @@ impl RunRecord {
             .iter()
             .map(|(k, v)| (k.clone(), Value::from(*v)))
             .collect();
-        serde_json::json!({
+        let mut record = serde_json::json!({
             "status": status,
             "started": self.started,
             "begun": self.begun.get(),
@@ -446,7 +476,12 @@ impl RunRecord {
             "diagnosis": self.events.borrow().get("diagnosis"),
             "pace": self.events.borrow().get("pace"),
             "remarks": self.events.borrow().get("remarks"),
-        })
+        });
+        // Of a run in stages alone.
+        if let Some(stages) = self.events.borrow().get("stages") {
+            record["stages"] = stages.clone();
+        }
+        record
     }
 
     fn write(&self, status: Status, summary: Option<Value>, timings: Value) -> Result<()> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{self, Checkpoint, Identity};
+use super::checkpoint::{self, Checkpoint, Identity, StageMark};
 use super::drift::EnergyRecord;
 use super::series::Estimate;
 use super::{file, names};
@@ -114,6 +114,8 @@ pub struct FlightContext<'a> {
     pub stretch: u64,
     /// Whose state it is.
     pub identity: Identity,
+    /// Which stage it is in, of a run in stages.
+    pub stage: Option<StageMark>,
 }
 
 /// Writes a flight record into the run's directory, `state` as its checkpoint; an earlier one is replaced.
@@ -148,6 +150,7 @@ pub fn write(
         files: Vec::new(),
         identity: about.identity.clone(),
         elapsed: 0.0,
+        stage: about.stage.clone(),
     };
     checkpoint::save(&directory.join(names::FLIGHT_STATE), &checkpoint)?;
     let kind = FaultKind::of(&flight.cause);

@@ -165,7 +165,7 @@ impl Summary {
             status: course.status,
             steps: course.steps,
             atoms: record.atoms,
-            simulated_ps: round(course.steps as f64 * course.timestep / PICOSECOND),
+            simulated_ps: round(course.time() / PICOSECOND),
             elapsed_s: elapsed,
             steps_per_second: rate,
             ns_per_day: ns_per_day(rate, course.timestep),

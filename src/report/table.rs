@@ -41,6 +41,8 @@ pub(super) struct Shows {
     pub audit: bool,
     /// What acts beside the potential; in the file alone.
     pub external: bool,
+    /// The stage; in the file alone.
+    pub stage: bool,
 }
 
 /// What a line looks like.
@@ -121,6 +123,7 @@ impl LiveTable {
             spread,
             audit: _,
             external: _,
+            stage: _,
         } = self.shows;
         let further = [pressure, density, spread].map(usize::from);
         let whole = 99 + 11 * further.iter().sum::<usize>();
@@ -246,6 +249,7 @@ mod tests {
             spread,
             audit: false,
             external: false,
+            stage: false,
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `force_error_ev_a` | with audits of the network's numbers: what the newest found, on the worst atom; empty before |
 //! | `external_energy_ev`, `pulling_work_ev` | of groups: energy of what acts on them, a part of the potential one; work |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
+//! | `stage` | the stage's name; only in a run in stages |
 //!
 //! The slope and its error are empty before there are enough samples.
 //!
@@ -51,6 +52,8 @@ pub struct Thermo {
 pub(super) struct Sheet {
     pub shows: Shows,
     pub energies: Energies,
+    /// The stage, of a run in stages.
+    pub stage: Option<String>,
 }
 
 /// What a thermo table is of.
@@ -69,6 +72,8 @@ pub struct Scope<'c> {
     pub audited: bool,
     /// Whether something acts beside the potential.
     pub external: bool,
+    /// The stage, of a run in stages.
+    pub stage: Option<&'c str>,
 }
 
 impl<'c> Scope<'c> {
@@ -82,6 +87,7 @@ impl<'c> Scope<'c> {
             end,
             audited: false,
             external: false,
+            stage: None,
         }
     }
 
@@ -92,6 +98,7 @@ impl<'c> Scope<'c> {
             spread: self.committee,
             audit: self.audited,
             external: self.external,
+            stage: self.stage.is_some(),
         }
     }
 }
@@ -112,6 +119,7 @@ pub(super) struct ThermoLine {
     /// Energy of what acts beside the potential, work of what of it moves.
     external: [f64; 2],
     drift: Option<[f64; 2]>,
+    stage: Option<String>,
 }
 
 impl Thermo {
@@ -153,6 +161,7 @@ impl Thermo {
             sheet: Sheet {
                 shows: scope.shows(),
                 energies: energies.clone(),
+                stage: scope.stage.map(str::to_owned),
             },
             table: LiveTable::new(console, scope.end, scope.shows()),
         }
@@ -176,9 +185,10 @@ impl Shows {
             true => "external_energy_ev,pulling_work_ev,",
             false => "",
         };
+        let stage = if self.stage { ",stage" } else { "" };
         format!(
             "step,time_fs,potential_energy_ev,kinetic_energy_ev,total_energy_ev,conserved_energy_ev,\
-             temperature_k,{pressure}{size}{spread}{audit}{external}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps\n"
+             temperature_k,{pressure}{size}{spread}{audit}{external}drift_mev_per_atom_ps,drift_stderr_mev_per_atom_ps{stage}\n"
         )
     }
 
@@ -190,6 +200,7 @@ impl Shows {
             spread: self.spread || other.spread,
             audit: self.audit || other.audit,
             external: self.external || other.external,
+            stage: self.stage || other.stage,
         }
     }
 }
@@ -219,6 +230,7 @@ impl Sheet {
             audit,
             external: [o.external, o.kept.pulled],
             drift: drift.map(|d| [d.value / MEV_PER_PS, d.error / MEV_PER_PS]),
+            stage: self.stage.clone(),
         }
     }
 }
@@ -275,6 +287,10 @@ impl ThermoLine {
         }
         for slope in [self.drift.map(|d| d[0]), self.drift.map(|d| d[1])] {
             put(slope);
+        }
+        if shows.stage {
+            text.push(b',');
+            text.extend_from_slice(self.stage.as_deref().unwrap_or_default().as_bytes());
         }
         text.push(b'\n');
     }

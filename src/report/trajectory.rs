@@ -354,7 +354,11 @@ pub fn names(plans: &[TrajectoryPlan]) -> Vec<String> {
 
 /// The file name of a trajectory.
 pub(super) fn name(plan: &TrajectoryPlan) -> String {
-    format!("traj.{}", extension(plan.format))
+    let extension = extension(plan.format);
+    match &plan.stage {
+        None => format!("traj.{extension}"),
+        Some(stage) => format!("traj.{stage}.{extension}"),
+    }
 }
 
 /// The usual ending of a format's files.

@@ -58,6 +58,16 @@ fn device(plan: &Plan) -> String {
     }
 }
 
+/// Says which stage of a run is about to begin.
+pub(super) fn introduce_stage(console: &Console, plan: &Plan) {
+    let Some(stage) = &plan.stage else {
+        return;
+    };
+    let (number, of) = (stage.index + 1, stage.of);
+    console.line(&format!("\nstage      {} ({number} of {of})", stage.name));
+    console.line(&format!("dynamics   {}", words::dynamics(plan)));
+}
+
 /// Says what is about to run.
 pub(super) fn introduce(console: &Console, plan: &Plan, model: &Model, about: &Description) {
     for note in plan.notes.iter().cloned().chain(model.notes()) {
@@ -77,6 +87,10 @@ pub(super) fn introduce(console: &Console, plan: &Plan, model: &Model, about: &D
     ));
     console.line(&format!("potential  {}", model.describe()));
     console.line(&format!("engine     {}", about.engine));
+    if let Some(stage) = &plan.stage {
+        let (number, of) = (stage.index + 1, stage.of);
+        console.line(&format!("stage      {} ({number} of {of})", stage.name));
+    }
     console.line(&format!("dynamics   {}", words::dynamics(plan)));
     console.line(&format!("output     {}", plan.output.directory.display()));
 }

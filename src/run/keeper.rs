@@ -34,6 +34,8 @@ pub struct Keeper {
     last: Instant,
     pauses: Pauses,
     pace: RunPace,
+    /// How far files of other stages had come.
+    others: Vec<FileMark>,
 }
 
 /// Time in which a run took no steps and was not asked to, shared by who makes it wait and by the clock of its steps.
@@ -74,7 +76,13 @@ impl Keeper {
             last: now,
             pauses: Pauses::default(),
             pace: RunPace::default(),
+            others: Vec::new(),
         }
+    }
+
+    /// Keeps how far files had come that the run does not write now.
+    pub fn with_others(self, others: Vec<FileMark>) -> Self {
+        Self { others, ..self }
     }
 
     /// Leaves pauses out of the time that the steps take.
@@ -142,6 +150,7 @@ impl Checkpointing for Keeper {
         state.velocities = snapshot.velocities;
         state.energies = self.energies.read(Clone::clone);
         state.files = files;
+        state.files.extend_from_slice(&self.others);
         state.elapsed = elapsed;
         checkpoint::write(&self.directory, state)?;
         self.kept = Some(state.step);

@@ -8,6 +8,7 @@
 
 mod aside;
 pub mod batch;
+mod descent;
 mod description;
 mod directory;
 pub(crate) mod drift;
@@ -16,8 +17,10 @@ mod keeper;
 pub mod last;
 mod lock;
 mod opening;
+mod ready;
 pub mod recorded;
 mod resume;
+pub mod staged;
 mod unbegun;
 mod underway;
 pub mod words;
@@ -28,9 +31,7 @@ use std::time::Instant;
 
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
-use crate::engine::Engine;
-use crate::report::pace::{PaceMonitor, RunPace};
-use crate::report::{Console, Energies, Identity, OriginFile, Status, Summary};
+use crate::report::{Console, Energies, Status, Summary};
 use crate::simulation::{Reporter, Simulation};
 use crate::{Error, Result, streams};
 
@@ -39,10 +40,11 @@ pub use directory::{HeldDirectory, RunDirectory};
 pub use keeper::{Keeper, Pauses};
 pub use lock::is_held;
 pub use opening::least_bytes;
+pub use staged::{StagedEntry, StagedRun};
 
-use int8::Int8File;
-use opening::{Opening, begin};
-use resume::{Before, Complete, Standing};
+use opening::Opening;
+use ready::{ReadyRun, RunSurroundings};
+use resume::{Complete, Standing};
 use underway::{Begun, DirectoryHold};
 
 /// How a run is entered.
@@ -108,14 +110,8 @@ enum Ahead {
 
 /// A run whose first step is to come.
 struct Opened {
-    plan: Plan,
-    model: Model,
-    engine: Box<dyn Engine>,
-    energies: Energies,
-    identity: Identity,
+    ready: ReadyRun,
     opening: Opening,
-    /// The weights in 8 bits that it begins with.
-    int8: Option<Int8File>,
     /// Whether it takes the place of another one.
     replaces: bool,
 }
@@ -191,14 +187,17 @@ impl Run {
         };
         let identity = identity.on(&engine.about());
         opening.compare(&identity, console);
-        Ok(run(Ahead::Opened(Box::new(Opened {
+        let ready = ReadyRun {
             plan,
-            model,
+            model: Arc::new(model),
             engine,
             energies,
             identity,
-            opening,
             int8,
+        };
+        Ok(run(Ahead::Opened(Box::new(Opened {
+            ready,
+            opening,
             replaces: entry == Entry::Replace,
         }))))
     }
@@ -257,20 +256,15 @@ impl Run {
                 summary: None,
             });
         }
-        let (begun, tenure, mut simulation) =
-            ready.begin(self.console, (self.began, self.pauses))?;
+        let around = RunSurroundings {
+            console: self.console,
+            began: self.began,
+            pauses: self.pauses,
+        };
+        let (begun, tenure, mut simulation) = ready.begin(around)?;
         simulation.reporters.extend(self.reporters);
         begun.to_the_end(tenure, &mut simulation, interruption)
     }
-}
-
-/// How fast a run was up to the checkpoint that it goes on from.
-fn pace_so_far(before: Option<&Before>) -> RunPace {
-    before.map_or_else(RunPace::default, |before| {
-        let (step, elapsed) = (before.checkpoint.step, before.checkpoint.elapsed);
-        let known = before.earlier.pace.clone().unwrap_or_default();
-        RunPace::new(known.until(step, elapsed), elapsed)
-    })
 }
 
 /// Says that there is nothing left to do.
@@ -289,91 +283,15 @@ fn show_complete(console: &Console, record: &Complete) -> Result<()> {
 
 impl Opened {
     /// Takes the directory, and writes what a run writes before its first step.
-    fn begin(
-        self,
-        console: Console,
-        (began, pauses): (Instant, Pauses),
-    ) -> Result<(Begun, DirectoryHold, Simulation)> {
+    fn begin(self, around: RunSurroundings) -> Result<(Begun, DirectoryHold, Simulation)> {
         let Self {
-            plan,
-            model,
-            engine,
-            energies,
-            identity,
+            ready,
             opening,
-            int8,
             replaces,
         } = self;
-        // Until the run begins, all that can fail is the place it is to be written to: a wrong input.
-        let at_output =
-            |e: Error| Error::input(e.to_string()).within(plan.places.of("output.directory"));
-        let (directory, before) = opening.place(&plan, replaces).map_err(at_output)?;
-        if let Some(file) = &int8 {
-            file.write(directory.path()).map_err(at_output)?;
-        }
-        let from = before.as_ref().map(|before| &before.checkpoint);
-        let mut reporters = assemble::reporters(&plan, directory.path(), &energies, &console, from)
-            .map_err(at_output)?;
-        if let Some(monitor) = assemble::numbers_monitor(&plan, &model, &energies)? {
-            reporters.insert(0, Box::new(monitor));
-        }
-        let pace = pace_so_far(before.as_ref());
-        let clock = pauses.clone();
-        let monitor = PaceMonitor::new(&pace, plan.output.thermo_every, move || clock.total());
-        reporters.push(Box::new(monitor));
-        let model = Arc::new(model);
-        let structure = before.as_ref().and_then(|b| b.earlier.structure.clone());
-        let structure = structure.map_or_else(|| OriginFile::read(&plan.start.structure), Ok)?;
-        let about = engine.about().to_string();
-        let description = description::of(
-            &plan,
-            model.sources().into_iter().cloned().collect(),
-            structure,
-            about,
-        );
-        description::introduce(&console, &plan, &model, &description);
-        let resumed = before.is_some();
-        if let Some(warning) = words::repeated_noise(&plan).filter(|_| !resumed) {
-            console.remark(&format!("warning: {warning}"));
-        }
-        let state = || assemble::state(&plan, &energies, identity.clone());
-        let (mut state, record) =
-            begin(before, state, directory.path(), description).map_err(at_output)?;
-        state.identity = identity.clone();
-        let (step, stretch) = (state.step, state.stretch);
-        underway::keep_raises(&record, &energies);
-        let successor = assemble::FinerEngine::new(&plan, &model, &energies);
-        let keeper = Keeper::new(
-            directory.path().to_owned(),
-            plan.output.checkpoint,
-            (state, resumed),
-            &energies,
-        )
-        .with_pauses(pauses)
-        .with_pace(pace.clone());
-        let simulation = Simulation {
-            engine,
-            program: assemble::program(&plan),
-            limits: assemble::limits(&plan),
-            reporters,
-            guard: assemble::guard(&plan),
-            step,
-            end: plan.dynamics.steps,
-            keeper: Some(Box::new(keeper)),
-            successor: Some(Box::new(successor)),
-        };
-        let begun = Begun {
-            plan,
-            model,
-            identity,
-            stretch,
-            console,
-            energies,
-            record,
-            pace,
-            resumed,
-            setup: began.elapsed(),
-        };
+        let placed = opening.place(&ready.plan, replaces);
+        let (directory, before) = placed.map_err(ready::at_output(&ready.plan))?;
+        let (begun, simulation) = ready.assemble(directory.path(), (before, None), around)?;
         Ok((begun, DirectoryHold::Opened(directory), simulation))
     }
 }

@@ -20,6 +20,11 @@ impl Opening {
     /// Begins in place of a run that had hardly begun.
     pub fn anew(directory: RunDirectory, remark: &str, console: &Console) -> Self {
         console.note(remark);
+        Self::within(directory)
+    }
+
+    /// Begins in a directory that has been taken.
+    pub fn within(directory: RunDirectory) -> Self {
         Self {
             directory: Some(directory),
             before: None,

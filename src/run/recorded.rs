@@ -22,7 +22,7 @@ const SYSTEM: &str = "system";
 /// with other places of its models if some are given.
 ///
 /// The run starts from its structure where that is what it was. Without it, the checkpoint tells all that matters. Many systems
-/// at once start from their structures.
+/// at once and runs in stages start from their structures.
 ///
 /// # Errors
 /// The directory holds no run, its model is not there, an override is wrong, or a structure of many systems is not there.
@@ -44,6 +44,14 @@ pub fn asked(directory: &Path, models: &[PathBuf], overrides: &[String]) -> Resu
         }
         batch.source = source;
         return Ok(Asked::Several(Box::new(batch)));
+    }
+    if recorded.is_staged() {
+        let mut staged = recorded.staged()?;
+        for plan in &mut staged.stages {
+            plan.source.clone_from(&source);
+        }
+        staged.source = source;
+        return Ok(Asked::Staged(Box::new(staged)));
     }
     let structure = earlier.structure.as_ref();
     let there = structure

@@ -102,7 +102,7 @@ pub(super) fn look(plan: &mut Plan, models: &[String]) -> Result<Standing> {
         return Ok(Standing::Complete(Box::new(Complete { earlier, remark })));
     }
     let marks = assemble::marks(plan, &checkpoint)?;
-    for mark in marks {
+    for mark in marks.into_iter().flatten() {
         look_at(mark, &path)?;
     }
     store::promote(&path, &found.path)?;

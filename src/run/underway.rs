@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::directory::{HeldDirectory, RunDirectory};
-use super::{Ending, Interruption, drift, last, words};
+use super::{Ending, Interruption, drift, last, staged, words};
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::paths::absolute;
@@ -90,13 +90,43 @@ impl Begun {
         interruption: &dyn Interruption,
     ) -> Result<Ending> {
         let began = Instant::now();
-        let ended = simulation.run_from(
+        let ended = self.walk(&mut tenure, simulation, interruption);
+        self.close((ended, began), &tenure, simulation, interruption)
+    }
+
+    /// Takes the steps.
+    ///
+    /// # Errors
+    /// As for [`Begun::to_the_end`].
+    pub fn walk(
+        &self,
+        tenure: &mut DirectoryHold,
+        simulation: &mut Simulation,
+        interruption: &dyn Interruption,
+    ) -> Result<Finish> {
+        if let Some(settings) = self.plan.minimizer() {
+            return self.descend(settings, (tenure, simulation), interruption);
+        }
+        simulation.run_from(
             interruption.flag(),
             &mut |warning| self.warn(&warning),
-            &mut || self.begin(&mut tenure),
-        );
+            &mut || self.begin(tenure),
+        )
+    }
+
+    /// Completes the files of a run whose steps have ended so, which began to be taken at a moment.
+    ///
+    /// # Errors
+    /// As for [`Begun::to_the_end`].
+    pub fn close(
+        &self,
+        (ended, began): (Result<Finish>, Instant),
+        tenure: &DirectoryHold,
+        simulation: &mut Simulation,
+        interruption: &dyn Interruption,
+    ) -> Result<Ending> {
         let ended = ended.and_then(|finish| {
-            self.write_last(simulation, &finish, &tenure)?;
+            self.write_last(simulation, &finish, tenure)?;
             Ok(finish)
         });
         let keeper = simulation.keeper.as_ref();
@@ -117,12 +147,14 @@ impl Begun {
             directory: self.plan.output.directory.clone(),
             stopped_by: stopped_by.clone(),
             bath: assemble::bath(&self.plan),
+            began: self.plan.began(),
             ramped: self.plan.dynamics.ramps.temperature.is_some(),
             press: assemble::press(&self.plan),
             whole: assemble::lasting_motion(&self.plan),
             resumed_from: self.record.resumed_from(),
         };
         let summary = Summary::new(&course, &self.energies);
+        self.keep_stage(simulation.step, &summary);
         let timings = [
             ("setup", self.setup.as_secs_f64()),
             ("steps", elapsed.as_secs_f64()),
@@ -167,6 +199,14 @@ impl Begun {
         })
     }
 
+    /// Keeps in the record what has become of the stage that it is, which has come to a step.
+    fn keep_stage(&self, step: u64, summary: &Summary) {
+        if let Some(stage) = &self.plan.stage {
+            let entry = staged::entry(&self.plan, step, summary);
+            self.record.keep_stage(stage.index, entry);
+        }
+    }
+
     /// Leaves the run's page, which its record is for. Nothing that goes wrong with it is a fault of the run.
     fn leave_page(&self, record: &serde_json::Value) {
         if !self.plan.output.report {
@@ -178,7 +218,7 @@ impl Begun {
     }
 
     /// The run has come to its first step: what it writes stays, and the run before it goes.
-    fn begin(&self, tenure: &mut DirectoryHold) -> Result<()> {
+    pub(super) fn begin(&self, tenure: &mut DirectoryHold) -> Result<()> {
         tenure.hold(&self.console, |directory| {
             self.record.begun()?;
             match self.resumed {
@@ -189,7 +229,7 @@ impl Begun {
     }
 
     /// Tells of what does not end the run.
-    fn warn(&self, warning: &Warning) {
+    pub(super) fn warn(&self, warning: &Warning) {
         let text = match warning {
             Warning::Fault { cause, flight } => {
                 let told = self.tell(cause, flight.as_deref());
@@ -328,6 +368,7 @@ impl Begun {
             energies,
             stretch: self.stretch,
             identity: self.identity.clone(),
+            stage: assemble::stage_mark(&self.plan),
         };
         recorder::write(&self.plan.output.directory, flight, state, &about)
     }

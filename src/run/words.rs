@@ -40,6 +40,15 @@ pub fn periodic(directions: [bool; 3]) -> String {
 
 /// The dynamics in a line.
 pub fn dynamics(plan: &Plan) -> String {
+    if let Some(settings) = plan.minimizer() {
+        let cell = settings.cell.map_or("", |_| ", and of the cell");
+        return format!(
+            "minimisation ({}) of the energy{cell} to {} eV/A, in {} at the most",
+            settings.method.name(),
+            rounded(settings.force),
+            text::counted(settings.most_steps, "step")
+        );
+    }
     let dynamics = &plan.dynamics;
     let mut ensemble = dynamics.ensemble.describe().to_owned();
     let course = |ramp: &Ramp, unit: f64| {
@@ -75,11 +84,12 @@ pub fn dynamics(plan: &Plan) -> String {
             },
         };
     }
+    let steps = dynamics.steps.saturating_sub(plan.began().0);
     format!(
         "{ensemble}, {} of {} fs: {} ps; {} degrees of freedom",
-        text::counted(dynamics.steps, "step"),
+        text::counted(steps, "step"),
         rounded(dynamics.timestep / units::FEMTOSECOND),
-        rounded(dynamics.steps as f64 * dynamics.timestep / units::PICOSECOND),
+        rounded(steps as f64 * dynamics.timestep / units::PICOSECOND),
         assemble::degrees_of_freedom(plan)
     )
 }

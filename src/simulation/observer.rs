@@ -21,6 +21,8 @@ pub enum Signal {
     Alarm(String),
     /// End the run as failed, for this reason.
     Stop(String),
+    /// The run has what it was for: it ends here, as one that is complete.
+    Enough,
     /// Tell the user that the [`Successor`] takes over from here, for this reason.
     Raise(String),
 }

@@ -25,6 +25,8 @@ pub(super) struct Answers {
     pub alarm: Option<String>,
     /// The first reason to stop.
     pub stop: Option<String>,
+    /// Whether the run has what it was for.
+    pub enough: bool,
     /// The first reason to let another engine take over.
     pub raise: Option<String>,
 }
@@ -32,7 +34,8 @@ pub(super) struct Answers {
 impl Answers {
     /// Whether the run goes on as if there were none.
     pub fn nothing(&self) -> bool {
-        self.alarm.is_none() && self.stop.is_none() && self.raise.is_none()
+        let said = self.alarm.is_some() || self.stop.is_some() || self.raise.is_some();
+        !said && !self.enough
     }
 }
 
@@ -59,6 +62,7 @@ impl Parcel {
                 Signal::Warn(remark) => warn(Warning::Remark(remark)),
                 Signal::Alarm(reason) => answers.alarm = answers.alarm.or(Some(reason)),
                 Signal::Stop(reason) => answers.stop = answers.stop.or(Some(reason)),
+                Signal::Enough => answers.enough = true,
                 Signal::Raise(reason) => answers.raise = answers.raise.or(Some(reason)),
             }
         }

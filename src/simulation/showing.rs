@@ -1,6 +1,6 @@
 //! What is looked at between blocks: pairs by an audit, states by reporters and by the flight recorder.
 
-use super::ending::{OrStop, Outside};
+use super::ending::{Finish, OrStop, Outside, Stop};
 use super::parcel::{Answers, Parcel};
 use super::{Cause, Simulation, Warning};
 use crate::core::Fields;
@@ -100,6 +100,7 @@ impl Simulation {
         }
         match answers.stop {
             Some(reason) => Err(self.fault(Cause::Alarm { step, reason }, outside)?),
+            None if answers.enough => Err(Stop::Finish(Finish::Complete)),
             None => Ok(()),
         }
     }

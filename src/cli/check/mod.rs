@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use super::{CheckArgs, hints};
 use crate::assemble::{self, Int8Scene, Model, ModelKind};
-use crate::config::plan::{BatchPlan, DevicePlan, MemberPlan, Plan};
+use crate::config::plan::{BatchPlan, DevicePlan, MemberPlan, Plan, StagedPlan};
 use crate::config::{self, Asked};
 use crate::core::{elements, observe};
 use crate::potential::{Precision, TrainedOn};
@@ -18,7 +18,7 @@ use crate::run::batch::check_batch_numbers;
 use crate::run::{least_bytes, words};
 use crate::text::significant;
 use crate::units::KELVIN;
-use crate::{Result, memory, streams};
+use crate::{Error, Result, memory, streams};
 use table::{CheckTable, Grade};
 
 /// Runs the command; exit code 2 where a test came out bad.
@@ -30,6 +30,12 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     let mut table = CheckTable::default();
     let (config, overrides) = (&args.config, &args.overrides);
     match (config::load_any(config, overrides, None)?, args.member) {
+        (Asked::Staged(staged), None) => stages(&mut table, &staged, args.stage.as_deref())?,
+        (asked, _) if args.stage.is_some() => {
+            drop(asked);
+            let why = format!("{}: has no stages: leave --stage out", config.display());
+            return Err(Error::input(why));
+        }
         (Asked::Several(batch), chosen) => many(&mut table, *batch, chosen)?,
         (Asked::One(plan), None) => {
             let plan = *plan;
@@ -38,7 +44,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
             let found = format!("at least {}", indicatif::HumanBytes(bytes));
             table.info("output", found).value(bytes as f64, "B");
         }
-        (Asked::One(_), Some(member)) => {
+        (Asked::One(_) | Asked::Staged(_), Some(member)) => {
             return Err(config::no_members(config, member));
         }
     }
@@ -70,6 +76,28 @@ fn many(table: &mut CheckTable, mut batch: BatchPlan, chosen: Option<usize>) -> 
         member.plan.device = device;
     }
     members::cost(table, &batch, &model)
+}
+
+/// Looks at a run in stages: what they are, and the physics of one of them.
+fn stages(table: &mut CheckTable, staged: &StagedPlan, chosen: Option<&str>) -> Result<()> {
+    for plan in &staged.stages {
+        let name = plan.stage_name().unwrap_or_default();
+        table.info("stage", format!("{name}: {}", words::dynamics(plan)));
+    }
+    let number = match chosen {
+        Some(name) => staged.number(name)?,
+        None => staged.stages.len() - 1,
+    };
+    let mut plan = staged.stages[number].clone();
+    plan.notes.clone_from(&staged.notes);
+    let name = plan.stage_name().unwrap_or_default();
+    let found = format!("stage {name}, as if it began from the structure: what follows is of it");
+    table.info("examined", found);
+    let bytes = staged.stages.iter().map(least_bytes).sum::<u64>();
+    examine(table, plan)?;
+    let found = format!("at least {}", indicatif::HumanBytes(bytes));
+    table.info("output", found).value(bytes as f64, "B");
+    Ok(())
 }
 
 /// Looks at one system; returns what computes it.

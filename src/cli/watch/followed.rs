@@ -52,6 +52,14 @@ impl WatchedRecord {
 
     /// Steps of the run in all.
     pub fn steps(&self) -> Option<u64> {
+        // Of a run in stages those of all of them.
+        if let Some(stages) = self.config.get("stage").and_then(Value::as_array) {
+            let steps = stages.iter().map(|stage| {
+                let dynamics = &stage["dynamics"];
+                (dynamics["steps"].as_u64()).or(dynamics["most_steps"].as_u64())
+            });
+            return steps.sum();
+        }
         if let Some(steps) = self.value("dynamics", "steps").and_then(Value::as_u64) {
             return Some(steps);
         }

@@ -198,6 +198,7 @@ impl BatchCheckpoint {
             files: member.files.clone(),
             identity: Identity::default(),
             elapsed: 0.0,
+            stage: None,
         };
         checkpoint.encode().map(Some)
     }

@@ -96,6 +96,21 @@ impl Identity {
         self
     }
 
+    /// Adds a key with a value.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.run.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds which stage it is, and what the stages before it were.
+    pub fn with_stage(mut self, name: &str, before: &str) -> Self {
+        self.run.push(("stage".to_owned(), name.to_owned()));
+        let before = short(before.as_bytes());
+        self.run
+            .push(("what the stages before it are".to_owned(), before));
+        self
+    }
+
     /// The hash of the file of weights in 8 bits that it is computed with.
     pub fn int8(&self) -> Option<&str> {
         self.get(INT8)

@@ -90,6 +90,19 @@ pub struct Checkpoint {
     pub identity: Identity,
     /// Time that the steps took so far (s).
     pub elapsed: f64,
+    /// Which stage it is in, of a run in stages.
+    pub stage: Option<StageMark>,
+}
+
+/// Where a stage of a run in stages began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageMark {
+    /// Its name.
+    pub name: String,
+    /// The step.
+    pub step: u64,
+    /// The time (internal).
+    pub time: f64,
 }
 
 /// What is not an array.
@@ -120,6 +133,8 @@ struct Header {
     #[serde(with = "marks")]
     files: Vec<FileMark>,
     energies: EnergyRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stage: Option<StageMark>,
 }
 
 /// A piston in the header.
@@ -170,6 +185,7 @@ impl Header {
             identity: checkpoint.identity.clone(),
             files: checkpoint.files.clone(),
             energies: checkpoint.energies.clone(),
+            stage: checkpoint.stage.clone(),
         }
     }
 
@@ -298,6 +314,7 @@ impl Checkpoint {
             files: header.files,
             identity: header.identity,
             elapsed: header.elapsed,
+            stage: header.stage,
         };
         if let Some(z) = species.iter().find(|z| !(1..=118).contains(*z)) {
             return Err(fault(format!("there is no element {z}")));

@@ -71,6 +71,7 @@ pub(super) fn shows(plan: &Plan) -> Shows {
         end: plan.dynamics.steps,
         audited: false,
         external: plan.groups.iter().any(|group| !group.terms.is_empty()),
+        stage: None,
     }
     .shows()
 }
@@ -105,6 +106,7 @@ impl<'p> MemberDesk<'p> {
             sheet: Sheet {
                 shows: shows(plan),
                 energies: energies.clone(),
+                stage: None,
             },
             energies,
             shared,

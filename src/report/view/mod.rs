@@ -261,6 +261,7 @@ mod tests {
             velocities: false,
             forces: false,
             noise: None,
+            stage: None,
         };
         for (atoms, steps, right) in [
             (9, 1_000_000, 1),

@@ -197,6 +197,7 @@ impl BatchBegun<'_> {
             directory: of_all.directory.clone(),
             stopped_by: None,
             bath: assemble::bath(plan),
+            began: (0, 0.0),
             ramped: plan.dynamics.ramps.temperature.is_some(),
             press: assemble::press(plan),
             whole: assemble::lasting_motion(plan),

@@ -72,7 +72,8 @@ impl BatchLoop<'_, '_> {
         for (member, signal) in answers {
             let step = self.batch.members[member].step;
             match signal {
-                Signal::Continue => {}
+                // No member ends before its last step.
+                Signal::Continue | Signal::Enough => {}
                 Signal::Warn(remark) => self.warn(member, &MemberEvent::Remark(&remark), outside),
                 Signal::Alarm(reason) | Signal::Raise(reason) => {
                     let cause = Cause::Alarm { step, reason };

@@ -60,6 +60,7 @@ fn several(asked: Asked) -> BatchPlan {
     match asked {
         Asked::Several(batch) => *batch,
         Asked::One(plan) => panic!("one system: {:?}", plan.resolved),
+        Asked::Staged(staged) => panic!("stages: {:?}", staged.resolved),
     }
 }
 

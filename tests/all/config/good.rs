@@ -197,6 +197,7 @@ fn every_key_means_what_it_says() {
         velocities: fields,
         forces: fields,
         noise: (format == TrajectoryFormat::Xyz).then_some(noise),
+        stage: None,
     };
     let trajectories = [
         of(TrajectoryFormat::Xyz, 7, true, true),

@@ -44,6 +44,7 @@ pub fn accepted(text: &str, folder: &Path, what: &str) -> bool {
     };
     match asked {
         Asked::One(plan) => watched(what, || start(&plan, what)),
+        Asked::Staged(staged) => watched(what, || start(&staged.stages[0], what)),
         Asked::Several(batch) => {
             // Those between are made as these are.
             for member in [batch.members.first(), batch.members.last()] {

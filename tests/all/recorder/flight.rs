@@ -124,6 +124,7 @@ fn the_files_lead_to_the_fault_again() {
         energies: EnergyRecord::new(108, 321),
         stretch: 1,
         identity: Default::default(),
+        stage: None,
     };
     let recorded = recorder::write(folder.path(), &flight, &flight.before, &about).unwrap();
     assert_eq!(

@@ -127,6 +127,7 @@ pub fn plan(format: TrajectoryFormat, wrap: bool) -> TrajectoryPlan {
             start: NoiseMark { seed: 3, step: 10 },
             draws: true,
         }),
+        stage: None,
     }
 }
 

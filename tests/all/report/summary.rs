@@ -26,6 +26,7 @@ pub(super) fn course(steps: u64) -> RunOutcome {
         directory: "trajectories/run".into(),
         stopped_by: None,
         bath: None,
+        began: (0, 0.0),
         ramped: false,
         press: None,
         whole: None,

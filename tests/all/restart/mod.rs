@@ -14,8 +14,10 @@ mod numbers;
 mod resume;
 pub mod runs;
 mod signals;
+mod stages;
 
 use mdrun::core::{Cell, ChainState, Kept, Mat3, PistonState, System, Vec3};
+use mdrun::report::checkpoint::StageMark;
 use mdrun::report::{Checkpoint, EnergyRecord, Identity};
 use mdrun::simulation::FileMark;
 
@@ -73,5 +75,10 @@ pub fn sample(atoms: usize) -> Checkpoint {
             platform: vec![pair("engine", "fused, \"quoted\"")],
         },
         elapsed: 12.25,
+        stage: Some(StageMark {
+            name: "heat".to_owned(),
+            step: 17,
+            time: 1.0 / 7.0,
+        }),
     }
 }
