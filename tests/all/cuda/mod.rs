@@ -8,6 +8,7 @@ mod bench;
 mod committee;
 mod compile;
 mod dynamics;
+mod frozen;
 pub mod lennard_jones;
 mod limits;
 mod minimize;

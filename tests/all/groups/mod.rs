@@ -2,7 +2,7 @@
 
 mod baths;
 mod external;
-mod frozen;
+pub mod frozen;
 mod hydrogen;
 mod keys;
 mod restart;
