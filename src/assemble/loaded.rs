@@ -64,7 +64,7 @@ pub fn load(plan: &mut Plan) -> Result<Model> {
 /// # Errors
 /// As for [`load`].
 pub fn load_staged(staged: &mut StagedPlan) -> Result<Model> {
-    let pressed = |plan: &Plan| plan.dynamics.ensemble.barostat().is_some();
+    let pressed = |plan: &Plan| plan.dynamics.ensemble.pressure().is_some();
     // A barostat asks most of a model.
     let asking = staged.stages.iter().position(pressed).unwrap_or(0);
     let told = staged.stages[asking].notes.len();

@@ -169,7 +169,7 @@ pub(super) fn resolve<'s>(
     }
     let pressed = plans
         .iter()
-        .any(|plan| plan.dynamics.ensemble.barostat().is_some());
+        .any(|plan| plan.dynamics.ensemble.pressure().is_some());
     let audited = plans.iter().any(|plan| plan.monitor.numbers.is_some());
     let resolved = whole(source, &plans, written, base);
     for plan in &mut plans {
@@ -374,7 +374,7 @@ fn until(section: &mut Section<'_>, keys: &StageKeys, plan: &Plan) -> Result<Opt
         return Ok(None);
     }
     let what = section.choice(&stage::UNTIL, &keys.until)?;
-    if what == Settled::Density && plan.dynamics.ensemble.barostat().is_none() {
+    if what == Settled::Density && plan.dynamics.ensemble.pressure().is_none() {
         let why = "the density changes in stages of ensemble = \"npt\" alone, and this is none";
         return Err(section.fault(&stage::UNTIL, &keys.until, why));
     }
