@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::dynamics::ENSEMBLE;
-use super::keys::minimize::{CELL, FORCE, METHOD, MINIMIZE, MOST_STEPS, PRESSURE, STRESS, TABLE};
+use super::keys::minimize::{
+    CELL, ENSEMBLE, FORCE, METHOD, MINIMIZE, MOST_STEPS, PRESSURE, STRESS, TABLE,
+};
 use super::plan::StartPlan;
 use super::raw::DescentKeys;
 use super::section::Section;

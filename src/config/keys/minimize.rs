@@ -1,6 +1,6 @@
 //! Keys of `[stage.dynamics]` where a stage is a minimisation.
 
-use super::row::{Absent, ConfigKey, Form, KeyTable, OneOf, Quantity, Sign, Whole};
+use super::row::{Absent, ConfigKey, Form, Forms, KeyTable, OneOf, Quantity, Sign, Whole};
 use crate::dynamics::Coupling;
 use crate::minimize::DescentMethod;
 use crate::units::Dimension;
@@ -13,7 +13,24 @@ pub static TABLE: KeyTable = KeyTable {
     name: "stage.dynamics",
     form: Form::Once,
     doc: "Of a [stage](stages.md) with `ensemble = \"minimize\"`, which goes down to the nearest minimum of the energy.",
-    rows: &[&METHOD, &FORCE, &MOST_STEPS, &CELL, &PRESSURE, &STRESS],
+    rows: &[
+        &ENSEMBLE,
+        &METHOD,
+        &FORCE,
+        &MOST_STEPS,
+        &CELL,
+        &PRESSURE,
+        &STRESS,
+    ],
+};
+
+/// `ensemble`
+pub static ENSEMBLE: ConfigKey<Forms> = ConfigKey {
+    name: "ensemble",
+    value: Forms("`\"minimize\"`"),
+    absent: Absent::Required,
+    of: &[],
+    doc: "What makes the stage a minimisation.",
 };
 
 /// `method`

@@ -70,12 +70,18 @@ impl Told {
         tables
     }
 
+    /// Whether it is of a stage.
+    fn of_stage(&self) -> bool {
+        self.heading.contains("[stage")
+    }
+
     /// Its path in an override.
     fn path(&self) -> String {
         let name = self.heading.split(" = ").next().unwrap();
         let name = name.trim_matches(['[', ']']);
         // Of the first group.
         let name = name.replace("group.", "group.0.");
+        let name = name.replace("stage.", "stage.0.");
         match self.heading.starts_with("[[") {
             true => format!("{name}.0"),
             false => name,
@@ -86,6 +92,60 @@ impl Told {
 /// A group with all of its tables but a thermostat, which is of one ensemble alone.
 const GROUP: &str = "[[group]]\nname = \"a\"\natoms = \"index 0\"\nspring = { constant = \"1 eV/A^2\" }\n\
     wall = [{ centre = [\"0 A\", \"0 A\", \"0 A\"], radius = \"50 A\", constant = \"1 eV/A^2\" }]\n";
+
+/// A stage that goes down to a minimum, and one that lasts until something has settled.
+const MINIMUM: &str = "[[stage]]\nname = \"a\"\n[stage.dynamics]\nensemble = \"minimize\"\n";
+const UNTIL: &str = "[[stage]]\nname = \"a\"\nuntil = \"energy settled\"\n";
+
+/// The first stage of a run file.
+fn stage(file: &std::path::Path, settings: &[&str]) -> Plan {
+    let settings: Vec<String> = settings.iter().map(|one| (*one).to_owned()).collect();
+    match config::load_any(file, &settings, None) {
+        Ok(config::Asked::Staged(staged)) => staged.stages[0].clone(),
+        other => panic!("{settings:?}: {other:?}"),
+    }
+}
+
+/// A default of a stage that is written out means what leaving it out means.
+#[test]
+fn defaults_of_stages_are_what_the_table_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |more| run_file(folder.path(), ("", "model = \"painn_hcno_gfn2\"", more));
+    let (minimum, until) = (file(MINIMUM), file(UNTIL));
+    let loose = [
+        "system.cell=[\"20 A\",\"20 A\",\"20 A\"]",
+        "system.periodic=true",
+        "stage.0.dynamics.cell=isotropic",
+    ];
+    let mut seen = 0;
+    for table in Told::all().iter().filter(|table| table.of_stage()) {
+        for key in &table.keys {
+            let Some(default) = &key.default else {
+                continue;
+            };
+            let setting = format!("{}.{}={default}", table.path(), key.name);
+            let (file, before) = match (table.heading.as_str(), key.name.as_str()) {
+                ("[[stage]]", _) => (&until, &loose[..0]),
+                (_, "pressure" | "stress") => (&minimum, &loose[..]),
+                _ => (&minimum, &loose[..0]),
+            };
+            let usual = stage(file, before);
+            let written = stage(file, &[before, &[setting.as_str()]].concat());
+            let same = Plan {
+                places: usual.places.clone(),
+                notes: usual.notes.clone(),
+                ..written
+            };
+            assert!(
+                usual == same,
+                "{setting} is another run: {:?}",
+                same.resolved
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "{seen}");
+}
 
 /// A run file in which every table is there but groups, as `system` and `potential` make it, and `more`.
 fn run_file(
@@ -116,9 +176,11 @@ fn the_run_file_takes_the_keys_of_the_table() {
         ),
     );
     config::load(&file, &[], None).unwrap();
+    let staged = run_file(folder.path(), ("", "model = \"painn_hcno_gfn2\"", MINIMUM));
     for table in Told::all() {
         let setting = format!("{}.zzz=1", table.path());
-        let error = config::load(&file, &[setting], None)
+        let file = if table.of_stage() { &staged } else { &file };
+        let error = config::load(file, &[setting], None)
             .unwrap_err()
             .to_string();
         let (_, taken) = error.split_once("(keys here: ").unwrap();
@@ -160,7 +222,7 @@ fn defaults_are_what_the_table_says() {
     let plain = config::load(&file, &[], None).unwrap();
     let under_pressure = config::load(&without, &pressed, None).unwrap();
     let mut seen = 0;
-    for table in Told::all() {
+    for table in Told::all().iter().filter(|table| !table.of_stage()) {
         for key in &table.keys {
             let Some(default) = &key.default else {
                 continue;
