@@ -74,7 +74,11 @@ impl Interrupt {
     /// # Errors
     /// The signals cannot be watched for.
     pub fn watch() -> Result<Self> {
-        let fault = |e: io::Error| Error::run(format!("cannot watch for signals: {e}"));
+        let fault = |e: io::Error| {
+            // What watches is a thread.
+            Error::run(format!("cannot watch for signals: {e}"))
+                .advise("see whether memory and threads are left (`ulimit -v`, `ulimit -u`, the job's limits)")
+        };
         let interrupt = Self {
             asked: Arc::default(),
             first: Arc::default(),
