@@ -203,7 +203,7 @@ mod tests {
         };
         assert!(off([-3e-3, 2e-3], root) > 2.0 * BENT);
         assert!(off([-4e-4, 9e-4], root) > BENT);
-        assert!(off([-1e-5, 2e-5], root) < 0.01);
+        assert!(off([-2e-6, 4e-6], root) < 0.01);
         assert!(off([2e-3, 4e-3], root) < BENT);
     }
 
