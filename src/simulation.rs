@@ -87,6 +87,11 @@ impl Simulation {
             Err(Stop::Engine(error)) => self.keep_what_is_left(error, &outside),
         };
         let ended = ended.and_then(|finish| self.keep_last(&finish).map(|()| finish));
+        self.finished(ended)
+    }
+
+    /// Has all reporters finish, however it has ended; an error of the way is told before one of theirs.
+    fn finished(&mut self, ended: Result<Finish>) -> Result<Finish> {
         let mut finished = Ok(());
         for reporter in &mut self.reporters {
             finished = finished.and(reporter.finish());

@@ -15,7 +15,7 @@ use crate::assemble::{Int8Scene, Model};
 use crate::config::check_overlaps;
 use crate::config::plan::DevicePlan;
 use crate::core::{Cell, Fitted, System, elements};
-use crate::forcefield::{Arrangement, FoundPoint};
+use crate::forcefield::{Arrangement, FoundPoint, ManyForceField};
 use crate::formats::write::xyz::EvaluatedFrame;
 use crate::formats::{self, Structure};
 use crate::memory::Appetite;
@@ -31,7 +31,7 @@ const MOST_FRAMES: usize = 16_384;
 const MOST_ATOMS: usize = 400_000;
 /// Most frames that weights in 8 bits are found from.
 const MOST_SCENES: usize = 8;
-/// FramesTold of so many atoms are looked at whether there is memory for them.
+/// Frames of so many atoms are looked at whether there is memory for them.
 const LARGE: usize = 1000;
 /// Most lines that are told of faults, and of remarks.
 const MOST_TOLD: usize = 20;
@@ -54,11 +54,7 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         appetite: model.appetite(precision, &device),
         model: &model,
     };
-    let known = frames.iter().filter(|frame| job.knows(frame));
-    let present = elements::present(known.map(|frame| frame.species.as_slice()));
-    find_int8(&job, &frames, (precision, &device))?;
-    let field = assemble::many(&model, &present, precision, &device);
-    let mut field = field.map_err(|e| advise(e, &device))?;
+    let mut field = job.field(&frames, (precision, &device))?;
     let mut target = FrameSink::begin(args.out.as_deref())?;
     let mut told = FrameRemarks::default();
     for range in pieces(&frames) {
@@ -90,32 +86,6 @@ pub fn run(args: &EnergyArgs) -> Result<ExitCode> {
         true => Ok(ExitCode::SUCCESS),
         false => Err(told.verdict(all).within(subject.structure.display())),
     }
-}
-
-/// Finds weights in 8 bits, where those are asked for, from some of the frames that are sound, evenly spread.
-pub(super) fn find_int8(
-    job: &FrameJob<'_>,
-    frames: &[Structure],
-    (precision, device): (Precision, &DevicePlan),
-) -> Result<()> {
-    if precision != Precision::Int8 {
-        return Ok(());
-    }
-    assemble::check_numbers(job.model, device, precision).map_err(|e| advise(e, device))?;
-    let every = frames.len().div_ceil(MOST_SCENES).max(1);
-    let ready = frames.iter().step_by(every).filter_map(|frame| {
-        let (system, cell) = (frame.system(), frame.fitted().ok()?.cell);
-        let sound = check_overlaps(&system, &frame.positions, &cell).is_ok();
-        (sound && job.knows(frame)).then_some((system, cell, &frame.positions))
-    });
-    let ready: Vec<_> = ready.collect();
-    let scenes = ready.iter().map(|(system, cell, positions)| Int8Scene {
-        system,
-        cell,
-        positions,
-        kt: None,
-    });
-    assemble::find_int8(job.model, precision, device, &scenes.collect::<Vec<_>>())
 }
 
 /// Checks that nothing is lost by writing the file.
@@ -203,7 +173,42 @@ pub(super) struct SoundFrame {
     doubts: Vec<String>,
 }
 
-impl FrameJob<'_> {
+impl<'m> FrameJob<'m> {
+    /// What evaluates the frames: of the elements in them that the model knows.
+    pub(super) fn field(
+        &self,
+        frames: &[Structure],
+        (precision, device): (Precision, &DevicePlan),
+    ) -> Result<Box<dyn ManyForceField + 'm>> {
+        let known = frames.iter().filter(|frame| self.knows(frame));
+        let present = elements::present(known.map(|frame| frame.species.as_slice()));
+        if precision == Precision::Int8 {
+            self.find_int8(frames, device)?;
+        }
+        let field = assemble::many(self.model, &present, precision, device);
+        field.map_err(|e| advise(e, device))
+    }
+
+    /// Finds weights in 8 bits from some of the frames that are sound, evenly spread.
+    fn find_int8(&self, frames: &[Structure], device: &DevicePlan) -> Result<()> {
+        const INT8: Precision = Precision::Int8;
+        assemble::check_numbers(self.model, device, INT8).map_err(|e| advise(e, device))?;
+        let every = frames.len().div_ceil(MOST_SCENES).max(1);
+        let ready = frames.iter().step_by(every).filter_map(|frame| {
+            let (system, cell) = (frame.system(), frame.fitted().ok()?.cell);
+            let sound = check_overlaps(&system, &frame.positions, &cell).is_ok();
+            (sound && self.knows(frame)).then_some((system, cell, &frame.positions))
+        });
+        let ready: Vec<_> = ready.collect();
+        let scenes = ready.iter().map(|(system, cell, positions)| Int8Scene {
+            system,
+            cell,
+            positions,
+            kt: None,
+        });
+        assemble::find_int8(self.model, INT8, device, &scenes.collect::<Vec<_>>())
+    }
+
     /// Whether the model knows the elements of a frame.
     pub(super) fn knows(&self, frame: &Structure) -> bool {
         let system = System::of_species(&frame.species);

@@ -6,16 +6,14 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::energy_of_all::{FrameJob, FrameRemarks, ReadyFrame, SoundFrame, find_int8, sound};
+use super::energy_of_all::{FrameJob, FrameRemarks, ReadyFrame, SoundFrame, sound};
 use super::interrupt::Interrupt;
 use super::minimize::{MinimizeArgs, RelaxedFrame, exit_code, progress};
-use super::subject::advise;
-use crate::core::elements;
 use crate::minimize::{MembersMoment, MinimizerEnd, Minimum, minimize_many};
 use crate::report::WholeFile;
 use crate::terminal::Terminal;
 use crate::text::counted;
-use crate::{Error, Result, assemble, formats, streams};
+use crate::{Error, Result, formats, streams};
 
 /// Runs the command.
 ///
@@ -31,11 +29,7 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<ExitCode> {
         appetite: model.appetite(precision, &device),
         model: &model,
     };
-    let known = frames.iter().filter(|frame| job.knows(frame));
-    let present = elements::present(known.map(|frame| frame.species.as_slice()));
-    find_int8(&job, &frames, (precision, &device))?;
-    let field = assemble::many(&model, &present, precision, &device);
-    let mut field = field.map_err(|e| advise(e, &device))?;
+    let mut field = job.field(&frames, (precision, &device))?;
     let ready = job.look(&frames, 0..frames.len());
     let interrupt = Interrupt::watch()?;
     let asked = interrupt.shared();

@@ -52,6 +52,46 @@ pub(super) struct Stopped {
     pub unsound: Option<String>,
 }
 
+/// Whether a directory holds a checkpoint to go on from.
+pub(super) enum CheckpointSearch {
+    /// None: the run begins, as in [`Standing::Nothing`].
+    Nothing {
+        directory: RunDirectory,
+        remark: String,
+    },
+    /// The directory, locked, the record of the run in it, and its newest sound checkpoint.
+    Found(Box<(RunDirectory, Earlier, store::Newest)>),
+}
+
+impl CheckpointSearch {
+    /// Looks into the directory of a run whose keys are `resolved`.
+    ///
+    /// # Errors
+    /// What is there is another run, has no sound checkpoint, or another process is at work in it.
+    pub(super) fn within(path: &Path, resolved: &toml::Table) -> Result<Self> {
+        let directory = RunDirectory::open(path)?;
+        let begin = |directory: RunDirectory, why: &str| {
+            let place = path.display();
+            let remark = format!("{place} {why}: the run starts from the beginning");
+            let directory = directory.begin(true)?;
+            Ok(Self::Nothing { directory, remark })
+        };
+        if directory.is_free()? {
+            return begin(directory, "holds no run to resume");
+        }
+        let earlier = Earlier::read(path);
+        let found = store::newest(path)
+            .map_err(|e| Error::input(format!("{e}; begin anew with --force")))?;
+        match found {
+            Some(found) => Ok(Self::Found(Box::new((directory, earlier, found)))),
+            None => {
+                hardly_begun((path, resolved), &earlier, directory.is_unbegun()?)?;
+                begin(directory, "holds no checkpoint yet")
+            }
+        }
+    }
+}
+
 /// Looks into the directory of a plan. A value that the plan leaves to a default which depends on the
 /// duration stays what it was.
 ///
@@ -60,21 +100,11 @@ pub(super) struct Stopped {
 pub(super) fn look(plan: &mut Plan, models: &[String]) -> Result<Standing> {
     let path = plan.output.directory.clone();
     let place = path.display();
-    let directory = RunDirectory::open(&path)?;
-    let begin = |directory: RunDirectory, why: &str| {
-        let remark = format!("{place} {why}: the run starts from the beginning");
-        let directory = directory.begin(true)?;
-        Ok(Standing::Nothing { directory, remark })
-    };
-    if directory.is_free()? {
-        return begin(directory, "holds no run to resume");
-    }
-    let earlier = Earlier::read(&path);
-    let found =
-        store::newest(&path).map_err(|e| Error::input(format!("{e}; begin anew with --force")))?;
-    let Some(found) = found else {
-        hardly_begun((&path, &plan.resolved), &earlier, directory.is_unbegun()?)?;
-        return begin(directory, "holds no checkpoint yet");
+    let (directory, earlier, found) = match CheckpointSearch::within(&path, &plan.resolved)? {
+        CheckpointSearch::Nothing { directory, remark } => {
+            return Ok(Standing::Nothing { directory, remark });
+        }
+        CheckpointSearch::Found(found) => *found,
     };
     let checkpoint = found.checkpoint;
     keep_defaults(plan, &checkpoint.identity);
@@ -180,8 +210,12 @@ pub(super) fn keep_defaults(plan: &mut Plan, before: &Identity) {
 
 /// Checks that a checkpoint is one of this run.
 fn same_run(plan: &Plan, models: &[String], checkpoint: &Checkpoint) -> Result<()> {
-    let now = identity(plan, models, Some(checkpoint));
-    let differences = checkpoint.identity.run_differences(&now);
+    is_of(plan, &identity(plan, models, Some(checkpoint)), checkpoint)
+}
+
+/// Checks that a checkpoint is of the run that a plan is `now`.
+pub(super) fn is_of(plan: &Plan, now: &Identity, checkpoint: &Checkpoint) -> Result<()> {
+    let differences = checkpoint.identity.run_differences(now);
     if differences.is_empty() {
         return Ok(());
     }

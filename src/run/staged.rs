@@ -150,35 +150,9 @@ impl StagedRun {
                 replaces,
             } => {
                 let opening = directory.map_or_else(Opening::default, Opening::within);
-                let plan = plan.stages[0].begun_at((0, 0.0));
-                let ready = stages.first(plan)?;
-                let placed = opening.place(&ready.plan, replaces);
-                let (directory, _) = placed.map_err(ready::at_output(&ready.plan))?;
-                ((ready, None, None), DirectoryHold::Opened(directory))
+                stages.start(opening, replaces)?
             }
-            StagedPlace::At(found) => {
-                let FoundStage {
-                    directory,
-                    before,
-                    stage,
-                    ended,
-                    anew,
-                } = *found;
-                let path = directory.path().to_owned();
-                let (ready, before) = match ended {
-                    true => {
-                        if anew {
-                            stages.forget_from(&path, stage + 1, &before.checkpoint)?;
-                        }
-                        stages.border(&path, stage, before)?
-                    }
-                    false => stages.middle(&path, stage, before)?,
-                };
-                (
-                    (ready, Some(before), None),
-                    DirectoryHold::Opened(directory),
-                )
-            }
+            StagedPlace::At(found) => stages.go_on(*found)?,
         };
         let mut began = began;
         loop {
@@ -217,6 +191,37 @@ struct StageCourse<'s> {
 }
 
 impl StageCourse<'_> {
+    /// The first leg of a run that begins, and the directory that it has taken.
+    fn start(&self, opening: Opening, replaces: bool) -> Result<(Leg, DirectoryHold)> {
+        let ready = self.first(self.plan.stages[0].begun_at((0, 0.0)))?;
+        let placed = opening.place(&ready.plan, replaces);
+        let (directory, _) = placed.map_err(ready::at_output(&ready.plan))?;
+        Ok(((ready, None, None), DirectoryHold::Opened(directory)))
+    }
+
+    /// The first leg of a run that goes on.
+    fn go_on(&self, found: FoundStage) -> Result<(Leg, DirectoryHold)> {
+        let FoundStage {
+            directory,
+            before,
+            stage,
+            ended,
+            anew,
+        } = found;
+        let path = directory.path().to_owned();
+        if anew {
+            self.forget_from(&path, stage + 1, &before.checkpoint)?;
+        }
+        let (ready, before) = match ended {
+            true => self.border(&path, stage, before)?,
+            false => self.middle(&path, stage, before)?,
+        };
+        Ok((
+            (ready, Some(before), None),
+            DirectoryHold::Opened(directory),
+        ))
+    }
+
     /// The first stage, from the structure.
     fn first(&self, plan: Plan) -> Result<ReadyRun> {
         let int8 = int8::find(&plan, self.model)?;
@@ -278,11 +283,7 @@ impl StageCourse<'_> {
         let raises = checkpoint.energies.numbers.raises.clone();
         let mut record = assemble::energies(&plan).read(Clone::clone);
         record.numbers.raises = raises;
-        if plan
-            .stage
-            .as_ref()
-            .is_some_and(|stage| stage.velocities.is_some())
-        {
+        if new_velocities(&plan).is_some() {
             checkpoint.velocities = assemble::start(&plan).velocities;
         }
         checkpoint.energies = record;
@@ -442,12 +443,14 @@ fn outcome(plan: &Plan, checkpoint: &Checkpoint) -> RunOutcome {
     }
 }
 
+/// The velocities that a stage begins with, where it asks for new ones.
+fn new_velocities(plan: &Plan) -> Option<&VelocityPlan> {
+    plan.stage.as_ref()?.velocities.as_ref()
+}
+
 /// Has a plan start from the state at which the stage before has ended, with new velocities if they are asked for.
 fn enter(plan: &mut Plan, noise: Option<NoiseMark>, from: &Checkpoint) {
-    let asked = plan
-        .stage
-        .as_ref()
-        .and_then(|stage| stage.velocities.clone());
+    let asked = new_velocities(plan).cloned();
     plan.start = StartPlan {
         cell: from.cell.clone(),
         positions: from.positions.clone(),

@@ -41,13 +41,7 @@ impl Simulation {
             Finish::Complete => self.keep_last(&finish).map(|()| finish),
             Finish::Interrupted | Finish::Fault { .. } => Ok(finish),
         });
-        let mut finished = Ok(());
-        for reporter in &mut self.reporters {
-            finished = finished.and(reporter.finish());
-        }
-        let finish = ended?;
-        finished?;
-        Ok(finish)
+        self.finished(ended)
     }
 
     fn led(

@@ -7,7 +7,7 @@ use crate::report::checkpoint::{Checkpoint, Identity, store};
 use crate::report::names::{self, FINAL, NEWEST};
 use crate::report::{Console, Earlier, Status, look_at};
 use crate::run::directory::RunDirectory;
-use crate::run::resume::{Before, hardly_begun, keep_defaults};
+use crate::run::resume::{Before, CheckpointSearch, is_of, keep_defaults};
 use crate::{Error, Result};
 
 /// Where a run in stages is.
@@ -57,24 +57,20 @@ pub(super) fn end_of(path: &Path, plan: &Plan) -> Result<Checkpoint> {
 /// Whose run a stage is, which has begun.
 pub(super) fn identity(all: &StagedPlan, plan: &Plan, sha256: &[String]) -> Identity {
     let index = plan.stage.as_ref().map_or(0, |stage| stage.index);
+    let asked = |plan: &Plan| {
+        let stage = plan.stage.as_ref();
+        format!(
+            "{:?}",
+            stage.map(|stage| (&stage.velocities, stage.until, stage.minimizer))
+        )
+    };
     let mut before = String::new();
     for one in &all.stages[..index] {
-        let until = one
-            .stage
-            .as_ref()
-            .map(|stage| (&stage.velocities, stage.until, stage.minimizer));
         let run = Identity::of(one, sha256).run;
-        before += &format!("{run:?} {} {until:?}\n", one.dynamics.steps);
+        before += &format!("{run:?} {} {}\n", one.dynamics.steps, asked(one));
     }
-    let asked = plan
-        .stage
-        .as_ref()
-        .map(|stage| (&stage.velocities, stage.until, stage.minimizer));
     let now = Identity::of(plan, sha256).with_stage(plan.stage_name().unwrap_or_default(), &before);
-    now.with(
-        "stage (velocities, until, minimisation)",
-        &format!("{asked:?}"),
-    )
+    now.with("stage (velocities, until, minimisation)", &asked(plan))
 }
 
 /// Looks into the directory of a run in stages that is to go on.
@@ -85,23 +81,15 @@ pub(super) fn look(
 ) -> Result<StagedPlace> {
     let path = plan.stages[0].output.directory.clone();
     let place = path.display();
-    let directory = RunDirectory::open(&path)?;
-    let begin = |directory: RunDirectory, why: &str| {
-        console.note(&format!("{place} {why}: the run starts from the beginning"));
-        Ok(StagedPlace::Start {
-            directory: Some(directory.begin(true)?),
-            replaces: false,
-        })
-    };
-    if directory.is_free()? {
-        return begin(directory, "holds no run to resume");
-    }
-    let earlier = Earlier::read(&path);
-    let found =
-        store::newest(&path).map_err(|e| Error::input(format!("{e}; begin anew with --force")))?;
-    let Some(found) = found else {
-        hardly_begun((&path, &plan.resolved), &earlier, directory.is_unbegun()?)?;
-        return begin(directory, "holds no checkpoint yet");
+    let (directory, earlier, found) = match CheckpointSearch::within(&path, &plan.resolved)? {
+        CheckpointSearch::Nothing { directory, remark } => {
+            console.note(&remark);
+            return Ok(StagedPlace::Start {
+                directory: Some(directory),
+                replaces: false,
+            });
+        }
+        CheckpointSearch::Found(found) => *found,
     };
     if let Some(why) = &found.remark {
         console.remark(&format!("warning: {why}; the checkpoint before it is used"));
@@ -200,14 +188,5 @@ pub(super) fn same_run(
         Some(sha256) => now.with_int8(sha256),
         None => now,
     };
-    let differences = checkpoint.identity.run_differences(&now);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::input(format!(
-        "{}: the checkpoint in {} is of another run and cannot be resumed: {}; put back what it was, or begin anew with --force",
-        plan.places.of("output.directory"),
-        plan.output.directory.display(),
-        differences.join("; ")
-    )))
+    is_of(plan, &now, checkpoint)
 }

@@ -128,6 +128,51 @@ pub fn momenta_are_conserved(name: &str, subject: &Subject, steps: u64, toleranc
     assert_eq!(dl < tolerance, !subject.cell.is_periodic());
 }
 
+/// What is conserved over a run: its slope (meV / ps / atom) and the width of its fluctuation (meV / atom), of states one step
+/// apart.
+pub fn conserved_of(subject: &Subject, timestep: f64, moments: &[Observables]) -> (f64, f64) {
+    let times: Vec<f64> = (0..moments.len())
+        .map(|k| k as f64 * timestep / (1000.0 * FS))
+        .collect();
+    let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
+    let scale = 1e3 / subject.system.len() as f64;
+    (
+        scale * slope(&times, &conserved),
+        scale * variance(&conserved).sqrt(),
+    )
+}
+
+/// A thermostat neither heats nor cools a flight of the whole, and the atoms have their temperature beside it.
+pub fn a_flight_is_left_alone(subject: &Subject, program: &Program, degrees: usize) {
+    let mut start = subject.start(1);
+    let flight = Vec3::new(0.02, -0.01, 0.03);
+    start.velocities.iter_mut().for_each(|v| *v += flight);
+    let before = observe::momentum(&subject.system, &start.velocities);
+    let mut engine = subject.engine(start);
+    let moments = self::observe(&mut *engine, program, 6000, 20);
+    let mass = subject.system.total_mass();
+    let after = moments.last().unwrap().momentum;
+    assert!((after - before).norm() < 1e-9, "{after} {before}");
+    let inner: Vec<f64> = (moments[50..].iter())
+        .map(|o| observe::counted_kinetic(o, Some(mass)) / subject.kt)
+        .collect();
+    let off = deviation(&inner, 0.5 * degrees as f64);
+    println!("kinetic energy about the centre of mass: {off:+.2} standard errors off");
+    assert!(off.abs() < SIGMAS);
+}
+
+/// A molecule in the open that does not turn does not begin to, nor to fly.
+pub fn what_is_at_rest_stays_at_rest(subject: &Subject, program: &Program) {
+    let mut engine = subject.engine(subject.start(1));
+    run(&mut *engine, program, 0..2000);
+    let s = engine.snapshot(Fields::ALL).unwrap();
+    let spin = observe::angular_momentum(&subject.system, &s.positions, &s.velocities);
+    assert!(
+        spin.norm() < 1e-7 && s.observables.momentum.norm() < 1e-9,
+        "{spin}"
+    );
+}
+
 /// How to sample a canonical ensemble.
 pub struct Sampling {
     /// Friction (inverse time).
@@ -237,11 +282,7 @@ pub fn kinetic_energy_is_canonical(name: &str, subject: &Subject, plan: &Samplin
 fn slope_of(subject: &Subject, program: &Program, steps: u64) -> f64 {
     let mut engine = subject.engine(subject.start(3));
     let moments = observe(&mut *engine, program, steps, 1);
-    let times: Vec<f64> = (0..moments.len())
-        .map(|k| k as f64 * program.timestep() / (1000.0 * FS))
-        .collect();
-    let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
-    slope(&times, &conserved) / subject.system.len() as f64
+    1e-3 * conserved_of(subject, program.timestep(), &moments).0
 }
 
 /// The drift of constant energy: its slope (eV / ps / atom).

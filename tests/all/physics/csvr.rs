@@ -2,12 +2,12 @@
 
 use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
-use mdrun::core::{Fields, Observables, Vec3, observe};
+use mdrun::core::{Fields, observe};
 use mdrun::dynamics::{Collective, Csvr, Ensemble, Op, Program, baoab};
 
-use super::bodies::{SIGMAS, observe as watch, run};
+use super::bodies::{self, SIGMAS, conserved_of, observe as watch, run};
 use super::statistics::{
-    deviation, gamma_cdf, inefficiency, kolmogorov_smirnov, mean, slope, standard_error, variance,
+    deviation, gamma_cdf, inefficiency, kolmogorov_smirnov, mean, standard_error, variance,
 };
 use super::subjects::{FS, Subject, argon, cluster};
 
@@ -178,12 +178,7 @@ fn energy_less_heat_is_conserved() {
         let mut engine = subject.engine(subject.start(3));
         let program = program(&subject, timestep, 200.0 * FS);
         let moments = watch(&mut *engine, &program, steps, 1);
-        let times: Vec<f64> = (0..moments.len())
-            .map(|k| k as f64 * timestep / (1000.0 * FS))
-            .collect();
-        let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
-        let drift = 1e3 * slope(&times, &conserved) / atoms;
-        let width = 1e3 * variance(&conserved).sqrt() / atoms;
+        let (drift, width) = conserved_of(&subject, timestep, &moments);
         let heat: Vec<f64> = moments.iter().map(|o| 1e3 * o.kept.heat / atoms).collect();
         println!(
             "step {:.0} fs: {drift:+.1e} meV/atom/ps, +- {width:.2e} meV/atom; heat +- {:.2}",
@@ -201,37 +196,16 @@ fn energy_less_heat_is_conserved() {
 #[test]
 fn a_flight_is_left_alone() {
     let subject = argon();
-    let mut start = subject.start(1);
-    let flight = Vec3::new(0.02, -0.01, 0.03);
-    start.velocities.iter_mut().for_each(|v| *v += flight);
-    let before = observe::momentum(&subject.system, &start.velocities);
-    let mut engine = subject.engine(start);
     let program = program(&subject, subject.timestep, 40.0 * FS);
-    let moments = watch(&mut *engine, &program, 6000, 20);
-    let mass = subject.system.total_mass();
-    let after = moments.last().unwrap().momentum;
-    assert!((after - before).norm() < 1e-9, "{after} {before}");
-    let inner: Vec<f64> = (moments[50..].iter())
-        .map(|o| observe::counted_kinetic(o, Some(mass)) / subject.kt)
-        .collect();
-    let off = deviation(&inner, 0.5 * degrees(&subject) as f64);
-    println!("kinetic energy about the centre of mass: {off:+.2} standard errors off");
-    assert!(off.abs() < SIGMAS);
+    bodies::a_flight_is_left_alone(&subject, &program, degrees(&subject));
 }
 
 /// A molecule in the open that does not turn does not begin to.
 #[test]
 fn a_cluster_at_rest_stays_at_rest() {
     let subject = cluster();
-    let mut engine = subject.engine(subject.start(1));
     let program = program(&subject, subject.timestep, 40.0 * FS);
-    run(&mut *engine, &program, 0..2000);
-    let s = engine.snapshot(Fields::ALL).unwrap();
-    let spin = observe::angular_momentum(&subject.system, &s.positions, &s.velocities);
-    assert!(
-        spin.norm() < 1e-7 && s.observables.momentum.norm() < 1e-9,
-        "{spin}"
-    );
+    bodies::what_is_at_rest_stays_at_rest(&subject, &program);
     assert!(matches!(
         program.ops[2],
         Op::Collective {

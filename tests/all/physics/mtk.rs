@@ -8,11 +8,11 @@ use mdrun::dynamics::{Coupling, Ensemble, Mtk, Program};
 use mdrun::engine::{Engine, Flags, HostEngine, Start, Watched};
 use mdrun::validate::log_ratio;
 
-use super::bodies::{SIGMAS, observe as watch, run};
+use super::bodies::{SIGMAS, conserved_of, observe as watch, run};
 use super::doubles::Free;
 use super::nose_hoover::chain;
 use super::pressed::{self, BAR, CSVR, npt};
-use super::statistics::{deviation, mean, slope, standard_error, variance};
+use super::statistics::{deviation, mean, standard_error, variance};
 use super::subjects::{FS, KB, Subject, argon};
 
 /// A thermometer that leaves the flight out, as a run's.
@@ -144,12 +144,7 @@ fn the_energy_of_the_whole_is_conserved() {
         let mut engine = subject.engine(subject.start(3));
         let program = program(&subject, 500.0 * BAR, timestep);
         let moments = watch(&mut *engine, &program, steps, 1);
-        let times: Vec<f64> = (0..moments.len())
-            .map(|k| k as f64 * timestep / (1000.0 * FS))
-            .collect();
-        let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
-        let drift = 1e3 * slope(&times, &conserved) / atoms;
-        let width = 1e3 * variance(&conserved).sqrt() / atoms;
+        let (drift, width) = conserved_of(&subject, timestep, &moments);
         let swing = |of: fn(&Observables) -> f64| {
             let values: Vec<f64> = moments.iter().map(|o| 1e3 * of(o) / atoms).collect();
             variance(&values).sqrt()
