@@ -13,6 +13,7 @@ mod loaded;
 mod many;
 mod model;
 mod numbers;
+mod plumed;
 mod workshop;
 
 use std::error::Error as _;
@@ -52,6 +53,7 @@ pub use loaded::{Model, load, load_networks, load_staged, settle};
 pub use many::many;
 pub use model::{ModelKind, Place, Residence, check_place, origin, place};
 pub use numbers::{FinerEngine, in_present_numbers, numbers_monitor};
+pub use plumed::{plumed_bias, plumed_kernel};
 pub use workshop::{PlanWorkshop, heated};
 
 /// Steps between audits of the pairs, of 4 atoms each: on a GPU reading their rows back
@@ -262,6 +264,7 @@ fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<
     let resident = resident(plan, model, precision)?;
     if resident.is_some() {
         groups::check_card(plan)?;
+        plumed::check_card(plan)?;
     }
     if model.is_network() {
         check_place(&plan.device, precision).map_err(|e| {
@@ -468,6 +471,7 @@ pub fn state(plan: &Plan, energies: &Energies, identity: Identity) -> Checkpoint
         energies: energies.read(Clone::clone),
         stretch: drift::stretch(dynamics.timestep, dynamics.steps),
         files: Vec::new(),
+        foreign: Vec::new(),
         identity,
         elapsed: 0.0,
         stage: stage_mark(plan),
@@ -520,7 +524,7 @@ pub fn reporters(
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: dynamics.steps,
-        external: plan.groups.iter().any(|group| !group.terms.is_empty()),
+        external: plan.plumed.is_some() || plan.groups.iter().any(|group| !group.terms.is_empty()),
         audited: match &plan.stage {
             Some(stage) => stage.audited,
             None => plan.monitor.numbers.is_some(),

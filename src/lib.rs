@@ -30,6 +30,7 @@ pub mod engine;
 pub mod simulation;
 
 pub mod ipi;
+pub mod plumed;
 
 pub mod formats;
 pub mod models;

@@ -40,6 +40,12 @@ const UNDECIDED: u8 = 4;
 /// The directory does not hold a run with a state to start from, the model is not the run's, or a replay failed.
 pub fn run(args: &DiagnoseArgs) -> Result<ExitCode> {
     let mut past = FinishedRun::read(&args.directory, &args.models)?;
+    if past.plan.plumed.is_some() {
+        let place = args.directory.display();
+        let why =
+            "PLUMED biases this run, and its steps cannot be replayed: PLUMED does not go back";
+        return Err(Error::input(format!("{place}: {why}")));
+    }
     assemble::threads(&past.plan.device)?;
     let model = assemble::load(&mut past.plan)?;
     run_int8::read(&args.directory, &past.plan, &model, &past.state.identity)?;

@@ -109,6 +109,10 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
         let why = "mdrun validate judges a system that nothing is done to: take the groups out of a copy of the run file";
         return Err(Error::input(why).within(plan.places.of("group.0.name")));
     }
+    if plan.plumed.is_some() {
+        let why = "mdrun validate judges a system that nothing is done to: take [plumed] out of a copy of the run file";
+        return Err(Error::input(why).within(plan.places.of("plumed.input")));
+    }
     assemble::threads(&plan.device)?;
     let model = assemble::load(&mut plan)?;
     prepare(&plan, &model)?;

@@ -9,6 +9,7 @@ pub mod group;
 pub mod minimize;
 pub mod monitor;
 pub mod output;
+pub mod plumed;
 pub mod potential;
 pub mod reference;
 pub mod row;
@@ -18,7 +19,7 @@ pub mod system;
 use row::{Form, KeyTable};
 
 /// All tables, in the order of the reference.
-pub static TABLES: [&KeyTable; 16] = [
+pub static TABLES: [&KeyTable; 17] = [
     &system::TABLE,
     &system::VELOCITIES_TABLE,
     &potential::TABLE,
@@ -33,6 +34,7 @@ pub static TABLES: [&KeyTable; 16] = [
     &group::SPRING_TABLE,
     &group::WALL_TABLE,
     &group::THERMOSTAT_TABLE,
+    &plumed::TABLE,
     &stage::TABLE,
     &minimize::TABLE,
 ];

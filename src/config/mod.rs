@@ -14,6 +14,7 @@ mod keys;
 mod ladder;
 mod output;
 mod overlap;
+mod plumed;
 mod ramp;
 mod raw;
 mod repulsion;

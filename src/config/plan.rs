@@ -39,6 +39,8 @@ pub struct Plan {
     pub dynamics: DynamicsPlan,
     /// What is done to some of them.
     pub groups: Vec<GroupPlan>,
+    /// What biases the system.
+    pub plumed: Option<PlumedPlan>,
     /// What is written.
     pub output: OutputPlan,
     /// What is watched.
@@ -243,6 +245,17 @@ impl RepulsionPlan {
             RepulsionLaw::Power(law) => Repulsion::new(law, self.end),
         }
     }
+}
+
+/// PLUMED beside the potential.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlumedPlan {
+    /// Its input.
+    pub input: PathBuf,
+    /// SHA-256 of the input, in hexadecimal.
+    pub sha256: String,
+    /// The library, where the run file names it.
+    pub kernel: Option<PathBuf>,
 }
 
 /// How the atoms move.

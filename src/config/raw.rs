@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub dynamics: Option<Spanned<DynamicsTable>>,
     #[serde(default)]
     pub group: Vec<Spanned<GroupTable>>,
+    pub plumed: Option<Spanned<PlumedTable>>,
     pub output: Option<Spanned<OutputTable>>,
     pub monitor: Option<Spanned<MonitorTable>>,
     pub device: Option<Spanned<DeviceTable>>,
@@ -166,6 +167,14 @@ pub(super) struct WallTable {
 pub(super) struct ThermostatTable {
     pub temperature: Leaf,
     pub friction: Leaf,
+}
+
+/// `[plumed]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlumedTable {
+    pub input: Leaf,
+    pub kernel: Leaf,
 }
 
 /// Keys of `[[stage]]`, but for the tables that are laid over those of the file.

@@ -23,7 +23,7 @@ const LAID: [&str; 3] = ["dynamics", "monitor", "output"];
 /// Keys of `[output]` that may be others in a stage.
 const OUTPUT: [&str; 2] = ["thermo_every", "trajectory"];
 /// Tables that a run has one of.
-const WHOLE: [&str; 4] = ["system", "potential", "device", "group"];
+const WHOLE: [&str; 5] = ["system", "potential", "device", "group", "plumed"];
 
 /// Takes the stages out of a document; `None` of a run without any.
 ///
@@ -128,6 +128,11 @@ pub(super) fn resolve<'s>(
         if !plan.groups.is_empty() {
             let why = "stage: what is done to groups is reckoned from the start of a run, and no run with [[group]] goes through \
                        stages: leave out the one or the other";
+            return Err(source.fault(&section.span, why));
+        }
+        if plan.plumed.is_some() {
+            let why = "stage: PLUMED counts its steps from the start of a run, and no run with [plumed] goes through stages: \
+                       leave out the one or the other";
             return Err(source.fault(&section.span, why));
         }
         let until = until(&mut section, &keys, &plan)?;

@@ -9,9 +9,10 @@ use super::group::{self, GroupContext};
 use super::keys::row::KeyTable;
 use super::output::OutputContext;
 use super::plan::{
-    DevicePlan, DynamicsPlan, GroupPlan, MonitorPlan, OutputPlan, Plan, PotentialPlan,
+    DevicePlan, DynamicsPlan, GroupPlan, MonitorPlan, OutputPlan, Plan, PlumedPlan, PotentialPlan,
     RepulsionPlan, StartPlan,
 };
+use super::plumed::{self, PlumedContext};
 use super::raw::{DeviceTable, MonitorTable, OutputTable, Raw};
 use super::section::{OneOfMany, Resolved, Section};
 use super::source::Source;
@@ -36,10 +37,11 @@ pub(super) struct Acting {
     resolved: Resolved,
 }
 
-/// `[dynamics]`, `[[group]]` and `[output]`, which depend on the system.
+/// `[dynamics]`, `[[group]]`, `[plumed]` and `[output]`, which depend on the system.
 pub(super) struct Moving {
     dynamics: DynamicsPlan,
     groups: Vec<GroupPlan>,
+    plumed: Option<PlumedPlan>,
     output: OutputPlan,
     resolved: Resolved,
 }
@@ -81,7 +83,7 @@ impl<'s> Tables<'s> {
         })
     }
 
-    /// `[dynamics]`, `[[group]]` and `[output]` of a run from this start.
+    /// `[dynamics]`, `[[group]]`, `[plumed]` and `[output]` of a run from this start.
     pub fn moving(&self, start: &StartPlan, member: Option<OneOfMany>) -> Result<Moving> {
         let (section, table) = required(self.source, &keys::dynamics::TABLE, &self.raw.dynamics)?;
         let mut section = section.of(member.clone());
@@ -100,6 +102,14 @@ impl<'s> Tables<'s> {
         };
         let (groups, of_groups) = group::groups(&self.raw.group, &context)?;
         resolved.take(of_groups);
+        let context = PlumedContext {
+            source: self.source,
+            base: self.base(),
+            start,
+            of_many: member.is_some(),
+        };
+        let (plumed, of_plumed) = plumed::resolve(&self.raw.plumed, &context)?;
+        resolved.take(of_plumed);
 
         let none = OutputTable::default();
         let (section, table) = self.output(&none);
@@ -117,6 +127,7 @@ impl<'s> Tables<'s> {
         Ok(Moving {
             dynamics,
             groups,
+            plumed,
             output,
             resolved,
         })
@@ -128,7 +139,21 @@ impl<'s> Tables<'s> {
         let (mut section, table) =
             optional(self.source, &keys::monitor::TABLE, &self.raw.monitor, &none);
         let potential = &acting.potential;
-        let monitor = resolve::monitor(&mut section, table, moving.dynamics.timestep, potential)?;
+        let mut monitor =
+            resolve::monitor(&mut section, table, moving.dynamics.timestep, potential)?;
+        if moving.plumed.is_some() {
+            let why = "compares forces with those of the network alone, and PLUMED adds to them: remove it";
+            let given = table
+                .precision
+                .clone()
+                .filter(|_| monitor.numbers.is_some());
+            section.refuse(&keys::monitor::PRECISION, &given, why)?;
+            let why = "walks steps once more, and PLUMED cannot go back: remove it; a run with [plumed] records nothing";
+            let given = table.record.clone().filter(|_| monitor.record);
+            section.refuse(&keys::monitor::RECORD, &given, why)?;
+            monitor.record = false;
+            section.keep(&keys::monitor::RECORD, &table.record, false);
+        }
         if moving.groups.iter().any(|group| !group.terms.is_empty()) && monitor.numbers.is_some() {
             let why = "compares forces with those of the network alone, and groups have springs, walls or forces: remove it";
             return Err(section.fault(&keys::monitor::PRECISION, &table.precision, why));
@@ -166,6 +191,7 @@ impl<'s> Tables<'s> {
             repulsion: acting.repulsion,
             dynamics: moving.dynamics,
             groups: moving.groups,
+            plumed: moving.plumed,
             output: moving.output,
             monitor: around.monitor,
             device: around.device,

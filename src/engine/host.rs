@@ -1,11 +1,11 @@
 //! The engine in host memory: phase space in f64, any [`Potential`].
 
+mod faults;
+
 use std::ops::Range;
 
-use super::{
-    Breach, Engine, Flags, GroupRules, Limits, Outcome, Start, Statistics, Watched, at_fault,
-    not_numbers, restorable,
-};
+use super::biased::EngineBias;
+use super::{Engine, Flags, GroupRules, Limits, Outcome, Start, Statistics, restorable};
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Fields, Mat3, Member, Observables, Snapshot, System, Vec3, observe};
 use crate::dynamics::cell_rescaling::{self, CellRescaling, MOST_STRAIN};
@@ -14,8 +14,8 @@ use crate::dynamics::mtk::PistonMove;
 use crate::dynamics::nose_hoover::ChainMove;
 use crate::dynamics::{Collective, Local, Op, Program, StepClock};
 use crate::forcefield::external::{self, ExternalSums};
-use crate::forcefield::{ForceField as _, HostForceField};
-use crate::neighbors::{self, Listed, Neighbor};
+use crate::forcefield::{BiasScene, ForceField as _, HostForceField, RunBias};
+use crate::neighbors::{Listed, Neighbor};
 use crate::potential::{About, Evaluation, Potential};
 use crate::{Error, Result};
 
@@ -28,6 +28,7 @@ pub struct HostEngine {
     groups: GroupRules,
     noise: Noise,
     field: HostForceField,
+    bias: Option<EngineBias>,
     /// Whether the pairs found are those of another state (after a rollback).
     stale: bool,
     state: State,
@@ -126,6 +127,7 @@ impl HostEngine {
             groups: start.groups,
             noise,
             field,
+            bias: None,
             stale: false,
             saved: state.clone(),
             state,
@@ -145,9 +147,10 @@ impl HostEngine {
                 Op::Forces if self.lost().next().is_some() => break,
                 Op::Forces => {
                     let before = self.state.external.work;
-                    self.evaluate(step + 1)?;
+                    let biased = self.evaluate(step + 1)?;
                     // Kicks on what a spring hangs on, half at either end of the step, as those on the atoms.
-                    self.state.member.kept.pulled += 0.5 * (before + self.state.external.work);
+                    let springs = 0.5 * (before + self.state.external.work);
+                    self.state.member.kept.pulled += springs + biased;
                 }
                 Op::Collective { every, what } if (step + 1).is_multiple_of(every.max(1)) => {
                     match what {
@@ -350,8 +353,9 @@ impl HostEngine {
         self.state.member.kept.heat -= 0.5 * mass * drift.norm_squared();
     }
 
-    /// Pairs, energy, forces and strain derivative at the present positions, and at a step.
-    fn evaluate(&mut self, step: u64) -> Result<()> {
+    /// Pairs, energy, forces and strain derivative at the present positions, and at a step; returns the work that a bias has
+    /// done since the step before.
+    fn evaluate(&mut self, step: u64) -> Result<f64> {
         self.find_pairs()?;
         self.state.pairs = self.field.found().len();
         let State {
@@ -365,7 +369,29 @@ impl HostEngine {
             .evaluate_found(&member.cell, positions, evaluation)?;
         let atoms = (&self.system, positions.as_slice());
         *external = external::act(&self.groups.terms, step, atoms, evaluation);
-        Ok(())
+        self.act_bias(step)
+    }
+
+    /// Adds what a bias does at a step, if there is one; returns the work that it has done since the step before.
+    fn act_bias(&mut self, step: u64) -> Result<f64> {
+        let State {
+            member,
+            positions,
+            evaluation,
+            external,
+            ..
+        } = &mut self.state;
+        let Some(bias) = &mut self.bias else {
+            return Ok(0.0);
+        };
+        let scene = BiasScene {
+            step,
+            cell: &member.cell,
+            positions,
+        };
+        let sums = bias.act(&scene, evaluation)?;
+        external.energy += sums.energy;
+        Ok(sums.work)
     }
 
     fn find_pairs(&mut self) -> Result<()> {
@@ -377,39 +403,6 @@ impl HostEngine {
             .map_err(|error| Error::run(format!("pairs at step {}: {error}", self.state.step)))?;
         self.stale = false;
         Ok(())
-    }
-
-    /// Atoms whose positions are not finite, or too far out to count cells.
-    fn lost(&self) -> impl Iterator<Item = (usize, f64)> {
-        let farthest = neighbors::farthest(&self.state.member.cell);
-        let positions = self.state.positions.iter().enumerate();
-        // False for coordinates that are not numbers, too.
-        positions.filter_map(move |(i, r)| {
-            let usable = r.norm_squared() <= farthest * farthest;
-            (!usable).then(|| (i, worst(r)))
-        })
-    }
-
-    /// What is wrong with the present state.
-    fn inspect(&self) -> Option<Breach> {
-        let cell = || Some((Watched::Cell, (self.refused?, Vec::new())));
-        let volume = || Some((Watched::Volume, self.volume_outside(self.limits.volume?)?));
-        let finite = || self.not_finite().map(|found| (Watched::Finite, found));
-        let force = || Some((Watched::Force, self.force_over(self.limits.force?)?));
-        let contact = || Some((Watched::Contact, self.contact_under(self.limits.contact?)?));
-        let kinetic = || Some((Watched::Kinetic, self.kinetic_over(self.limits.kinetic?)?));
-        let found = finite()
-            .or_else(cell)
-            .or_else(volume)
-            .or_else(force)
-            .or_else(contact)
-            .or_else(kinetic);
-        found.map(|(what, (value, atoms))| Breach {
-            step: self.state.step,
-            what,
-            value,
-            atoms,
-        })
     }
 
     fn observables(&self) -> Observables {
@@ -424,54 +417,10 @@ impl HostEngine {
             spread: state.evaluation.spread,
         }
     }
-
-    /// A number that is not finite: positions first, since the others follow from them.
-    fn not_finite(&self) -> Option<(f64, Vec<usize>)> {
-        let evaluation = &self.state.evaluation;
-        let energy = || (!evaluation.energy.is_finite()).then(|| (evaluation.energy, Vec::new()));
-        at_fault(self.lost())
-            .or_else(|| not_numbers(&evaluation.forces))
-            .or_else(|| not_numbers(&self.state.velocities))
-            .or_else(energy)
-    }
-
-    /// The largest force, if over the limit.
-    fn force_over(&self, limit: f64) -> Option<(f64, Vec<usize>)> {
-        let norms = (self.state.evaluation.forces.iter()).map(|f| f.norm());
-        let (atom, force) = norms.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        (force > limit).then(|| (force, vec![atom]))
-    }
-
-    /// The smallest distance, if under the limit.
-    fn contact_under(&self, limit: f64) -> Option<(f64, Vec<usize>)> {
-        let pairs = self.field.found();
-        let distances = pairs.distances.iter().copied().enumerate();
-        let (pair, distance) = distances.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        let atoms = || [pairs.receivers[pair], pairs.neighbors[pair]];
-        (distance < limit).then(|| (distance, atoms().map(|i| i as usize).to_vec()))
-    }
-
-    /// The volume, if outside of its limits.
-    fn volume_outside(&self, [least, most]: [f64; 2]) -> Option<(f64, Vec<usize>)> {
-        let volume = self.state.member.cell.volume()?;
-        (!(least..=most).contains(&volume)).then(|| (volume, Vec::new()))
-    }
-
-    /// The kinetic energy, if over the limit.
-    fn kinetic_over(&self, limit: f64) -> Option<(f64, Vec<usize>)> {
-        let kinetic = observe::counted_kinetic(&self.observables(), self.limits.held_mass);
-        (kinetic > limit).then(|| (kinetic, Vec::new()))
-    }
 }
 
 fn no_volume() -> Error {
     Error::input("a piston presses on a cell, which has to be periodic in all directions")
-}
-
-/// The component at fault: one that is not finite, else the largest.
-fn worst(vector: &Vec3) -> f64 {
-    let bad = vector.iter().copied().find(|x| !x.is_finite());
-    bad.unwrap_or_else(|| vector[vector.iamax()])
 }
 
 impl Engine for HostEngine {
@@ -504,10 +453,14 @@ impl Engine for HostEngine {
 
     fn save(&mut self) -> Result<()> {
         self.saved.copy_from(&self.state);
+        if let Some(bias) = &mut self.bias {
+            bias.save();
+        }
         Ok(())
     }
 
     fn rollback(&mut self) -> Result<()> {
+        (self.bias.iter()).try_for_each(EngineBias::check_rollback)?;
         self.state.copy_from(&self.saved);
         self.refused = None;
         self.stale = true;
@@ -516,6 +469,11 @@ impl Engine for HostEngine {
 
     fn restore(&mut self, state: &Snapshot) -> Result<()> {
         restorable(state, self.system.len())?;
+        if self.bias.is_some() {
+            return Err(Error::run(
+                "what biases the system cannot go to another state",
+            ));
+        }
         self.refused = None;
         self.state.step = state.step;
         self.state.member.kept = state.observables.kept;
@@ -534,6 +492,12 @@ impl Engine for HostEngine {
 
     fn watch(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    fn bias(&mut self, bias: Box<dyn RunBias>) -> Result<()> {
+        self.bias = Some(EngineBias::new(bias));
+        self.act_bias(self.state.step)?;
+        self.save()
     }
 
     fn snapshot(&mut self, want: Fields) -> Result<Snapshot> {

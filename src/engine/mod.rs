@@ -1,6 +1,7 @@
 //! Engines own phase space, forces and pairs, and run blocks of steps.
 
 pub mod batch;
+mod biased;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod groups;
@@ -10,6 +11,7 @@ use std::ops::{ControlFlow, Range};
 
 use crate::core::{Cell, Fields, Kept, Members, Snapshot, System, Vec3};
 use crate::dynamics::Program;
+use crate::forcefield::RunBias;
 use crate::neighbors::Listed;
 use crate::potential::About;
 use crate::{Error, Result};
@@ -354,6 +356,17 @@ pub trait Engine: Send {
     /// # Errors
     /// The device failed.
     fn listed(&mut self, receivers: &[usize]) -> Result<Listed>;
+
+    /// Takes in what biases the system from the present state on, which it is asked for at once. From here on there is no way
+    /// back to an earlier state.
+    ///
+    /// # Errors
+    /// This engine takes none, or the bias has failed.
+    fn bias(&mut self, _bias: Box<dyn RunBias>) -> Result<()> {
+        Err(Error::input(
+            "what biases a system acts on the processor alone",
+        ))
+    }
 
     /// Counts of what was done so far.
     fn statistics(&self) -> Statistics;

@@ -78,10 +78,14 @@ const PLAIN: [(&str, &str, &str); 6] = [
     ),
     (
         "external_energy_ev",
-        "Energy of springs, walls and forces of groups",
+        "Energy of what acts beside the potential",
         "eV",
     ),
-    ("pulling_work_ev", "Work of moving springs", "eV"),
+    (
+        "pulling_work_ev",
+        "Work of moving springs and of PLUMED",
+        "eV",
+    ),
 ];
 
 impl RunOverview {

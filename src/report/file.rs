@@ -14,7 +14,7 @@ use crate::text::hexadecimal;
 use crate::{Error, Result};
 
 /// Bytes that are read at once to hash a file.
-const PIECE: usize = 1 << 20;
+pub(super) const PIECE: usize = 1 << 20;
 
 /// A file written in whole records (frames, lines). A record that cannot be written leaves no part
 /// of itself behind, so that the file can be read up to the last complete one.

@@ -33,6 +33,8 @@ pub fn end_of_stage(stage: &str) -> String {
 
 /// The weights in 8 bits that a run is computed with.
 pub const INT8: &str = "int8.safetensors";
+/// What PLUMED says.
+pub const PLUMED_LOG: &str = "plumed.log";
 /// The steps before a fault.
 pub const FLIGHT: &str = "flight.xyz";
 /// The state before them.

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::names::{
-    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, INT8, MEMBERS, MEMBERS_TABLE, NEWEST, PREVIOUS, RECORD,
-    REPORT, THERMO, TOPOLOGY, UNCERTAIN, VIEW_PYMOL, VIEW_VMD,
+    FINAL, FLIGHT, FLIGHT_STATE, FOLDERS, INT8, MEMBERS, MEMBERS_TABLE, NEWEST, PLUMED_LOG,
+    PREVIOUS, RECORD, REPORT, THERMO, TOPOLOGY, UNCERTAIN, VIEW_PYMOL, VIEW_VMD,
 };
 use crate::{Error, Result};
 
 /// Names of files that a run writes, besides trajectories.
-const OWN: [&str; 15] = [
+const OWN: [&str; 16] = [
     RECORD,
     REPORT,
     THERMO,
@@ -34,6 +34,7 @@ const OWN: [&str; 15] = [
     NEWEST,
     PREVIOUS,
     INT8,
+    PLUMED_LOG,
 ];
 /// The last good frame of a run that broke, as earlier versions wrote it.
 const LAST_GOOD: &str = "last_good.xyz";

@@ -148,6 +148,7 @@ pub fn write(
         energies: about.energies.clone(),
         stretch: about.stretch.max(1),
         files: Vec::new(),
+        foreign: Vec::new(),
         identity: about.identity.clone(),
         elapsed: 0.0,
         stage: about.stage.clone(),

@@ -5,13 +5,13 @@
 //! | `step` | steps taken |
 //! | `time_fs` | simulated time |
 //! | `potential_energy_ev`, `kinetic_energy_ev`, `total_energy_ev` | energies |
-//! | `conserved_energy_ev` | total energy less the heat of the thermostat and the work of barostat and moving springs |
+//! | `conserved_energy_ev` | total energy less the heat of the thermostat and the work of barostat, moving springs and PLUMED |
 //! | `temperature_k` | instantaneous temperature, 2 E_kin / (degrees of freedom k_B) |
 //! | `pressure_bar` | instantaneous pressure, without a flight that is not thermal; only for cells periodic in all directions |
 //! | `volume_a3`, `density_g_cm3` | volume and density; only where a barostat changes them |
 //! | `force_spread_ev_a`, `energy_spread_mev_per_atom` | of a committee: force on the worst atom, energy |
 //! | `force_error_ev_a` | with audits of the network's numbers: what the newest found, on the worst atom; empty before |
-//! | `external_energy_ev`, `pulling_work_ev` | of groups: energy of what acts on them, a part of the potential one; work |
+//! | `external_energy_ev`, `pulling_work_ev` | energy of what acts beside the potential (groups, PLUMED), a part of it; work |
 //! | `drift_mev_per_atom_ps`, `drift_stderr_mev_per_atom_ps` | slope of the conserved energy up to here, its standard error |
 //! | `stage` | the stage's name; only in a run in stages |
 //!

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::config::plan::CheckpointPlan;
 use crate::core::{Fields, Snapshot};
+use crate::plumed;
 use crate::potential::About;
-use crate::report::Energies;
 use crate::report::checkpoint::{self, Checkpoint};
 use crate::report::pace::RunPace;
+use crate::report::{Energies, ForeignFiles};
 use crate::simulation::{Checkpointing, FileMark, next_multiple};
 
 /// Writes checkpoints of one run.
@@ -36,6 +37,8 @@ pub struct Keeper {
     pace: RunPace,
     /// How far files of other stages had come.
     others: Vec<FileMark>,
+    /// Files of others in the directory; `None` where there are none.
+    foreign: Option<ForeignFiles>,
 }
 
 /// Time in which a run took no steps and was not asked to, shared by who makes it wait and by the clock of its steps.
@@ -77,12 +80,18 @@ impl Keeper {
             pauses: Pauses::default(),
             pace: RunPace::default(),
             others: Vec::new(),
+            foreign: None,
         }
     }
 
     /// Keeps how far files had come that the run does not write now.
     pub fn with_others(self, others: Vec<FileMark>) -> Self {
         Self { others, ..self }
+    }
+
+    /// Keeps how far files of others in the directory have come.
+    pub fn with_foreign(self, foreign: Option<ForeignFiles>) -> Self {
+        Self { foreign, ..self }
     }
 
     /// Leaves pauses out of the time that the steps take.
@@ -151,6 +160,10 @@ impl Checkpointing for Keeper {
         state.energies = self.energies.read(Clone::clone);
         state.files = files;
         state.files.extend_from_slice(&self.others);
+        if let Some(foreign) = &self.foreign {
+            plumed::flush()?;
+            state.foreign = foreign.marks()?;
+        }
         state.elapsed = elapsed;
         checkpoint::write(&self.directory, state)?;
         self.kept = Some(state.step);

@@ -187,6 +187,7 @@ impl Run {
         };
         let identity = identity.on(&engine.about());
         opening.compare(&identity, console);
+        let plumed = assemble::plumed_kernel(&plan)?;
         let ready = ReadyRun {
             plan,
             model: Arc::new(model),
@@ -194,6 +195,7 @@ impl Run {
             energies,
             identity,
             int8,
+            plumed,
         };
         Ok(run(Ahead::Opened(Box::new(Opened {
             ready,

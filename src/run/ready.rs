@@ -12,8 +12,9 @@ use super::{Keeper, Pauses, description, words};
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::engine::Engine;
+use crate::plumed::{self, PlumedKernel};
 use crate::report::pace::{PaceMonitor, RunPace};
-use crate::report::{Console, Energies, Identity, OriginFile, RunRecord};
+use crate::report::{Checkpoint, Console, Energies, ForeignFiles, Identity, OriginFile, RunRecord};
 use crate::simulation::Simulation;
 use crate::{Error, Result};
 
@@ -26,6 +27,8 @@ pub(super) struct ReadyRun {
     pub identity: Identity,
     /// The weights in 8 bits that it begins with.
     pub int8: Option<Int8File>,
+    /// What biases it.
+    pub plumed: Option<PlumedKernel>,
 }
 
 /// What it is told, and what of time is none of its steps'.
@@ -65,10 +68,11 @@ impl ReadyRun {
         let Self {
             plan,
             model,
-            engine,
+            mut engine,
             energies,
             identity,
             int8,
+            plumed,
         } = self;
         let RunSurroundings {
             console,
@@ -81,6 +85,9 @@ impl ReadyRun {
         }
         let from = before.as_ref().map(|before| &before.checkpoint);
         let others = from.map_or_else(Vec::new, |from| assemble::other_marks(&plan, from));
+        let foreign = plumed
+            .map(|kernel| bias(&mut engine, kernel, (&plan, directory, from)))
+            .transpose()?;
         let mut reporters =
             assemble::reporters(&plan, directory, &energies, &console, from).map_err(&at_output)?;
         if let Some(monitor) = assemble::numbers_monitor(&plan, &model, &energies)? {
@@ -120,7 +127,8 @@ impl ReadyRun {
         )
         .with_pauses(pauses)
         .with_pace(pace.clone())
-        .with_others(others);
+        .with_others(others)
+        .with_foreign(foreign);
         let simulation = Simulation {
             engine,
             program: assemble::program(&plan),
@@ -146,4 +154,24 @@ impl ReadyRun {
         };
         Ok((begun, simulation))
     }
+}
+
+/// Begins PLUMED beside an engine, whose state is that of the checkpoint that the run goes on from, if it does. Its files are cut
+/// back to that, and once more when it has been asked for the state there, of which it had written down what there is.
+fn bias(
+    engine: &mut Box<dyn Engine>,
+    kernel: PlumedKernel,
+    (plan, directory, from): (&Plan, &Path, Option<&Checkpoint>),
+) -> Result<ForeignFiles> {
+    let place = plan.places.of("plumed.input");
+    let files = ForeignFiles::new(directory).map_err(|e| e.within(&place))?;
+    let marks = from.map_or(&[][..], |from| &from.foreign);
+    files.cut(marks)?;
+    let bias = assemble::plumed_bias(plan, kernel, (directory, from.is_some()))?;
+    engine
+        .bias(Box::new(bias))
+        .map_err(|e| Error::input(e.to_string()).within(place))?;
+    plumed::flush()?;
+    files.cut(marks)?;
+    Ok(files)
 }

@@ -132,7 +132,7 @@ pub(super) fn look(plan: &mut Plan, models: &[String]) -> Result<Standing> {
         return Ok(Standing::Complete(Box::new(Complete { earlier, remark })));
     }
     let marks = assemble::marks(plan, &checkpoint)?;
-    for mark in marks.into_iter().flatten() {
+    for mark in marks.into_iter().flatten().chain(&checkpoint.foreign) {
         look_at(mark, &path)?;
     }
     store::promote(&path, &found.path)?;

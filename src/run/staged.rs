@@ -239,6 +239,7 @@ impl StageCourse<'_> {
             engine,
             energies,
             int8,
+            plumed: None,
         })
     }
 
@@ -321,6 +322,7 @@ impl StageCourse<'_> {
             engine,
             energies,
             int8: None,
+            plumed: None,
         })
     }
 

@@ -23,6 +23,7 @@ mod models;
 mod neighbors;
 mod parity;
 mod physics;
+mod plumed;
 mod readme;
 mod recorder;
 mod release;

@@ -36,7 +36,7 @@ const COLUMNS: [&str; 2] = ["src/formats/write/topology.rs", "src/bench/"];
 const PARSES_JSON: [&str; 2] = ["src/potential/painn/import", "src/potential/stated.rs"];
 
 /// Rooms that turn quantities with units into numbers and back.
-const OUTER: [&str; 15] = [
+const OUTER: [&str; 16] = [
     "src/selection",
     "src/analysis",
     "src/overview",
@@ -45,6 +45,7 @@ const OUTER: [&str; 15] = [
     "src/diagnose",
     "src/validate",
     "src/ipi",
+    "src/plumed",
     "src/report",
     "src/assemble",
     "src/assemble.rs",

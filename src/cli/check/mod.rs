@@ -139,6 +139,10 @@ fn describe(table: &mut CheckTable, plan: &Plan, model: &Model) {
         table.info("note", note.clone());
     }
     trained_on(table, plan, model);
+    if plan.plumed.is_some() {
+        let without = "acts in the run; what is checked is the system without it";
+        table.info("PLUMED", without);
+    }
     table.info("dynamics", words::dynamics(plan));
     width(table, plan, model.cutoff());
     temperature(table, plan);

@@ -196,6 +196,7 @@ impl BatchCheckpoint {
             energies: energies.clone(),
             stretch: self.stretch,
             files: member.files.clone(),
+            foreign: Vec::new(),
             identity: Identity::default(),
             elapsed: 0.0,
             stage: None,

@@ -50,6 +50,12 @@ impl Identity {
         for group in &plan.groups {
             put(&format!("group {}", group.name), group_of(group));
         }
+        if let Some(plumed) = &plan.plumed {
+            put(
+                "plumed.input",
+                format!("SHA-256 {}...", &plumed.sha256[..DIGITS]),
+            );
+        }
         put("output.thermo_every", plan.output.thermo_every.to_string());
         if let Some(every) = plan.spread_every() {
             put("monitor.spread_every", every.to_string());

@@ -86,6 +86,8 @@ pub struct Checkpoint {
     pub stretch: u64,
     /// How far each output file had come.
     pub files: Vec<FileMark>,
+    /// How far files of others in the run's directory had come ([`super::ForeignFiles`]).
+    pub foreign: Vec<FileMark>,
     /// Whose checkpoint it is.
     pub identity: Identity,
     /// Time that the steps took so far (s).
@@ -132,6 +134,9 @@ struct Header {
     identity: Identity,
     #[serde(with = "marks")]
     files: Vec<FileMark>,
+    /// Left out where there are none, as in runs without PLUMED.
+    #[serde(default, with = "marks", skip_serializing_if = "Vec::is_empty")]
+    foreign: Vec<FileMark>,
     energies: EnergyRecord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stage: Option<StageMark>,
@@ -184,6 +189,7 @@ impl Header {
             elapsed: checkpoint.elapsed,
             identity: checkpoint.identity.clone(),
             files: checkpoint.files.clone(),
+            foreign: checkpoint.foreign.clone(),
             energies: checkpoint.energies.clone(),
             stage: checkpoint.stage.clone(),
         }
@@ -312,6 +318,7 @@ impl Checkpoint {
             energies: header.energies,
             stretch: header.stretch,
             files: header.files,
+            foreign: header.foreign,
             identity: header.identity,
             elapsed: header.elapsed,
             stage: header.stage,

@@ -70,6 +70,13 @@ pub fn sample(atoms: usize) -> Checkpoint {
             amended: vec![[8, 4]],
             sha256: "00".repeat(32),
         }],
+        foreign: vec![FileMark {
+            name: "COLVAR".to_owned(),
+            length: 1 << 33,
+            records: 0,
+            amended: Vec::new(),
+            sha256: "11".repeat(32),
+        }],
         identity: Identity {
             run: vec![pair("dynamics.timestep", "0.5 fs")],
             platform: vec![pair("engine", "fused, \"quoted\"")],
