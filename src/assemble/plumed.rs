@@ -10,12 +10,12 @@ use crate::{Error, Result};
 /// What names the kernel where the run file does not.
 const VARIABLE: &str = "PLUMED_KERNEL";
 
-/// PLUMED's kernel, where a plan has PLUMED.
+/// PLUMED's kernel, where a plan has PLUMED and atoms that move: a minimisation is of the potential alone.
 ///
 /// # Errors
 /// It cannot be loaded, or is none.
 pub fn plumed_kernel(plan: &Plan) -> Result<Option<PlumedKernel>> {
-    let Some(plumed) = &plan.plumed else {
+    let Some(plumed) = plan.plumed.as_ref().filter(|_| plan.minimizer().is_none()) else {
         return Ok(None);
     };
     let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());

@@ -130,11 +130,6 @@ pub(super) fn resolve<'s>(
                        stages: leave out the one or the other";
             return Err(source.fault(&section.span, why));
         }
-        if plan.plumed.is_some() {
-            let why = "stage: PLUMED counts its steps from the start of a run, and no run with [plumed] goes through stages: \
-                       leave out the one or the other";
-            return Err(source.fault(&section.span, why));
-        }
         let until = until(&mut section, &keys, &plan)?;
         let velocities = velocities(&mut section, &keys, &start)?;
         if let (0, Some(velocities)) = (index, &velocities) {

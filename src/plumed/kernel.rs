@@ -26,6 +26,7 @@ const SAFE: c_int = 3;
 /// Kinds and constness of what a pointer points to, in `flags` beside its size.
 const INTEGER: usize = 3 << 16;
 const FLOAT: usize = 4 << 16;
+const STREAM: usize = 5 << 16;
 const CONSTANT: usize = 3 << 25;
 const MUTABLE: usize = 2 << 25;
 /// That the pointer is no longer used when the command is done.
@@ -91,16 +92,66 @@ pub struct PlumedKernel {
     telling: PlumedTelling,
 }
 
+unsafe extern "C" {
+    fn fopen(path: *const c_char, mode: *const c_char) -> *mut c_void;
+    fn fclose(stream: *mut c_void) -> c_int;
+    fn fflush(stream: *mut c_void) -> c_int;
+}
+
+/// A file of the C library's, which is written to; closed when it is dropped.
+pub(super) struct CStream(*mut c_void);
+
+// SAFETY: the C library locks a file for each of its calls.
+unsafe impl Send for CStream {}
+
+impl CStream {
+    /// Opens a file to add to it.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn append(path: &CStr) -> std::io::Result<Self> {
+        // SAFETY: both are texts.
+        let stream = unsafe { fopen(path.as_ptr(), c"a".as_ptr()) };
+        match stream.is_null() {
+            false => Ok(Self(stream)),
+            true => Err(std::io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Drop for CStream {
+    fn drop(&mut self) {
+        // SAFETY: it is open, and used no more.
+        unsafe { fclose(self.0) };
+    }
+}
+
+/// All that libraries in the process have written into files of the C library's is given to the system.
+///
+/// # Errors
+/// Some of it cannot be written.
+pub(super) fn flush_all() -> std::io::Result<()> {
+    // SAFETY: without a file the C library flushes all that there are.
+    match unsafe { fflush(ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
 /// What comes with a word.
 pub(super) enum PlumedArgument<'a> {
     Nothing,
     Integer(c_int),
     Long(c_long),
     Text(&'a CStr),
+    /// A file of the C library's.
+    Stream(&'a CStream),
     /// Numbers of this shape, which stay where they are until the step is computed.
     Numbers(&'a mut [f64], &'a [usize]),
     /// A number that is read or written, now or at any time later.
     Number(&'a mut f64),
+    /// Likewise.
+    Flag(&'a mut c_int),
 }
 
 impl PlumedKernel {
@@ -208,11 +259,13 @@ impl PlumedObject {
                     1 | INTEGER | CONSTANT | NO_COPY,
                 )
             }
+            PlumedArgument::Stream(stream) => (stream.0.cast_const(), 1, STREAM | MUTABLE),
             PlumedArgument::Numbers(values, axes) => {
                 shape[..axes.len()].copy_from_slice(axes);
                 let (pointer, _, flags) = of(&values[0], FLOAT | MUTABLE);
                 (pointer, values.len(), flags)
             }
+            PlumedArgument::Flag(value) => of(&**value, INTEGER | MUTABLE),
             PlumedArgument::Number(value) => of(&**value, FLOAT | MUTABLE),
         };
         let shape = match shape[0] {

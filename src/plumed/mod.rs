@@ -12,12 +12,13 @@
 mod kernel;
 
 use std::env;
-use std::ffi::{CString, c_int, c_long, c_void};
+use std::ffi::{CString, c_int, c_long};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use kernel::{PlumedArgument, PlumedObject};
+use kernel::{CStream, PlumedArgument, PlumedObject};
 
 use crate::core::{Cell, Mat3, Vec3};
 use crate::forcefield::{BiasScene, RunBias};
@@ -64,6 +65,10 @@ pub struct PlumedBias {
     directory: PathBuf,
     checkpoint_every: u64,
     numbers: Box<PlumedNumbers>,
+    /// Whether it has asked for the end of the run.
+    ends: Arc<AtomicBool>,
+    /// Behind the object, which writes to it until it ends.
+    log: CStream,
 }
 
 /// PlumedNumbers that PLUMED has been told where they are. It may look at any of them until it ends.
@@ -71,6 +76,8 @@ struct PlumedNumbers {
     timestep: f64,
     kt: f64,
     energy: f64,
+    /// Not 0 where PLUMED asks for the end of the run.
+    stop: c_int,
     masses: Vec<f64>,
     positions: Vec<f64>,
     forces: Vec<f64>,
@@ -94,21 +101,33 @@ impl PlumedBias {
             timestep: scene.timestep,
             kt: scene.kt.unwrap_or_default(),
             energy: 0.0,
+            stop: 0,
             masses: scene.masses.clone(),
             positions: vec![0.0; 3 * atoms],
             forces: vec![0.0; 3 * atoms],
             cell: [0.0; 9],
             derivative: [0.0; 9],
         };
+        let directory = absolute(&scene.directory)?;
+        let log = directory.join(&scene.log);
+        let log = CStream::append(&text(&log)?)
+            .map_err(|e| Error::input(format!("cannot write {}: {e}", log.display())))?;
         let mut bias = Self {
             object: PlumedObject::create(kernel)?,
-            directory: absolute(&scene.directory)?,
+            directory,
             checkpoint_every: scene.checkpoint_every,
             numbers: Box::new(numbers),
+            ends: Arc::default(),
+            log,
         };
         let input = text(&absolute(&scene.input)?)?;
         bias.within(|bias| bias.init(scene, &input))?;
         Ok(bias)
+    }
+
+    /// Becomes true when PLUMED asks for the end of the run.
+    pub fn ends(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ends)
     }
 
     /// Does something while the folder of the process is that of the run.
@@ -127,12 +146,14 @@ impl PlumedBias {
     }
 
     fn init(&mut self, scene: &PlumedScene, input: &CString) -> Result<()> {
-        let log = CString::new(scene.log.as_str()).map_err(|e| Error::input(e.to_string()))?;
         let engine = CString::new(ENGINE).map_err(|e| Error::input(e.to_string()))?;
         let atoms = c_int::try_from(scene.masses.len())
             .map_err(|_| Error::input("there are more atoms than PLUMED can count"))?;
         let Self {
-            object, numbers, ..
+            object,
+            numbers,
+            log,
+            ..
         } = self;
         object.tell("setRealPrecision", PlumedArgument::Integer(REAL))?;
         // Internal units in those of PLUMED: kJ/mol, nm, ps; u and e are the same.
@@ -146,19 +167,19 @@ impl PlumedBias {
             object.tell(word, PlumedArgument::Number(&mut unit))?;
         }
         object.tell("setMDEngine", PlumedArgument::Text(&engine))?;
-        // Ahead of the log, which is gone on with too.
         object.tell(
             "setRestart",
             PlumedArgument::Integer(c_int::from(scene.restart)),
         )?;
-        object.tell("setLogFile", PlumedArgument::Text(&log))?;
+        object.tell("setLog", PlumedArgument::Stream(log))?;
         object.tell("setPlumedDat", PlumedArgument::Text(input))?;
         object.tell("setNatoms", PlumedArgument::Integer(atoms))?;
         object.tell("setTimestep", PlumedArgument::Number(&mut numbers.timestep))?;
         if scene.kt.is_some() {
             object.tell("setKbT", PlumedArgument::Number(&mut numbers.kt))?;
         }
-        object.tell("init", PlumedArgument::Nothing)
+        object.tell("init", PlumedArgument::Nothing)?;
+        object.tell("setStopFlag", PlumedArgument::Flag(&mut numbers.stop))
     }
 
     /// One step; returns the energy of the bias.
@@ -199,6 +220,9 @@ impl PlumedBias {
         object.tell("performCalc", PlumedArgument::Nothing)?;
         let mut bias = 0.0;
         object.tell("getBias", PlumedArgument::Number(&mut bias))?;
+        if numbers.stop != 0 {
+            self.ends.store(true, Ordering::Release);
+        }
         Ok(bias)
     }
 }
@@ -239,24 +263,13 @@ impl Drop for PlumedBias {
     }
 }
 
-/// All that PLUMED has written into files in the process is given to the system: what its files hold is what was said.
+/// Gives to the system all that PLUMED has written: what its files hold is what it has said.
 ///
 /// # Errors
 /// Some of it cannot be written.
 pub fn flush() -> Result<()> {
-    unsafe extern "C" {
-        fn fflush(stream: *mut c_void) -> c_int;
-    }
-    // SAFETY: without a stream the C library flushes all that there are.
-    match unsafe { fflush(std::ptr::null_mut()) } {
-        0 => Ok(()),
-        _ => {
-            let why = std::io::Error::last_os_error();
-            Err(Error::run(format!(
-                "what PLUMED writes cannot be written: {why}"
-            )))
-        }
-    }
+    kernel::flush_all()
+        .map_err(|e| Error::run(format!("what PLUMED writes cannot be written: {e}")))
 }
 
 /// The cell as PLUMED takes it: lattice vectors as rows, zeros where nothing is periodic.

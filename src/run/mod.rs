@@ -8,6 +8,7 @@
 
 mod aside;
 pub mod batch;
+mod biased;
 mod descent;
 mod description;
 mod directory;

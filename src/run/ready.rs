@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::biased::{self, BiasEnd};
 use super::int8::Int8File;
 use super::opening::begin;
 use super::resume::Before;
@@ -12,9 +13,9 @@ use super::{Keeper, Pauses, description, words};
 use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::engine::Engine;
-use crate::plumed::{self, PlumedKernel};
+use crate::plumed::PlumedKernel;
 use crate::report::pace::{PaceMonitor, RunPace};
-use crate::report::{Checkpoint, Console, Energies, ForeignFiles, Identity, OriginFile, RunRecord};
+use crate::report::{Console, Energies, Identity, OriginFile, RunRecord};
 use crate::simulation::Simulation;
 use crate::{Error, Result};
 
@@ -85,14 +86,18 @@ impl ReadyRun {
         }
         let from = before.as_ref().map(|before| &before.checkpoint);
         let others = from.map_or_else(Vec::new, |from| assemble::other_marks(&plan, from));
-        let foreign = plumed
-            .map(|kernel| bias(&mut engine, kernel, (&plan, directory, from)))
+        let biased = plumed
+            .map(|kernel| biased::begin(&mut engine, kernel, (&plan, directory, from)))
             .transpose()?;
         let mut reporters =
             assemble::reporters(&plan, directory, &energies, &console, from).map_err(&at_output)?;
         if let Some(monitor) = assemble::numbers_monitor(&plan, &model, &energies)? {
             reporters.insert(0, Box::new(monitor));
         }
+        let foreign = biased.map(|(files, ends)| {
+            reporters.push(Box::new(BiasEnd::new(ends, &console)));
+            files
+        });
         let pace = pace_so_far(before.as_ref());
         let clock = pauses.clone();
         let monitor = PaceMonitor::new(&pace, plan.output.thermo_every, move || clock.total());
@@ -154,24 +159,4 @@ impl ReadyRun {
         };
         Ok((begun, simulation))
     }
-}
-
-/// Begins PLUMED beside an engine, whose state is that of the checkpoint that the run goes on from, if it does. Its files are cut
-/// back to that, and once more when it has been asked for the state there, of which it had written down what there is.
-fn bias(
-    engine: &mut Box<dyn Engine>,
-    kernel: PlumedKernel,
-    (plan, directory, from): (&Plan, &Path, Option<&Checkpoint>),
-) -> Result<ForeignFiles> {
-    let place = plan.places.of("plumed.input");
-    let files = ForeignFiles::new(directory).map_err(|e| e.within(&place))?;
-    let marks = from.map_or(&[][..], |from| &from.foreign);
-    files.cut(marks)?;
-    let bias = assemble::plumed_bias(plan, kernel, (directory, from.is_some()))?;
-    engine
-        .bias(Box::new(bias))
-        .map_err(|e| Error::input(e.to_string()).within(place))?;
-    plumed::flush()?;
-    files.cut(marks)?;
-    Ok(files)
 }

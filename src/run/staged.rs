@@ -234,12 +234,12 @@ impl StageCourse<'_> {
         };
         Ok(ReadyRun {
             identity: identity.on(&engine.about()),
+            plumed: assemble::plumed_kernel(&plan)?,
             plan,
             model: Arc::clone(self.model),
             engine,
             energies,
             int8,
-            plumed: None,
         })
     }
 
@@ -317,12 +317,12 @@ impl StageCourse<'_> {
         };
         Ok(ReadyRun {
             identity: identity.on(&engine.about()),
+            plumed: assemble::plumed_kernel(&plan)?,
             plan,
             model: Arc::clone(self.model),
             engine,
             energies,
             int8: None,
-            plumed: None,
         })
     }
 

@@ -6,6 +6,7 @@
  *   hills I J STRIDE HEIGHT WIDTH   Gaussian hills along that distance, one every so many steps, kept in a file HILLS
  *   print STRIDE   step, distance and bias in a file COLVAR
  *   fail STEP   an error at a step
+ *   stop STEP   asks for the end of the run at a step
  * What it is told is counted in the file TOLD when it ends. */
 
 #include <math.h>
@@ -36,19 +37,20 @@ typedef struct {
   void (*cmd_safe_nothrow)(void *, const char *, safe_pointer, nothrow_handler);
 } symbol_table;
 
-enum { MOST_HILLS = 100000, MOST_TEXT = 4096, INTEGER = 3, FLOAT = 4 };
+enum { MOST_HILLS = 100000, MOST_TEXT = 4096, INTEGER = 3, FLOAT = 4, STREAM = 5 };
 
 typedef struct {
   int ready, atoms, restart, precision, prepared, steps, first, checkpoints;
   long step;
   double energy_unit, length_unit, time_unit, timestep, kt, bias;
-  char input[MOST_TEXT], log[MOST_TEXT], engine[64];
+  char input[MOST_TEXT], engine[64];
   const double *masses, *positions, *cell;
   double *forces, *virial;
   const double *energy;
   long last;
   int i, j, has_spring, hill_i, hill_j, hill_stride, print_stride, hills;
-  long fail;
+  long fail, stop;
+  int *flag;
   double length, constant, height, width, centres[MOST_HILLS];
   FILE *hills_file, *colvar, *log_file;
 } state;
@@ -175,6 +177,9 @@ static void calculate(state *s) {
   if (s->print_stride && s->step % s->print_stride == 0) {
     fprintf(s->colvar, "%ld %.17g %.17g\n", s->step, shown * s->length_unit, s->bias * s->energy_unit);
   }
+  if (s->step == s->stop) {
+    *s->flag = 1;
+  }
   s->first = 0;
   s->steps++;
 }
@@ -197,15 +202,14 @@ static void init(state *s) {
   expect(fabs(s->energy_unit - 96.48533212331) < 1e-9, "the unit of energy");
   expect(s->length_unit == 0.1, "the unit of length");
   expect(fabs(s->time_unit - 0.010180505717871) < 1e-12, "the unit of time");
-  expect(strcmp(s->engine, "mdrun") == 0 && s->log[0] && s->timestep > 0, "setMDEngine, setLogFile and setTimestep come before init");
-  s->log_file = fopen(s->log, s->restart ? "a" : "w");
+  expect(strcmp(s->engine, "mdrun") == 0 && s->log_file && s->timestep > 0, "setMDEngine, setLog and setTimestep come before init");
   FILE *file = fopen(s->input, "r");
   if (!file || !s->log_file) {
-    fail("the input or the log cannot be opened");
+    fail("the input cannot be opened or there is no log");
     return;
   }
   fprintf(s->log_file, "input %s\n", s->input);
-  s->fail = -1;
+  s->fail = s->stop = -1;
   char line[MOST_TEXT];
   while (fgets(line, sizeof line, file)) {
     double a, b;
@@ -221,7 +225,7 @@ static void init(state *s) {
       s->hills_file = fopen("HILLS", s->restart ? "a" : "w");
     } else if (sscanf(line, "print %d", &s->print_stride) == 1) {
       s->colvar = fopen("COLVAR", s->restart ? "a" : "w");
-    } else if (sscanf(line, "fail %ld", &s->fail) != 1) {
+    } else if (sscanf(line, "fail %ld", &s->fail) != 1 && sscanf(line, "stop %ld", &s->stop) != 1) {
       char message[2 * MOST_TEXT];
       line[strcspn(line, "\n")] = 0;
       snprintf(message, sizeof message, "ERROR\nI cannot understand line: %s\nMaybe a missing space or a typo?", line);
@@ -272,8 +276,9 @@ static void before(state *s, const char *key, safe_pointer p) {
     s->restart = integer(p, key);
   } else if (!strcmp(key, "setPlumedDat")) {
     text(p, s->input, sizeof s->input, key);
-  } else if (!strcmp(key, "setLogFile")) {
-    text(p, s->log, sizeof s->log, key);
+  } else if (!strcmp(key, "setLog")) {
+    typed(p, STREAM, 0, 1, key);
+    s->log_file = (FILE *)p.ptr;
   } else if (!strcmp(key, "setMDEngine")) {
     text(p, s->engine, sizeof s->engine, key);
   } else if (!strcmp(key, "init")) {
@@ -315,10 +320,13 @@ static void during(state *s, const char *key, safe_pointer p) {
   } else if (!strcmp(key, "setEnergy")) {
     number(p, key);
     s->energy = p.ptr;
+  } else if (!strcmp(key, "setStopFlag")) {
+    typed(p, INTEGER, sizeof(int), 1, key);
+    s->flag = (int *)p.ptr;
   } else if (!strcmp(key, "doCheckPoint")) {
     s->checkpoints += integer(p, key);
   } else if (!strcmp(key, "prepareCalc")) {
-    expect(s->masses && s->cell && s->positions && s->forces && s->virial && s->energy, "something is not set before prepareCalc");
+    expect(s->flag && s->masses && s->cell && s->positions && s->forces && s->virial && s->energy, "something is not set before prepareCalc");
     s->prepared = 1;
   } else if (!strcmp(key, "performCalc")) {
     expect(s->prepared, "prepareCalc comes before performCalc");
@@ -363,8 +371,8 @@ static void finalize(void *object) {
     fprintf(file, "restart %d steps %d last %ld kt %.10g checkpoints %d\n", s->restart, s->steps, s->last, s->kt, s->checkpoints);
     fclose(file);
   }
-  FILE *files[] = {s->hills_file, s->colvar, s->log_file};
-  for (int k = 0; k < 3; k++) {
+  FILE *files[] = {s->hills_file, s->colvar};
+  for (int k = 0; k < 2; k++) {
     if (files[k]) {
       fclose(files[k]);
     }

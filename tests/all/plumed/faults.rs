@@ -121,6 +121,16 @@ fn what_plumed_says_is_told() {
         &["plumed.input", "step 0", "the step that was to fail"],
     );
     assert!(!late.at("run/run.json").exists());
+    let ended = bench(&kernel, "spring 1 2 0.4 100\nstop 0\n", WHAT, "");
+    let output = ended.run(&ended.at("run"), &["-q"]);
+    assert_eq!(output.status.code(), Some(2));
+    says(
+        &stderr(&output),
+        &[
+            "plumed.input",
+            "PLUMED asks for the end before the first step",
+        ],
+    );
 }
 
 /// An error on the way ends the run; its last checkpoint is there, and what goes on from it comes to the same place.
@@ -183,11 +193,18 @@ fn what_it_does_not_go_with_is_refused() {
             &["monitor.record", "PLUMED cannot go back"][..],
         ),
         (
-            "[[stage]]\nname = \"a\"\n",
-            &["stage", "no run with [plumed]"],
+            "[device]\nkind = \"cuda:0\"\n",
+            &["plumed.input", "PLUMED acts on the processor alone"],
         ),
     ] {
-        says(&refused(&with(more)), parts);
+        let one = with(more);
+        // The run file has a [device] already.
+        let text = fs::read_to_string(&one.config).unwrap();
+        let own = "[device]\nkind = \"cpu\"\nthreads = 1\n";
+        if more.contains("[device]") {
+            fs::write(&one.config, text.replacen(own, "", 1)).unwrap();
+        }
+        says(&refused(&one), parts);
     }
     let audited = bench(
         kernel,

@@ -113,6 +113,38 @@ fn runs_with_it_survive_kills() {
     assert!(right == fs::read(bench.at("run0/COLVAR")).unwrap());
 }
 
+/// A line now and then is no reason to end; a basin that is reached is.
+#[test]
+fn it_ends_a_run_where_it_is_asked_to() {
+    let Some(kernel) = kernel() else {
+        return;
+    };
+    let wide = "d: DISTANCE ATOMS=4,62\nPRINT ARG=d FILE=COLVAR STRIDE=7\n";
+    let basin = |least: f64| {
+        format!("{wide}t: TIME\nCOMMITTOR ARG=t STRIDE=5 BASIN_LL1={least} BASIN_UL1=9.0\n")
+    };
+    // Steps of 4 fs: 0.03 ps are passed at the tenth.
+    for (input, steps) in [(wide.to_owned(), 20.0), (basin(0.03), 10.0)] {
+        let bench = bench(&kernel, &input, (Subject::Argon, Dynamics::Nve, 20), "");
+        let run = bench.at("run");
+        bench.complete(&run, &["-q"]);
+        assert_eq!(*column(&run, "step").last().unwrap(), steps, "{input}");
+    }
+    let bench = bench(
+        &kernel,
+        &basin(-1.0),
+        (Subject::Argon, Dynamics::Nve, 20),
+        "",
+    );
+    let output = bench.run(&bench.at("run"), &["-q"]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("PLUMED asks for the end before the first step"),
+        "{told}"
+    );
+}
+
 #[test]
 fn what_it_says_is_told() {
     let Some(kernel) = kernel() else {

@@ -110,3 +110,56 @@ fn files_that_are_not_what_they_were_are_told() {
         assert!(hills == fs::read(run.join("HILLS")).unwrap());
     }
 }
+
+/// A minimisation, which PLUMED has no part in, and two stages with it, the second with another time step.
+const STAGES: &str = r#"
+[[stage]]
+name = "relax"
+[stage.dynamics]
+ensemble = "minimize"
+most_steps = 4
+
+[[stage]]
+name = "warm"
+[stage.dynamics]
+steps = 24
+
+[[stage]]
+name = "produce"
+[stage.dynamics]
+ensemble = "nve"
+timestep = "2 fs"
+steps = 27
+"#;
+
+/// PLUMED ends with a stage and begins with the next, as in a run that goes on: its files go through all of them.
+#[test]
+fn stages_with_plumed_survive_kills() {
+    let Some(kernel) = kernel() else {
+        return;
+    };
+    let what = (Subject::Argon, Dynamics::Langevin, 70);
+    let bench = bench(&kernel, INPUT, what, STAGES);
+    survives(&bench, 54, 4);
+    let whole = bench.at("whole");
+    let table = fs::read_to_string(whole.join("COLVAR")).unwrap();
+    let steps: Vec<u64> = (table.lines())
+        .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let (first, last) = (steps[0], steps[steps.len() - 1]);
+    let wanted: Vec<u64> = (first..=last).step_by(2).collect();
+    assert_eq!(steps, wanted);
+    assert!(last - first >= 50, "{steps:?}");
+    for name in ["COLVAR", "HILLS"] {
+        let right = fs::read(whole.join(name)).unwrap();
+        assert!(
+            right == fs::read(bench.at("run0").join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    let told = fs::read_to_string(whole.join("TOLD")).unwrap();
+    let begun: Vec<&str> = told.lines().map(|line| &line[..10]).collect();
+    assert_eq!(begun, ["restart 0 ", "restart 1 "], "{told}");
+    let external = super::column(&whole, "external_energy_ev");
+    assert!(external.contains(&0.0) && external.iter().any(|e| *e > 0.01));
+}

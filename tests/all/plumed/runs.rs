@@ -235,3 +235,22 @@ fn the_environment_names_a_kernel() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(told(&run).contains("steps 6"));
 }
+
+/// Where PLUMED asks for the end, the run ends as one that is complete, after that very step.
+#[test]
+fn plumed_may_end_a_run() {
+    let Some(kernel) = kernel() else {
+        return;
+    };
+    let what = (Subject::Argon, Dynamics::Nve, STEPS);
+    let bench = bench(&kernel, "spring 1 2 0.4 100\nstop 23\n", what, "");
+    let run = bench.at("run");
+    let output = bench.complete(&run, &[]);
+    let said = stderr(&output);
+    assert!(
+        said.contains("PLUMED asks for the end at step 23"),
+        "{said}"
+    );
+    assert_eq!(crate::restart::runs::newest(&run).step, 23);
+    assert_eq!(*column(&run, "step").last().unwrap(), 23.0);
+}
