@@ -48,6 +48,7 @@ pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 #[cfg(feature = "cuda")]
 pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
 pub use field::{check_numbers, field, field_of};
+pub use groups::{rules, taken_over};
 pub use int8::{Int8Scene, Int8Slot, find_int8, find_int8_anew};
 pub use loaded::{Model, load, load_networks, load_staged, settle};
 pub use many::many;
@@ -450,11 +451,12 @@ pub fn other_marks(plan: &Plan, from: &Checkpoint) -> Vec<FileMark> {
 /// Which stage a plan is, for its checkpoints.
 pub fn stage_mark(plan: &Plan) -> Option<StageMark> {
     let stage = plan.stage.as_ref()?;
-    let (step, time) = stage.began;
+    let began = &stage.began;
     Some(StageMark {
         name: stage.name.clone(),
-        step,
-        time,
+        step: began.step,
+        time: began.time,
+        moved: began.moved.clone(),
     })
 }
 
@@ -524,7 +526,10 @@ pub fn reporters(
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: dynamics.steps,
-        external: plan.plumed.is_some() || plan.groups.iter().any(|group| !group.terms.is_empty()),
+        external: match &plan.stage {
+            Some(stage) => stage.external,
+            None => plan.has_external(),
+        },
         audited: match &plan.stage {
             Some(stage) => stage.audited,
             None => plan.monitor.numbers.is_some(),

@@ -3,9 +3,12 @@
 use crate::Result;
 use crate::config::plan::Plan;
 use crate::engine::{GroupRules, OwnBath};
+use crate::forcefield::external;
+use crate::potential::Evaluation;
+use crate::report::Checkpoint;
 
 /// What is done to some of the atoms of a plan's system.
-pub(super) fn rules(plan: &Plan) -> GroupRules {
+pub fn rules(plan: &Plan) -> GroupRules {
     let atoms = plan.start.system.len();
     let mut rules = GroupRules::default();
     for group in &plan.groups {
@@ -22,6 +25,22 @@ pub(super) fn rules(plan: &Plan) -> GroupRules {
         rules.terms.extend(group.terms.iter().cloned());
     }
     rules
+}
+
+/// Energy (eV) that is put into a state where one stage ends in it and another begins: that of terms that come or go, less the
+/// motion of atoms that are frozen from there on.
+pub fn taken_over((ended, begun): (&Plan, &Plan), state: &Checkpoint) -> f64 {
+    let (before, after) = (rules(ended), rules(begun));
+    let external = |rules: &GroupRules| {
+        let mut found = Evaluation::zeros(state.system.len());
+        let atoms = (&state.system, state.positions.as_slice());
+        external::act(&rules.terms, state.step, atoms, &mut found).energy
+    };
+    let atoms = state.system.masses.iter().zip(&state.velocities);
+    let stopped = atoms.enumerate().filter(|(i, _)| !after.moves(*i));
+    let motion: f64 = stopped.map(|(_, (m, v))| 0.5 * m * v.norm_squared()).sum();
+    // Sums that are alike are so to the bit.
+    external(&after) - external(&before) - motion
 }
 
 /// The same where steps are so many times shorter, counted from a step on.

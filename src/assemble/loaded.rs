@@ -68,7 +68,13 @@ pub fn load_staged(staged: &mut StagedPlan) -> Result<Model> {
     // A barostat asks most of a model.
     let asking = staged.stages.iter().position(pressed).unwrap_or(0);
     let told = staged.stages[asking].notes.len();
-    let model = load(&mut staged.stages[asking])?;
+    let groups = staged.stages.iter().flat_map(|plan| plan.groups.clone());
+    let groups = groups.collect();
+    // What any stage does to groups decides where all of them are computed.
+    let own = std::mem::replace(&mut staged.stages[asking].groups, groups);
+    let model = load(&mut staged.stages[asking]);
+    staged.stages[asking].groups = own;
+    let model = model?;
     let (device, notes) = {
         let plan = &mut staged.stages[asking];
         (plan.device, plan.notes.split_off(told))

@@ -160,7 +160,7 @@ impl FinishedRun {
         let plan = match &state.stage {
             None => recorded.from_state(start)?,
             Some(mark) => {
-                (recorded.from_state_in(start, &mark.name)?).begun_at((mark.step, mark.time))
+                (recorded.from_state_in(start, &mark.name)?).begun_at(mark.beginning())
             }
         };
         let plan = assemble::in_present_numbers(&plan, &state.energies);

@@ -31,6 +31,31 @@ pub(super) struct GroupContext<'p> {
     pub dynamics: &'p DynamicsPlan,
     /// The system among many.
     pub member: Option<OneOfMany>,
+    /// Of a run in stages, the one that it is of.
+    pub stage: Option<StageGroups<'p>>,
+}
+
+/// What a stage does to groups.
+#[derive(Clone, Copy)]
+pub(super) struct StageGroups<'p> {
+    /// Names of those that something is done to; `None` for all.
+    pub acting: Option<&'p [String]>,
+}
+
+impl GroupContext<'_> {
+    /// Whether something is done to the group of a name.
+    fn acts(&self, name: &str) -> bool {
+        let acting = self.stage.and_then(|stage| stage.acting);
+        acting.is_none_or(|names| names.iter().any(|one| one == name))
+    }
+
+    /// What to do where a group does not go with its stage; nothing of a run without stages.
+    fn advice(&self) -> &'static str {
+        match self.stage {
+            Some(_) => "; or leave the group out of the stage, by its key groups",
+            None => "",
+        }
+    }
 }
 
 /// A group whose atoms are known.
@@ -39,7 +64,8 @@ pub(in crate::config) struct NamedAtoms {
     pub atoms: Vec<usize>,
 }
 
-/// All groups, and what they resolve to: their atoms by number, so that a run that goes on has the same.
+/// The groups that something is done to, and what all of them resolve to: their atoms by number, so that a run that goes on has
+/// the same.
 pub(super) fn groups(
     tables: &[Spanned<GroupTable>],
     context: &GroupContext<'_>,
@@ -67,9 +93,11 @@ pub(super) fn groups(
     for (k, (mut section, name)) in sections.into_iter().enumerate() {
         let table = tables[k].get_ref();
         let group = acts(&mut section, table, (k, &all, context))?;
-        check(&section, table, (&group, context))?;
-        check_baths(&section, table, (&group, &groups))?;
-        groups.push(group);
+        if context.acts(&group.name) {
+            check(&section, table, (&group, context))?;
+            check_baths(&section, table, (&group, &groups))?;
+            groups.push(group);
+        }
         let mut finished = section.finish(&name);
         list.extend(finished.tables.remove(&name));
         resolved.take(finished);
@@ -122,7 +150,7 @@ fn acts(
         atoms: own.atoms.clone(),
         frozen,
         terms,
-        bath: bath(section, raw, context.dynamics)?,
+        bath: bath(section, raw, (&own.name, context))?,
     })
 }
 
@@ -152,23 +180,34 @@ fn walls(
 fn bath(
     section: &mut Section<'_>,
     raw: &GroupTable,
-    dynamics: &DynamicsPlan,
+    (name, context): (&str, &GroupContext<'_>),
 ) -> Result<Option<OwnBath>> {
     let Some(raw) = &raw.thermostat else {
         return Ok(None);
     };
-    let Dynamics::Langevin(whole) = &dynamics.ensemble else {
-        let why = "a group has a thermostat of its own with [dynamics] ensemble = \"langevin\" alone: choose that, or \
-                   remove this";
-        return Err(section.fault_at(&keys::THERMOSTAT, &raw.span(), why));
-    };
+    let span = raw.span();
     let mut inner = section.inner(&keys::THERMOSTAT, raw.span());
     let raw = raw.get_ref();
     let kt = inner.quantity(&keys::TEMPERATURE, &raw.temperature)?;
     let friction = inner.quantity(&keys::FRICTION, &raw.friction)?;
     section.adopt(&keys::THERMOSTAT, inner);
-    let friction = friction / whole.friction;
-    Ok(Some(OwnBath { kt, friction }))
+    match &context.dynamics.ensemble {
+        _ if !context.acts(name) => Ok(None),
+        Dynamics::Langevin(whole) => {
+            let friction = friction / whole.friction;
+            Ok(Some(OwnBath { kt, friction }))
+        }
+        // A stage without a bath leaves those of groups out as it does that of the file.
+        Dynamics::Nve(_) if context.stage.is_some() => Ok(None),
+        _ => {
+            let why = format!(
+                "a group has a thermostat of its own with [dynamics] ensemble = \"langevin\" alone: choose that, or remove \
+                 this{}",
+                context.advice()
+            );
+            Err(section.fault_at(&keys::THERMOSTAT, &span, why))
+        }
+    }
 }
 
 fn name(section: &mut Section<'_>, raw: &GroupTable) -> Result<String> {
@@ -278,7 +317,10 @@ fn check(
     let Some((key, span)) = spans.into_iter().flatten().next() else {
         return Ok(());
     };
-    let fault = |why: &str| Err(section.fault_at(key, &span, why));
+    let fault = |why: &str| {
+        let advice = context.advice();
+        Err(section.fault_at(key, &span, format!("{why}{advice}")))
+    };
     let dynamics = context.dynamics;
     if dynamics.ensemble.pressure().is_some() {
         return fault(

@@ -188,6 +188,7 @@ fn whole(source: &Source, out: Option<&Path>) -> Result<Asked> {
         source,
         raw: &raw,
         out,
+        stage: None,
     };
     if batch::is_batch(&raw) {
         return Ok(Asked::Several(Box::new(batch::batch(&tables)?)));
@@ -227,6 +228,7 @@ impl RecordedConfig<'_> {
             source: &source,
             raw: &raw,
             out: self.directory,
+            stage: None,
         };
         let replica = self.replica();
         let start = StartPlan { replica, ..start };

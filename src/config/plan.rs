@@ -18,7 +18,7 @@ use crate::potential::pair::{PowerLaw, Repulsion, RepulsionEnd, Zbl};
 use crate::{Error, Result};
 
 pub use group::GroupPlan;
-pub use stages::{SettlePlan, Settled, StagePlace, StagedPlan};
+pub use stages::{SettlePlan, Settled, StageBeginning, StagePlace, StagedPlan};
 
 /// A run, ready to be assembled.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +117,11 @@ impl Plan {
 }
 
 impl Plan {
+    /// Whether something acts beside the potential.
+    pub fn has_external(&self) -> bool {
+        self.plumed.is_some() || self.groups.iter().any(|group| !group.terms.is_empty())
+    }
+
     /// Steps between looks at how far the models of a committee are apart, where there is a limit to it.
     pub fn spread_every(&self) -> Option<u64> {
         let every = self.monitor.spread_every;

@@ -185,6 +185,7 @@ pub(super) struct StageKeys {
     pub until: Leaf,
     pub until_window: Leaf,
     pub velocities: Option<Spanned<VelocitiesEntry>>,
+    pub groups: Leaf,
 }
 
 impl StageKeys {

@@ -7,7 +7,11 @@ use super::batch;
 use super::descent;
 use super::keys::row::Sampled;
 use super::keys::{self, dynamics, stage};
-use super::plan::{Plan, SettlePlan, Settled, StagePlace, StagedPlan, StartPlan, VelocityPlan};
+use super::group::StageGroups;
+use super::plan::{
+    GroupPlan, Plan, SettlePlan, Settled, StageBeginning, StagePlace, StagedPlan, StartPlan,
+    VelocityPlan,
+};
 use super::raw::{DescentKeys, Raw, StageKeys, Systems};
 use super::section::{Resolved, Section};
 use super::source::{Source, unknown_key};
@@ -107,10 +111,14 @@ pub(super) fn resolve<'s>(
             own_trajectories,
         } = one;
         let in_stage = |e: Error| e.advise(format!("this is in stage {name:?}"));
+        let acting = acting(&mut section, &keys, &raw)?;
         let tables = Tables {
             source,
             raw: &raw,
             out,
+            stage: Some(StageGroups {
+                acting: acting.as_deref(),
+            }),
         };
         let mut plan = tables
             .alone(start.clone(), system.clone())
@@ -125,10 +133,8 @@ pub(super) fn resolve<'s>(
             let why = "atoms stand still in a minimisation: remove it";
             section.refuse(&stage::VELOCITIES, &keys.velocities(), why)?;
         }
-        if !plan.groups.is_empty() {
-            let why = "stage: what is done to groups is reckoned from the start of a run, and no run with [[group]] goes through \
-                       stages: leave out the one or the other";
-            return Err(source.fault(&section.span, why));
+        if minimizer.is_some_and(|minimizer| minimizer.cell.is_some()) {
+            refuse_held(&section, &keys, &plan)?;
         }
         let until = until(&mut section, &keys, &plan)?;
         let velocities = velocities(&mut section, &keys, &start)?;
@@ -163,7 +169,8 @@ pub(super) fn resolve<'s>(
             own_trajectories,
             pressed: false,
             audited: false,
-            began: (0, 0.0),
+            external: false,
+            began: StageBeginning::default(),
         });
         plans.push(plan);
     }
@@ -171,11 +178,13 @@ pub(super) fn resolve<'s>(
         .iter()
         .any(|plan| plan.dynamics.ensemble.pressure().is_some());
     let audited = plans.iter().any(|plan| plan.monitor.numbers.is_some());
+    let external = plans.iter().any(Plan::has_external);
     let resolved = whole(source, &plans, written, base);
     for plan in &mut plans {
         plan.resolved.clone_from(&resolved);
         if let Some(place) = &mut plan.stage {
             (place.pressed, place.audited) = (pressed, audited);
+            place.external = external;
         }
     }
     Ok(StagedPlan {
@@ -202,10 +211,15 @@ pub(super) fn one<'s>(
         if laid.name != name {
             continue;
         }
+        let mut section = laid.section;
+        let acting = acting(&mut section, &laid.keys, &laid.raw)?;
         let tables = Tables {
             source,
             raw: &laid.raw,
             out: None,
+            stage: Some(StageGroups {
+                acting: acting.as_deref(),
+            }),
         };
         let mut plan = tables.alone(start, Resolved::default())?;
         plan.stage = Some(StagePlace {
@@ -218,7 +232,8 @@ pub(super) fn one<'s>(
             own_trajectories: laid.own_trajectories,
             pressed: false,
             audited: false,
-            began: (0, 0.0),
+            external: false,
+            began: StageBeginning::default(),
         });
         return Ok(Some(plan));
     }
@@ -364,6 +379,48 @@ fn make_way(under: &mut DeTable<'_>, over: &DeTable<'_>) {
     for key in foreign {
         under.remove(key);
     }
+}
+
+/// Names of the groups that something is done to in a stage; `None` for all.
+fn acting(section: &mut Section<'_>, keys: &StageKeys, raw: &Raw) -> Result<Option<Vec<String>>> {
+    let (key, Some(leaf)) = (&stage::GROUPS, &keys.groups) else {
+        return Ok(None);
+    };
+    let known: Vec<&str> = (raw.group.iter())
+        .filter_map(|group| group.get_ref().name.as_ref()?.get_ref().as_str())
+        .collect();
+    let listed = leaf.get_ref().as_array().and_then(|list| {
+        let names = list.iter().map(|name| name.as_str().map(str::to_owned));
+        names.collect::<Option<Vec<String>>>()
+    });
+    let Some(names) = listed else {
+        let why = format!("{} is wanted", key.value.0);
+        return Err(section.fault(key, &keys.groups, why));
+    };
+    if let Some(other) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let there = match known.as_slice() {
+            [] => "the run file has no [[group]]".to_owned(),
+            _ => format!("there are {}", known.join(", ")),
+        };
+        let why = format!("there is no group {other:?}: {there}");
+        return Err(section.fault(key, &keys.groups, why));
+    }
+    section.keep(key, &keys.groups, names.clone());
+    Ok(Some(names))
+}
+
+/// Refuses what holds atoms in their places where a minimisation changes the cell.
+fn refuse_held(section: &Section<'_>, keys: &StageKeys, plan: &Plan) -> Result<()> {
+    let holds = |group: &&GroupPlan| group.frozen || !group.terms.is_empty();
+    let Some(group) = plan.groups.iter().find(holds) else {
+        return Ok(());
+    };
+    let why = format!(
+        "the group {:?} does not follow a cell that changes: make the cell of the minimisation \"fixed\", or leave the group \
+         out of the stage",
+        group.name
+    );
+    Err(section.fault(&stage::GROUPS, &keys.groups, why))
 }
 
 /// `until` and `until_window`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::Spanned;
 
-use super::group::{self, GroupContext};
+use super::group::{self, GroupContext, StageGroups};
 use super::keys::row::KeyTable;
 use super::output::OutputContext;
 use super::plan::{
@@ -27,6 +27,8 @@ pub(super) struct Tables<'s> {
     pub raw: &'s Raw,
     /// What takes the place of the output directory.
     pub out: Option<&'s Path>,
+    /// What a stage of it does to groups, where it is one.
+    pub stage: Option<StageGroups<'s>>,
 }
 
 /// `[potential]`.
@@ -99,6 +101,7 @@ impl<'s> Tables<'s> {
             start,
             dynamics: &dynamics,
             member: member.clone(),
+            stage: self.stage,
         };
         let (groups, of_groups) = group::groups(&self.raw.group, &context)?;
         resolved.take(of_groups);

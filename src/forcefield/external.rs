@@ -261,6 +261,39 @@ impl ExternalTerm {
         self
     }
 
+    /// The same where what moves has done so for so many steps when it comes to a step.
+    pub fn moved_on(mut self, step: u64, moved: f64) -> Self {
+        match &mut self.law {
+            ExternalLaw::Places { places, course, .. } => {
+                course.origin = step;
+                let moved = course.each * moved;
+                places.iter_mut().for_each(|place| *place += moved);
+            }
+            ExternalLaw::Centre { place, course, .. } => {
+                course.origin = step;
+                *place += course.each * moved;
+            }
+            ExternalLaw::Distance { length, course, .. } => {
+                course.origin = step;
+                *length += course.each * moved;
+            }
+            ExternalLaw::Wall { .. } | ExternalLaw::Force(_) => {}
+        }
+        self
+    }
+
+    /// The same where nothing moves.
+    pub fn at_rest(mut self) -> Self {
+        match &mut self.law {
+            ExternalLaw::Places { course, .. } | ExternalLaw::Centre { course, .. } => {
+                course.each = Vec3::zeros();
+            }
+            ExternalLaw::Distance { course, .. } => course.each = 0.0,
+            ExternalLaw::Wall { .. } | ExternalLaw::Force(_) => {}
+        }
+        self
+    }
+
     fn act(&self, step: u64, pushed: &mut Pushed<'_>) -> ExternalSums {
         match &self.law {
             ExternalLaw::Places {

@@ -3,6 +3,7 @@
 //! A force field is a potential with what finds its pairs: cell and positions in, numbers out. A run's engine, a
 //! single point, a check and a diagnosis ask the same object.
 
+mod acted;
 mod bias;
 pub mod external;
 mod host;
@@ -12,6 +13,7 @@ use crate::Result;
 use crate::core::{Cell, Vec3};
 use crate::potential::{About, Evaluation};
 
+pub use acted::ActedField;
 pub use bias::{BiasScene, RunBias};
 pub use host::HostForceField;
 #[cfg(feature = "cuda")]

@@ -15,6 +15,8 @@ pub(super) struct Landscape {
     start: Cell,
     atoms: usize,
     loose: Option<LooseCell>,
+    /// Whether each atom stays where it is; empty where all may move.
+    frozen: Vec<bool>,
 }
 
 /// A cell that may change.
@@ -78,7 +80,39 @@ impl Landscape {
             start: start.clone(),
             atoms,
             loose,
+            frozen: Vec::new(),
         })
+    }
+
+    /// The same where some of the atoms, as many as are told of, stay where they are.
+    ///
+    /// # Errors
+    /// It is of another number of atoms, or its cell may change, which they would not follow.
+    pub fn holding(self, frozen: &[bool]) -> Result<Self> {
+        if !frozen.is_empty() && frozen.len() != self.atoms {
+            let (told, atoms) = (frozen.len(), self.atoms);
+            return Err(Error::input(format!(
+                "{told} of {atoms} atoms are told whether they move"
+            )));
+        }
+        if frozen.contains(&true) && self.loose.is_some() {
+            return Err(Error::input(
+                "frozen atoms do not follow a cell that is to change: leave it as it is",
+            ));
+        }
+        let frozen = frozen.to_vec();
+        Ok(Self { frozen, ..self })
+    }
+
+    /// Largest force (eV / angstrom) on an atom that may move.
+    pub fn force(&self, found: &Evaluation) -> f64 {
+        let forces = found.forces.iter().enumerate();
+        let moving = forces.filter(|(i, _)| self.moves(*i));
+        moving.map(|(_, force)| force.norm()).fold(0.0, f64::max)
+    }
+
+    fn moves(&self, atom: usize) -> bool {
+        self.frozen.get(atom) != Some(&true)
     }
 
     /// The cell that may change.
@@ -130,7 +164,12 @@ impl Landscape {
     /// What is minimised, and its gradient.
     fn slope(&self, x: &[Vec3], cell: &Cell, found: &Evaluation) -> (f64, Vec<Vec3>) {
         let (Some(loose), Some(volume)) = (&self.loose, cell.volume()) else {
-            return (found.energy, found.forces.iter().map(|f| -f).collect());
+            let forces = found.forces.iter().enumerate();
+            let slope = |(i, force): (usize, &Vec3)| match self.moves(i) {
+                true => -force,
+                false => Vec3::zeros(),
+            };
+            return (found.energy, forces.map(slope).collect());
         };
         let exponential = Exponential::of(&self.strain(loose, x));
         let (stretch, back) = (exponential.value(), exponential.inverse());

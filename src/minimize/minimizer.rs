@@ -95,6 +95,16 @@ impl Minimizer {
         })
     }
 
+    /// The same where some of the atoms, as many as are told of, stay where they are: forces on them do not count. To be asked
+    /// for before the start was evaluated.
+    ///
+    /// # Errors
+    /// It is of another number of atoms, or the cell may change, which they would not follow.
+    pub fn holding(self, frozen: &[bool]) -> Result<Self> {
+        let landscape = self.landscape.holding(frozen)?;
+        Ok(Self { landscape, ..self })
+    }
+
     /// The arrangement that it wants to know of.
     pub fn wanted(&self) -> (&Cell, &[Vec3]) {
         (&self.wanted.0, &self.wanted.1)
@@ -175,7 +185,6 @@ impl Minimizer {
     }
 
     fn moment_at<'p>(&self, point: &'p WalkPoint) -> MinimizerMoment<'p> {
-        let forces = point.evaluation.forces.iter().map(Vec3::norm);
         MinimizerMoment {
             step: self.steps,
             evaluations: self.evaluations,
@@ -183,7 +192,7 @@ impl Minimizer {
             positions: &point.positions,
             evaluation: &point.evaluation,
             enthalpy: point.value,
-            force: forces.fold(0.0, f64::max),
+            force: self.landscape.force(&point.evaluation),
             stress: self.landscape.stress(&point.cell, &point.evaluation),
         }
     }

@@ -164,7 +164,7 @@ pub struct MinimizerMoment<'a> {
     pub evaluation: &'a Evaluation,
     /// E + p V (eV) where the cell may change, else E.
     pub enthalpy: f64,
-    /// Largest force on an atom (eV / angstrom).
+    /// Largest force (eV / angstrom) on an atom that may move.
     pub force: f64,
     /// Largest principal value of the stress beyond the pressure that the cell may follow (eV / cubic angstrom); `None` of a cell
     /// that stays as it is.
@@ -188,7 +188,7 @@ pub struct Minimum {
     pub evaluation: Evaluation,
     /// E + p V (eV) where the cell may change, else E.
     pub enthalpy: f64,
-    /// Largest force on an atom (eV / angstrom).
+    /// Largest force (eV / angstrom) on an atom that may move.
     pub force: f64,
     /// As [`MinimizerMoment::stress`].
     pub stress: Option<f64>,
@@ -208,8 +208,19 @@ pub fn minimize(
     start: (&Cell, &[Vec3]),
     watch: &mut dyn FnMut(&MinimizerMoment<'_>) -> ControlFlow<()>,
 ) -> Result<Minimum> {
-    let mut minimizer = Minimizer::new(settings, start)?;
-    let mut found = Evaluation::zeros(start.1.len());
+    minimize_by(field, Minimizer::new(settings, start)?, watch)
+}
+
+/// Does as [`minimize`] by a minimizer that was made for it, whose start was not evaluated yet.
+///
+/// # Errors
+/// As for [`minimize`], but for settings and cell.
+pub fn minimize_by(
+    field: &mut dyn ForceField,
+    mut minimizer: Minimizer,
+    watch: &mut dyn FnMut(&MinimizerMoment<'_>) -> ControlFlow<()>,
+) -> Result<Minimum> {
+    let mut found = Evaluation::zeros(minimizer.wanted().1.len());
     loop {
         let (cell, positions) = minimizer.wanted();
         field.evaluate(cell, positions, &mut found)?;

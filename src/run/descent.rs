@@ -9,8 +9,10 @@ use super::Interruption;
 use super::underway::{Begun, DirectoryHold};
 use crate::Result;
 use crate::assemble;
-use crate::core::{Cell, Fields, Kept, Observables, Snapshot, Vec3};
-use crate::minimize::{MinimizerEnd, MinimizerSettings, minimize};
+use crate::core::{Cell, Fields, Kept, Observables, Snapshot, System, Vec3};
+use crate::forcefield::ActedField;
+use crate::forcefield::external::{self, ExternalTerm};
+use crate::minimize::{Minimizer, MinimizerEnd, MinimizerSettings, minimize_by};
 use crate::potential::Evaluation;
 use crate::simulation::{Finish, Simulation};
 use crate::text::significant;
@@ -20,6 +22,9 @@ struct Descended {
     /// The first state, and its total energy (eV).
     first: Snapshot,
     total: f64,
+    /// What acts beside the potential, and on which atoms.
+    terms: Vec<ExternalTerm>,
+    system: System,
 }
 
 impl Descended {
@@ -31,8 +36,12 @@ impl Descended {
         found: &Evaluation,
     ) -> Snapshot {
         let kept = self.first.observables.kept;
+        let mut beside = Evaluation::zeros(positions.len());
+        let atoms = (&self.system, positions);
+        let external = external::act(&self.terms, self.first.step, atoms, &mut beside);
         let observables = Observables {
             potential: found.energy,
+            external: external.energy,
             kept: Kept {
                 work: kept.work + found.energy - self.total,
                 ..kept
@@ -62,7 +71,8 @@ impl Begun {
         (tenure, simulation): (&mut DirectoryHold, &mut Simulation),
         interruption: &dyn Interruption,
     ) -> Result<Finish> {
-        let mut field = assemble::field_of(&self.plan, &self.model)?;
+        let field = assemble::field_of(&self.plan, &self.model)?;
+        let rules = assemble::rules(&self.plan);
         // The clock of the engine is the program's.
         let here = simulation.step;
         simulation.engine.run(&simulation.program, here..here)?;
@@ -70,11 +80,21 @@ impl Begun {
         let descended = Descended {
             total: first.observables.total(),
             first,
+            terms: rules.terms.clone(),
+            system: self.plan.start.system.clone(),
+        };
+        // Terms stand still, at any step.
+        let mut field = ActedField {
+            field,
+            system: &descended.system,
+            step: here,
+            terms: &descended.terms,
         };
         let mut walk = |show: &mut crate::simulation::ShownState<'_>| {
             let mut failed = None;
             let start = (&descended.first.cell, descended.first.positions.as_slice());
-            let minimum = minimize(field.as_mut(), settings, start, &mut |moment| {
+            let minimizer = Minimizer::new(settings, start)?.holding(&rules.frozen)?;
+            let minimum = minimize_by(&mut field, minimizer, &mut |moment| {
                 let arrangement = (moment.cell, moment.positions);
                 let state = descended.state(moment.step, arrangement, moment.evaluation);
                 show(&state).unwrap_or_else(|error| {

@@ -17,7 +17,9 @@ use super::resume::Before;
 use super::underway::{Begun, DirectoryHold};
 use super::{Ending, Interruption, Pauses, int8};
 use crate::assemble::{self, Model};
-use crate::config::plan::{CheckpointPlan, Plan, StagedPlan, StartPlan, VelocityPlan};
+use crate::config::plan::{
+    CheckpointPlan, Plan, StageBeginning, StagedPlan, StartPlan, VelocityPlan,
+};
 use crate::core::rng::NoiseMark;
 use crate::report::checkpoint::{Checkpoint, Identity, store};
 use crate::report::names::{self, PREVIOUS};
@@ -193,7 +195,7 @@ struct StageCourse<'s> {
 impl StageCourse<'_> {
     /// The first leg of a run that begins, and the directory that it has taken.
     fn start(&self, opening: Opening, replaces: bool) -> Result<(Leg, DirectoryHold)> {
-        let ready = self.first(self.plan.stages[0].begun_at((0, 0.0)))?;
+        let ready = self.first(self.plan.stages[0].begun_at(StageBeginning::default()))?;
         let placed = opening.place(&ready.plan, replaces);
         let (directory, _) = placed.map_err(ready::at_output(&ready.plan))?;
         Ok(((ready, None, None), DirectoryHold::Opened(directory)))
@@ -246,12 +248,12 @@ impl StageCourse<'_> {
     /// A stage in its middle.
     fn middle(&self, path: &Path, stage: usize, before: Before) -> Result<(ReadyRun, Before)> {
         let checkpoint = &before.checkpoint;
-        let begun = (checkpoint.stage.as_ref()).map_or((0, 0.0), |mark| (mark.step, mark.time));
-        let mut plan = self.plan.stages[stage].begun_at(begun);
+        let mut plan = began(&self.plan.stages[stage], checkpoint);
         let identity = identity(self.plan, &plan, self.sha256);
         if stage > 0 {
             let previous = self.end_of(path, stage - 1)?;
-            enter(&mut plan, self.noise_before(stage, begun.0), &previous);
+            let noise = self.noise_before(stage, plan.began().0);
+            enter(&mut plan, noise, &previous);
         }
         let energies = Energies::new(checkpoint.energies.clone());
         let ready = self.at(path, (plan, identity), energies, checkpoint)?;
@@ -274,7 +276,11 @@ impl StageCourse<'_> {
         let ended = began(&self.plan.stages[stage], &checkpoint);
         let time = ended.time(checkpoint.step);
         let step = checkpoint.step;
-        let mut plan = self.plan.stages[stage + 1].begun_at((step, time));
+        let mut plan = self.plan.stages[stage + 1].begun_at(StageBeginning {
+            step,
+            time,
+            moved: ended.moved_by(step),
+        });
         let identity = identity(self.plan, &plan, self.sha256);
         let file = path.join(names::end_of_stage(ended.stage_name().unwrap_or_default()));
         if !file.is_file() {
@@ -284,6 +290,7 @@ impl StageCourse<'_> {
         let raises = checkpoint.energies.numbers.raises.clone();
         let mut record = assemble::energies(&plan).read(Clone::clone);
         record.numbers.raises = raises;
+        checkpoint.kept.work += assemble::taken_over((&ended, &plan), &checkpoint);
         if new_velocities(&plan).is_some() {
             checkpoint.velocities = assemble::start(&plan).velocities;
         }

@@ -15,6 +15,7 @@ pub static TABLE: KeyTable = KeyTable {
         &UNTIL,
         &UNTIL_WINDOW,
         &VELOCITIES,
+        &GROUPS,
         &DYNAMICS,
         &MONITOR,
         &OUTPUT,
@@ -69,6 +70,15 @@ pub static VELOCITIES: ConfigKey<Forms> = ConfigKey {
     absent: Absent::Told("those that the stage before ended with"),
     of: &[],
     doc: "New velocities that the stage begins with.",
+};
+
+/// `groups`
+pub static GROUPS: ConfigKey<Forms> = ConfigKey {
+    name: "groups",
+    value: Forms("a list of names, such as `[\"slab\"]`; `[]` for none"),
+    absent: Absent::Told("all"),
+    of: &[],
+    doc: "The groups that something is done to in this stage; those that are not among them move freely in it.",
 };
 
 /// `dynamics`

@@ -1,8 +1,10 @@
 //! Plans of a run in stages.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Plan, VelocityPlan};
+use super::{GroupPlan, Plan, VelocityPlan};
+use crate::forcefield::external::ExternalTerm;
 use crate::minimize::MinimizerSettings;
 use crate::{Error, Result};
 
@@ -73,8 +75,21 @@ pub struct StagePlace {
     pub pressed: bool,
     /// Whether the network's numbers are audited in any of the stages.
     pub audited: bool,
-    /// Steps of the run, and its time (internal), when it began.
-    pub began: (u64, f64),
+    /// Whether something acts beside the potential in any of the stages.
+    pub external: bool,
+    /// Where it began.
+    pub began: StageBeginning,
+}
+
+/// Where a stage begins in its run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StageBeginning {
+    /// Steps of the run.
+    pub step: u64,
+    /// Time (internal).
+    pub time: f64,
+    /// For how long (internal) the springs of groups have moved in the stages before, by names of groups.
+    pub moved: BTreeMap<String, f64>,
 }
 
 /// A condition that ends a stage.
@@ -124,21 +139,48 @@ impl Plan {
         (self.stage.as_ref()).is_some_and(|stage| stage.index + 1 < stage.of)
     }
 
-    /// The plan of a stage that begins after so many steps, at a time (internal): steps and ramps count from there.
+    /// The plan of a stage that begins somewhere: steps and ramps count from there, and springs move on from where they were.
     #[must_use]
-    pub fn begun_at(&self, (step, time): (u64, f64)) -> Self {
+    pub fn begun_at(&self, from: StageBeginning) -> Self {
         let mut plan = self.clone();
-        if let Some(stage) = &mut plan.stage {
-            stage.began = (step, time);
-            plan.dynamics.steps = plan.dynamics.steps.saturating_add(step);
-            plan.dynamics.ramps = plan.dynamics.ramps.map(|ramp| ramp.from_step(step));
+        let stands = self.minimizer().is_some();
+        let Some(stage) = &mut plan.stage else {
+            return plan;
+        };
+        let (step, timestep) = (from.step, plan.dynamics.timestep);
+        plan.dynamics.steps = plan.dynamics.steps.saturating_add(step);
+        plan.dynamics.ramps = plan.dynamics.ramps.map(|ramp| ramp.from_step(step));
+        for group in &mut plan.groups {
+            let moved = from.moved.get(&group.name).copied().unwrap_or(0.0);
+            let terms = std::mem::take(&mut group.terms).into_iter();
+            let terms = terms.map(|term| term.moved_on(step, moved / timestep));
+            // No time goes by in a minimisation.
+            group.terms = match stands {
+                true => terms.map(ExternalTerm::at_rest).collect(),
+                false => terms.collect(),
+            };
         }
+        stage.began = from;
         plan
+    }
+
+    /// For how long (internal) springs of groups have moved when a stage has come to a step, by names of groups.
+    pub fn moved_by(&self, step: u64) -> BTreeMap<String, f64> {
+        let Some(stage) = &self.stage else {
+            return BTreeMap::new();
+        };
+        let mut moved = stage.began.moved.clone();
+        let moving = |group: &&GroupPlan| group.terms.iter().any(ExternalTerm::is_moving);
+        for group in self.groups.iter().filter(moving) {
+            *moved.entry(group.name.clone()).or_default() += self.time(step) - stage.began.time;
+        }
+        moved
     }
 
     /// The first step and its time (internal): those of a run, or of the stage that it is.
     pub fn began(&self) -> (u64, f64) {
-        self.stage.as_ref().map_or((0, 0.0), |stage| stage.began)
+        let stage = self.stage.as_ref();
+        stage.map_or((0, 0.0), |stage| (stage.began.step, stage.began.time))
     }
 
     /// The time (internal) of the state after so many steps.

@@ -33,6 +33,7 @@ mod identity;
 mod marks;
 pub mod store;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -41,6 +42,7 @@ use sha2::{Digest, Sha256};
 
 use super::drift::EnergyRecord;
 use super::own;
+use crate::config::plan::StageBeginning;
 use crate::core::{Cell, ChainState, Kept, MOST_LINKS, Mat3, PistonState, System, Vec3};
 use crate::engine::Start;
 use crate::simulation::FileMark;
@@ -105,6 +107,20 @@ pub struct StageMark {
     pub step: u64,
     /// The time (internal).
     pub time: f64,
+    /// For how long (internal) springs of groups had moved, by names of groups.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moved: BTreeMap<String, f64>,
+}
+
+impl StageMark {
+    /// Where the stage began.
+    pub fn beginning(&self) -> StageBeginning {
+        StageBeginning {
+            step: self.step,
+            time: self.time,
+            moved: self.moved.clone(),
+        }
+    }
 }
 
 /// What is not an array.

@@ -70,7 +70,7 @@ pub(super) fn shows(plan: &Plan) -> Shows {
         every: plan.output.thermo_every,
         end: plan.dynamics.steps,
         audited: false,
-        external: plan.groups.iter().any(|group| !group.terms.is_empty()),
+        external: plan.has_external(),
         stage: None,
     }
     .shows()

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::plan::{Plan, StagedPlan};
-use crate::report::checkpoint::{Checkpoint, Identity, store};
+use crate::config::plan::{Plan, StageBeginning, StagedPlan};
+use crate::report::checkpoint::{Checkpoint, Identity, StageMark, store};
 use crate::report::names::{self, FINAL, NEWEST};
 use crate::report::{Console, Earlier, Status, look_at};
 use crate::run::directory::RunDirectory;
@@ -37,7 +37,7 @@ pub(super) struct FoundStage {
 /// The plan of a stage that a checkpoint is in.
 pub(super) fn began(plan: &Plan, checkpoint: &Checkpoint) -> Plan {
     let mark = checkpoint.stage.as_ref();
-    plan.begun_at(mark.map_or((0, 0.0), |mark| (mark.step, mark.time)))
+    plan.begun_at(mark.map_or_else(StageBeginning::default, StageMark::beginning))
 }
 
 /// The state at the end of a stage, as its file has it.
