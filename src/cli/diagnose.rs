@@ -159,9 +159,7 @@ impl FinishedRun {
         };
         let plan = match &state.stage {
             None => recorded.from_state(start)?,
-            Some(mark) => {
-                (recorded.from_state_in(start, &mark.name)?).begun_at(mark.beginning())
-            }
+            Some(mark) => (recorded.from_state_in(start, &mark.name)?).begun_at(mark.beginning()),
         };
         let plan = assemble::in_present_numbers(&plan, &state.energies);
         check_models(&record, &plan)?;

@@ -5,9 +5,9 @@ use toml::{Spanned, Table, Value};
 
 use super::batch;
 use super::descent;
+use super::group::StageGroups;
 use super::keys::row::Sampled;
 use super::keys::{self, dynamics, stage};
-use super::group::StageGroups;
 use super::plan::{
     GroupPlan, Plan, SettlePlan, Settled, StageBeginning, StagePlace, StagedPlan, StartPlan,
     VelocityPlan,

@@ -15,6 +15,7 @@ import ase.io
 import ase.units
 import numpy as np
 from ase.build import molecule
+from ase.constraints import FixAtoms, Hookean
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 from ase.spacegroup import crystal
@@ -163,7 +164,70 @@ def of_crystals(mdrun, folder, report):
             report.most(f"{name}: positions in the cell", np.abs(apart).max(), POSITIONS, "A")
 
 
-CHECKS = {"small": of_small_ones, "molecules": of_molecules, "crystals": of_crystals}
+RUN = """
+[system]
+structure = "{structure}"
+velocities = "zero"
+
+[potential]
+model = "{model}"
+precision = "f64"
+
+[dynamics]
+ensemble = "nve"
+timestep = "0.5 fs"
+
+[device]
+kind = "cpu"
+
+[output]
+directory = "{directory}"
+
+[[group]]
+name = "frozen"
+atoms = "index 0,4"
+frozen = true
+
+[[group]]
+name = "held"
+atoms = "index 2,7"
+spring = {{ constant = "{constant} eV/A^2" }}
+
+[[stage]]
+name = "relax"
+[stage.dynamics]
+ensemble = "minimize"
+force = "{force} eV/A"
+"""
+
+
+def of_held_ones(mdrun, folder, report):
+    """Shaken ethanol, two atoms of which are frozen, and two held by springs to where they start (FixAtoms and Hookean)."""
+    atoms = molecules()["ethanol"]
+    atoms.rattle(0.05, seed=3)
+    structure, directory, constant = folder / "held.xyz", folder / "held", 3.0
+    ase.io.write(structure, atoms, format="extxyz")
+    config = folder / "held.toml"
+    config.write_text(RUN.format(structure=structure, model=MODEL, directory=directory, constant=constant, force=FORCE))
+    subprocess.run([str(mdrun), "-q", str(config)], check=True, capture_output=True, text=True)
+    ours = ase.io.read(directory / "final.xyz")
+    with open(directory / "thermo.csv") as table:
+        names, *_, last = [line.strip().split(",") for line in table]
+    told = {name: float(value) for name, value in zip(names, last) if name.endswith("_ev")}
+    with calculator(mdrun, structure) as calc:
+        springs = [Hookean(a1=i, a2=atoms.positions[i].copy(), k=constant, rt=0) for i in (2, 7)]
+        atoms.set_constraint([FixAtoms([0, 4]), *springs])
+        atoms.calc = calc
+        report.between("BFGS has converged", float(BFGS(atoms, logfile=None).run(fmax=FORCE, steps=2000)), 1, 1)
+        alone = CODATA * atoms.get_potential_energy(apply_constraint=False)
+        external = sum(spring.adjust_potential_energy(atoms) for spring in springs)
+    report.most("energy with that of springs", abs(told["potential_energy_ev"] - alone - external), ENERGY, "eV")
+    report.most("energy of springs", abs(told["external_energy_ev"] - external), ENERGY, "eV")
+    report.between("springs are stretched", external, 1e-4, 1, "eV")
+    report.most("positions", np.abs(ours.positions - atoms.positions).max(), POSITIONS, "A")
+
+
+CHECKS = {"held": of_held_ones, "small": of_small_ones, "molecules": of_molecules, "crystals": of_crystals}
 
 
 if __name__ == "__main__":

@@ -6,3 +6,4 @@ pub mod frozen;
 mod hydrogen;
 mod keys;
 mod restart;
+mod stages;

@@ -15,6 +15,11 @@ fn ases_bfgs_finds_the_same_minima_of_small_molecules() {
     check("small");
 }
 
+#[test]
+fn ases_bfgs_finds_the_same_minimum_of_what_is_held() {
+    check("held");
+}
+
 /// Runs a check that takes minutes, where it is asked for.
 fn check_at_length(name: &str) {
     match std::env::var_os("MDRUN_VALIDATE") {

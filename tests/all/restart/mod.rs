@@ -14,9 +14,11 @@ mod numbers;
 mod resume;
 pub mod runs;
 mod signals;
-mod stages;
+pub mod stages;
 
 use mdrun::core::{Cell, ChainState, Kept, Mat3, PistonState, System, Vec3};
+use std::collections::BTreeMap;
+
 use mdrun::report::checkpoint::StageMark;
 use mdrun::report::{Checkpoint, EnergyRecord, Identity};
 use mdrun::simulation::FileMark;
@@ -86,6 +88,7 @@ pub fn sample(atoms: usize) -> Checkpoint {
             name: "heat".to_owned(),
             step: 17,
             time: 1.0 / 7.0,
+            moved: BTreeMap::from([("probe".to_owned(), 1.0 / 3.0)]),
         }),
     }
 }

@@ -15,7 +15,7 @@ use crate::support::calculators::lennard_jones;
 use crate::support::{brute, root};
 
 /// Kills; ten times as many with MDRUN_VALIDATE=1.
-const KILLS: u32 = 13;
+pub const KILLS: u32 = 13;
 /// A run that was killed so often without coming to its end would never come there.
 const MOST_SITTINGS: u32 = 200;
 /// What a run in these stages leaves.
@@ -97,13 +97,13 @@ fn system() -> String {
 }
 
 /// A bench whose run file is this text behind that of the system.
-fn bench(text: &str) -> Bench {
+pub fn bench(text: &str) -> Bench {
     let bench = Bench::new(Subject::Argon, Dynamics::Nve, 1, "");
     fs::write(&bench.config, system() + text).unwrap();
     bench
 }
 
-fn hashes(run: &Path, files: &[&str]) -> Vec<(String, Vec<u8>)> {
+pub fn hashes(run: &Path, files: &[&str]) -> Vec<(String, Vec<u8>)> {
     let hash = |name: &&str| {
         let path = run.join(name);
         let bytes = match name.strip_suffix(".ckpt") {
@@ -120,7 +120,7 @@ fn hashes(run: &Path, files: &[&str]) -> Vec<(String, Vec<u8>)> {
     files.iter().map(hash).collect()
 }
 
-fn assert_same(run: &Path, right: &[(String, Vec<u8>)], told: &str) {
+pub fn assert_same(run: &Path, right: &[(String, Vec<u8>)], told: &str) {
     let files: Vec<&str> = right.iter().map(|(name, _)| name.as_str()).collect();
     for ((name, found), (_, wanted)) in hashes(run, &files).iter().zip(right) {
         assert!(found == wanted, "{name} is another one: {told}");
@@ -128,7 +128,7 @@ fn assert_same(run: &Path, right: &[(String, Vec<u8>)], told: &str) {
 }
 
 /// The thermo table: names of its columns, and its lines by their cells.
-fn table(run: &Path) -> (Vec<String>, Vec<Vec<String>>) {
+pub fn table(run: &Path) -> (Vec<String>, Vec<Vec<String>>) {
     let text = fs::read_to_string(run.join("thermo.csv")).unwrap();
     let mut lines = text
         .lines()
@@ -216,7 +216,7 @@ fn a_run_in_stages_survives_kills() {
 }
 
 /// Runs that are killed so often, one after another, leave what an undisturbed one leaves.
-fn survives(bench: &Bench, files: &[&str], seed: u32, kills: u32) {
+pub fn survives(bench: &Bench, files: &[&str], seed: u32, kills: u32) {
     let whole = bench.at("whole");
     let began = std::time::Instant::now();
     bench.complete(&whole, &["-q"]);
@@ -310,7 +310,7 @@ fn a_stage_may_be_a_minimisation() {
 }
 
 /// Forces (eV / angstrom) of Lennard-Jones in the state of a checkpoint.
-fn forces_of(potential: &mut dyn Potential, state: &Checkpoint) -> Vec<Vec3> {
+pub fn forces_of(potential: &mut dyn Potential, state: &Checkpoint) -> Vec<Vec3> {
     let pairs = brute::pairs(&state.cell, &state.positions, potential.cutoff());
     let mut found = Evaluation::zeros(state.system.len());
     potential.evaluate(&pairs, &mut found).unwrap();
