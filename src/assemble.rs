@@ -526,10 +526,7 @@ pub fn reporters(
         committee: plan.potential.is_committee(),
         every: plan.output.thermo_every,
         end: dynamics.steps,
-        external: match &plan.stage {
-            Some(stage) => stage.external,
-            None => plan.has_external(),
-        },
+        external: plan.has_external(),
         audited: match &plan.stage {
             Some(stage) => stage.audited,
             None => plan.monitor.numbers.is_some(),

@@ -117,9 +117,10 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether something acts beside the potential.
+    /// Whether something acts beside the potential, in any of the stages where it is one of several.
     pub fn has_external(&self) -> bool {
-        self.plumed.is_some() || self.groups.iter().any(|group| !group.terms.is_empty())
+        let own = self.plumed.is_some() || self.groups.iter().any(|group| !group.terms.is_empty());
+        own || self.stage.as_ref().is_some_and(|stage| stage.external)
     }
 
     /// Steps between looks at how far the models of a committee are apart, where there is a limit to it.

@@ -182,6 +182,7 @@ kind = "cpu"
 
 [output]
 directory = "{directory}"
+thermo_every = 1
 
 [[group]]
 name = "frozen"
