@@ -38,7 +38,10 @@ typedef float4 Quad;
 __device__ __forceinline__ float4 wide(float4 v) { return v; }
 __device__ __forceinline__ float4 quad(float4 v) { return v; }
 
-// Sums over channels, one for each coefficient, from which the slope is made.
+// Sums over channels from which the slope is made, one for each coefficient: of what it has more than the middle one. Slopes of
+// basis functions add up to nothing and are as large as knots are near; from the coefficients themselves the slope would be a
+// small difference of large sums, with their rounding errors.
+constexpr int MIDDLE = DEGREE / 2;
 typedef float Along[DEGREE + 1];
 
 // A table, in shared memory or not.
@@ -84,18 +87,21 @@ struct Spline {
         return sum;
     }
 
-    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slope itself is not
-    // needed.
+    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slopes of channels are
+    // not needed.
     __device__ float4 value(int filter, float4 weight, Along &along) const {
         float4 sum = make_float4(0, 0, 0, 0);
+        const float4 middle = ld4(at + MIDDLE * COEFFICIENTS + filter * SLICE);
 #pragma unroll
         for (int m = 0; m <= DEGREE; ++m) {
-            const float4 c = ld4(at + m * COEFFICIENTS + filter * SLICE);
+            const float4 c = m == MIDDLE ? middle : ld4(at + m * COEFFICIENTS + filter * SLICE);
             sum.x = fmaf(b[m], c.x, sum.x);
             sum.y = fmaf(b[m], c.y, sum.y);
             sum.z = fmaf(b[m], c.z, sum.z);
             sum.w = fmaf(b[m], c.w, sum.w);
-            along[m] = fmaf(weight.x, c.x, fmaf(weight.y, c.y, fmaf(weight.z, c.z, fmaf(weight.w, c.w, along[m]))));
+            if (m == MIDDLE) continue;
+            const float4 more = make_float4(c.x - middle.x, c.y - middle.y, c.z - middle.z, c.w - middle.w);
+            along[m] = fmaf(weight.x, more.x, fmaf(weight.y, more.y, fmaf(weight.z, more.z, fmaf(weight.w, more.w, along[m]))));
         }
         return sum;
     }
@@ -107,7 +113,9 @@ struct Spline {
     __device__ float slope(const Along &along) const {
         float sum = d[0] * along[0];
 #pragma unroll
-        for (int m = 1; m <= DEGREE; ++m) sum = fmaf(d[m], along[m], sum);
+        for (int m = 1; m <= DEGREE; ++m) {
+            if (m != MIDDLE) sum = fmaf(d[m], along[m], sum);
+        }
         return sum;
     }
 };
