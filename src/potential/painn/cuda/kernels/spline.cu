@@ -101,7 +101,8 @@ struct Spline {
             sum.w = fmaf(b[m], c.w, sum.w);
             if (m == MIDDLE) continue;
             const float4 more = make_float4(c.x - middle.x, c.y - middle.y, c.z - middle.z, c.w - middle.w);
-            along[m] = fmaf(weight.x, more.x, fmaf(weight.y, more.y, fmaf(weight.z, more.z, fmaf(weight.w, more.w, along[m]))));
+            along[m] = fmaf(weight.x, more.x,
+                            fmaf(weight.y, more.y, fmaf(weight.z, more.z, fmaf(weight.w, more.w, along[m]))));
         }
         return sum;
     }
