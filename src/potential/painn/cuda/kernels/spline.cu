@@ -38,9 +38,9 @@ typedef float4 Quad;
 __device__ __forceinline__ float4 wide(float4 v) { return v; }
 __device__ __forceinline__ float4 quad(float4 v) { return v; }
 
-// Sums over channels from which the slope is made, one for each coefficient: of what it has more than the middle one. Slopes of
-// basis functions add up to nothing and are as large as knots are near; from the coefficients themselves the slope would be a
-// small difference of large sums, with their rounding errors.
+// Sums over channels from which the slope is made, one for each coefficient: of what it has more than the middle one.
+// Slopes of basis functions add up to nothing and are as large as knots are near; from the coefficients themselves the
+// slope would be a small difference of large sums, with their rounding errors.
 constexpr int MIDDLE = DEGREE / 2;
 typedef float Along[DEGREE + 1];
 
@@ -87,8 +87,8 @@ struct Spline {
         return sum;
     }
 
-    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slopes of channels are
-    // not needed.
+    // The value, and what each coefficient adds to the slope times `weight`, summed over channels: the slopes of channels
+    // are not needed.
     __device__ float4 value(int filter, float4 weight, Along &along) const {
         float4 sum = make_float4(0, 0, 0, 0);
         const float4 middle = ld4(at + MIDDLE * COEFFICIENTS + filter * SLICE);
