@@ -167,36 +167,16 @@ fn instead_of_run_file(path: &Path) -> Option<String> {
     ))
 }
 
-/// A run file for a structure.
+/// How to come by a run file for a structure.
 fn for_structure(path: &Path) -> String {
     let file = path.with_extension("toml");
     let file = file.file_name().map_or(Path::new("run.toml"), Path::new);
-    let run = format!("mdrun {}", quoted(file));
-    let model = models::names()[0];
+    let (structure, file) = (quoted(path), quoted(file));
     format!(
-        "{} is a structure; a run file (TOML) says what to do with it. This one, as {}, runs it at 300 K with `{run}`:\n\
-         \n\
-         [system]\n\
-         structure = {:?}\n\
-         velocities = {{ temperature = \"300 K\", seed = 1 }}\n\
-         [potential]\n\
-         model = \"{model}\"\n\
-         [dynamics]\n\
-         ensemble = \"langevin\"\n\
-         temperature = \"300 K\"\n\
-         friction = \"10 1/ps\"\n\
-         seed = 1\n\
-         timestep = \"0.5 fs\"\n\
-         duration = \"10 ps\"\n\
-         [[output.trajectory]]\n\
-         format = \"xyz\"\n\
-         every = \"50 fs\"\n\
-         \n\
-         Its energy and forces alone: `mdrun energy --model {model} --structure {}`",
+        "{} is a structure; a run file (TOML) says what to do with it: `mdrun init {structure}` writes one with comments, which \
+         `mdrun {file}` runs. Its energy and forces alone: `mdrun energy --model {} --structure {structure}`",
         path.display(),
-        file.display(),
-        path.to_string_lossy(),
-        quoted(path)
+        models::names()[0],
     )
 }
 

@@ -37,6 +37,7 @@ const SECTIONS: [(&str, &[&str]); 4] = [
     (
         "EXAMPLES",
         &[
+            "mdrun init my.sdf",
             "mdrun check run.toml",
             "mdrun run.toml --set dynamics.duration=1ps --out try",
             "mdrun watch try",

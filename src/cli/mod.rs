@@ -6,6 +6,7 @@ mod diagnose;
 mod energy;
 mod energy_of_all;
 mod hints;
+mod init;
 mod interrupt;
 mod keys;
 mod manual;
@@ -45,6 +46,7 @@ use subject::SubjectArgs;
     max_term_width = 100,
     after_help = "\
 Examples:
+  mdrun init my.sdf         write a run file for a molecule of your own: my.toml
   mdrun check run.toml      what it means, and whether the model is sound
   mdrun run.toml            run it
   mdrun run.toml --set dynamics.duration=1ps --out try
@@ -63,6 +65,8 @@ struct Cli {
 enum Command {
     /// Go on with the run in a directory, as its run.json says what it is, wherever the directory is now
     Resume(ResumeArgs),
+    /// Write a commented run file for a structure of your own: minimise, heat, equilibrate, produce
+    Init(init::InitArgs),
     /// Do everything but the run: read it all, test the model's physics, estimate memory and speed
     Check(CheckArgs),
     /// Test a run's physics: model, time step, ensemble, numbers; each test with its figure, its bar and the reason
@@ -289,6 +293,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     };
     match (cli.command, cli.run) {
         (Some(Command::Resume(args)), _) => run::resume(&args),
+        (Some(Command::Init(args)), _) => init::run(&args),
         (Some(Command::Check(args)), _) => check::run(&args),
         (Some(Command::Validate(args)), _) => validate::run(&args),
         (Some(Command::Diagnose(args)), _) => diagnose::run(&args),
