@@ -3,12 +3,14 @@
 mod potential;
 mod runfile;
 mod sound;
+mod water;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use crate::config::check_overlaps;
 use crate::core::{Cell, Fitted, elements};
 use crate::formats::{self, Structure};
 use crate::input::path_text;
@@ -17,9 +19,11 @@ use crate::report::file::replace;
 use crate::shell::quoted;
 use crate::terminal::Terminal;
 use crate::text::counted;
+use crate::units::{self, Dimension};
 use crate::{Error, Result, streams};
 use potential::Chosen;
 use runfile::{Around, Draft};
+use water::WaterBath;
 
 /// `mdrun init`.
 #[derive(Debug, Args)]
@@ -28,6 +32,7 @@ Writes a run file in stages (minimise, heat, equilibrate, produce) whose comment
 potential that knows the elements. Nothing runs.
 
   mdrun init my.sdf
+  mdrun init my.sdf --solvate '15 A' --protocol npt
   mdrun check my.toml
   mdrun my.toml
 
@@ -40,6 +45,10 @@ pub struct InitArgs {
     /// [default: npt for a box, else nvt]
     #[arg(long)]
     protocol: Option<Protocol>,
+    /// Put the molecule into a periodic box of water, at least this far from its faces, as in --solvate '15 A'; written as
+    /// NAME_solvated.xyz beside the run file
+    #[arg(long, value_name = "DISTANCE", value_parser = length)]
+    solvate: Option<f64>,
     /// The potential: a file, or the name of one that comes with mdrun; given several times, a committee [default: the first
     /// shipped one that knows the elements]
     #[arg(long = "model", value_name = "MODEL")]
@@ -56,6 +65,10 @@ pub struct InitArgs {
     /// Take a structure that lacks hydrogens or looks like a drawing as it is
     #[arg(long)]
     as_is: bool,
+}
+
+fn length(text: &str) -> std::result::Result<f64, String> {
+    units::parse(text, Dimension::Length).map_err(|error| error.to_string())
 }
 
 /// What is held constant while a run produces.
@@ -95,36 +108,139 @@ struct RunFilePlace {
 /// fit, or a file is there already or cannot be written.
 pub fn run(args: &InitArgs) -> Result<ExitCode> {
     let within = |e: Error| e.within(args.structure.display());
-    let structure = read(args)?;
-    let target = args.target(&structure)?;
-    target.check_free(args.force, &structure)?;
-    let fitted = structure.fitted().map_err(within)?;
-    crate::config::check_overlaps(&structure.system(), &structure.positions, &fitted.cell)
-        .map_err(within)?;
+    let read = read(args)?;
+    let target = args.target(&read)?;
+    let fitted = read.fitted().map_err(within)?;
+    check_overlaps(&read.system(), &read.positions, &fitted.cell).map_err(within)?;
     if !args.as_is {
-        sound::check(&structure, &fitted.cell).map_err(within)?;
+        sound::check(&read, &fitted.cell).map_err(within)?;
     }
-    let surroundings = Around::of(&fitted.cell);
-    let protocol = protocol(args, surroundings)?;
-    let chosen = Chosen::find(&args.models, &structure.species, &target.folder).map_err(within)?;
-    let remarks = remarks(&structure, &fitted, &chosen);
+    let subject = Subject::of(read, fitted, args.solvate).map_err(within)?;
+    let mut files = vec![target.file.clone()];
+    files.extend(subject.bath.as_ref().map(|_| target.solvated()));
+    for file in &files {
+        free(file, args.force, &subject.path)?;
+    }
+    let around = Around::of(&subject.cell);
+    let protocol = protocol(args, around)?;
+    let species = &subject.structure.species;
+    let chosen = Chosen::find(&args.models, species, &target.folder).map_err(within)?;
+    let remarks = subject.remarks(&chosen);
     for remark in &remarks {
         streams::tell(&Terminal::err().message(remark));
     }
+    if subject.bath.is_some() {
+        let solvated = target.solvated();
+        replace(
+            &solvated,
+            &water::xyz(&subject.structure, &subject.path, &solvated),
+        )?;
+    }
+    let structure = files.last().filter(|_| subject.bath.is_some());
+    let words = subject.bath.as_ref().map(WaterBath::words);
     let draft = Draft {
-        structure: text_of(&relative(&structure.path, &target.folder)),
-        frame: args.frame.filter(|_| structure.frames > 1),
+        structure: text_of(&relative(
+            structure.unwrap_or(&subject.path),
+            &target.folder,
+        )),
+        frame: args
+            .frame
+            .filter(|_| subject.structure.frames > 1 && subject.bath.is_none()),
         name: &target.name,
-        species: &structure.species,
-        surroundings,
+        species,
+        surroundings: around,
         protocol,
         potential: &chosen,
-        bath: None,
+        bath: words.as_deref(),
         remarks: &remarks,
     };
     replace(&target.file, draft.text().as_bytes())?;
-    report(&structure, protocol, &chosen, &target)?;
+    subject.report(protocol, &chosen, &files)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What will move.
+struct Subject {
+    structure: Structure,
+    /// The file that was read.
+    path: PathBuf,
+    cell: Cell,
+    /// Notes on the cell.
+    notes: Vec<String>,
+    /// The water that was put around it.
+    bath: Option<WaterBath>,
+}
+
+impl Subject {
+    /// A structure with its cell, in water where a distance (angstrom) to the faces of its box is given.
+    fn of(read: Structure, fitted: Fitted, solvate: Option<f64>) -> Result<Self> {
+        let path = read.path.clone();
+        let Fitted { cell, notes } = fitted;
+        match solvate {
+            None => Ok(Self {
+                structure: read,
+                path,
+                cell,
+                notes,
+                bath: None,
+            }),
+            Some(distance) => {
+                let (structure, bath) = water::solvate(&read, distance)?;
+                Ok(Self {
+                    cell: structure.cell()?,
+                    structure,
+                    path,
+                    notes,
+                    bath: Some(bath),
+                })
+            }
+        }
+    }
+
+    /// What there is to say of it, each with `note:` or `warning:` before it.
+    fn remarks(&self, chosen: &Chosen) -> Vec<String> {
+        let Self {
+            structure, cell, ..
+        } = self;
+        let notes = structure.notes.iter().chain(&self.notes);
+        let notes = notes.map(|note| format!("note: {note}"));
+        let charge = structure.electrons.charge();
+        let charged = (charge != 0).then(|| {
+            format!(
+                "warning: the file gives these atoms a charge of {charge:+}, and the potential has no charges: it moves them as if \
+                 they were neutral; take the neutral form, or a potential that was trained for this ion (--model)"
+            )
+        });
+        let doubts = chosen.model.doubts(&ElectronScene {
+            species: &structure.species,
+            cell,
+            positions: &structure.positions,
+            electrons: &structure.electrons,
+        });
+        let doubts = doubts.into_iter().map(|doubt| format!("warning: {doubt}"));
+        notes.chain(charged).chain(doubts).collect()
+    }
+
+    /// Says what was written, and what to type next.
+    fn report(&self, protocol: Protocol, chosen: &Chosen, files: &[PathBuf]) -> Result<()> {
+        let species = &self.structure.species;
+        let file = quoted(&files[0]);
+        let mut text = format!(
+            "  structure      {} ({})\n",
+            elements::formula(species),
+            counted(species.len() as u64, "atom")
+        );
+        if let Some(bath) = &self.bath {
+            text += &format!("  water          {}\n", bath.words());
+        }
+        text += &format!("  potential      {}\n", chosen.words());
+        text += &format!("  protocol       {}\n", protocol.word());
+        for file in files.iter().rev() {
+            text += &format!("  written        {}\n", file.display());
+        }
+        text += &format!("\nNext: `mdrun check {file}`, then `mdrun {file}`\n");
+        streams::print(&Terminal::out().fit(&text))
+    }
 }
 
 /// Reads the structure that is asked for.
@@ -155,53 +271,13 @@ fn protocol(args: &InitArgs, surroundings: Around) -> Result<Protocol> {
                 ),
                 _ => format!(
                     "{place}: --protocol npt presses on a box, and this molecule is in the open, where there is nothing to press \
-                     on; type `mdrun init {structure} --protocol nvt`"
+                     on; type `mdrun init {structure} --protocol npt --solvate '15 A'` for it in water, or \
+                     `mdrun init {structure} --protocol nvt` for it alone"
                 ),
             }))
         }
         Some(asked) => Ok(asked),
     }
-}
-
-/// What there is to say of the structure, each with `note:` or `warning:` before it.
-fn remarks(structure: &Structure, fitted: &Fitted, chosen: &Chosen) -> Vec<String> {
-    let notes = structure.notes.iter().chain(&fitted.notes);
-    let notes = notes.map(|note| format!("note: {note}"));
-    let charge = structure.electrons.charge();
-    let charged = (charge != 0).then(|| {
-        format!(
-            "warning: the file gives these atoms a charge of {charge:+}, and the potential has no charges: it moves them as if \
-             they were neutral; take the neutral form, or a potential that was trained for this ion (--model)"
-        )
-    });
-    let doubts = chosen.model.doubts(&ElectronScene {
-        species: &structure.species,
-        cell: &fitted.cell,
-        positions: &structure.positions,
-        electrons: &structure.electrons,
-    });
-    let doubts = doubts.into_iter().map(|doubt| format!("warning: {doubt}"));
-    notes.chain(charged).chain(doubts).collect()
-}
-
-/// Says what was written, and what to type next.
-fn report(
-    structure: &Structure,
-    protocol: Protocol,
-    chosen: &Chosen,
-    target: &RunFilePlace,
-) -> Result<()> {
-    let atoms = counted(structure.species.len() as u64, "atom");
-    let file = quoted(&target.file);
-    let text = format!(
-        "  structure      {} ({atoms})\n  potential      {}\n  protocol       {}\n  written        {}\n\n\
-         Next: `mdrun check {file}`, then `mdrun {file}`\n",
-        elements::formula(&structure.species),
-        chosen.words(),
-        protocol.word(),
-        target.file.display(),
-    );
-    streams::print(&Terminal::out().fit(&text))
 }
 
 impl InitArgs {
@@ -245,17 +321,19 @@ impl InitArgs {
 }
 
 impl RunFilePlace {
-    /// Checks that nothing is lost by writing the run file.
-    fn check_free(&self, force: bool, structure: &Structure) -> Result<()> {
-        free(&self.file, force, structure)
+    /// The structure in its water, beside the run file.
+    fn solvated(&self) -> PathBuf {
+        let mut name = self.file.file_stem().unwrap_or_default().to_owned();
+        name.push("_solvated.xyz");
+        self.file.with_file_name(name)
     }
 }
 
 /// Checks that nothing is lost by writing a file.
-fn free(file: &Path, force: bool, structure: &Structure) -> Result<()> {
+fn free(file: &Path, force: bool, structure: &Path) -> Result<()> {
     let place = file.display();
     let canonical = |path: &Path| std::fs::canonicalize(path).ok();
-    if canonical(file).is_some_and(|file| canonical(&structure.path) == Some(file)) {
+    if canonical(file).is_some_and(|file| canonical(structure) == Some(file)) {
         return Err(Error::input(format!(
             "{place}: this is the file that is read; name another one with --out"
         )));
@@ -283,6 +361,10 @@ fn relative(path: &Path, folder: &Path) -> PathBuf {
     let parent = match parent.as_os_str().is_empty() {
         true => Path::new("."),
         false => parent,
+    };
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
     };
     let (to, from) = (whole(parent), whole(folder));
     let shared = (to.components().zip(from.components()))

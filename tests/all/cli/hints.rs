@@ -15,7 +15,7 @@ fn what_is_no_run_file_is_answered_with_what_to_type() {
     fs::write(at("run/run.json"), "{}").unwrap();
     let (run, record) = (at("run"), at("run/run.json"));
     let cases: [(&[&str], String); 15] = [
-        (&[ethanol], "`mdrun ethanol.toml`".to_owned()),
+        (&[ethanol], format!("`mdrun init {ethanol}` writes one with comments, which `mdrun ethanol.toml` runs")),
         (
             &[ethanol],
             format!("`mdrun energy --model painn_hcno_gfn2 --structure {ethanol}`"),
@@ -65,31 +65,6 @@ fn what_is_no_run_file_is_answered_with_what_to_type() {
     assert!(stderr(&help).contains("Usage: mdrun"), "{}", stderr(&help));
 }
 
-/// The run file that is shown for a structure runs.
-#[test]
-fn the_run_file_that_is_shown_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let structure = folder.path().join("ethanol.xyz");
-    fs::copy(
-        crate::support::root().join("configs/structures/ethanol.xyz"),
-        &structure,
-    )
-    .unwrap();
-    let shown = mdrun(&[structure.to_str().unwrap()]);
-    let shown = stderr(&shown);
-    let text = shown
-        .split_once("\n\n")
-        .unwrap()
-        .1
-        .rsplit_once("\n\n")
-        .unwrap()
-        .0;
-    let file = folder.path().join("ethanol.toml");
-    fs::write(&file, text).unwrap();
-    let output = mdrun(&[file.to_str().unwrap(), "--set", "dynamics.steps=2", "-q"]);
-    assert!(output.status.success(), "{}\n{text}", stderr(&output));
-}
-
 #[test]
 fn help_and_versions_are_printed() {
     let short = mdrun(&["-V"]);
@@ -112,7 +87,7 @@ fn help_and_versions_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         let script = mdrun(&["completions", shell]);
         assert!(script.status.success());
-        for command in ["check", "diagnose", "energy", "bench"] {
+        for command in ["check", "init", "diagnose", "energy", "bench"] {
             assert!(
                 super::stdout(&script).contains(command),
                 "{shell}: no {command}"

@@ -4,6 +4,7 @@ mod all_frames;
 mod check;
 mod energy;
 mod hints;
+mod init;
 mod long;
 mod members;
 mod models;
