@@ -21,8 +21,8 @@ use crate::terminal::Terminal;
 use crate::text::counted;
 use crate::units::{self, Dimension};
 use crate::{Error, Result, streams};
-use potential::Chosen;
-use runfile::{Around, Draft};
+use potential::ChosenModel;
+use runfile::{AroundAtoms, RunFileDraft};
 use water::WaterBath;
 
 /// `mdrun init`.
@@ -104,8 +104,8 @@ struct RunFilePlace {
 /// Runs the command.
 ///
 /// # Errors
-/// The structure cannot be used or is no structure in space with its hydrogens, no potential knows its elements, the protocol does not
-/// fit, or a file is there already or cannot be written.
+/// The structure cannot be used or is no structure in space with its hydrogens, no potential knows its elements, the protocol
+/// does not fit, or a file is there already or cannot be written.
 pub fn run(args: &InitArgs) -> Result<ExitCode> {
     let within = |e: Error| e.within(args.structure.display());
     let read = read(args)?;
@@ -115,16 +115,16 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     if !args.as_is {
         sound::check(&read, &fitted.cell).map_err(within)?;
     }
-    let subject = Subject::of(read, fitted, args.solvate).map_err(within)?;
+    let subject = InitSubject::of(read, fitted, args.solvate).map_err(within)?;
     let mut files = vec![target.file.clone()];
     files.extend(subject.bath.as_ref().map(|_| target.solvated()));
     for file in &files {
         free(file, args.force, &subject.path)?;
     }
-    let around = Around::of(&subject.cell);
+    let around = AroundAtoms::of(&subject.cell);
     let protocol = protocol(args, around)?;
     let species = &subject.structure.species;
-    let chosen = Chosen::find(&args.models, species, &target.folder).map_err(within)?;
+    let chosen = ChosenModel::find(&args.models, species, &target.folder).map_err(within)?;
     let remarks = subject.remarks(&chosen);
     for remark in &remarks {
         streams::tell(&Terminal::err().message(remark));
@@ -138,7 +138,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     }
     let structure = files.last().filter(|_| subject.bath.is_some());
     let words = subject.bath.as_ref().map(WaterBath::words);
-    let draft = Draft {
+    let draft = RunFileDraft {
         structure: text_of(&relative(
             structure.unwrap_or(&subject.path),
             &target.folder,
@@ -160,7 +160,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
 }
 
 /// What will move.
-struct Subject {
+struct InitSubject {
     structure: Structure,
     /// The file that was read.
     path: PathBuf,
@@ -171,7 +171,7 @@ struct Subject {
     bath: Option<WaterBath>,
 }
 
-impl Subject {
+impl InitSubject {
     /// A structure with its cell, in water where a distance (angstrom) to the faces of its box is given.
     fn of(read: Structure, fitted: Fitted, solvate: Option<f64>) -> Result<Self> {
         let path = read.path.clone();
@@ -198,7 +198,7 @@ impl Subject {
     }
 
     /// What there is to say of it, each with `note:` or `warning:` before it.
-    fn remarks(&self, chosen: &Chosen) -> Vec<String> {
+    fn remarks(&self, chosen: &ChosenModel) -> Vec<String> {
         let Self {
             structure, cell, ..
         } = self;
@@ -207,8 +207,8 @@ impl Subject {
         let charge = structure.electrons.charge();
         let charged = (charge != 0).then(|| {
             format!(
-                "warning: the file gives these atoms a charge of {charge:+}, and the potential has no charges: it moves them as if \
-                 they were neutral; take the neutral form, or a potential that was trained for this ion (--model)"
+                "warning: the file gives these atoms a charge of {charge:+}, and the potential has no charges: it moves them as \
+                 if they were neutral; take the neutral form, or a potential that was trained for this ion (--model)"
             )
         });
         let doubts = chosen.model.doubts(&ElectronScene {
@@ -222,7 +222,7 @@ impl Subject {
     }
 
     /// Says what was written, and what to type next.
-    fn report(&self, protocol: Protocol, chosen: &Chosen, files: &[PathBuf]) -> Result<()> {
+    fn report(&self, protocol: Protocol, chosen: &ChosenModel, files: &[PathBuf]) -> Result<()> {
         let species = &self.structure.species;
         let file = quoted(&files[0]);
         let mut text = format!(
@@ -256,8 +256,8 @@ fn read(args: &InitArgs) -> Result<Structure> {
 }
 
 /// The protocol that is asked for, where it can be had of what is around the atoms.
-fn protocol(args: &InitArgs, surroundings: Around) -> Result<Protocol> {
-    let open = surroundings != Around::Box;
+fn protocol(args: &InitArgs, surroundings: AroundAtoms) -> Result<Protocol> {
+    let open = surroundings != AroundAtoms::Box;
     match args.protocol {
         None if open => Ok(Protocol::Nvt),
         None => Ok(Protocol::Npt),
@@ -265,7 +265,7 @@ fn protocol(args: &InitArgs, surroundings: Around) -> Result<Protocol> {
             let structure = quoted(&args.structure);
             let place = args.structure.display();
             Err(Error::input(match surroundings {
-                Around::Partly => format!(
+                AroundAtoms::Partly => format!(
                     "{place}: --protocol npt presses on a cell that is periodic in all directions, and this one is not; type \
                      `mdrun init {structure} --protocol nvt`"
                 ),

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 const LAST: u8 = 118;
 
 /// A potential for a run file.
-pub(super) struct Chosen {
+pub(super) struct ChosenModel {
     /// The potential.
     pub(super) model: Model,
     /// What the run file calls it, or each of a committee, as TOML.
@@ -21,7 +21,7 @@ pub(super) struct Chosen {
     pub(super) shipped: Option<&'static str>,
 }
 
-impl Chosen {
+impl ChosenModel {
     /// The potential that is named, or else the first shipped one that knows these elements (atomic numbers), for a run file in a
     /// folder.
     ///

@@ -1,6 +1,6 @@
 //! The text of a new run file: its stages by protocol, with comments that say why each value.
 
-use super::potential::Chosen;
+use super::potential::ChosenModel;
 use super::{Protocol, is_periodic_box};
 use crate::core::{Cell, elements};
 use crate::shell::quoted;
@@ -15,7 +15,7 @@ const WIDEST: usize = 120;
 
 /// What is around the atoms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Around {
+pub(super) enum AroundAtoms {
     /// Nothing.
     Open,
     /// Images of them along some directions: a slab, a wire.
@@ -24,7 +24,7 @@ pub(super) enum Around {
     Box,
 }
 
-impl Around {
+impl AroundAtoms {
     /// Those that a cell makes.
     pub(super) fn of(cell: &Cell) -> Self {
         match is_periodic_box(cell) {
@@ -36,7 +36,7 @@ impl Around {
 }
 
 /// What a run file is written for.
-pub(super) struct Draft<'a> {
+pub(super) struct RunFileDraft<'a> {
     /// The path of the structure from the run file, as TOML.
     pub(super) structure: String,
     /// Which frame of it, where it has several.
@@ -45,9 +45,9 @@ pub(super) struct Draft<'a> {
     pub(super) name: &'a str,
     /// Atomic numbers.
     pub(super) species: &'a [u8],
-    pub(super) surroundings: Around,
+    pub(super) surroundings: AroundAtoms,
     pub(super) protocol: Protocol,
-    pub(super) potential: &'a Chosen,
+    pub(super) potential: &'a ChosenModel,
     /// What water was put around a solute, where some was.
     pub(super) bath: Option<&'a str>,
     /// What there is to say of the structure.
@@ -56,9 +56,9 @@ pub(super) struct Draft<'a> {
 
 /// Lines of a run file.
 #[derive(Default)]
-struct Text(String);
+struct CommentedLines(String);
 
-impl Text {
+impl CommentedLines {
     /// Adds a comment of its own, in lines that are not too long.
     fn note(&mut self, comment: &str) {
         let comment = shown(comment);
@@ -107,10 +107,10 @@ impl Text {
     }
 }
 
-impl Draft<'_> {
+impl RunFileDraft<'_> {
     /// The run file.
     pub(super) fn text(&self) -> String {
-        let mut text = Text::default();
+        let mut text = CommentedLines::default();
         self.head(&mut text);
         self.subject(&mut text);
         self.dynamics(&mut text);
@@ -126,10 +126,10 @@ impl Draft<'_> {
     }
 
     fn is_open(&self) -> bool {
-        self.surroundings == Around::Open
+        self.surroundings == AroundAtoms::Open
     }
 
-    fn head(&self, text: &mut Text) {
+    fn head(&self, text: &mut CommentedLines) {
         let file = quoted(format!("{}.toml", self.name).as_ref());
         let course = match self.protocol {
             Protocol::Nve => "kept there, and then 10 ps at constant energy",
@@ -156,7 +156,7 @@ impl Draft<'_> {
         }
     }
 
-    fn subject(&self, text: &mut Text) {
+    fn subject(&self, text: &mut CommentedLines) {
         text.table("[system]");
         if let Some(bath) = self.bath {
             text.note(bath);
@@ -170,8 +170,8 @@ impl Draft<'_> {
         let known = self.potential.elements();
         match self.potential.shipped {
             Some(_) => text.note(&format!(
-                "A PaiNN that comes with mdrun, for neutral, closed-shell molecules of {known}: not for ions, radicals, or bonds that \
-                 break (models/README.md). One of your own goes here by its path.",
+                "A PaiNN that comes with mdrun, for neutral, closed-shell molecules of {known}: not for ions, radicals, or bonds \
+                 that break (models/README.md). One of your own goes here by its path.",
             )),
             None => text.note(&format!("It knows {known}.")),
         }
@@ -182,7 +182,7 @@ impl Draft<'_> {
         }
     }
 
-    fn dynamics(&self, text: &mut Text) {
+    fn dynamics(&self, text: &mut CommentedLines) {
         text.table("[dynamics]");
         match self.protocol {
             Protocol::Npt => {
@@ -229,7 +229,7 @@ impl Draft<'_> {
         text.key("timestep", step, why);
     }
 
-    fn output(&self, text: &mut Text) {
+    fn output(&self, text: &mut CommentedLines) {
         let directory = toml::Value::String(format!("trajectories/{}", self.name)).to_string();
         text.table("[output]");
         text.key("directory", &directory, "");
@@ -256,7 +256,7 @@ impl Draft<'_> {
         text.key("kind", "\"auto\"", "");
     }
 
-    fn relax(&self, text: &mut Text) {
+    fn relax(&self, text: &mut CommentedLines) {
         let (force, most, why) = match self.is_open() {
             true => ("\"0.05 eV/A\"", "500", "a tenth of what warmth brings"),
             false => (
@@ -275,7 +275,7 @@ impl Draft<'_> {
         text.key("most_steps", most, "then it goes on, and says so");
     }
 
-    fn heat(&self, text: &mut Text) {
+    fn heat(&self, text: &mut CommentedLines) {
         text.stage(
             "heat",
             "Warms it slowly enough that no part becomes much hotter than the rest.",
@@ -296,7 +296,7 @@ impl Draft<'_> {
         text.key("duration", "\"2 ps\"", "");
     }
 
-    fn equilibrate(&self, text: &mut Text) {
+    fn equilibrate(&self, text: &mut CommentedLines) {
         let (window, most) = match self.is_open() {
             true => ("\"1 ps\"", "\"10 ps\""),
             false => ("\"2 ps\"", "\"20 ps\""),
@@ -315,11 +315,11 @@ impl Draft<'_> {
         text.key("duration", most, "the most");
     }
 
-    fn press(&self, text: &mut Text) {
+    fn press(&self, text: &mut CommentedLines) {
         let own = match (self.bath, self.potential.shipped) {
             (Some(_), Some(_)) => {
-                " The water of the potentials that come with mdrun is denser than water is, 1.18 g/cm3 at 1 bar (models/README.md): \
-                 the box shrinks."
+                " The water of the potentials that come with mdrun is denser than water is, 1.18 g/cm3 at 1 bar \
+                 (models/README.md): the box shrinks."
             }
             _ => "",
         };
@@ -341,7 +341,7 @@ impl Draft<'_> {
         text.key("duration", "\"100 ps\"", "the most");
     }
 
-    fn produce(&self, text: &mut Text) {
+    fn produce(&self, text: &mut CommentedLines) {
         let (what, duration) = match self.protocol {
             Protocol::Nve => (
                 "At constant energy nothing hides a fault: what is conserved may not drift. The closing summary has the verdict.",
@@ -382,7 +382,7 @@ impl Draft<'_> {
 }
 
 /// Keys of velocity rescaling.
-fn bath_keys(text: &mut Text) {
+fn bath_keys(text: &mut CommentedLines) {
     text.key("temperature", "\"300 K\"", "");
     let why = "of the kinetic energy to that of the bath";
     text.key("relaxation", "\"0.1 ps\"", why);

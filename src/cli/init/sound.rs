@@ -1,7 +1,6 @@
 //! Whether a file holds a molecule in space with all of its hydrogens: what people draw or take from a crystal often does not.
 //!
-//! Bonds are told by distances alone, as everywhere. Numbers here are geometry's: a carbon of two neighbours at an angle, or of three
-//! out of their plane, has lost one.
+//! Bonds are told by distances alone. A carbon of two neighbours at an angle, or of three out of their plane, has lost one.
 
 use std::path::Path;
 
@@ -15,17 +14,25 @@ use crate::{Error, Result};
 const CARBON: u8 = 6;
 const NITROGEN: u8 = 7;
 const OXYGEN: u8 = 8;
+const SULFUR: u8 = 16;
 
-/// Largest angle (degrees) of a carbon's two neighbours that is a bent chain's: those of a triple bond and of CO2 are near 180, and
-/// move by less than 30 where they vibrate at 300 K.
+/// Largest angle (degrees) of a carbon's two neighbours that is a bent chain's: those of a triple bond and of CO2 are near 180,
+/// and move by less than 30 where they vibrate at 300 K.
 const BENT: f64 = 150.0;
 /// Distance of a carbon from the plane of its three neighbours (angstrom) from which a fourth is missing: 0.5 at a tetrahedron's
 /// corner, 0.29 in C60, 0.2 where a flat one vibrates.
 const PYRAMID: f64 = 0.4;
-/// Shortest single bonds (angstrom) from carbon to an end of the molecule: a C=C is 1.34, an aldehyde's C=O 1.21, a nitrile's 1.16, a
-/// carboxylate's C-O 1.26, an oxime's C=N 1.28.
-const SINGLE: [(u8, f64); 3] = [(CARBON, 1.42), (NITROGEN, 1.40), (OXYGEN, 1.39)];
-/// Distances over sums of covalent radii between which bonds are: that of N2 is 0.77, that of F2 1.24. Drawings have units of their own.
+/// Bonds of an atom that has no other (element of the end, element of its neighbour, angstrom) from which on it lacks hydrogens: a
+/// C=C is 1.34, C=N 1.28, C=O 1.21, a carboxylate's C-O 1.26, C=S 1.61, and single bonds are 1.53, 1.36 to 1.47, 1.34 to 1.43, 1.82.
+const SINGLE: [(u8, u8, f64); 6] = [
+    (CARBON, CARBON, 1.42),
+    (CARBON, NITROGEN, 1.40),
+    (CARBON, OXYGEN, 1.38),
+    (CARBON, SULFUR, 1.72),
+    (NITROGEN, CARBON, 1.32),
+    (OXYGEN, CARBON, 1.33),
+];
+/// Distances over sums of covalent radii between which bonds are: that of N2 is 0.77, that of F2 1.24. Drawings have other units.
 const BONDED: std::ops::Range<f64> = 0.72..1.3;
 
 /// How far neighbours are looked for (angstrom): farther than any bond is long.
@@ -49,8 +56,8 @@ pub(super) fn check(structure: &Structure, cell: &Cell) -> Result<()> {
     let flat = species.len() > 2 && structure.positions.iter().all(|r| r.z == 0.0);
     if flat && (!lacking.is_empty() || strange(structure, cell)) {
         return Err(Error::input(format!(
-            "all atoms are at z = 0, where this molecule's cannot be: it is a flat drawing. Make a structure in space of it, with its \
-             hydrogens: by Open Babel, `{}`; by RDKit, AllChem.EmbedMolecule(Chem.AddHs(mol)); PubChem has 3D files as well; \
+            "all atoms are at z = 0, where this molecule's cannot be: it is a flat drawing. Make a structure in space of it, \
+             with its hydrogens: by Open Babel, `{}`; by RDKit, AllChem.EmbedMolecule(Chem.AddHs(mol)); PubChem has 3D files as well \
              (--as-is takes it as it is)",
             obabel(&structure.path, "_3d", "--gen3d")
         )));
@@ -63,8 +70,8 @@ pub(super) fn check(structure: &Structure, cell: &Cell) -> Result<()> {
         n => format!("{n} atoms have"),
     };
     Err(Error::input(format!(
-        "hydrogens seem to be missing: {count} fewer neighbours than it takes, the first is atom {first} ({}, counted from 0) with {}. \
-         Add them: by Open Babel, `{}`; by RDKit, Chem.AddHs(mol, addCoords=True); (--as-is takes it as it is)",
+        "hydrogens seem to be missing: {count} fewer neighbours than it takes, the first is atom {first} ({}, counted from 0) \
+         with {}. Add them: by Open Babel, `{}`; by RDKit, Chem.AddHs(mol, addCoords=True) (--as-is takes it as it is)",
         elements::symbol(species[first]),
         neighbors[first].len(),
         obabel(&structure.path, "_h", "-h")
@@ -101,10 +108,9 @@ fn neighbors(structure: &Structure, cell: &Cell) -> BondVectors {
 fn lacks(species: u8, neighbors: &[(u8, Vec3)]) -> bool {
     match (species, neighbors) {
         (CARBON | NITROGEN | OXYGEN, []) => true,
-        (CARBON | NITROGEN | OXYGEN, &[(CARBON, vector)]) => {
-            let single = SINGLE.iter().find(|(z, _)| *z == species);
-            single.is_some_and(|(_, least)| vector.norm() > *least)
-        }
+        (end, &[(other, vector)]) => SINGLE
+            .iter()
+            .any(|(z, to, least)| (*z, *to) == (end, other) && vector.norm() > *least),
         (CARBON, &[(_, a), (_, b)]) => a.angle(&b).to_degrees() < BENT,
         (CARBON, &[(_, a), (_, b), (_, c)]) => {
             let normal = (b - a).cross(&(c - a));

@@ -1,5 +1,5 @@
-//! A solute in a periodic box of water: an equilibrated liquid is tiled over the box, what touches the solute is left out, and what
-//! touches across the faces, where the tiles do not meet, is moved apart.
+//! A solute in a periodic box of water: an equilibrated liquid is tiled over the box, what touches the solute is left out, and
+//! what touches across the faces, where the tiles do not meet, is moved apart.
 //!
 //! Nothing is drawn at random: the same solute and distance give the same box, to the last bit.
 
@@ -31,8 +31,8 @@ const THINNEST: f64 = 3.0;
 const STEP: f64 = 0.01;
 /// Distances of atoms of two waters (angstrom) that the liquid itself does not go below: O-O, O-H, H-H.
 const APART: [f64; 3] = [2.5, 1.55, 1.65];
-/// Waters nearer to the solute than this part of the sum of van der Waals radii are left out. A hydrogen bond (O-H 1.8 to 2.1 A) is
-/// made again where it belongs as soon as the water moves.
+/// Waters nearer to the solute than this part of the sum of van der Waals radii are left out. A hydrogen bond (O-H 1.8 to 2.1 A)
+/// is made again where it belongs as soon as the water moves.
 const NEAR_SOLUTE: f64 = 0.8;
 /// The largest range of both (angstrom): that of two atoms of the largest radius.
 const RANGE: f64 = 2.0 * LARGEST * NEAR_SOLUTE;
@@ -92,13 +92,13 @@ struct Filled {
 pub(super) fn solvate(solute: &Structure, distance: f64) -> Result<(Structure, WaterBath)> {
     if solute.periodic.contains(&true) {
         return Err(Error::input(
-            "--solvate puts a molecule into a box of water, and this structure has a periodic cell already: leave out --solvate, or \
-             take the molecule out of its cell",
+            "--solvate puts a molecule into a box of water, and this structure has a periodic cell already: leave out --solvate, \
+             or take the molecule out of its cell",
         ));
     }
     if distance < THINNEST {
         return Err(Error::input(format!(
-            "--solvate: {} A is less than a layer of water, which is {THINNEST} A; half of the potential's range or more is sound",
+            "--solvate: {} A is less than a layer of water, which is {THINNEST} A; half of the potential's range is sound",
             significant(distance, 3)
         )));
     }
@@ -235,8 +235,8 @@ impl Filled {
         }
     }
 
-    /// Pairs of a water's atom with an atom of another molecule at less than the least distance: atoms, vector (angstrom) from the
-    /// first to the second. The first is before the second.
+    /// Pairs of a water's atom with an atom of another molecule at less than the least distance: atoms, vector (angstrom) from
+    /// the first to the second. The first is before the second.
     fn contacts(&self) -> Result<Vec<(usize, usize, Vec3)>> {
         let near = Near::new(&self.cell, &self.positions, RANGE)?;
         let mut found = Vec::new();
@@ -279,8 +279,8 @@ impl Filled {
         before - self.waters()
     }
 
-    /// Moves waters in contact apart, as they are, until none is left, and leaves out those for which there is no room: their number
-    /// is returned. The solute stays.
+    /// Moves waters in contact apart, as they are, until none is left, and leaves out those for which there is no room: their
+    /// number is returned. The solute stays.
     fn move_apart(&mut self) -> Result<usize> {
         for _ in 0..SWEEPS {
             let contacts = self.contacts()?;
@@ -318,8 +318,8 @@ impl Filled {
     }
 }
 
-/// Van der Waals radii (angstrom) of Bondi, J. Phys. Chem. 68, 441 (1964), hydrogen's of Rowland and Taylor, J. Phys. Chem. 100, 7384
-/// (1996); others are taken for the largest.
+/// Van der Waals radii (angstrom) of Bondi, J. Phys. Chem. 68, 441 (1964), hydrogen's of Rowland and Taylor, J. Phys. Chem. 100,
+/// 7384 (1996); others are taken for the largest.
 fn radius(species: u8) -> f64 {
     match species {
         1 => 1.10,

@@ -290,7 +290,14 @@ fn shipped_structures_are_whole() {
 fn help_has_the_options() {
     let help = mdrun(&["init", "--help"]);
     let help = stdout(&help);
-    for option in ["--protocol", "--solvate", "--model", "--out", "--force", "--as-is"] {
+    for option in [
+        "--protocol",
+        "--solvate",
+        "--model",
+        "--out",
+        "--force",
+        "--as-is",
+    ] {
         assert!(help.contains(option), "no {option} in {help}");
     }
 }

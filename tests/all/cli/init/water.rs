@@ -15,7 +15,7 @@ use crate::support::root;
 
 /// Least distances (angstrom) of atoms of two waters: of O-O, O-H and H-H.
 const WATERS: [f64; 3] = [2.5, 1.55, 1.65];
-/// Least distance (angstrom) of a solute's atom from a water's: 0.8 times the sum of the smallest radii, those of two hydrogens, 1.1.
+/// Least distance (angstrom) of a solute's atom from a water's: 0.8 times the sum of the smallest radii, 1.1 of a hydrogen.
 const SOLUTE: f64 = 0.8 * 2.2;
 /// Rounding of positions of some ten angstrom.
 const ROUNDING: f64 = 1e-9;
@@ -24,7 +24,15 @@ const WATER: f64 = 30.0;
 
 /// Puts a structure into water in a folder, and reads what was written.
 fn solvated(folder: &Path, structure: &Path, distance: &str) -> (Structure, String) {
-    let args = ["init", text(structure), "--solvate", distance, "--out", "my.toml", "--force"];
+    let args = [
+        "init",
+        text(structure),
+        "--solvate",
+        distance,
+        "--out",
+        "my.toml",
+        "--force",
+    ];
     let output = mdrun_in(folder, &args);
     assert!(output.status.success(), "{}", stderr(&output));
     let found = formats::read(&folder.join("my_solvated.xyz")).unwrap();
@@ -43,7 +51,13 @@ fn nearest(a: &Vec3, b: &Vec3, edges: &Vec3) -> Vec3 {
 /// Shortest distance of atoms of different molecules by kind of pair: the solute with water, O-O, O-H, H-H.
 fn shortest(structure: &Structure, solute: usize) -> [f64; 4] {
     let edges = structure.vectors.unwrap().diagonal();
-    let molecule = |i: usize| if i < solute { usize::MAX } else { (i - solute) / 3 };
+    let molecule = |i: usize| {
+        if i < solute {
+            usize::MAX
+        } else {
+            (i - solute) / 3
+        }
+    };
     let mut least = [f64::INFINITY; 4];
     for i in 0..structure.species.len() {
         for j in i + 1..structure.species.len() {
@@ -52,7 +66,12 @@ fn shortest(structure: &Structure, solute: usize) -> [f64; 4] {
             }
             let kind = match i < solute {
                 true => 0,
-                false => 1 + [i, j].iter().filter(|&&k| structure.species[k] == 1).count(),
+                false => {
+                    1 + [i, j]
+                        .iter()
+                        .filter(|&&k| structure.species[k] == 1)
+                        .count()
+                }
             };
             let r = nearest(&structure.positions[i], &structure.positions[j], &edges).norm();
             least[kind] = least[kind].min(r);
@@ -72,8 +91,8 @@ fn sizes(structure: &Structure) -> BTreeMap<usize, usize> {
     found
 }
 
-/// Solutes of three sizes: no two molecules touch, every water is whole, the solute is where it was, as far from the faces as was asked
-/// for, and what is around it is as dense as water.
+/// Solutes of three sizes: no two molecules touch, every water is whole, the solute is where it was, as far from the faces as was
+/// asked for, and what is around it is as dense as water.
 #[test]
 fn a_box_of_water_is_sound() {
     let ropivacaine = root().join("configs/structures/ropivacaine.xyz");
@@ -106,7 +125,10 @@ fn a_box_of_water_is_sound() {
                 (low.min(x), high.max(x))
             });
             let room = (edges[k] - (high - low)) / 2.0;
-            assert!((distance - ROUNDING..distance + 0.01).contains(&room), "{room}");
+            assert!(
+                (distance - ROUNDING..distance + 0.01).contains(&room),
+                "{room}"
+            );
         }
         // Numbers of oxygens in a box of a liquid vary by a few, and so do volumes of solutes.
         let free = edges.product() - solute_volume;
@@ -121,10 +143,17 @@ fn a_box_of_water_is_sound() {
 fn a_box_is_made_the_same_way_again() {
     let folder = TempDir::new().unwrap();
     let heavy = folder.path().join("heavy.xyz");
-    fs::write(&heavy, "3\n\nO 0 0 0.119262\nD 0 0.763239 -0.477047\nH 0 -0.763239 -0.477047\n").unwrap();
+    fs::write(
+        &heavy,
+        "3\n\nO 0 0 0.119262\nD 0 0.763239 -0.477047\nH 0 -0.763239 -0.477047\n",
+    )
+    .unwrap();
     let written = || {
         let (found, _) = solvated(folder.path(), &heavy, "6 A");
-        (found, fs::read(folder.path().join("my_solvated.xyz")).unwrap())
+        (
+            found,
+            fs::read(folder.path().join("my_solvated.xyz")).unwrap(),
+        )
     };
     let (found, bytes) = written();
     assert_eq!(written().1, bytes);
@@ -139,7 +168,14 @@ fn a_molecule_in_water_runs() {
     for (protocol, option) in [("npt", &[][..]), ("nve", &["--protocol", "nve"])] {
         let folder = TempDir::new().unwrap();
         let ethanol = made("ethanol.sdf");
-        let args = ["init", text(&ethanol), "--solvate", "4 A", "--out", "my.toml"];
+        let args = [
+            "init",
+            text(&ethanol),
+            "--solvate",
+            "4 A",
+            "--out",
+            "my.toml",
+        ];
         let output = mdrun_in(folder.path(), &[&args, option].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         match protocol {
@@ -160,11 +196,17 @@ fn what_cannot_be_solvated_is_refused() {
         (&ethanol, "500 A", "more than 100000 waters"),
         (&ethanol, "5 eV", "length"),
     ] {
-        let message = refused(folder.path(), &["init", text(structure), "--solvate", distance]);
+        let message = refused(
+            folder.path(),
+            &["init", text(structure), "--solvate", distance],
+        );
         assert!(message.contains(says), "{message}");
     }
     // Neither of both files is replaced, nor is one written without the other.
     fs::write(folder.path().join("ethanol_solvated.xyz"), "mine").unwrap();
     let message = refused(folder.path(), &["init", text(&ethanol), "--solvate", "5 A"]);
-    assert!(message.contains("ethanol_solvated.xyz is there already"), "{message}");
+    assert!(
+        message.contains("ethanol_solvated.xyz is there already"),
+        "{message}"
+    );
 }
