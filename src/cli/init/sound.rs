@@ -22,8 +22,8 @@ const BENT: f64 = 150.0;
 /// Distance of a carbon from the plane of its three neighbours (angstrom) from which a fourth is missing: 0.5 at a tetrahedron's
 /// corner, 0.29 in C60, 0.2 where a flat one vibrates.
 const PYRAMID: f64 = 0.4;
-/// Bonds of an atom that has no other (element of the end, element of its neighbour, angstrom) from which on it lacks hydrogens: a
-/// C=C is 1.34, C=N 1.28, C=O 1.21, a carboxylate's C-O 1.26, C=S 1.61, and single bonds are 1.53, 1.36 to 1.47, 1.34 to 1.43, 1.82.
+/// Bonds of an atom that has no other (element of the end, of its neighbour, angstrom) from which on it lacks hydrogens. A C=C is
+/// 1.34 long, C=N 1.28, C=O 1.21, a carboxylate's C-O 1.26, C=S 1.61; single bonds are 1.53, 1.36 to 1.47, 1.34 to 1.43 and 1.82.
 const SINGLE: [(u8, u8, f64); 6] = [
     (CARBON, CARBON, 1.42),
     (CARBON, NITROGEN, 1.40),
@@ -57,8 +57,8 @@ pub(super) fn check(structure: &Structure, cell: &Cell) -> Result<()> {
     if flat && (!lacking.is_empty() || strange(structure, cell)) {
         return Err(Error::input(format!(
             "all atoms are at z = 0, where this molecule's cannot be: it is a flat drawing. Make a structure in space of it, \
-             with its hydrogens: by Open Babel, `{}`; by RDKit, AllChem.EmbedMolecule(Chem.AddHs(mol)); PubChem has 3D files as well \
-             (--as-is takes it as it is)",
+             with its hydrogens: by Open Babel, `{}`; by RDKit, AllChem.EmbedMolecule(Chem.AddHs(mol)); PubChem has 3D \
+             files as well (--as-is takes it as it is)",
             obabel(&structure.path, "_3d", "--gen3d")
         )));
     }
