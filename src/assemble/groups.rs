@@ -1,6 +1,5 @@
 //! What a plan's groups ask of an engine.
 
-use crate::Result;
 use crate::config::plan::Plan;
 use crate::engine::{GroupRules, OwnBath};
 use crate::forcefield::external;
@@ -61,24 +60,4 @@ fn mark<T: Clone + Default>(all: &mut Vec<T>, (some, atoms): (&[usize], usize), 
             *said = what.clone();
         }
     }
-}
-
-/// Why a plan's groups are not for a card, if they are not.
-///
-/// # Errors
-/// They are not: the message says by which of them.
-pub(super) fn check_card(plan: &Plan) -> Result<()> {
-    for (k, group) in plan.groups.iter().enumerate() {
-        // Atoms are those of a member, where the plan is of a batch: what is done to them is alike in all.
-        let rules = GroupRules {
-            terms: group.terms.clone(),
-            baths: group.bath.map(Some).into_iter().collect(),
-            ..GroupRules::default()
-        };
-        rules.check_frozen_alone().map_err(|e| {
-            e.within(plan.places.of(&format!("group.{k}.name")))
-                .advise("set [device] kind = \"cpu\"")
-        })?;
-    }
-    Ok(())
 }

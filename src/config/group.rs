@@ -322,18 +322,11 @@ fn check(
         Err(section.fault_at(key, &span, format!("{why}{advice}")))
     };
     let dynamics = context.dynamics;
-    if dynamics.ensemble.pressure().is_some() {
+    let strained = !group.frozen && group.terms.iter().all(ExternalTerm::is_strained);
+    if dynamics.ensemble.pressure().is_some() && !strained {
         return fault(
-            "atoms that stay in their places do not follow a cell that a barostat strains: remove it, or choose another \
-             [dynamics] ensemble",
-        );
-    }
-    if !matches!(
-        dynamics.ensemble,
-        Dynamics::Nve(_) | Dynamics::Langevin(_) | Dynamics::Csvr(_)
-    ) {
-        return fault(
-            "goes with the ensembles \"nve\", \"langevin\" and \"csvr\": remove it, or choose one of these",
+            "what is at places in space, or leads through a periodic border, does not follow a cell that a barostat strains: \
+             remove it, or choose another [dynamics] ensemble",
         );
     }
     let anchored = group.frozen || group.terms.iter().any(ExternalTerm::is_anchored);

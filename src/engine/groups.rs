@@ -54,31 +54,31 @@ impl GroupRules {
         self.baths.get(atom).copied().flatten()
     }
 
-    /// Checks that nothing but frozen atoms is asked for: for engines that have no more.
-    ///
-    /// # Errors
-    /// There is more.
-    pub fn check_frozen_alone(&self) -> Result<()> {
-        match self.terms.is_empty() && self.baths.is_empty() {
-            true => Ok(()),
-            false => Err(Error::input(
-                "springs, walls, forces and thermostats of groups act on the processor alone",
-            )),
-        }
-    }
-
-    /// Whether the system that has these of the atoms is.
+    /// Whether the system that has these of the atoms is tied to places in space.
     pub fn anchors(&self, atoms: Range<usize>) -> bool {
-        (self.frozen.get(atoms)).is_some_and(|frozen| frozen.contains(&true))
+        let held = |term: &ExternalTerm| {
+            term.is_anchored() && term.atoms.iter().any(|atom| atoms.contains(atom))
+        };
+        let frozen = self.frozen.get(atoms.clone());
+        frozen.is_some_and(|frozen| frozen.contains(&true)) || self.terms.iter().any(held)
     }
 
     /// Adds those of a system of `atoms` atoms behind the `before` that are there.
-    pub fn append(&mut self, before: usize, other: &Self, atoms: usize) {
-        if !(self.frozen.is_empty() && other.frozen.is_empty()) {
-            self.frozen.resize(before, false);
-            self.frozen.extend(&other.frozen);
-            self.frozen.resize(before + atoms, false);
-        }
+    pub fn append(&mut self, before: usize, other: Self, atoms: usize) {
+        let moved = other.terms.into_iter().map(|term| term.behind(before));
+        self.terms.extend(moved);
+        extend(&mut self.frozen, (before, atoms), other.frozen);
+        extend(&mut self.baths, (before, atoms), other.baths);
+    }
+
+    /// For each of so many atoms the temperature kT (eV) of its bath, negative where it is that of the ensemble, and its friction
+    /// over that of the ensemble: for engines that keep them apart.
+    pub fn own_baths(&self, atoms: usize) -> (Vec<f64>, Vec<f64>) {
+        let bath = |i| match self.bath(i) {
+            Some(own) => (own.kt, own.friction),
+            None => (-1.0, 1.0),
+        };
+        (0..atoms).map(bath).unzip()
     }
 
     /// Masses (u) for engines whose frozen atoms are told by the sign.
@@ -125,4 +125,14 @@ impl GroupRules {
         }
         Ok(())
     }
+}
+
+/// Puts what is said of the atoms of a system behind what is said of those before; nothing where nothing is said of any.
+fn extend<T: Clone + Default>(all: &mut Vec<T>, (before, atoms): (usize, usize), own: Vec<T>) {
+    if all.is_empty() && own.is_empty() {
+        return;
+    }
+    all.resize(before, T::default());
+    all.extend(own);
+    all.resize(before + atoms, T::default());
 }

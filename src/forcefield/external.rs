@@ -205,6 +205,11 @@ impl ExternalTerm {
         !matches!(self.law, ExternalLaw::Distance { .. })
     }
 
+    /// Whether it follows a strain of the cell: it depends on atoms alone, and not on their images.
+    pub fn is_strained(&self) -> bool {
+        matches!(&self.law, ExternalLaw::Distance { shift, .. } if *shift == Vec3::zeros())
+    }
+
     /// Checks that it is of some of so many atoms.
     ///
     /// # Errors
@@ -258,6 +263,15 @@ impl ExternalTerm {
             }
             ExternalLaw::Wall { .. } | ExternalLaw::Force(_) => {}
         }
+        self
+    }
+
+    /// The same of atoms whose numbers are larger by so many.
+    pub fn behind(mut self, before: usize) -> Self {
+        if let ExternalLaw::Distance { others, .. } = &mut self.law {
+            others.iter_mut().for_each(|atom| *atom += before);
+        }
+        self.atoms.iter_mut().for_each(|atom| *atom += before);
         self
     }
 

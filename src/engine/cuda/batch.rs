@@ -206,11 +206,10 @@ fn joined(members: Vec<BatchMember>) -> Result<Start> {
     all.members = Members::default();
     for BatchMember { start, .. } in members {
         start.check()?;
-        start.groups.check_frozen_alone()?;
         let only = start.members.only()?;
         all.members.push(only.clone());
         let (before, atoms) = (all.system.len(), start.system.len());
-        all.groups.append(before, &start.groups, atoms);
+        all.groups.append(before, start.groups, atoms);
         all.system.species.extend(start.system.species);
         all.system.masses.extend(start.system.masses);
         all.positions.extend::<Vec<Vec3>>(start.positions);

@@ -24,6 +24,8 @@ pub(super) const MOST_PARTS: usize = 5;
 const RECORD: usize = 11;
 /// Bits of a lattice index of an image, so that the order of three packed into 64 bits is lexicographic.
 const IMAGE_BITS: usize = 21;
+/// Numbers that terms leave for each system: their energy, and their strain derivative.
+pub(super) const EXTERNAL: usize = 10;
 /// Numbers (f64) of an atom's saved state: position and velocity.
 pub(super) const SAVED: usize = 6;
 
@@ -32,6 +34,18 @@ pub(super) mod kind {
     pub const KICK: u32 = 0;
     pub const DRIFT: u32 = 1;
     pub const NOISE: u32 = 2;
+}
+
+pub(super) mod law {
+    //! What a term does, as `forcefield::external::ExternalLaw`; walls are planes or spheres, soft or of Lennard-Jones matter.
+    pub const PLACES: u32 = 0;
+    pub const CENTRE: u32 = 1;
+    pub const DISTANCE: u32 = 2;
+    pub const FORCE: u32 = 3;
+    pub const SOFT_PLANE: u32 = 4;
+    pub const HARD_PLANE: u32 = 5;
+    pub const SOFT_SPHERE: u32 = 6;
+    pub const HARD_SPHERE: u32 = 7;
 }
 
 pub(super) mod coupling {
@@ -213,6 +227,13 @@ device_struct! {
         refused: f64,
         /// Velocity of the centre of mass that is being taken out.
         drift: [f64; 3],
+        /// Steps after which it came to rest, where it rests.
+        rested_at: u64,
+        /// Work of terms that move (eV); its rate with steps when it was last looked at, the step, and whether it was.
+        pulled: f64,
+        pull_rate: f64,
+        pull_step: u64,
+        pull_known: u32,
     }
 }
 
@@ -229,6 +250,9 @@ device_struct! {
         /// The cells that its atoms are sorted into.
         first_cell: u32,
         cell_capacity: u32,
+        /// The terms that act on it.
+        first_term: u32,
+        end_term: u32,
         periodic: [u32; 3],
         degrees: u32,
         /// Of its noise.
@@ -250,6 +274,32 @@ device_struct! {
         /// Least and largest volume.
         least: f64,
         most: f64,
+    }
+}
+
+device_struct! {
+    /// What acts on some atoms beside the potential (`forcefield::external::ExternalTerm`).
+    #[derive(Debug)]
+    pub(super) struct DeviceTerm = "Term" {
+        /// A [`law`].
+        law: u32,
+        /// Its atoms, and the others of a distance: from where to where they stand in the list of numbers.
+        first: u32,
+        end: u32,
+        others_end: u32,
+        /// The step from which on it moves.
+        origin: u64,
+        /// k, or the depth of a wall that is one of Lennard-Jones matter.
+        constant: f64,
+        /// sigma of such a wall.
+        sigma: f64,
+        /// Length at rest, or where a wall is.
+        length: f64,
+        /// A place, a translation, the direction or the centre of a wall, or a force.
+        place: [f64; 3],
+        /// What is added to places, or to the length, with a step.
+        each: [f64; 3],
+        longer: f64,
     }
 }
 
@@ -284,6 +334,9 @@ pub(super) struct EngineSizes {
     pub pairs: usize,
     /// Parts in which the gradient of a pair comes.
     pub parts: usize,
+    /// Terms of all members, and atoms that stand in their lists.
+    pub terms: usize,
+    pub term_atoms: usize,
 }
 
 device_struct! {
@@ -298,6 +351,9 @@ device_struct! {
         before: u32,
         after: u32,
         remove_drift: u32,
+        /// Whether terms act on atoms, and whether some of these have baths of their own.
+        acted: u32,
+        own_baths: u32,
         ops: [DeviceOp; MOST_OPS],
         velocities: DeviceRescaling,
         chain: DeviceChain,
@@ -325,6 +381,12 @@ device_struct! {
         observed: Pointer<f64> = |s| s.members * OBSERVED,
         /// Whose atoms a block of `observe` sums.
         block_member: Pointer<u32> = |s| s.observed,
+        terms: Pointer<DeviceTerm> = |s| s.terms,
+        /// Numbers (ids) of their atoms, and a place for each.
+        term_atoms: Pointer<u32> = |s| s.term_atoms,
+        term_places: Pointer<f64> = |s| 3 * s.term_atoms,
+        /// \[members\]\[EXTERNAL\], what terms leave.
+        external: Pointer<f64> = |s| s.members * EXTERNAL,
         cell_start: Pointer<u32> = |s| s.cells + 1,
         cell_fill: Pointer<u32> = |s| s.cells,
     }
@@ -346,6 +408,9 @@ device_struct! {
         member: Pointer<u32> = |s| s.atoms,
         /// By id.
         slot: Pointer<u32> = |s| s.atoms,
+        /// The bath of an atom by id: temperature (eV), negative where it is the ensemble's, and friction over that.
+        own_kt: Pointer<f64> = |s| s.atoms,
+        own_friction: Pointer<f64> = |s| s.atoms,
         /// Where rows of the list start.
         rows: Pointer<u32> = |s| s.atoms + 1,
         row_count: Pointer<u32> = |s| s.atoms,
@@ -400,6 +465,14 @@ pub fn source(several: bool) -> String {
         ("FLAG_KINETIC", halted::KINETIC),
         ("FLAG_CELL", halted::CELL),
         ("FLAG_LIMITS", halted::LIMITS),
+        ("LAW_PLACES", law::PLACES),
+        ("LAW_CENTRE", law::CENTRE),
+        ("LAW_DISTANCE", law::DISTANCE),
+        ("LAW_FORCE", law::FORCE),
+        ("LAW_SOFT_PLANE", law::SOFT_PLANE),
+        ("LAW_HARD_PLANE", law::HARD_PLANE),
+        ("LAW_SOFT_SPHERE", law::SOFT_SPHERE),
+        ("LAW_HARD_SPHERE", law::HARD_SPHERE),
         ("COUPLING_ISOTROPIC", coupling::ISOTROPIC),
         ("COUPLING_ANISOTROPIC", coupling::ANISOTROPIC),
         ("COUPLING_PLANE", coupling::PLANE),
@@ -409,6 +482,7 @@ pub fn source(several: bool) -> String {
     ];
     let sizes = [
         ("OBSERVED", OBSERVED),
+        ("EXTERNAL", EXTERNAL),
         ("OBSERVE_ATOMS", OBSERVE_ATOMS),
         ("OBSERVE_GROUPS", OBSERVE_GROUPS),
         ("MOST_TOGETHER", MOST_TOGETHER),
@@ -432,6 +506,7 @@ pub fn source(several: bool) -> String {
         DeviceState::declaration(),
         DeviceMember::declaration(),
         DeviceTraits::declaration(),
+        DeviceTerm::declaration(),
         DeviceGrid::declaration(),
         EngineBlock::declaration(),
         include_str!("kernels/engine.cu").to_owned(),
@@ -465,6 +540,7 @@ mod tests {
             DeviceState::probe(),
             DeviceMember::probe(),
             DeviceTraits::probe(),
+            DeviceTerm::probe(),
             DeviceGrid::probe(),
             EngineBlock::probe(),
         ];

@@ -44,6 +44,8 @@ impl Buffers {
         let mut block = EngineBlock {
             atoms: sizes.atoms as u32,
             cells: sizes.cells as u32,
+            acted: u32::from(sizes.terms > 0),
+            own_baths: u32::from(!start.groups.baths.is_empty()),
             ..EngineBlock::default()
         };
         let mut arena = Arena::new(device);
@@ -73,6 +75,15 @@ impl Buffers {
         buffers.write(device, block.member, &whose(|own| own.first..own.end))?;
         let blocks = whose(|own| own.first_block..own.end_block);
         buffers.write(device, block.block_member, &blocks)?;
+        let acting = &systems.terms;
+        if sizes.terms > 0 {
+            buffers.write(device, block.terms, &acting.terms)?;
+            buffers.write(device, block.term_atoms, &acting.atoms)?;
+            buffers.write(device, block.term_places, &acting.places)?;
+        }
+        let (temperatures, frictions) = start.groups.own_baths(system.len());
+        buffers.write(device, block.own_kt, &temperatures)?;
+        buffers.write(device, block.own_friction, &frictions)?;
         Ok(buffers)
     }
 

@@ -19,6 +19,7 @@ const MEASURE: &[&CStr] = &[c"measure"];
 /// The rest of a step.
 const STEPS: &[&CStr] = &[
     c"sum_forces",
+    c"act_terms",
     c"advance",
     c"sum_momentum",
     c"remove_drift",
@@ -63,6 +64,7 @@ pub(super) fn own_parts(source: &str, parts: usize) -> Vec<compiler::Part> {
                 defined.as_str(),
                 include_str!("kernels/noise.cu"),
                 include_str!("kernels/motion.cu"),
+                include_str!("kernels/terms.cu"),
                 include_str!("kernels/rescale.cu"),
             ]
             .concat(),
@@ -120,6 +122,8 @@ pub(super) struct Kernels {
     pub members: usize,
     /// Blocks of threads that sum what is observed of them.
     pub blocks: usize,
+    /// Whether terms act beside the potential.
+    acted: bool,
     /// Cells that there is room for.
     cells: usize,
     /// Threads of a block that takes all atoms of a system together, and of one that measures the box around them. A sum
@@ -155,6 +159,7 @@ impl Kernels {
             atoms: sizes.atoms,
             members: sizes.members,
             blocks: sizes.observed.max(1),
+            acted: sizes.terms > 0,
             cells: sizes.cells,
             together: threads.min(1024) as u32,
             around: if systems.several {
@@ -187,7 +192,12 @@ impl Kernels {
     pub fn evaluate(&self) -> Result<()> {
         self.program.go(c"measure", Size::warps(self.atoms), [])?;
         self.potential.queue(&self.program)?;
-        self.program.go(c"sum_forces", Size::warps(self.atoms), [])
+        self.program
+            .go(c"sum_forces", Size::warps(self.atoms), [])?;
+        match self.acted {
+            true => self.program.go(c"act_terms", self.each_system(), []),
+            false => Ok(()),
+        }
     }
 
     fn advance(&self, finish: bool, part: StepPart) -> Result<()> {

@@ -22,6 +22,7 @@ mod room;
 mod snapshot;
 mod steps;
 mod systems;
+mod terms;
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -148,7 +149,6 @@ impl CudaEngine {
         making: Making,
     ) -> Result<Self> {
         start.check()?;
-        start.groups.check_frozen_alone()?;
         Self::check_room(&device, &systems, potential)?;
         let about = potential.about(Processor::Card {
             name: device.name.clone(),

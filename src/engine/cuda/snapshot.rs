@@ -229,6 +229,7 @@ impl Known {
         let observables = &mut snapshot.observables;
         observables.potential = sums[0] + self.offset;
         observables.kinetic = sums[1];
+        observables.external = sums[2];
         observables.momentum = Vec3::new(sums[3], sums[4], sums[5]);
         observables.strain_derivative = Mat3::from_row_slice(&sums[6..15]);
         observables.spread = has_spread.then(|| Spread {

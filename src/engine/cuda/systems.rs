@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::block::{DeviceMember, DeviceState, DeviceTraits, EngineSizes, OBSERVE_ATOMS};
 use super::program::DeviceProgram;
+use super::terms::ActingTerms;
 use crate::core::rng::Noise;
 use crate::core::{Cell, ChainState, Kept, Mat3, Member, PistonState};
 use crate::engine::{Limits, Start};
@@ -30,6 +31,8 @@ pub(super) struct DeviceSystems {
     pub members: Vec<Member>,
     /// What of each does not change in a block of steps.
     pub traits: Vec<DeviceTraits>,
+    /// What acts on them beside the potential.
+    pub terms: ActingTerms,
     /// What the card last said of each.
     pub states: Vec<DeviceMember>,
     /// Steps of its own after which each came to rest, if it has.
@@ -78,8 +81,13 @@ impl DeviceSystems {
             block += blocks;
             cell += cells;
         }
+        let terms = ActingTerms::of(&start.groups, &members);
+        for (own, range) in traits.iter_mut().zip(&terms.ranges) {
+            (own.first_term, own.end_term) = (range.start as u32, range.end as u32);
+        }
         let mut systems = Self {
             several,
+            terms,
             states: vec![DeviceMember::default(); members.len()],
             stopped: vec![None; members.len()],
             members,
@@ -114,6 +122,8 @@ impl DeviceSystems {
             cells: (last.first_cell + last.cell_capacity) as usize,
             pairs: 0,
             parts,
+            terms: self.terms.terms.len(),
+            term_atoms: self.terms.atoms.len(),
         }
     }
 
@@ -126,6 +136,8 @@ impl DeviceSystems {
             cells: cells_alone(atoms),
             pairs: 0,
             parts: 0,
+            terms: 0,
+            term_atoms: 0,
         }
     }
 
@@ -193,6 +205,10 @@ impl DeviceSystems {
     /// Goes back to what systems were.
     pub fn go_back(&mut self, members: &[Member]) {
         self.members.clone_from_slice(members);
+        // The rate of work is that of another state.
+        self.states
+            .iter_mut()
+            .for_each(|state| state.pull_known = 0);
         (self.behind, self.ahead) = (false, true);
     }
 
@@ -229,6 +245,11 @@ impl DeviceSystems {
                 cell: rows(&member.cell),
                 strain: state.strain,
                 slack2: state.slack2,
+                rested_at: stopped.unwrap_or(0),
+                pulled: kept.pulled,
+                pull_rate: state.pull_rate,
+                pull_step: state.pull_step,
+                pull_known: state.pull_known,
                 ..DeviceMember::default()
             };
         }
@@ -245,7 +266,7 @@ impl DeviceSystems {
             member.kept = Kept {
                 heat: state.heat,
                 work: state.work,
-                pulled: member.kept.pulled,
+                pulled: state.pulled,
                 response: Mat3::from_fn(|a, b| state.response[a][b]),
                 chain: ChainState {
                     positions: state.chain,

@@ -9,6 +9,7 @@ mod committee;
 mod compile;
 mod dynamics;
 mod frozen;
+mod groups;
 pub mod lennard_jones;
 mod limits;
 mod minimize;

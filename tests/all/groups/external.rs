@@ -1,15 +1,17 @@
 //! Springs, walls and forces: their forces are slopes of their energies, moving springs do the work that is told, and what they
 //! hold has the energy and the frequency of the closed form.
 
+use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, Mat3, Observables, System, Vec3};
 use mdrun::diagnose::slope::{self, derivative};
-use mdrun::dynamics::{Program, baoab};
+use mdrun::dynamics::{Chain, Ensemble as _, Mtk, NoseHoover, Program, SuzukiYoshida, baoab};
 use mdrun::engine::{Engine as _, GroupRules, HostEngine, Start};
 use mdrun::forcefield::external::{
     ExternalCourse, ExternalLaw, ExternalSums, ExternalTerm, WallPush, WallShape, act,
 };
 use mdrun::potential::Evaluation;
+use mdrun::units::BAR;
 
 use crate::physics::bodies::{self, SIGMAS};
 use crate::physics::doubles::Free;
@@ -271,9 +273,42 @@ fn a_pulled_atom_follows_the_closed_form() {
     }
 }
 
-/// Energy less work of a spring that drags atoms through liquid argon: flat, and of second order in the step.
+/// Constant energy, chains of thermostats, and a piston.
+fn programs(timestep: f64) -> [Program; 3] {
+    let subject = argon();
+    // The motion of the whole has no part in it.
+    let degrees = 3 * subject.system.len() - 3;
+    let thermometer = Thermometer::of_all(degrees);
+    let chain = |relaxation| Chain {
+        relaxation,
+        links: 3,
+        steps: 1,
+        scheme: SuzukiYoshida::Three,
+    };
+    let chains = NoseHoover {
+        kt: subject.kt,
+        chain: chain(100.0 * FS),
+    };
+    let piston = Mtk {
+        kt: subject.kt,
+        pressure: 500.0 * BAR,
+        chain: chain(100.0 * FS),
+        barostat_relaxation: 500.0 * FS,
+    };
+    [
+        Program::velocity_verlet(timestep),
+        chains.program(timestep, &thermometer),
+        piston.program(timestep, &thermometer),
+    ]
+}
+
+/// Energy less heat and work of a spring that drags atoms through liquid argon: flat, and of second order in the step.
 #[test]
 fn energy_less_work_is_conserved_while_a_spring_pulls() {
+    (0..3).for_each(energy_less_work_is_conserved);
+}
+
+fn energy_less_work_is_conserved(which: usize) {
     let subject = argon();
     let centre = |atoms: &[usize]| {
         let masses = &subject.system.masses;
@@ -300,7 +335,7 @@ fn energy_less_work_is_conserved_while_a_spring_pulls() {
             ..GroupRules::default()
         };
         let mut engine = subject.engine(subject.start(1).with_groups(rules));
-        let program = Program::velocity_verlet(timestep);
+        let program = programs(timestep)[which].clone();
         let moments = bodies::observe(engine.as_mut(), &program, steps, 1);
         let conserved: Vec<f64> = moments.iter().map(Observables::conserved).collect();
         let (half, last) = (conserved.len() / 2, moments[moments.len() - 1]);

@@ -82,6 +82,7 @@ fn springs_and_baths_survive_kills() {
         (Dynamics::Nve, PULLED, 23),
         (Dynamics::Langevin, both.as_str(), 24),
         (Dynamics::Csvr, PULLED, 25),
+        (Dynamics::NoseHoover, PULLED, 26),
     ] {
         let bench = bench(Subject::Argon, dynamics, 70, groups);
         survives(&bench, seed, 4);

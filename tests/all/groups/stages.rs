@@ -308,7 +308,7 @@ fn what_does_not_go_with_a_stage_is_refused() {
         (
             "temperature = [\"10 K\", \"60 K\"]",
             npt,
-            "do not follow a cell that a barostat strains",
+            "does not follow a cell that a barostat strains",
         ),
     ] {
         let bench = bench_of(STAGES);

@@ -106,7 +106,8 @@ __device__ __forceinline__ void force_on(int i) {
         norm2 += f[a] * f[a];
     }
     if (lane_id() < 3) E.force[3 * size_t(i) + lane_id()] = lane_id() == 0 ? f[0] : lane_id() == 1 ? f[1] : f[2];
-    if (lane_id() == 0) {
+    // Where terms act, forces are not whole yet.
+    if (lane_id() == 0 && !E.acted) {
         const u32 member = member_of(i);
         if (!isfinite(norm2)) raise(member, FLAG_NONFINITE);
         else if (norm2 > traits(member).force_limit2) raise(member, FLAG_FORCE);
@@ -138,8 +139,14 @@ __device__ void apply(Atom &atom, const Op &op, u64 step) {
         double xi[4];
         box_muller(bits.x, bits.y, xi[0], xi[1]);
         box_muller(bits.z, bits.w, xi[2], xi[3]);
-        const double width = sqrt((1.0 - op.a * op.a) * bath_kt(own, step) / atom.mass), before = kinetic_of(atom);
-        for (int a = 0; a < 3; ++a) atom.v[a] = op.a * atom.v[a] + width * xi[a];
+        double c = op.a, kt = bath_kt(own, step);
+        const u32 id = own.first + atom.index;
+        if (E.own_baths && E.own_kt[id] >= 0.0) {
+            c = pow(c, E.own_friction[id]);
+            kt = E.own_kt[id];
+        }
+        const double width = sqrt((1.0 - c * c) * kt / atom.mass), before = kinetic_of(atom);
+        for (int a = 0; a < 3; ++a) atom.v[a] = c * atom.v[a] + width * xi[a];
         atom.heat += kinetic_of(atom) - before;
     }
 }
@@ -307,7 +314,7 @@ extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
     });
 }
 
-// OBSERVED numbers: potential, kinetic, nothing, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the atoms of
+// OBSERVED numbers: potential, kinetic, that of terms, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the atoms of
 // a block, OBSERVE_GROUPS the threads that share the blocks' sums.
 
 // What an atom adds, by a warp: its lanes share the row, in an order that depends on it alone.
@@ -421,6 +428,11 @@ extern "C" __global__ void __launch_bounds__(OBSERVE_GROUPS * OBSERVED) observe_
     __syncthreads();
     if (group > 0) return;
     for (int g = 1; g < OBSERVE_GROUPS; ++g) sum += part[g][k];
+    if (E.acted) {
+        const double *external = E.external + size_t(blockIdx.x) * EXTERNAL;
+        if (k == 0 || k == 2) sum += external[0];
+        if (k >= 6 && k < 15) sum += external[k - 5];
+    }
     out[size_t(blockIdx.x) * stride + k] = sum;
     __syncwarp((1u << OBSERVED) - 1);
     if (settles && k == 0) settle(blockIdx.x);
