@@ -314,8 +314,8 @@ extern "C" __global__ void __launch_bounds__(1024) check_kinetic() {
     });
 }
 
-// OBSERVED numbers: potential, kinetic, that of terms, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the atoms of
-// a block, OBSERVE_GROUPS the threads that share the blocks' sums.
+// OBSERVED numbers: potential, kinetic, energy of terms, momentum (3), strain derivative (9), pairs. OBSERVE_ATOMS are the
+// atoms of a block, OBSERVE_GROUPS the threads that share the blocks' sums.
 
 // What an atom adds, by a warp: its lanes share the row, in an order that depends on it alone.
 __device__ __forceinline__ void observe_atom(u32 i, double (&v)[OBSERVED]) {
