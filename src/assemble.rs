@@ -264,6 +264,7 @@ pub fn check_room(plan: &Plan, model: &Model, precision: Precision) -> Result<()
 fn reachable(plan: &Plan, model: &Model, precision: Precision) -> Result<Option<Residence>> {
     let resident = resident(plan, model, precision)?;
     if resident.is_some() {
+        groups::check_card(plan)?;
         plumed::check_card(plan)?;
     }
     if model.is_network() {

@@ -5,6 +5,7 @@ use crate::engine::{GroupRules, OwnBath};
 use crate::forcefield::external;
 use crate::potential::Evaluation;
 use crate::report::Checkpoint;
+use crate::{Error, Result};
 
 /// What is done to some of the atoms of a plan's system.
 pub fn rules(plan: &Plan) -> GroupRules {
@@ -60,4 +61,20 @@ fn mark<T: Clone + Default>(all: &mut Vec<T>, (some, atoms): (&[usize], usize), 
             *said = what.clone();
         }
     }
+}
+
+/// Why a plan's groups are not for a card, if they are not.
+///
+/// # Errors
+/// They are not: the message says by which of them.
+pub(super) fn check_card(plan: &Plan) -> Result<()> {
+    for (k, group) in plan.groups.iter().enumerate() {
+        if !group.terms.is_empty() || group.bath.is_some() {
+            let why = "springs, walls, forces and thermostats of groups act on the processor alone";
+            let place = plan.places.of(&format!("group.{k}.name"));
+            let error = Error::input(why).within(place);
+            return Err(error.advise("set [device] kind = \"cpu\""));
+        }
+    }
+    Ok(())
 }

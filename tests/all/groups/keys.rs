@@ -222,6 +222,28 @@ fn what_acts_is_refused_by_name() {
     }
 }
 
+/// On a card a run has frozen atoms alone; where the device is left open, the processor is used.
+#[test]
+fn what_acts_is_for_the_processor() {
+    let spring =
+        "[[group]]\nname = \"a\"\natoms = \"index 0\"\nspring = { constant = \"1 eV/A^2\" }\n";
+    let bench = Bench::new(
+        Subject::Ethanol,
+        Dynamics::Nve,
+        40,
+        &format!("{spring}[device]\nkind = \"cuda:0\"\n"),
+    );
+    let mut plan = config::load(&bench.config, &[], None).unwrap();
+    let model = assemble::load(&mut plan).unwrap();
+    let error = assemble::engine(&plan, &model)
+        .err()
+        .map(|e| e.to_string())
+        .unwrap();
+    // Without a card there is none to run on, which is said first.
+    let known = ["act on the processor alone", "CUDA", "cuda"];
+    assert!(known.iter().any(|part| error.contains(part)), "{error}");
+}
+
 #[test]
 fn validate_says_that_it_takes_none() {
     let bench = bench(
