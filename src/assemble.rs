@@ -27,7 +27,7 @@ use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::core::{Kept, Vec3};
 use crate::diagnose::{Built, Variant};
-use crate::dynamics::Program;
+use crate::dynamics::{ConstraintSolver, Program};
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
@@ -97,8 +97,9 @@ pub fn degrees_of_freedom(plan: &Plan) -> usize {
     }
     let (system, cell, positions) = (&start.system, &start.cell, &start.positions);
     let groups = groups::rules(plan);
+    let taken = plan.constraints.count();
     if groups.is_anchored() {
-        return 3 * groups.moving(system.len());
+        return (3 * groups.moving(system.len())).saturating_sub(taken);
     }
     let lasts = plan.dynamics.ensemble.conserves_momentum();
     let whole = match (lasts, &start.velocities) {
@@ -112,7 +113,7 @@ pub fn degrees_of_freedom(plan: &Plan) -> usize {
         WholeMotion::Thermal if flight_is_left_out(plan) => WholeMotion::Held,
         _ => whole,
     };
-    observe::degrees_of_freedom(system, cell, positions, whole)
+    observe::degrees_of_freedom(system, cell, positions, whole).saturating_sub(taken)
 }
 
 /// Whether the flight of the centre of mass has no part in the temperature: where it is taken out, or lasts beside a
@@ -183,28 +184,28 @@ pub fn lasting_motion(plan: &Plan) -> Option<WholeBody> {
 /// The starting velocities (angstrom / time).
 fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
     let start = &plan.start;
-    match &start.velocities {
-        VelocityPlan::Given(velocities) => velocities.clone(),
-        &VelocityPlan::Thermal { kt, seed } => {
-            let temperature = Temperature {
-                kt,
-                degrees_of_freedom: degrees_of_freedom(plan),
-            };
-            let noise = Noise::new(seed).of_replica(replica(plan));
-            let groups = groups::rules(plan);
-            if groups.is_anchored() {
-                let moves = |atom| groups.moves(atom);
-                return velocities::thermal_among(&start.system, moves, temperature, noise);
-            }
-            velocities::thermal(
-                &start.system,
-                &start.cell,
-                &start.positions,
-                temperature,
-                noise,
-            )
-        }
+    let (kt, seed) = match &start.velocities {
+        VelocityPlan::Given(velocities) => return velocities.clone(),
+        VelocityPlan::Thermal { kt, seed } => (*kt, *seed),
+    };
+    let temperature = Temperature {
+        kt,
+        degrees_of_freedom: degrees_of_freedom(plan),
+    };
+    let noise = Noise::new(seed).of_replica(replica(plan));
+    let groups = groups::rules(plan);
+    let (system, positions) = (&start.system, &start.positions);
+    let mut velocities = match groups.is_anchored() {
+        true => velocities::thermal_among(system, |i| groups.moves(i), temperature, noise),
+        false => velocities::thermal(system, &start.cell, positions, temperature, noise),
+    };
+    if !plan.constraints.is_empty() {
+        let solver = ConstraintSolver::new(&plan.constraints, &system.masses);
+        // Constraints that have no solution are a breach of the first step.
+        let _ = solver.project(positions, &mut velocities);
+        velocities::scale(system, temperature, &mut velocities);
     }
+    velocities
 }
 
 /// The engine of a plan, ready to run.
@@ -224,6 +225,7 @@ pub fn start(plan: &Plan) -> Start {
         starting_velocities(plan),
     )
     .with_groups(groups::rules(plan))
+    .with_constraints(plan.constraints.clone())
 }
 
 /// The engine of a plan at another point of its run.
@@ -234,7 +236,8 @@ pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Eng
     let noise = thermostat_noise(plan);
     let start = start
         .of_replica(replica(plan))
-        .with_groups(groups::rules(plan));
+        .with_groups(groups::rules(plan))
+        .with_constraints(plan.constraints.clone());
     let precision = precision(&plan.potential);
     if let Some(at) = reachable(plan, model, precision)? {
         return card::engine(plan, model, at, start);
@@ -343,7 +346,8 @@ pub fn variant(plan: &Plan, model: &Model, start: Start, variant: Variant) -> Re
     let program = program(&changed);
     let rules = groups::refined(plan, start.step, variant.divisor);
     let noise = thermostat_noise(plan);
-    let start = start.of_replica(replica(plan)).with_groups(rules);
+    let start = (start.of_replica(replica(plan)).with_groups(rules))
+        .with_constraints(plan.constraints.clone());
     let precision = match variant.double {
         true => Precision::F64,
         false => precision(&plan.potential),

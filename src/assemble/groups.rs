@@ -63,11 +63,17 @@ fn mark<T: Clone + Default>(all: &mut Vec<T>, (some, atoms): (&[usize], usize), 
     }
 }
 
-/// Why a plan's groups are not for a card, if they are not.
+/// Why a plan's groups and constraints are not for a card, if they are not.
 ///
 /// # Errors
 /// They are not: the message says by which of them.
 pub(super) fn check_card(plan: &Plan) -> Result<()> {
+    if !plan.constraints.is_empty() {
+        let why = "constraints are kept on the processor alone";
+        return Err(Error::input(why)
+            .within(plan.places.of("constraints"))
+            .advise("set [device] kind = \"cpu\", or remove [constraints]"));
+    }
     for (k, group) in plan.groups.iter().enumerate() {
         if !group.terms.is_empty() || group.bath.is_some() {
             let why = "springs, walls, forces and thermostats of groups act on the processor alone";

@@ -45,6 +45,10 @@ fn of_all_frames(table: &SystemTable) -> bool {
 /// # Errors
 /// As for a run of one; an error about one of them says which.
 pub(super) fn batch(tables: &Tables<'_>) -> Result<BatchPlan> {
+    if let Some(table) = &tables.raw.constraints {
+        let why = "constraints: are of one system, and [system] makes many: remove [constraints], or run the systems one by one";
+        return Err(tables.source.fault(&table.span(), why));
+    }
     let entries = entries(tables)?;
     let mut starts = Vec::new();
     let mut systems = Vec::new();

@@ -3,6 +3,7 @@
 //! A key is read by its row. The hint where a misplaced key belongs and the reference in docs/guide.md are made from the
 //! rows as well. Each table of the run file has a file here.
 
+pub mod constraints;
 pub mod device;
 pub mod dynamics;
 pub mod group;
@@ -19,7 +20,7 @@ pub mod system;
 use row::{Form, KeyTable};
 
 /// All tables, in the order of the reference.
-pub static TABLES: [&KeyTable; 17] = [
+pub static TABLES: [&KeyTable; 18] = [
     &system::TABLE,
     &system::VELOCITIES_TABLE,
     &potential::TABLE,
@@ -30,6 +31,7 @@ pub static TABLES: [&KeyTable; 17] = [
     &output::TRAJECTORY_TABLE,
     &monitor::TABLE,
     &device::TABLE,
+    &constraints::TABLE,
     &group::TABLE,
     &group::SPRING_TABLE,
     &group::WALL_TABLE,

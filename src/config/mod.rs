@@ -7,6 +7,7 @@
 pub mod plan;
 
 mod batch;
+mod constraints;
 mod descent;
 mod ensemble;
 mod group;

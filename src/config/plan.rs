@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::core::rng::{NoiseCourse, NoiseMark};
 use crate::core::{AtomName, Cell, FormalElectrons, System, Vec3};
-use crate::dynamics::{Dynamics, Ramps};
+use crate::dynamics::{Constraints, Dynamics, Ramps};
 use crate::ipi::Address;
 use crate::models::ModelFile;
 use crate::potential::Precision;
@@ -37,6 +37,8 @@ pub struct Plan {
     pub repulsion: Option<RepulsionPlan>,
     /// How they move.
     pub dynamics: DynamicsPlan,
+    /// Distances that stay what they are; none of a batch's members.
+    pub constraints: Constraints,
     /// What is done to some of them.
     pub groups: Vec<GroupPlan>,
     /// What biases the system.

@@ -19,6 +19,7 @@ pub(super) struct Raw {
     pub system: Option<Spanned<Systems>>,
     pub potential: Option<Spanned<PotentialTable>>,
     pub dynamics: Option<Spanned<DynamicsTable>>,
+    pub constraints: Option<Spanned<ConstraintsTable>>,
     #[serde(default)]
     pub group: Vec<Spanned<GroupTable>>,
     pub plumed: Option<Spanned<PlumedTable>>,
@@ -118,6 +119,18 @@ pub(super) struct DynamicsTable {
     pub remove_drift: Leaf,
     pub skin: Leaf,
     pub noise_start: Leaf,
+}
+
+/// `[constraints]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConstraintsTable {
+    pub bonds: Leaf,
+    pub lengths: Leaf,
+    pub water: Leaf,
+    pub oh: Leaf,
+    pub hh: Leaf,
+    pub tolerance: Leaf,
 }
 
 /// `[[group]]`

@@ -27,7 +27,14 @@ const LAID: [&str; 3] = ["dynamics", "monitor", "output"];
 /// Keys of `[output]` that may be others in a stage.
 const OUTPUT: [&str; 2] = ["thermo_every", "trajectory"];
 /// Tables that a run has one of.
-const WHOLE: [&str; 5] = ["system", "potential", "device", "group", "plumed"];
+const WHOLE: [&str; 6] = [
+    "system",
+    "potential",
+    "device",
+    "group",
+    "constraints",
+    "plumed",
+];
 
 /// Takes the stages out of a document; `None` of a run without any.
 ///
@@ -135,6 +142,11 @@ pub(super) fn resolve<'s>(
         }
         if minimizer.is_some_and(|minimizer| minimizer.cell.is_some()) {
             refuse_held(&section, &keys, &plan)?;
+        }
+        if minimizer.is_some() && !plan.constraints.is_empty() {
+            let why = "stage: a minimisation moves all atoms freely, and does not go with [constraints]: minimise in a run file of \
+                       its own, and begin from its last state, or remove [constraints]";
+            return Err(source.fault(&section.span, why));
         }
         let until = until(&mut section, &keys, &plan)?;
         let velocities = velocities(&mut section, &keys, &start)?;

@@ -16,8 +16,9 @@ use super::plumed::{self, PlumedContext};
 use super::raw::{DeviceTable, MonitorTable, OutputTable, Raw};
 use super::section::{OneOfMany, Resolved, Section};
 use super::source::Source;
-use super::{keys, output, repulsion, resolve};
+use super::{constraints, keys, output, repulsion, resolve};
 use crate::Result;
+use crate::dynamics::Constraints;
 
 /// A run file, of which `[system]` is resolved elsewhere.
 pub(super) struct Tables<'s> {
@@ -62,12 +63,20 @@ impl<'s> Tables<'s> {
     }
 
     /// The plan of one system alone.
-    pub fn alone(&self, start: StartPlan, system: Resolved) -> Result<Plan> {
+    pub fn alone(&self, mut start: StartPlan, mut system: Resolved) -> Result<Plan> {
         self.refuse_keys_of_many()?;
+        let table = &self.raw.constraints;
+        let (constraints, resolved) = constraints::constraints(self.source, table, &mut start)?;
+        system.take(resolved);
         let acting = self.acting()?;
         let moving = self.moving(&start, None)?;
         let around = self.surroundings(&acting, &moving)?;
-        Ok(self.plan((start, system), &acting, moving, &around))
+        let mut plan = self.plan((start, system), &acting, moving, &around);
+        plan.constraints = constraints;
+        if let Some(table) = table {
+            constraints::check(self.source, &plan, table)?;
+        }
+        Ok(plan)
     }
 
     /// `[potential]`.
@@ -193,6 +202,7 @@ impl<'s> Tables<'s> {
             stated_elements: acting.stated_elements.clone(),
             repulsion: acting.repulsion,
             dynamics: moving.dynamics,
+            constraints: Constraints::default(),
             groups: moving.groups,
             plumed: moving.plumed,
             output: moving.output,

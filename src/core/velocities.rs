@@ -91,7 +91,7 @@ pub fn remove_angular_momentum(system: &System, positions: &[Vec3], velocities: 
 
 /// Multiplies all velocities so that the kinetic energy is exactly that of the temperature. Nothing
 /// can be done with atoms that do not move at all.
-fn scale(system: &System, temperature: Temperature, velocities: &mut [Vec3]) {
+pub fn scale(system: &System, temperature: Temperature, velocities: &mut [Vec3]) {
     let wanted = 0.5 * temperature.kt * temperature.degrees_of_freedom as f64;
     let present = observe::kinetic_energy(system, velocities);
     if present > 0.0 {

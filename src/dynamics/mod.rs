@@ -4,6 +4,7 @@
 //! of this room and of what reads its keys asks which one it is.
 
 pub mod cell_rescaling;
+pub mod constraints;
 pub mod csvr;
 mod langevin;
 pub mod mtk;
@@ -18,6 +19,7 @@ use std::ops::Deref;
 use crate::core::observe::Thermometer;
 
 pub use cell_rescaling::{CellRescaling, Coupling};
+pub use constraints::{BondConstraint, ConstraintSolver, Constraints, UnmetConstraint, WaterShape};
 pub use csvr::Csvr;
 pub use langevin::{Langevin, baoab};
 pub use mtk::Mtk;

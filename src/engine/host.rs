@@ -1,5 +1,6 @@
 //! The engine in host memory: phase space in f64, any [`Potential`].
 
+mod constrained;
 mod faults;
 
 use std::ops::Range;
@@ -18,6 +19,7 @@ use crate::forcefield::{BiasScene, ForceField as _, HostForceField, RunBias};
 use crate::neighbors::{Listed, Neighbor};
 use crate::potential::{About, Evaluation, Potential};
 use crate::{Error, Result};
+use constrained::ConstrainedMotion;
 
 /// Owns phase space in host memory, and asks a [`HostForceField`] for forces.
 ///
@@ -26,6 +28,8 @@ use crate::{Error, Result};
 pub struct HostEngine {
     system: System,
     groups: GroupRules,
+    /// What keeps distances as they are, where something does.
+    constrained: Option<ConstrainedMotion>,
     noise: Noise,
     field: HostForceField,
     bias: Option<EngineBias>,
@@ -123,6 +127,7 @@ impl HostEngine {
             pairs: field.found().len(),
         };
         Ok(Self {
+            constrained: ConstrainedMotion::new(&start.constraints, &start.system.masses),
             system: start.system,
             groups: start.groups,
             noise,
@@ -144,7 +149,7 @@ impl HostEngine {
         for op in &program.ops {
             match bath.of(*op) {
                 Op::Local(local) => self.act(local, step),
-                Op::Forces if self.lost().next().is_some() => break,
+                Op::Forces if self.lost().next().is_some() || self.is_unmet() => break,
                 Op::Forces => {
                     let before = self.state.external.work;
                     let biased = self.evaluate(step + 1)?;
@@ -176,11 +181,15 @@ impl HostEngine {
     }
 
     fn act(&mut self, local: Local, step: u64) {
+        if let (Local::Drift(_), Some(constrained)) = (local, &mut self.constrained) {
+            constrained.remember(&self.state.positions);
+        }
         match local {
             Local::Kick(time) => self.kick(time),
             Local::Drift(time) => self.drift(time),
             Local::Noise { c, kt } => self.add_noise(step, c, kt),
         }
+        self.constrain(local);
     }
 
     fn kick(&mut self, time: f64) {
@@ -264,6 +273,7 @@ impl HostEngine {
     /// Strains cell, positions and velocities, which is to be settled when the forces behind it are there. The strain derivative
     /// is that of the start of the step. A strain too large is refused.
     fn rescale_cell(&mut self, how: &CellRescaling, step: u64) -> Result<Option<Unsettled>> {
+        self.refuse_strains()?;
         let state = &mut self.state;
         let rest = Vec3::zeros();
         let twice = observe::kinetic_about(&self.system, state.velocities.iter(), &rest);
@@ -314,6 +324,7 @@ impl HostEngine {
     /// Moves the piston and the chains, and the cell with all that is in it. The strain derivative is that of the start of the
     /// step, whose kick is done here. A strain too large is refused.
     fn move_piston(&mut self, how: &PistonMove, step: u64) -> Result<Option<Unsettled>> {
+        self.refuse_strains()?;
         let flight = self.flight();
         let kinetic = self.kinetic_about(&flight);
         let derivative = self.state.evaluation.strain_derivative.trace();
@@ -462,7 +473,7 @@ impl Engine for HostEngine {
     fn rollback(&mut self) -> Result<()> {
         (self.bias.iter()).try_for_each(EngineBias::check_rollback)?;
         self.state.copy_from(&self.saved);
-        self.refused = None;
+        self.forget_faults();
         self.stale = true;
         Ok(())
     }
@@ -474,7 +485,7 @@ impl Engine for HostEngine {
                 "what biases the system cannot go to another state",
             ));
         }
-        self.refused = None;
+        self.forget_faults();
         self.state.step = state.step;
         self.state.member.kept = state.observables.kept;
         self.state.member.cell.clone_from(&state.cell);
@@ -509,7 +520,7 @@ impl Engine for HostEngine {
             step: state.step,
             time: self.clock.time(state.step),
             cell: state.member.cell.clone(),
-            observables: self.observables(),
+            observables: self.constrained_observables()?,
             positions: copy(want.positions, &state.positions),
             velocities: copy(want.velocities, &state.velocities),
             forces: copy(want.forces, &state.evaluation.forces),

@@ -10,7 +10,7 @@ pub mod host;
 use std::ops::{ControlFlow, Range};
 
 use crate::core::{Cell, Fields, Kept, Members, Snapshot, System, Vec3};
-use crate::dynamics::Program;
+use crate::dynamics::{Constraints, Program};
 use crate::forcefield::RunBias;
 use crate::neighbors::Listed;
 use crate::potential::About;
@@ -35,6 +35,8 @@ pub struct Start {
     pub step: u64,
     /// What is done to some of the atoms.
     pub groups: GroupRules,
+    /// Distances that stay what they are, which positions and velocities satisfy.
+    pub constraints: Constraints,
 }
 
 impl Start {
@@ -47,6 +49,7 @@ impl Start {
             velocities,
             step: 0,
             groups: GroupRules::default(),
+            constraints: Constraints::default(),
         }
     }
 
@@ -72,6 +75,27 @@ impl Start {
         groups.rest(&mut self.velocities);
         self.groups = groups;
         self
+    }
+
+    /// Sets the distances that stay what they are.
+    pub fn with_constraints(self, constraints: Constraints) -> Self {
+        Self {
+            constraints,
+            ..self
+        }
+    }
+
+    /// Checks that there are no constraints: for engines that know none.
+    ///
+    /// # Errors
+    /// There are some.
+    pub fn check_unconstrained(&self) -> Result<()> {
+        match self.constraints.is_empty() {
+            true => Ok(()),
+            false => Err(Error::input(
+                "constraints are of one system, computed on the processor",
+            )),
+        }
     }
 
     /// Checks that there is a mass, a position and a velocity for each atom of a member, and that they are numbers.
@@ -128,8 +152,10 @@ impl Flags {
     pub const LIMIT: Self = Self(2);
     /// A barostat strained the cell too far.
     pub const CELL: Self = Self(4);
+    /// A constraint cannot be satisfied.
+    pub const CONSTRAINT: Self = Self(8);
     /// What always ends a block.
-    pub const FATAL: Self = Self(Self::NONFINITE.0 | Self::CELL.0);
+    pub const FATAL: Self = Self(Self::NONFINITE.0 | Self::CELL.0 | Self::CONSTRAINT.0);
 
     /// Whether all bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
@@ -179,6 +205,8 @@ pub enum Watched {
     Cell,
     /// The volume.
     Volume,
+    /// What a constrained distance is off by, as a part of it, or how fast it changes.
+    Constraint,
 }
 
 impl Watched {
@@ -187,6 +215,7 @@ impl Watched {
         match self {
             Self::Finite => Flags::NONFINITE,
             Self::Cell | Self::Volume => Flags::CELL,
+            Self::Constraint => Flags::CONSTRAINT,
             Self::Force | Self::Contact | Self::Kinetic => Flags::LIMIT,
         }
     }

@@ -34,6 +34,8 @@ pub enum FaultKind {
     Temperature,
     /// The cell collapsed or exploded.
     Cell,
+    /// A constrained distance cannot be kept.
+    Constraint,
     /// The pairs are not those of brute force.
     Pairs,
     /// The energy drifts.
@@ -50,6 +52,7 @@ impl FaultKind {
                 Watched::Contact => Self::Contact,
                 Watched::Kinetic => Self::Temperature,
                 Watched::Cell | Watched::Volume => Self::Cell,
+                Watched::Constraint => Self::Constraint,
             },
             Cause::Pairs { .. } => Self::Pairs,
             Cause::Alarm { .. } => Self::Drift,

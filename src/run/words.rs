@@ -236,6 +236,11 @@ pub fn breach(breach: &Breach, plan: &Plan) -> String {
                 breach.value
             )
         }
+        Watched::Constraint => format!(
+            "step {step}: atoms {atoms} cannot be kept at their distance: it is off by {:.1e} of itself, or changes so fast; make \
+             [dynamics] timestep shorter, or [constraints] tolerance larger where it is below what numbers resolve",
+            breach.value
+        ),
         Watched::Kinetic => format!(
             "step {step}: the temperature is {:.1} K, over the limit of {:.1} K \
              ([monitor] temperature)",

@@ -6,7 +6,7 @@ use super::{Course, Setup};
 use crate::analysis::equilibrium;
 use crate::core::observe::{self, Thermometer};
 use crate::core::{Fields, Mat3, Snapshot, System, Vec3, elements};
-use crate::dynamics::Dynamics;
+use crate::dynamics::{Constraints, Dynamics};
 use crate::engine::{Engine, Flags, Start};
 use crate::units::FEMTOSECOND;
 use crate::{Error, Result};
@@ -64,6 +64,8 @@ pub(super) struct SampleReader<'s> {
     rests: bool,
     /// Whether that holds for the rotation.
     rotates: bool,
+    /// What takes degrees of freedom from atoms.
+    constraints: &'s Constraints,
 }
 
 impl<'s> SampleReader<'s> {
@@ -72,13 +74,16 @@ impl<'s> SampleReader<'s> {
         let system = &setup.start.system;
         let rests = setup.thermometer.held_mass.is_some();
         let periodic = setup.start.members.only()?.cell.is_periodic();
-        let lost = 3 * system.len() - setup.thermometer.degrees_of_freedom;
+        let constraints = &setup.start.constraints;
+        let free = setup.thermometer.degrees_of_freedom + constraints.count();
+        let lost = (3 * system.len()).saturating_sub(free);
         Ok(Self {
             system,
             thermometer: setup.thermometer,
             kinds: elements::kinds(&system.species),
             rests,
             rotates: rests && !periodic && lost > 3,
+            constraints,
         })
     }
 
@@ -98,12 +103,13 @@ impl<'s> SampleReader<'s> {
         let tensors = self.rotates.then(|| self.turning(&state.positions));
         let mut of_elements = vec![0.0; self.kinds.len()];
         let mut freedoms = vec![0.0; self.kinds.len()];
+        let taken = (self.constraints).taken(&self.system.masses, &state.positions);
         for (i, velocity) in state.velocities.iter().enumerate() {
             let own = self.system.masses[i];
             let kind = self.kinds.binary_search(&self.system.species[i]);
             let kind = kind.unwrap_or(0);
             of_elements[kind] += 0.5 * own * (velocity - flight).norm_squared();
-            freedoms[kind] += 3.0;
+            freedoms[kind] += 3.0 - taken[i];
             if self.rests {
                 freedoms[kind] -= 3.0 * own / mass;
             }

@@ -7,6 +7,7 @@ mod cif;
 mod cli;
 mod committee;
 mod config;
+mod constraints;
 mod contract;
 #[cfg(feature = "cuda")]
 pub mod cuda;

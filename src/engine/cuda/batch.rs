@@ -206,6 +206,7 @@ fn joined(members: Vec<BatchMember>) -> Result<Start> {
     all.members = Members::default();
     for BatchMember { start, .. } in members {
         start.check()?;
+        start.check_unconstrained()?;
         let only = start.members.only()?;
         all.members.push(only.clone());
         let (before, atoms) = (all.system.len(), start.system.len());

@@ -149,6 +149,7 @@ impl CudaEngine {
         making: Making,
     ) -> Result<Self> {
         start.check()?;
+        start.check_unconstrained()?;
         Self::check_room(&device, &systems, potential)?;
         let about = potential.about(Processor::Card {
             name: device.name.clone(),

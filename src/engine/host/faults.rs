@@ -20,12 +20,17 @@ impl HostEngine {
     /// What is wrong with the present state.
     pub(super) fn inspect(&self) -> Option<Breach> {
         let cell = || Some((Watched::Cell, (self.refused?, Vec::new())));
+        let unmet = || {
+            let unmet = self.constrained.as_ref()?.unmet()?;
+            Some((Watched::Constraint, (unmet.deviation, unmet.atoms.to_vec())))
+        };
         let volume = || Some((Watched::Volume, self.volume_outside(self.limits.volume?)?));
         let finite = || self.not_finite().map(|found| (Watched::Finite, found));
         let force = || Some((Watched::Force, self.force_over(self.limits.force?)?));
         let contact = || Some((Watched::Contact, self.contact_under(self.limits.contact?)?));
         let kinetic = || Some((Watched::Kinetic, self.kinetic_over(self.limits.kinetic?)?));
         let found = finite()
+            .or_else(unmet)
             .or_else(cell)
             .or_else(volume)
             .or_else(force)

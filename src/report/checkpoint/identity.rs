@@ -47,6 +47,12 @@ impl Identity {
             put("potential.repulsion", repulsion.term().words());
         }
         dynamics(plan, &mut put);
+        if !plan.constraints.is_empty() {
+            // Numbers are written so that they come back to the bit.
+            let all = format!("{:?}", plan.constraints);
+            let count = counted(plan.constraints.count() as u64, "constraint");
+            put("constraints", format!("{count}, {}", short(all.as_bytes())));
+        }
         for group in &plan.groups {
             put(&format!("group {}", group.name), group_of(group));
         }

@@ -156,7 +156,7 @@ fn run_file(
     let text = format!(
         "[system]\nstructure = {structure:?}\n{system}\n[potential]\n{potential}\n\
          [dynamics]\nensemble = \"nve\"\ntimestep = \"0.5 fs\"\nsteps = 10\n\
-         [output]\n[[output.trajectory]]\nformat = \"xyz\"\nevery = 1\n[monitor]\n[device]\n{more}"
+         [output]\n[[output.trajectory]]\nformat = \"xyz\"\nevery = 1\n[monitor]\n[device]\n[constraints]\n{more}"
     );
     let path = folder.join(format!("run{}.toml", more.len()));
     fs::write(&path, text).unwrap();
