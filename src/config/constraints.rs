@@ -78,8 +78,8 @@ pub(super) fn check(source: &Source, plan: &Plan, table: &Spanned<ConstraintsTab
     let bath = plan.groups.iter().find(|group| group.bath.is_some());
     if let Some(group) = frozen.or(bath) {
         return fault(&format!(
-            "goes with springs, walls and forces of groups, and not with atoms that are frozen or have a thermostat of their own, \
-             as those of the group {:?}: remove [group] frozen or thermostat, or [constraints]",
+            "goes with springs, walls and forces of groups, and not with atoms that are frozen or have a thermostat of their \
+             own, as those of the group {:?}: remove [group] frozen or thermostat, or [constraints]",
             group.name
         ));
     }

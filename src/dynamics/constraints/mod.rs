@@ -2,8 +2,8 @@
 //!
 //! Positions and velocities satisfy them after every operator of a step: RATTLE (Andersen, J. Comput. Phys. 52, 24 (1983)) for
 //! bonds, SETTLE (Miyamoto and Kollman, J. Comput. Chem. 13, 952 (1992)) for rigid water. With the noise of Langevin dynamics
-//! this is g-BAOAB (Leimkuhler and Matthews, Proc. R. Soc. A 472, 20160138 (2016)): its drift is a geodesic, and kicks and noise are
-//! projected to velocities that change no constrained distance.
+//! this is g-BAOAB (Leimkuhler and Matthews, Proc. R. Soc. A 472, 20160138 (2016)): its drift is a geodesic, and kicks and
+//! noise are projected to velocities that change no constrained distance.
 //!
 //! Nothing is carried over from one step to the next, so that what is found is a function of the state alone.
 

@@ -69,7 +69,7 @@ pub(super) fn place(
 }
 
 /// Changes vectors of the atoms (velocities, or accelerations) by pushes along the three distances over masses, so that the
-/// difference of both atoms along each is what `rates` ask for. Gives the sum of the pushes' virials, r (push) over the distances;
+/// difference of both atoms along each is what `rates` ask for. Gives the sum of the pushes' virials, r (push) over them;
 /// `None` of a molecule that is flat.
 pub(super) fn project(
     positions: &[Vec3; 3],

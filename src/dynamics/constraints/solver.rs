@@ -40,7 +40,7 @@ impl ConstraintSolver {
         }
     }
 
-    /// Brings positions (angstrom) that have drifted over `time` from `before`, which satisfies the constraints, back onto them, and
+    /// Brings positions (angstrom) that have drifted over `time` from `before`, which satisfies them, back onto them, and
     /// changes the velocities by what this moves in the time (angstrom sqrt(u / eV)).
     ///
     /// # Errors

@@ -26,8 +26,8 @@ fn rows(vectors: &[Vec3]) -> Vec<[f64; 3]> {
 
 /// Argon in pairs, in chains of three and in triangles goes the way of ASE's `FixBondLengths` under `VelocityVerlet`.
 ///
-/// Both leave a part of 1e-12 or less of each distance (4 A), anew in each step: a velocity that is off by 4e-12 A over a step, and
-/// positions by at most the sum of 1 to 100 of that. Two atoms that were not held are off by an angstrom, half a step by 1e-3.
+/// Both leave a part of 1e-12 or less of each distance (4 A), anew in each step: a velocity that is off by 4e-12 A over a step,
+/// and positions by at most the sum of 1 to 100 of it. Two atoms that were not held are off by an angstrom, half a step by 1e-3.
 #[test]
 fn constrained_argon_goes_the_way_of_ase() {
     let tolerance = 4.1 * TOLERANCE * (STEPS * STEPS) as f64 / 2.0;

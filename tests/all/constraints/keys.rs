@@ -13,7 +13,7 @@ use crate::support::{mdrun, root};
 
 /// A run file of a structure of the house, with these keys of dynamics and more tables.
 pub struct RunFile {
-    pub folder: TempDir,
+    _folder: TempDir,
     pub path: PathBuf,
 }
 
@@ -29,7 +29,10 @@ impl RunFile {
              [output]\nthermo_every = 1\n{more}"
         );
         fs::write(&path, text).unwrap();
-        Self { folder, path }
+        Self {
+            _folder: folder,
+            path,
+        }
     }
 
     pub fn plan(&self) -> mdrun::Result<Plan> {

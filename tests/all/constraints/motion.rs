@@ -40,8 +40,9 @@ fn open() -> Held {
 /// Weak enough for molecules to swing through each other slowly.
 const SPRINGS: Springs = Springs { stiffness: 2e-3 };
 
-/// A dimer without forces turns evenly, with the energy that it has. In a step h it turns by asin(w h), since the drift is w h long
-/// along the tangent and the push that brings it back is along the old radius: the period is 2 pi / w but for (w h)^2 / 6 of it.
+/// A dimer without forces turns evenly, with the energy that it has. In a step h it turns by asin(w h), since the drift is w h
+/// long along the tangent, and the push
+/// that brings it back is along the old radius: the period is 2 pi / w but for (w h)^2 / 6 of it.
 #[test]
 fn a_dimer_turns_evenly() {
     const STEPS: u64 = 1000;

@@ -68,7 +68,7 @@ fn a_run_begins_from_what_another_one_left() {
     );
 }
 
-/// People equilibrate, then produce: constraints are those of all stages, and a run that is ended in one goes on to the same bytes.
+/// People equilibrate, then produce: constraints are those of all stages, and a run that is cut goes on to the same bytes.
 #[test]
 fn stages_keep_their_constraints() {
     let structure = root().join("configs/structures/ethanol.xyz");

@@ -106,8 +106,8 @@ fn noise_gives_rigid_water_its_temperature() {
     equipartition("rigid water", &waters(10));
 }
 
-/// What the noise puts in is heat, and what the projection takes of it is not: energy less heat is off by what free turns in steps
-/// are off alone, a quarter of it in half the step.
+/// What the noise puts in is heat, and what the projection takes of it is not: energy less heat is off by what free turns
+/// in steps are off alone, a quarter of it in half the step.
 #[test]
 fn heat_is_what_noise_puts_in() {
     let water = waters(10);

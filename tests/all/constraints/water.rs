@@ -48,8 +48,8 @@ impl Settled {
     }
 }
 
-/// The energy of rigid water at 2 fs fluctuates by four times what it does at 1 fs: what is left is of the second order of the step,
-/// and not of what solves constraints.
+/// The energy of rigid water at 2 fs fluctuates by four times what it does at 1 fs: what is left is of the second order of the
+/// step, and not of what solves constraints.
 #[test]
 fn energy_of_rigid_water_is_conserved_to_second_order() {
     let settled = Settled::new("oh = \"0.9572 A\"\nhh = \"1.5139 A\"", 20);
