@@ -32,11 +32,12 @@ impl ConstraintSolver {
         &self.constraints
     }
 
-    fn scene<'s>(&'s self, cluster: &'s [BondConstraint]) -> RattleScene<'s> {
+    /// Bonds that hang together, kept to so many tolerances.
+    fn scene<'s>(&'s self, cluster: &'s [BondConstraint], tolerances: f64) -> RattleScene<'s> {
         RattleScene {
             cluster,
             inverse: &self.inverse,
-            tolerance: self.constraints.tolerance,
+            tolerance: self.constraints.tolerance * tolerances,
         }
     }
 
@@ -52,7 +53,7 @@ impl ConstraintSolver {
         time: f64,
     ) -> Result<(), UnmetConstraint> {
         for cluster in &self.clusters {
-            (self.scene(cluster)).place(before, (&mut *positions, &mut *velocities), time)?;
+            (self.scene(cluster, 1.0)).place(before, (&mut *positions, &mut *velocities), time)?;
         }
         for water in &self.constraints.waters {
             let masses = [self.masses[water[0]], self.masses[water[1]]];
@@ -84,7 +85,8 @@ impl ConstraintSolver {
         Ok(())
     }
 
-    /// Takes from velocities what changes a constrained distance, over masses: what is left is as near to them as it can be.
+    /// Takes from velocities what changes a constrained distance, over masses: what is left is as near to them as it can be. The
+    /// tolerance is that of speeds of 1 angstrom / time (98 km/s) and less.
     ///
     /// # Errors
     /// There are none.
@@ -125,8 +127,10 @@ impl ConstraintSolver {
         rate: impl Fn([usize; 2]) -> f64,
     ) -> Result<Mat3, UnmetConstraint> {
         let mut virial = Mat3::zeros();
+        // Rounding of what is large is no smaller than a part of it: a force that blows a molecule up is told as a force.
+        let largest = vectors.iter().map(|v| v.amax()).fold(1.0, f64::max);
         for cluster in &self.clusters {
-            let scene = self.scene(cluster);
+            let scene = self.scene(cluster, largest);
             virial += scene.project(positions, vectors, |bond| rate(bond.atoms))?;
         }
         for water in &self.constraints.waters {
@@ -158,7 +162,7 @@ impl ConstraintSolver {
         let pairs: Vec<BondConstraint> = self.constraints.pairs().collect();
         let mut unused = vec![Vec3::zeros(); positions.len()];
         for cluster in clusters(&pairs, self.inverse.len()) {
-            (self.scene(&cluster)).place(&before, (&mut *positions, &mut unused), 1.0)?;
+            (self.scene(&cluster, 1.0)).place(&before, (&mut *positions, &mut unused), 1.0)?;
         }
         Ok(())
     }

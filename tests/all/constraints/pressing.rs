@@ -10,9 +10,17 @@ use crate::support::atoms::derivative;
 use crate::support::brute;
 use crate::support::calculators::lennard_jones;
 
-/// Atoms of each rigid molecule of the gas: dimers and triangles.
+/// So many times as large as those of [`Held::gas`] are molecules here.
+const SIZE: f64 = 3.2;
+
+/// Rigid molecules of a gas, and the atoms of each: dimers and triangles with bonds of 3 A, as argon may have.
 fn rigid(edge: f64) -> (Held, Vec<Vec<usize>>) {
-    let gas = Held::gas(edge);
+    let small = Held::gas(edge / SIZE);
+    let gas = Held {
+        cell: Cell::new(Mat3::identity() * edge, [true; 3]).unwrap(),
+        positions: small.positions.iter().map(|r| r * SIZE).collect(),
+        ..small
+    };
     let (mut kept, mut molecules) = (Vec::new(), Vec::new());
     let mut first = 0;
     for k in 0..27 {
@@ -65,7 +73,7 @@ fn flights(held: &Held, molecules: &[Vec<usize>], velocities: &[Vec3]) -> f64 {
 /// the mean pressure at a temperature is that of N molecules, N kT / V.
 #[test]
 fn a_gas_of_rigid_molecules_is_ideal() {
-    let (gas, molecules) = rigid(12.0);
+    let (gas, molecules) = rigid(40.0);
     let volume = gas.cell.volume().unwrap();
     for seed in 1..20 {
         let mut engine = gas.engine(gas.start(gas.velocities(300.0 * KB, seed)), Free);
@@ -87,12 +95,13 @@ fn a_gas_of_rigid_molecules_is_ideal() {
 /// stay as they are, found by differences.
 #[test]
 fn the_pressure_is_how_the_energy_changes_with_the_volume() {
-    let (gas, molecules) = rigid(9.0);
+    const EDGE: f64 = 22.0;
+    let (gas, molecules) = rigid(EDGE);
     let volume = gas.cell.volume().unwrap();
     let mut engine = gas.engine(gas.start(gas.velocities(300.0 * KB, 4)), lennard_jones());
     let now = state(&mut engine);
     let energy = |strain: f64| {
-        let cell = Cell::new(Mat3::identity() * (9.0 * (1.0 + strain)), [true; 3]).unwrap();
+        let cell = Cell::new(Mat3::identity() * (EDGE * (1.0 + strain)), [true; 3]).unwrap();
         let mut positions = gas.positions.clone();
         for atoms in &molecules {
             let shift = centre(&gas, atoms, &gas.positions) * strain;

@@ -155,7 +155,7 @@ fn constraints_that_follow_from_others_are_refused() {
             &five,
             "the 10 constraints of atoms 0, 1, 2, 3, 4 follow",
         ),
-        (&[[0, 1], [1, 0]], &line, "atoms 0 and 1 are named twice"),
+        (&[[0, 1], [1, 0]], &line, "atoms 1 and 0 are named twice"),
         (&[[0, 0]], &line, "atom 0 is constrained to itself"),
     ] {
         let error = refused(pairs, positions);
