@@ -234,10 +234,7 @@ pub fn start(plan: &Plan) -> Start {
 /// As for [`engine`].
 pub fn engine_at(plan: &Plan, model: &Model, start: Start) -> Result<Box<dyn Engine>> {
     let noise = thermostat_noise(plan);
-    let start = start
-        .of_replica(replica(plan))
-        .with_groups(groups::rules(plan))
-        .with_constraints(plan.constraints.clone());
+    let start = groups::bound(plan, start.of_replica(replica(plan)));
     let precision = precision(&plan.potential);
     if let Some(at) = reachable(plan, model, precision)? {
         return card::engine(plan, model, at, start);

@@ -1,7 +1,7 @@
 //! What a plan's groups ask of an engine.
 
 use crate::config::plan::Plan;
-use crate::engine::{GroupRules, OwnBath};
+use crate::engine::{GroupRules, OwnBath, Start};
 use crate::forcefield::external;
 use crate::potential::Evaluation;
 use crate::report::Checkpoint;
@@ -61,6 +61,13 @@ fn mark<T: Clone + Default>(all: &mut Vec<T>, (some, atoms): (&[usize], usize), 
             *said = what.clone();
         }
     }
+}
+
+/// A start under what a plan's groups and constraints ask for.
+pub(super) fn bound(plan: &Plan, start: Start) -> Start {
+    start
+        .with_groups(rules(plan))
+        .with_constraints(plan.constraints.clone())
 }
 
 /// Why a plan's groups and constraints are not for a card, if they are not.
