@@ -6,6 +6,7 @@ mod card;
 #[cfg(not(feature = "cuda"))]
 #[path = "assemble/no_card.rs"]
 mod card;
+mod constrained;
 mod field;
 mod groups;
 mod int8;
@@ -27,7 +28,7 @@ use crate::core::rng::Noise;
 use crate::core::velocities::{self, Temperature};
 use crate::core::{Kept, Vec3};
 use crate::diagnose::{Built, Variant};
-use crate::dynamics::{ConstraintSolver, Program};
+use crate::dynamics::Program;
 use crate::engine::{Engine, HostEngine, Limits, Start};
 use crate::forcefield::ForceField;
 use crate::formats::write::topology;
@@ -47,6 +48,7 @@ use crate::{Error, Result, memory};
 pub use batch::{SharedPotential, batch_engine, batch_member, in_flight};
 #[cfg(feature = "cuda")]
 pub use card::{cuda_batch, cuda_batch_skin, cuda_engine, cuda_skin};
+pub use constrained::bring_onto_constraints;
 pub use field::{check_numbers, field, field_of};
 pub use groups::{rules, taken_over};
 pub use int8::{Int8Scene, Int8Slot, find_int8, find_int8_anew};
@@ -199,12 +201,7 @@ fn starting_velocities(plan: &Plan) -> Vec<Vec3> {
         true => velocities::thermal_among(system, |i| groups.moves(i), temperature, noise),
         false => velocities::thermal(system, &start.cell, positions, temperature, noise),
     };
-    if !plan.constraints.is_empty() {
-        let solver = ConstraintSolver::new(&plan.constraints, &system.masses);
-        // Constraints that have no solution are a breach of the first step.
-        let _ = solver.project(positions, &mut velocities);
-        velocities::scale(system, temperature, &mut velocities);
-    }
+    constrained::hold(plan, temperature, &mut velocities);
     velocities
 }
 

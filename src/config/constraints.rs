@@ -10,6 +10,7 @@ use super::section::{Resolved, Section, quantity};
 use super::source::Source;
 use crate::Result;
 use crate::core::{Vec3, elements};
+use crate::dynamics::constraints::MOST_BROUGHT;
 use crate::dynamics::{BondConstraint, ConstraintSolver, Constraints, Dynamics, WaterShape};
 use crate::neighbors::bonds;
 use crate::text::counted;
@@ -21,8 +22,6 @@ const USUAL_TOLERANCE: f64 = 1e-10;
 const TOLERANCES: [f64; 2] = [1e-12, 1e-6];
 /// A distance (angstrom) that no two atoms of a molecule are held at, but atoms on two sides of a cell are.
 const LONGEST: f64 = 5.0;
-/// Part of a distance by which a structure may be off it: more is another molecule, or a slip.
-const MOST_OFF: f64 = 0.2;
 /// A structure is brought onto constraints that it is off by more than this many tolerances: less is what a run leaves.
 const LEFT: f64 = 10.0;
 
@@ -404,7 +403,7 @@ fn sound(
             );
             return Err(section.fault(key, leaf, why));
         }
-        if i != j && pair.deviation(&start.positions) > MOST_OFF {
+        if i != j && pair.deviation(&start.positions) > MOST_BROUGHT {
             let why = format!(
                 "atoms {i} and {j} are {apart:.4} A apart, too far from the {:.4} A that they are to be held at: minimise the \
                  structure, or give the distance that it has",

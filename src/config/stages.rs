@@ -143,11 +143,6 @@ pub(super) fn resolve<'s>(
         if minimizer.is_some_and(|minimizer| minimizer.cell.is_some()) {
             refuse_held(&section, &keys, &plan)?;
         }
-        if minimizer.is_some() && !plan.constraints.is_empty() {
-            let why = "stage: a minimisation moves all atoms freely, and does not go with [constraints]: minimise in a run file of \
-                       its own, and begin from its last state, or remove [constraints]";
-            return Err(source.fault(&section.span, why));
-        }
         let until = until(&mut section, &keys, &plan)?;
         let velocities = velocities(&mut section, &keys, &start)?;
         if let (0, Some(velocities)) = (index, &velocities) {

@@ -287,6 +287,10 @@ impl StageCourse<'_> {
             store::save(&file, &checkpoint)?;
         }
         enter(&mut plan, self.noise_before(stage + 1, step), &checkpoint);
+        if ended.minimizer().is_some() && plan.minimizer().is_none() {
+            assemble::bring_onto_constraints(&mut plan)?;
+            checkpoint.positions.clone_from(&plan.start.positions);
+        }
         let raises = checkpoint.energies.numbers.raises.clone();
         let mut record = assemble::energies(&plan).read(Clone::clone);
         record.numbers.raises = raises;

@@ -8,7 +8,7 @@ use super::walk::{EnergyWalk, FEWEST_SAMPLES, WalkLength};
 use super::{Course, Setup, largest_difference};
 use crate::Result;
 use crate::core::{Fields, Snapshot, observe};
-use crate::diagnose::vibration::shortest_period;
+use crate::diagnose::vibration::{Vibrating, shortest_period};
 use crate::engine::Engine;
 use crate::plot::{Drawn, Plot, PlotAxis, PlotSeries};
 use crate::potential::Precision;
@@ -60,7 +60,8 @@ struct EnergyWalks<'s> {
 pub(super) fn examine(setup: &Setup<'_>, course: &mut Course<'_>) -> Result<()> {
     let mut engine = setup.workshop.engine(setup.start.clone(), 0)?;
     let begun = engine.snapshot(Fields::ALL)?;
-    let period = shortest_period(engine.as_mut(), &setup.start.system, &begun)?;
+    let vibrating = Vibrating::new(&setup.start.system, &setup.start.constraints);
+    let period = shortest_period(engine.as_mut(), &vibrating, &begun)?;
     let (state, pace) = settled(setup, engine.as_mut(), &begun, course)?;
     let (deadline, steps) = plan(setup, pace, course);
     let alike = (ALIKE * PICOSECOND / setup.timestep)

@@ -13,7 +13,7 @@ use super::samples::Samples;
 use crate::Result;
 use crate::core::rng::{Noise, Stream};
 use crate::core::{Snapshot, Vec3, elements};
-use crate::diagnose::vibration::hessian_times;
+use crate::diagnose::vibration::{Vibrating, hessian_times};
 use crate::engine::Engine;
 use crate::report::series::Estimate;
 use crate::text::significant;
@@ -63,6 +63,8 @@ impl KineticTheory {
         kinds: &[u8],
     ) -> Result<Self> {
         let system = &setup.start.system;
+        let constraints = &setup.start.constraints;
+        let vibrating = Vibrating::new(system, constraints);
         let noise = Noise::new(11);
         let atoms = system.len();
         let mut traces = Vec::new();
@@ -75,7 +77,7 @@ impl KineticTheory {
                         .map(f64::signum)
                 })
                 .collect();
-            let product = hessian_times(engine, system, state, &signs)?;
+            let product = hessian_times(engine, &vibrating, state, &signs)?;
             let mut trace = 0.0;
             for (i, (p, s)) in product.iter().zip(&signs).enumerate() {
                 let own = p.dot(s);
@@ -91,7 +93,11 @@ impl KineticTheory {
         let squares: f64 = traces.iter().map(|t| (t - mean).powi(2)).sum();
         let degrees_of_freedom = setup.thermometer.degrees_of_freedom;
         let part = setup.timestep.powi(2) / 4.0;
-        let of_atoms = |z: u8| 3.0 * system.species.iter().filter(|s| **s == z).count() as f64;
+        let taken = constraints.taken(&system.masses, &state.positions);
+        let of_atoms = |z: u8| -> f64 {
+            let own = system.species.iter().zip(&taken).filter(|(s, _)| **s == z);
+            own.map(|(_, taken)| 3.0 - taken).sum()
+        };
         Ok(Self {
             kt,
             degrees_of_freedom,

@@ -9,7 +9,7 @@ use crate::assemble::{self, Model};
 use crate::config::plan::Plan;
 use crate::core::{Fields, Snapshot};
 use crate::diagnose::trial::{self, Attempt, Trial};
-use crate::diagnose::vibration::shortest_period;
+use crate::diagnose::vibration::{Vibrating, shortest_period};
 use crate::engine::{Engine, Flags};
 use crate::run::words;
 use crate::text::{duration, round, significant};
@@ -44,7 +44,8 @@ pub(super) fn examine(table: &mut CheckTable, plan: &Plan, model: &Model) -> Res
     let mut engine = assemble::engine_at(&heated, model, assemble::start(&heated))?;
     table.info("device", engine.about().to_string());
     let state = engine.snapshot(Fields::ALL)?;
-    let period = shortest_period(engine.as_mut(), &plan.start.system, &state)?;
+    let vibrating = Vibrating::new(&plan.start.system, &plan.constraints);
+    let period = shortest_period(engine.as_mut(), &vibrating, &state)?;
     tell_period(table, plan, period);
     let how = Attempt {
         timestep: plan.dynamics.timestep,

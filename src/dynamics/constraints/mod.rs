@@ -16,6 +16,9 @@ use crate::core::Vec3;
 
 pub use solver::ConstraintSolver;
 
+/// Part of a distance by which a structure may be off it and is brought onto it: more is another molecule, or a slip.
+pub const MOST_BROUGHT: f64 = 0.2;
+
 /// Distances that stay what they are; by default none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Constraints {

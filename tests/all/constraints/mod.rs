@@ -1,11 +1,15 @@
 //! Constraints: what solves them, how what they hold moves, and what a run file says of them.
 
 mod ase;
+mod ethanol;
 mod keys;
 mod motion;
 mod pressing;
 mod restart;
+mod sampling;
 mod solver;
+mod stages;
+mod swings;
 mod thermal;
 mod water;
 

@@ -7,7 +7,8 @@ use mdrun::core::observe::Thermometer;
 use mdrun::core::rng::Noise;
 use mdrun::core::{Cell, Fields, System, Vec3};
 use mdrun::diagnose::trial::{Attempt, attempt};
-use mdrun::diagnose::vibration::shortest_period;
+use mdrun::diagnose::vibration::{Vibrating, shortest_period};
+use mdrun::dynamics::Constraints;
 use mdrun::engine::{Engine, HostEngine, Limits, Start, Watched};
 use mdrun::neighbors::Pairs;
 use mdrun::potential::{About, Evaluation, Potential};
@@ -49,7 +50,9 @@ fn the_shortest_period_is_that_of_the_stiffest_spring() {
         let velocities = vec![Vec3::new(0.01, 0.02, -0.03); masses.len()];
         let mut engine = springs(&masses, velocities);
         let state = engine.snapshot(Fields::ALL).unwrap();
-        let period = shortest_period(&mut engine, &system(&masses), &state).unwrap();
+        let system = system(&masses);
+        let vibrating = Vibrating::new(&system, &Constraints::default());
+        let period = shortest_period(&mut engine, &vibrating, &state).unwrap();
         let right = std::f64::consts::TAU / squared.sqrt();
         let off = period.unwrap() / right - 1.0;
         assert!(off.abs() < 1e-6, "{masses:?}: {off}");
@@ -68,8 +71,10 @@ fn what_is_free_does_not_vibrate() {
     );
     let mut engine = HostEngine::new(start, Noise::new(1), 1.0, Box::new(Free)).unwrap();
     let state = engine.snapshot(Fields::ALL).unwrap();
+    let system = system(&masses);
+    let vibrating = Vibrating::new(&system, &Constraints::default());
     assert_eq!(
-        shortest_period(&mut engine, &system(&masses), &state).unwrap(),
+        shortest_period(&mut engine, &vibrating, &state).unwrap(),
         None
     );
 }
