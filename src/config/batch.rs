@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use toml::{Spanned, Table, Value};
 
+use super::constraints;
 use super::keys::system::{
     ALL_FRAMES, FRAME, MOST_MEMBERS, PERIODIC, REPLICA, REPLICAS, STRUCTURE,
 };
@@ -45,10 +46,6 @@ fn of_all_frames(table: &SystemTable) -> bool {
 /// # Errors
 /// As for a run of one; an error about one of them says which.
 pub(super) fn batch(tables: &Tables<'_>) -> Result<BatchPlan> {
-    if let Some(table) = &tables.raw.constraints {
-        let why = "constraints: are of one system, and [system] makes many: remove [constraints], or run the systems one by one";
-        return Err(tables.source.fault(&table.span(), why));
-    }
     let entries = entries(tables)?;
     let mut starts = Vec::new();
     let mut systems = Vec::new();
@@ -333,16 +330,25 @@ fn members(tables: &Tables<'_>, starts: Vec<Starting>) -> Result<Vec<MemberPlan>
     for (index, one) in starts.into_iter().enumerate() {
         let Starting {
             name,
-            start,
+            mut start,
             words,
-            resolved,
+            mut resolved,
         } = one;
-        let moving = tables.moving(&start, Some(OneOfMany { index, of, words }))?;
+        let member = OneOfMany { index, of, words };
+        let table = &tables.raw.constraints;
+        let place = (&mut start, Some(member.clone()));
+        let (constraints, found) = constraints::constraints(tables.source, table, place)?;
+        resolved.take(found);
+        let moving = tables.moving(&start, Some(member))?;
         let around = match &around {
             Some(around) => around,
             None => around.insert(tables.surroundings(&acting, &moving)?),
         };
-        let plan = tables.plan((start, resolved), &acting, moving, around);
+        let mut plan = tables.plan((start, resolved), &acting, moving, around);
+        plan.constraints = constraints;
+        if let Some(table) = table {
+            constraints::check(tables.source, &plan, table)?;
+        }
         members.push(MemberPlan { name, plan });
     }
     Ok(members)
@@ -361,6 +367,10 @@ fn of_all(tables: &Tables<'_>, first: &Table, system: Value) -> Table {
         if written.noise_start.is_none() {
             table.remove(dynamics::NOISE_START.name);
         }
+    }
+    if let Some(table) = &tables.raw.constraints {
+        let written = constraints::as_written(table.get_ref());
+        resolved.insert(keys::constraints::TABLE.name.to_owned(), written.into());
     }
     if let Some(Value::Array(groups)) = resolved.get_mut(group::TABLE.name) {
         // Numbers of the atoms are each member's own.

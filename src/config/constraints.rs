@@ -1,12 +1,12 @@
 //! `[constraints]`: which distances stay what they are.
 
-use toml::{Spanned, Value};
+use toml::{Spanned, Table, Value};
 
 use super::keys::constraints as keys;
 use super::keys::row::{ConfigKey, Forms, Sign};
 use super::plan::{Plan, StartPlan, VelocityPlan};
 use super::raw::{ConstraintsTable, Leaf};
-use super::section::{Resolved, Section, quantity};
+use super::section::{OneOfMany, Resolved, Section, quantity};
 use super::source::Source;
 use crate::Result;
 use crate::core::{Vec3, elements};
@@ -28,16 +28,16 @@ const LEFT: f64 = 10.0;
 const HYDROGEN: u8 = 1;
 const OXYGEN: u8 = 8;
 
-/// The constraints of a start, which is brought onto them.
+/// The constraints of a start, which is brought onto them; of a member, where there are many.
 pub(super) fn constraints(
     source: &Source,
     table: &Option<Spanned<ConstraintsTable>>,
-    start: &mut StartPlan,
+    (start, member): (&mut StartPlan, Option<OneOfMany>),
 ) -> Result<(Constraints, Resolved)> {
     let Some(table) = table else {
         return Ok((Constraints::default(), Resolved::default()));
     };
-    let mut section = Section::new(source, keys::TABLE.name, table.span());
+    let mut section = Section::new(source, keys::TABLE.name, table.span()).of(member);
     let raw = table.get_ref();
     let waters = waters(&mut section, raw, start)?;
     let shape = shape(&mut section, raw, (&waters, start))?;
@@ -51,6 +51,23 @@ pub(super) fn constraints(
     sound(&section, raw, (&constraints, start))?;
     bring(&mut section, raw, (&constraints, start))?;
     Ok((constraints, section.finish(keys::TABLE.name)))
+}
+
+/// The keys of a table as they are written, for many systems, each of which has atoms and lengths of its own.
+pub(super) fn as_written(table: &ConstraintsTable) -> Table {
+    let leaves = [
+        (keys::BONDS.name, &table.bonds),
+        (keys::LENGTHS.name, &table.lengths),
+        (keys::WATER.name, &table.water),
+        (keys::OH.name, &table.oh),
+        (keys::HH.name, &table.hh),
+        (keys::TOLERANCE.name, &table.tolerance),
+    ];
+    let given = leaves.into_iter().filter_map(|(name, leaf)| {
+        let value = leaf.as_ref()?.get_ref().clone();
+        Some((name.to_owned(), value))
+    });
+    given.collect()
 }
 
 /// Refuses what constraints do not go with.

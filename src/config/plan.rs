@@ -37,7 +37,7 @@ pub struct Plan {
     pub repulsion: Option<RepulsionPlan>,
     /// How they move.
     pub dynamics: DynamicsPlan,
-    /// Distances that stay what they are; none of a batch's members.
+    /// Distances that stay what they are.
     pub constraints: Constraints,
     /// What is done to some of them.
     pub groups: Vec<GroupPlan>,

@@ -66,7 +66,8 @@ impl<'s> Tables<'s> {
     pub fn alone(&self, mut start: StartPlan, mut system: Resolved) -> Result<Plan> {
         self.refuse_keys_of_many()?;
         let table = &self.raw.constraints;
-        let (constraints, resolved) = constraints::constraints(self.source, table, &mut start)?;
+        let (constraints, resolved) =
+            constraints::constraints(self.source, table, (&mut start, None))?;
         system.take(resolved);
         let acting = self.acting()?;
         let moving = self.moving(&start, None)?;

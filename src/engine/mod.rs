@@ -92,9 +92,7 @@ impl Start {
     pub fn check_unconstrained(&self) -> Result<()> {
         match self.constraints.is_empty() {
             true => Ok(()),
-            false => Err(Error::input(
-                "constraints are of one system, computed on the processor",
-            )),
+            false => Err(Error::input("constraints are kept on the processor alone")),
         }
     }
 

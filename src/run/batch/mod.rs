@@ -426,7 +426,8 @@ fn engine(
             member.start = start
                 .of_replica(replica)
                 .after(state.step, state.observables.kept)
-                .with_groups(member.start.groups);
+                .with_groups(member.start.groups)
+                .with_constraints(member.start.constraints);
         }
         member
     });

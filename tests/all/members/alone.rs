@@ -106,6 +106,19 @@ fn members_on_springs_write_what_they_do_alone() {
     }
 }
 
+/// Bonds of each member are those of its own structure.
+#[test]
+fn members_with_constraints_write_what_they_do_alone() {
+    let held = "[constraints]\nbonds = \"hydrogen\"\n";
+    for dynamics in [Dynamics::Nve, Dynamics::Langevin, Dynamics::Csvr] {
+        let members = Members::molecules(4, dynamics, 30, held);
+        let batch = members.at("batch");
+        let ending = members.run(&batch, Some(3));
+        assert_eq!((ending.status, ending.steps), (Status::Complete, 120));
+        same_as_alone(&members, &batch);
+    }
+}
+
 #[test]
 fn members_with_chains_of_thermostats_write_what_they_do_alone() {
     molecules(Dynamics::NoseHoover, Some(2));

@@ -119,6 +119,19 @@ fn a_batch_with_chains_of_thermostats_survives_kills() {
     survives(&molecules(NOSE_HOOVER, 1, 2, TRAJECTORIES), 24);
 }
 
+/// Each member's bonds to hydrogen stay as long as they are in its structure.
+#[test]
+fn a_batch_with_constraints_survives_kills() {
+    let bench = molecules(LANGEVIN, 1, 2, TRAJECTORIES);
+    let text = fs::read_to_string(&bench.config).unwrap();
+    fs::write(
+        &bench.config,
+        text + "[constraints]\nbonds = \"hydrogen\"\n",
+    )
+    .unwrap();
+    survives(&bench, 25);
+}
+
 #[test]
 fn a_batch_with_one_trajectory_survives_kills() {
     survives(&molecules(NVE, 2, 8, TOGETHER), 23);
