@@ -316,31 +316,36 @@ fn what_cannot_be_is_refused_by_name() {
 }
 
 #[test]
-fn what_constraints_do_not_go_with_is_refused_by_name() {
-    let rigid = "[constraints]\nwater = \"rigid\"\n";
-    let descent =
-        format!("{rigid}[[stage]]\nname = \"down\"\n[stage.dynamics]\nensemble = \"minimize\"\n");
+fn constraints_are_of_all_stages() {
     let within = "[[stage]]\nname = \"a\"\n[stage.constraints]\nwater = \"rigid\"\n";
-    for (more, settings, says) in [
-        (
-            rigid,
-            vec!["system.replicas=2"],
-            "constraints: are of one system",
-        ),
-        (&descent, vec![], "a minimisation moves all atoms freely"),
-        (
-            within,
-            vec![],
-            "stage.constraints: [constraints] is of the whole run",
-        ),
-    ] {
-        let file = RunFile::new("water64.xyz", LANGEVIN, more);
-        let settings: Vec<String> = settings.into_iter().map(str::to_owned).collect();
-        let error = config::load_any(&file.path, &settings, None)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(says), "{error}");
+    let file = RunFile::new("water64.xyz", LANGEVIN, within);
+    let error = config::load_any(&file.path, &[], None).unwrap_err();
+    let says = "stage.constraints: [constraints] is of the whole run";
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+/// Members have the constraints of their own structures, and the run file keeps what is written in it.
+#[test]
+fn members_have_constraints_of_their_own() {
+    let file = RunFile::new("ethanol.xyz", NVE, "[constraints]\nbonds = \"hydrogen\"\n");
+    let settings = ["system.replicas=3".to_owned()];
+    let config::Asked::Several(batch) = config::load_any(&file.path, &settings, None).unwrap() else {
+        panic!("it is of many systems");
+    };
+    let alone = config::load(&file.path, &[], None).unwrap();
+    for member in &batch.members {
+        assert_eq!(member.plan.constraints, alone.constraints);
     }
+    let kept = &batch.resolved["constraints"];
+    assert_eq!(kept["bonds"].as_str(), Some("hydrogen"));
+    assert_eq!(kept.get("lengths"), None);
+    // What does not go with a member is refused of the run.
+    let settings = [&settings[..], &["constraints.water=\"rigid\"".to_owned()]].concat();
+    let error = config::load_any(&file.path, &settings, None).unwrap_err();
+    assert!(
+        error.to_string().contains("there is no molecule of water"),
+        "{error}"
+    );
 }
 
 /// Commands that look at a run file tell the degrees of freedom that are left.
