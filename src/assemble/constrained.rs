@@ -7,7 +7,8 @@ use crate::dynamics::ConstraintSolver;
 use crate::dynamics::constraints::MOST_BROUGHT;
 use crate::{Error, Result};
 
-/// Takes from velocities that were drawn at a temperature what changes a held distance, and scales what is left to the temperature.
+/// Takes from velocities that were drawn at a temperature what changes a held distance, and scales what is left to that
+/// temperature.
 pub(super) fn hold(plan: &Plan, temperature: Temperature, velocities: &mut [Vec3]) {
     if plan.constraints.is_empty() {
         return;
@@ -31,8 +32,8 @@ pub fn bring_onto_constraints(plan: &mut Plan) -> Result<()> {
     let far = |[i, j]: [usize; 2]| {
         let apart = (positions[i] - positions[j]).norm();
         Error::run(format!(
-            "atoms {i} and {j} are {apart:.4} A apart behind the minimisation, too far from what they are to be held at; leave them \
-             out of [constraints], or minimise less far"
+            "atoms {i} and {j} are {apart:.4} A apart behind the minimisation, too far from what they are to be held at; leave \
+             them out of [constraints], or minimise less far"
         ))
     };
     // True also for what is not a number.

@@ -9,6 +9,7 @@ use super::raw::{ConstraintsTable, Leaf};
 use super::section::{OneOfMany, Resolved, Section, quantity};
 use super::source::Source;
 use crate::Result;
+use crate::core::observe::{self, WholeMotion};
 use crate::core::{Vec3, elements};
 use crate::dynamics::constraints::MOST_BROUGHT;
 use crate::dynamics::{BondConstraint, ConstraintSolver, Constraints, Dynamics, WaterShape};
@@ -89,6 +90,16 @@ pub(super) fn check(source: &Source, plan: &Plan, table: &Spanned<ConstraintsTab
              these, or remove [constraints]",
             ensemble.name()
         ));
+    }
+    let start = &plan.start;
+    let at_rest = matches!(start.velocities, VelocityPlan::Thermal { .. });
+    let (system, whole) = (&start.system, WholeMotion::Conserved);
+    let free = observe::degrees_of_freedom(system, &start.cell, &start.positions, whole);
+    if ensemble.conserves_momentum() && at_rest && free <= plan.constraints.count() {
+        return fault(
+            "leaves nothing to move but the whole, which starts at rest: leave out a constraint, or set [dynamics] ensemble to \
+             \"langevin\"",
+        );
     }
     let frozen = plan.groups.iter().find(|group| group.frozen);
     let bath = plan.groups.iter().find(|group| group.bath.is_some());

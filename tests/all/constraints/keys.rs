@@ -315,6 +315,25 @@ fn what_cannot_be_is_refused_by_name() {
     }
 }
 
+/// Rigid as a whole, and at rest as a whole.
+#[test]
+fn what_leaves_nothing_to_move_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = folder.path().join("pair.xyz");
+    fs::write(&pair, "2\n\nH 0 0 0\nH 0 0 0.75\n").unwrap();
+    let settings = [format!("system.structure={:?}", pair.display().to_string())];
+    let held = "[constraints]\nbonds = \"hydrogen\"\n";
+    let file = RunFile::new("ethanol.xyz", NVE, held);
+    let error = config::load(&file.path, &settings, None).unwrap_err();
+    assert!(
+        error.to_string().contains("leaves nothing to move"),
+        "{error}"
+    );
+    let file = RunFile::new("ethanol.xyz", LANGEVIN, held);
+    let plan = config::load(&file.path, &settings, None).unwrap();
+    assert_eq!(assemble::degrees_of_freedom(&plan), 5);
+}
+
 #[test]
 fn constraints_are_of_all_stages() {
     let within = "[[stage]]\nname = \"a\"\n[stage.constraints]\nwater = \"rigid\"\n";
@@ -329,7 +348,8 @@ fn constraints_are_of_all_stages() {
 fn members_have_constraints_of_their_own() {
     let file = RunFile::new("ethanol.xyz", NVE, "[constraints]\nbonds = \"hydrogen\"\n");
     let settings = ["system.replicas=3".to_owned()];
-    let config::Asked::Several(batch) = config::load_any(&file.path, &settings, None).unwrap() else {
+    let config::Asked::Several(batch) = config::load_any(&file.path, &settings, None).unwrap()
+    else {
         panic!("it is of many systems");
     };
     let alone = config::load(&file.path, &[], None).unwrap();

@@ -111,10 +111,11 @@ fn members_on_springs_write_what_they_do_alone() {
 fn members_with_constraints_write_what_they_do_alone() {
     let held = "[constraints]\nbonds = \"hydrogen\"\n";
     for dynamics in [Dynamics::Nve, Dynamics::Langevin, Dynamics::Csvr] {
-        let members = Members::molecules(4, dynamics, 30, held);
+        // All but the pair of hydrogen, of which nothing would be left to move.
+        let members = Members::molecules(3, dynamics, 30, held);
         let batch = members.at("batch");
-        let ending = members.run(&batch, Some(3));
-        assert_eq!((ending.status, ending.steps), (Status::Complete, 120));
+        let ending = members.run(&batch, Some(2));
+        assert_eq!((ending.status, ending.steps), (Status::Complete, 90));
         same_as_alone(&members, &batch);
     }
 }
