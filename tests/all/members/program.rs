@@ -124,6 +124,8 @@ fn a_batch_with_chains_of_thermostats_survives_kills() {
 fn a_batch_with_constraints_survives_kills() {
     let bench = molecules(LANGEVIN, 1, 2, TRAJECTORIES);
     let text = fs::read_to_string(&bench.config).unwrap();
+    // Without its vibrations hot ethanol pulls by no more than some 5 eV/A.
+    let text = text.replace("9 eV/A", "3 eV/A");
     fs::write(
         &bench.config,
         text + "[constraints]\nbonds = \"hydrogen\"\n",
