@@ -237,8 +237,8 @@ pub fn breach(breach: &Breach, plan: &Plan) -> String {
             )
         }
         Watched::Constraint => format!(
-            "step {step}: atoms {atoms} cannot be kept at their distance: it is off by {:.1e} of itself, or changes so fast; make \
-             [dynamics] timestep shorter, or [constraints] tolerance larger where it is below what numbers resolve",
+            "step {step}: atoms {atoms} cannot be kept at their distance: it is off by {:.1e} of itself, or changes so fast; \
+             make [dynamics] timestep shorter, or [constraints] tolerance larger where it is below what numbers resolve",
             breach.value
         ),
         Watched::Kinetic => format!(
