@@ -36,8 +36,7 @@ pub fn bring_onto_constraints(plan: &mut Plan) -> Result<()> {
              them out of [constraints], or minimise less far"
         ))
     };
-    // True also for what is not a number.
-    if !(worst.deviation <= MOST_BROUGHT) {
+    if worst.deviation.is_nan() || worst.deviation > MOST_BROUGHT {
         return Err(far(worst.atoms));
     }
     let solver = ConstraintSolver::new(&plan.constraints, &plan.start.system.masses);

@@ -92,8 +92,8 @@ impl Constraints {
             let dependent = cluster.len() > free || {
                 cluster.len() <= MOST_LOOKED_AT && {
                     let values = matrix(&cluster, &inverse, positions).symmetric_eigenvalues();
-                    // True also for what is not a number.
-                    !(values.min() > DEPENDENT * values.max())
+                    let (least, most) = (values.min(), values.max());
+                    least.is_nan() || most.is_nan() || least <= DEPENDENT * most
                 }
             };
             if dependent {
