@@ -318,8 +318,8 @@ impl RunFileDraft<'_> {
     fn press(&self, text: &mut CommentedLines) {
         let own = match (self.bath, self.potential.shipped) {
             (Some(_), Some(_)) => {
-                " The water of the potentials that come with mdrun is denser than water is, 1.18 g/cm3 at 1 bar \
-                 (models/README.md): the box shrinks."
+                " The water of the potentials that come with mdrun is denser than water is, painn_hcno_gfn2's by \
+                 18 % at 1 bar (models/README.md): the box shrinks."
             }
             _ => "",
         };
